@@ -1,0 +1,49 @@
+import type { Json, JsonObject } from '../dsl/json';
+import type { BlobStore } from './ports/blob-store';
+import type { HttpClient } from './ports/http-client';
+import type { SqlDatabases } from './ports/sql-databases';
+
+/** Which step runs, and under which key its effect is known. */
+export interface StepIdentity {
+  readonly tenant: string;
+  /** Workflow id of the flow. */
+  readonly flowId: string;
+  /** `namespace/name:version`. */
+  readonly flow: string;
+  /** JSON Pointer of the step in its document, e.g. `/do/0/getOrder`. */
+  readonly stepId: string;
+  readonly blockType: string;
+  /** `tenant:workflowId:stepPath:iteration:generation`; the same on every attempt. */
+  readonly idempotencyKey: string;
+  /** Number of this attempt, from 1. */
+  readonly attempt: number;
+  /** The author's word that doing it twice is harmless (`metadata.idempotent`), or the block's own. */
+  readonly idempotent: boolean;
+}
+
+/** What a block may use of the world. Real ones are composed in src/worker; the sandbox passes its own. */
+export interface Ports {
+  readonly http: HttpClient;
+  readonly blobs: BlobStore;
+  readonly databases: SqlDatabases;
+}
+
+/** What a block is given beside its arguments. */
+export interface BlockContext {
+  readonly step: StepIdentity;
+  readonly ports: Ports;
+  /** Aborted when the step is cancelled, its time is up or the worker shuts down: stop, clean up, throw `signal.reason`. */
+  readonly signal: AbortSignal;
+  /** When the attempt's time is up, in milliseconds since 1970. */
+  readonly deadline: number;
+  /** Reports progress; cancellation arrives through it. Cheap: may be called often. */
+  heartbeat(details: Json): void;
+  /** What the attempt before reported last, if there was one. */
+  readonly lastHeartbeat: Json | undefined;
+}
+
+/**
+ * Runs a block once. Arguments have been checked against the block's schema.
+ * Throws {@link FlowError}; wrap it in `retryable` or `notRetryable` (block-failure.ts) to say whether another attempt may help.
+ */
+export type BlockExecutor = (args: JsonObject, context: BlockContext) => Promise<Json>;

@@ -1,0 +1,49 @@
+import type { Readable } from 'node:stream';
+
+/** What is known of a blob without reading it. */
+export interface BlobInfo {
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Hex. */
+  readonly sha256: string;
+  readonly modifiedAt: Date;
+  readonly contentType?: string;
+}
+
+/** Where blobs are kept, one space per tenant. Paths are checked by the store; a bad one throws BLW_FS_PATH. */
+export interface BlobStore {
+  /**
+   * Stores a blob atomically and durably; returns after it would survive a crash.
+   * `ifMatch`: SHA-256 that the blob must have now, or `none`; else BLW_FS_PRECONDITION.
+   * Where the source fails, the signal aborts, `maxBytes` is passed (BLW_HTTP_TOO_LARGE) or `expectedSha256` is not met
+   * (BLW_HTTP_CHECKSUM), nothing is left behind.
+   */
+  put(
+    tenant: string,
+    path: string,
+    source: Uint8Array | Readable,
+    options?: {
+      contentType?: string;
+      ifMatch?: string;
+      maxBytes?: number;
+      expectedSha256?: string;
+      signal?: AbortSignal;
+      /** Called with the bytes written so far. */
+      onProgress?: (bytes: number) => void;
+    },
+  ): Promise<BlobInfo>;
+  /** The blob's info, or undefined where there is none. */
+  stat(tenant: string, path: string): Promise<BlobInfo | undefined>;
+  /** Info and content as one consistent pair; undefined where there is no blob. More than `maxBytes`: BLW_FS_TOO_LARGE. */
+  read(tenant: string, path: string, maxBytes: number): Promise<{ info: BlobInfo; content: Buffer } | undefined>;
+  /** Blobs whose path starts with `prefix` and comes after `after`, in code unit order; at most `limit`, `next` where there is more. */
+  list(
+    tenant: string,
+    options: { prefix: string; limit: number; after?: string },
+  ): Promise<{ entries: BlobInfo[]; next?: string }>;
+  /** True where there was a blob. */
+  delete(tenant: string, path: string): Promise<boolean>;
+  /** Removes content that no blob refers to any more and that is older than `graceMs`, and leftovers of interrupted writes. */
+  sweep(options: { graceMs: number }): Promise<{ removed: number; freedBytes: number }>;
+}

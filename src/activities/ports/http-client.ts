@@ -1,0 +1,31 @@
+import type { Readable } from 'node:stream';
+
+/** One request, complete: URL with its query, headers lower-case. */
+export interface HttpRequest {
+  readonly method: string;
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array;
+  readonly signal: AbortSignal;
+  /** Follow redirects, at most 10; credentials are dropped when the origin changes. */
+  readonly followRedirects: boolean;
+}
+
+/** The answer; the body must be consumed or destroyed. Decompressed already. */
+export interface HttpResponse {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** URL of the last request, after redirects. */
+  readonly url: URL;
+  readonly body: Readable;
+}
+
+/**
+ * Sends requests. Never retries. Throws BlockFailure: BLW_HTTP_URL, BLW_HTTP_HOST_DENIED, BLW_HTTP_REDIRECT (not retryable),
+ * BLW_HTTP_UNREACHABLE where nothing was sent (retryable), BLW_HTTP_OUTCOME_UNKNOWN where the answer was lost (retryable;
+ * the caller decides by method). An abort of the signal throws its reason.
+ */
+export interface HttpClient {
+  send(request: HttpRequest): Promise<HttpResponse>;
+  close(): Promise<void>;
+}

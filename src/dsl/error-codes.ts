@@ -1,0 +1,396 @@
+/**
+ * The standard error types of OWS (dsl-reference, "Standard Error Types"); the last segment of the type's URI.
+ */
+export type StandardErrorType =
+  | 'configuration'
+  | 'validation'
+  | 'expression'
+  | 'authentication'
+  | 'authorization'
+  | 'timeout'
+  | 'communication'
+  | 'runtime';
+
+/** What a code stands for: one row of the table in docs/errors.md, which is generated from here. */
+export interface ErrorCodeInfo {
+  /** OWS error type the code belongs to. */
+  readonly type: StandardErrorType;
+  /** HTTP-like status that OWS gives the type, or a better fitting one. */
+  readonly status: number;
+  /** Short summary, the error's `title`. */
+  readonly title: string;
+  /** What a person does about it. */
+  readonly help: string;
+}
+
+const define = <T extends Record<string, ErrorCodeInfo>>(table: T): Readonly<T> => table;
+
+/**
+ * Every stable code of the project. Codes are only ever added: scripts and `catch` filters rely on them.
+ */
+export const ERROR_CODES = define({
+  // Documents: found by validation, before anything starts.
+  BLW_DOC_SYNTAX: {
+    type: 'validation',
+    status: 400,
+    title: 'The document is not well-formed YAML or JSON',
+    help: 'Mend the text at the position that is named.',
+  },
+  BLW_DOC_TOO_LARGE: {
+    type: 'validation',
+    status: 400,
+    title: 'The document is too large or nested too deeply',
+    help: 'Split the flow, or move data out of it.',
+  },
+  BLW_KEY_UNKNOWN: {
+    type: 'validation',
+    status: 400,
+    title: 'A key is not known here',
+    help: 'Remove it, or take the name that the message proposes.',
+  },
+  BLW_KEY_MISSING: {
+    type: 'validation',
+    status: 400,
+    title: 'A required key is missing',
+    help: 'Add the key that the message names.',
+  },
+  BLW_VALUE_INVALID: {
+    type: 'validation',
+    status: 400,
+    title: 'A value has the wrong type or form',
+    help: 'The message says what was expected.',
+  },
+  BLW_TASK_UNKNOWN: {
+    type: 'validation',
+    status: 400,
+    title: 'A task has no known kind, or more than one',
+    help: 'Give the task exactly one of call, do, for, fork, raise, set, switch, try, wait.',
+  },
+  BLW_BLOCK_UNKNOWN: {
+    type: 'validation',
+    status: 400,
+    title: 'A call names a block that does not exist',
+    help: 'Take a block from the table in docs/blocks.',
+  },
+  BLW_ARG_INVALID: {
+    type: 'validation',
+    status: 400,
+    title: "A block's argument is missing, unknown or of the wrong form",
+    help: 'Compare with the page of the block in docs/blocks.',
+  },
+  BLW_NAME_DUPLICATE: {
+    type: 'validation',
+    status: 400,
+    title: 'Two steps of one list have the same name',
+    help: 'Rename one of them; names are how `then` and `steps` refer to steps.',
+  },
+  BLW_THEN_UNKNOWN: {
+    type: 'validation',
+    status: 400,
+    title: '`then` points to a step that is not in the same list',
+    help: 'Name a step of the same list, or continue, exit or end.',
+  },
+  BLW_REF_UNKNOWN: {
+    type: 'validation',
+    status: 400,
+    title: 'A name refers to nothing that `use` defines',
+    help: 'Define it under `use`, or correct the name.',
+  },
+  BLW_STEP_UNKNOWN: {
+    type: 'validation',
+    status: 400,
+    title: '`steps` refers to a step that is not in scope',
+    help: 'Only earlier steps of the same list and of the lists around it are in scope.',
+  },
+  BLW_EXPR_SYNTAX: {
+    type: 'validation',
+    status: 400,
+    title: 'An expression does not parse',
+    help: 'Mend the expression at the position that is named.',
+  },
+  BLW_EXPR_LANGUAGE: {
+    type: 'validation',
+    status: 400,
+    title: 'The expression language is not supported',
+    help: 'Set `evaluate.language: cel`; without it a document is in jq, which is not supported yet.',
+  },
+  BLW_SCHEMA_INVALID: {
+    type: 'validation',
+    status: 400,
+    title: 'A JSON Schema in the document is not valid',
+    help: 'Mend the schema; drafts 7 and 2020-12 are understood.',
+  },
+  BLW_DURATION_INVALID: {
+    type: 'validation',
+    status: 400,
+    title: 'A duration is not valid',
+    help: 'Write ISO 8601 (PT1M30S) or an object (minutes: 1, seconds: 30).',
+  },
+  BLW_UNSUPPORTED: {
+    type: 'validation',
+    status: 400,
+    title: 'The document uses something that is not supported yet',
+    help: 'See docs/dsl.md for what is supported.',
+  },
+  // Starting a flow.
+  BLW_START_INVALID: {
+    type: 'validation',
+    status: 400,
+    title: 'The start input of runFlow is not valid',
+    help: 'Send one JSON object {"flow": …, "input": …, "tenant": "…"}; see docs/starting-flows.md.',
+  },
+  BLW_FLOW_INVALID: {
+    type: 'validation',
+    status: 400,
+    title: 'The flow document is not valid',
+    help: 'Run `beamline validate` on it; all problems are listed.',
+  },
+  BLW_DATA_INVALID: {
+    type: 'validation',
+    status: 400,
+    title: 'Data does not match its JSON Schema',
+    help: 'Compare the data with the schema at the place that is named.',
+  },
+  // Running.
+  BLW_EXPR_FAILED: {
+    type: 'expression',
+    status: 400,
+    title: 'An expression failed',
+    help: 'Look at the expression and the data it met; a.?b reads a field that may be absent.',
+  },
+  BLW_STEP_LIMIT: {
+    type: 'runtime',
+    status: 500,
+    title: 'The flow ran more steps than one run may',
+    help: 'Split the flow, or look for a loop that does not end.',
+  },
+  BLW_STEP_TIMEOUT: {
+    type: 'timeout',
+    status: 408,
+    title: 'A step or the flow took longer than its timeout',
+    help: 'Raise `timeout`, or look at why the work is slow.',
+  },
+  BLW_STEP_STALLED: {
+    type: 'timeout',
+    status: 408,
+    title: 'The worker that ran the step stopped reporting',
+    help: 'Look at the worker: it was ended, or its machine or process stalled.',
+  },
+  BLW_RESULT_TOO_LARGE: {
+    type: 'runtime',
+    status: 500,
+    title: "A step's output is too large for the flow's history",
+    help: 'Write large data to a blob (http.stream, fs.put) and pass its path.',
+  },
+  BLW_BLOCK_CRASHED: {
+    type: 'runtime',
+    status: 500,
+    title: 'The process that ran the block ended unexpectedly',
+    help: 'Often memory: raise --max-memory-mb or give the step less to do.',
+  },
+  BLW_BLOCK_FAILED: {
+    type: 'runtime',
+    status: 500,
+    title: 'A block failed in a way that it did not expect',
+    help: 'This is a defect of the block; report it with the log line of the worker.',
+  },
+  BLW_CANCELLED: {
+    type: 'runtime',
+    status: 499,
+    title: 'The step was cancelled',
+    help: 'Nothing to do: the flow or its branch was cancelled.',
+  },
+  // HTTP.
+  BLW_HTTP_URL: {
+    type: 'configuration',
+    status: 400,
+    title: 'The URL of an HTTP call is not valid',
+    help: 'Write an absolute http or https URL without credentials in it.',
+  },
+  BLW_HTTP_HOST_DENIED: {
+    type: 'authorization',
+    status: 403,
+    title: 'The host may not be called',
+    help: 'Private and loopback addresses are refused; allow one with --allow-host HOST[:PORT].',
+  },
+  BLW_HTTP_STATUS: {
+    type: 'communication',
+    status: 500,
+    title: 'The server answered with an error status',
+    help: 'The error carries the status and the beginning of the answer.',
+  },
+  BLW_HTTP_UNREACHABLE: {
+    type: 'communication',
+    status: 503,
+    title: 'The server could not be reached',
+    help: 'Check name, port, TLS and network; the step was not sent.',
+  },
+  BLW_HTTP_OUTCOME_UNKNOWN: {
+    type: 'communication',
+    status: 502,
+    title: 'The request was sent, the answer was lost',
+    help: 'Check on the server whether it took effect; set metadata.idempotent: true if it honours Idempotency-Key.',
+  },
+  BLW_HTTP_TIMEOUT: {
+    type: 'timeout',
+    status: 408,
+    title: 'The HTTP call took longer than allowed',
+    help: 'Raise the timeout of the step, or look at the server.',
+  },
+  BLW_HTTP_TOO_LARGE: {
+    type: 'communication',
+    status: 413,
+    title: 'The response is larger than allowed',
+    help: 'Use http.stream to write it to a blob.',
+  },
+  BLW_HTTP_REDIRECT: {
+    type: 'communication',
+    status: 508,
+    title: 'A redirect cannot be followed',
+    help: 'Too many redirects, or one without a usable location.',
+  },
+  BLW_HTTP_CONTENT: {
+    type: 'communication',
+    status: 502,
+    title: 'The response is not what its content type promised',
+    help: 'Use `output: raw` to get the bytes as they came.',
+  },
+  BLW_HTTP_CHECKSUM: {
+    type: 'communication',
+    status: 502,
+    title: 'The downloaded bytes do not have the expected SHA-256',
+    help: 'Check the expected hash; nothing was stored.',
+  },
+  // Blobs.
+  BLW_FS_PATH: {
+    type: 'validation',
+    status: 400,
+    title: 'A blob path is not valid',
+    help: 'Relative, segments split by /, no . or .. segment, at most 1,024 bytes.',
+  },
+  BLW_FS_NOT_FOUND: {
+    type: 'runtime',
+    status: 404,
+    title: 'The blob does not exist',
+    help: 'Check the path, or use ifMissing: ignore where the block has it.',
+  },
+  BLW_FS_PRECONDITION: {
+    type: 'runtime',
+    status: 412,
+    title: 'The blob is not the one that was expected',
+    help: 'Somebody else wrote it: read it again and decide.',
+  },
+  BLW_FS_CONTENT: {
+    type: 'validation',
+    status: 422,
+    title: 'The blob is not what it was asked as',
+    help: 'It is not UTF-8 text or JSON; use as: base64.',
+  },
+  BLW_FS_TOO_LARGE: {
+    type: 'runtime',
+    status: 413,
+    title: 'The blob is too large to be put into the flow',
+    help: 'Pass its path instead of its content.',
+  },
+  BLW_FS_IO: {
+    type: 'runtime',
+    status: 500,
+    title: 'The blob store failed',
+    help: 'Look at the disk of the worker: space, permissions, health.',
+  },
+  // SQL.
+  BLW_SQL_DATABASE_UNKNOWN: {
+    type: 'configuration',
+    status: 400,
+    title: 'The database is not configured',
+    help: 'Add it with --database NAME=sqlite:FILE or NAME=postgres://…',
+  },
+  BLW_SQL_STATEMENT: {
+    type: 'validation',
+    status: 400,
+    title: 'The database refused the statement',
+    help: 'Mend the SQL; the message is the database’s own.',
+  },
+  BLW_SQL_PARAMETERS: {
+    type: 'validation',
+    status: 400,
+    title: 'The parameters do not fit the statement',
+    help: 'Give an object for :name, an array for ?, one value for each.',
+  },
+  BLW_SQL_CONSTRAINT: {
+    type: 'runtime',
+    status: 409,
+    title: 'A constraint of the database was violated',
+    help: 'The data conflicts with what is there; nothing was written.',
+  },
+  BLW_SQL_UNAVAILABLE: {
+    type: 'communication',
+    status: 503,
+    title: 'The database is busy or cannot be reached',
+    help: 'Check that it runs and that its address is right; the step is retried.',
+  },
+  BLW_SQL_TIMEOUT: {
+    type: 'timeout',
+    status: 408,
+    title: 'The statement took longer than allowed and was stopped',
+    help: 'Raise the timeout of the step, or add an index.',
+  },
+  BLW_SQL_FAILED: {
+    type: 'runtime',
+    status: 500,
+    title: 'The database failed',
+    help: 'The message is the database’s own.',
+  },
+  // Approvals.
+  BLW_APPROVAL_TIMEOUT: {
+    type: 'timeout',
+    status: 408,
+    title: 'Nobody decided in time',
+    help: 'Raise `timeout`, or say what happens then with onTimeout: reject or continue.',
+  },
+  BLW_APPROVAL_INVALID: {
+    type: 'validation',
+    status: 400,
+    title: 'The decision is not valid',
+    help: 'Send {"decision": "approved" or "rejected", "by": "…"} and the form that the approval asks for.',
+  },
+  BLW_APPROVAL_DENIED: {
+    type: 'authorization',
+    status: 403,
+    title: 'This person may not decide here',
+    help: 'Only the assignees may decide, and nobody on their own request.',
+  },
+  BLW_APPROVAL_CLOSED: {
+    type: 'runtime',
+    status: 409,
+    title: 'The approval is decided already',
+    help: 'Look at its state; a decision counts once.',
+  },
+  // Command line and set-up.
+  BLW_USAGE: {
+    type: 'configuration',
+    status: 400,
+    title: 'The command was not understood',
+    help: 'See `beamline --help`.',
+  },
+  BLW_CONFIG: {
+    type: 'configuration',
+    status: 400,
+    title: 'The configuration is not valid',
+    help: 'The message names the flag, variable or line.',
+  },
+  BLW_TEMPORAL_UNREACHABLE: {
+    type: 'communication',
+    status: 503,
+    title: 'Temporal cannot be reached',
+    help: 'Check TEMPORAL_ADDRESS, or start one with `npx beamline dev`.',
+  },
+});
+
+/** A stable error code of the project. */
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** True where a string is one of the project's codes. */
+export function isErrorCode(value: string): value is ErrorCode {
+  return Object.hasOwn(ERROR_CODES, value);
+}

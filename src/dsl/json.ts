@@ -1,0 +1,36 @@
+/** Any value that JSON can carry. Everything that crosses Temporal's wire in a flow is one of these. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** A JSON object. */
+export type JsonObject = { [key: string]: Json };
+
+/** True for a JSON object: not null, not an array. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Writes a property as plain data, also where its name is `__proto__`.
+ * Every object that is built from names found in a document or in data goes through here.
+ */
+export function setOwn(target: JsonObject, key: string, value: Json): void {
+  if (key === '__proto__') {
+    Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true });
+  } else {
+    target[key] = value;
+  }
+}
+
+/** Reads a property only where the object itself has it, so that `constructor` and the like are absent. */
+export function getOwn(source: JsonObject, key: string): Json | undefined {
+  return Object.hasOwn(source, key) ? source[key] : undefined;
+}
+
+/** Names what a value is, in the words of JSON, for messages: `a string`, `an object`, `null` … */
+export function describeJsonType(value: unknown): string {
+  if (value === null) return 'null';
+  if (value === undefined) return 'nothing';
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'object') return 'an object';
+  return `a ${typeof value}`;
+}
