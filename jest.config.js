@@ -15,6 +15,9 @@ module.exports = {
   // The CEL library is published as ES modules only.
   transformIgnorePatterns: ['/node_modules/(?!@marcbachmann/cel-js/)', '/dist/'],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
+  globalSetup: '<rootDir>/test/helpers/global-setup.js',
+  globalTeardown: '<rootDir>/test/helpers/global-teardown.js',
+  reporters: ['default', '<rootDir>/test/helpers/closing-line-reporter.js'],
   testTimeout: 30_000,
   maxWorkers: 2,
 };

@@ -42,8 +42,12 @@ export interface BlobStore {
     tenant: string,
     options: { prefix: string; limit: number; after?: string },
   ): Promise<{ entries: BlobInfo[]; next?: string }>;
-  /** True where there was a blob. */
-  delete(tenant: string, path: string): Promise<boolean>;
+  /**
+   * Deletes a blob durably; true where there was one. With `idempotencyKey` the store remembers, until a sweep after its
+   * grace, what was deleted under the key: a call with `isRetry` and the same key and path is then true, and deletes
+   * nothing that was put since.
+   */
+  delete(tenant: string, path: string, options?: { idempotencyKey?: string; isRetry?: boolean }): Promise<boolean>;
   /** Removes content that no blob refers to any more and that is older than `graceMs`, and leftovers of interrupted writes. */
   sweep(options: { graceMs: number }): Promise<{ removed: number; freedBytes: number }>;
 }

@@ -37,6 +37,7 @@ export const fsPut: BlockSpec = {
 
 - \`content\`: a string is stored as UTF-8 text, anything else as JSON. \`base64\` stores bytes. Exactly one of them.
 - \`ifMatch\`: the SHA-256 that the blob must have now, or \`none\` for "must not exist".
+  A retry after a lost answer succeeds if the blob has the step's own content by then.
 - Blobs belong to the flow's tenant; a path never leaves the tenant's space.`,
   arguments: {
     type: 'object',
@@ -169,7 +170,8 @@ export const fsDelete: BlockSpec = {
   type: 'fs.delete',
   summary: 'Deletes a blob',
   description: `Deletes a blob. A missing one is an error, or with \`ifMissing: ignore\` the answer \`deleted: false\`.
-A retry after a lost answer finds the blob gone; the block knows its own step and answers \`deleted: true\`.`,
+A retry after a lost answer finds the blob gone; the store remembers which step deleted it, so the answer is still \`deleted: true\`,
+and a blob that was put at the path since is left alone.`,
   arguments: {
     type: 'object',
     required: ['path'],

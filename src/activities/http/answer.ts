@@ -1,0 +1,77 @@
+import type { Readable } from 'node:stream';
+import type { Json } from '../../dsl/json';
+import { type BlockFailure, notRetryable } from '../block-failure';
+import { type MediaType, parseMediaType } from './media-type';
+
+/** Nesting of a JSON answer; deeper ones overflow the stack of code that walks them. */
+const MAX_JSON_DEPTH = 500;
+
+/** Reads a body to its end, at most `maxBytes`; more: destroys it and throws what `tooLarge` makes. */
+export async function readBody(body: Readable, maxBytes: number, tooLarge: () => BlockFailure): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  // Leaving the loop, also by throwing, destroys the body and with it the connection.
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxBytes) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, size);
+}
+
+/**
+ * A body as data: parsed where its content type is JSON, text where it is text, base64 otherwise, null where it is empty.
+ * Throws BLW_HTTP_CONTENT (not retryable) where it is not what its content type promises.
+ */
+export function decodeContent(bytes: Buffer, contentType: string | undefined, label: string): Json {
+  if (bytes.length === 0) return null;
+  const type = parseMediaType(contentType);
+  if (type.kind === 'binary') return bytes.toString('base64');
+  const text = decodeText(bytes, type, label);
+  return type.kind === 'json' ? parseJson(text, label) : text;
+}
+
+function decodeText(bytes: Buffer, type: MediaType, label: string): string {
+  const decoder = makeDecoder(type, label);
+  try {
+    return decoder.decode(bytes);
+  } catch (cause) {
+    throw badContent(label, `bytes that are not ${decoder.encoding}`, 'JSON text', cause);
+  }
+}
+
+/** JSON has to be exact; in other text a broken byte becomes U+FFFD, as browsers do. */
+function makeDecoder({ kind, charset = 'utf-8' }: MediaType, label: string): InstanceType<typeof TextDecoder> {
+  try {
+    return new TextDecoder(charset, { fatal: kind === 'json' });
+  } catch (cause) {
+    throw badContent(label, `the charset ${JSON.stringify(charset.slice(0, 40))}`, 'one that is known', cause);
+  }
+}
+
+function parseJson(text: string, label: string): Json {
+  let value: Json;
+  try {
+    value = JSON.parse(text) as Json;
+  } catch {
+    // The parser's own message quotes the body, which may hold secrets: it is not kept as the cause.
+    throw badContent(label, 'a body that does not parse', 'JSON as its content type says');
+  }
+  if (isDeeperThan(value, MAX_JSON_DEPTH)) {
+    throw badContent(label, `JSON nested deeper than ${MAX_JSON_DEPTH} levels`, 'less');
+  }
+  return value;
+}
+
+function isDeeperThan(value: Json, levels: number): boolean {
+  if (value === null || typeof value !== 'object') return false;
+  return levels === 0 || Object.values(value).some((item) => isDeeperThan(item, levels - 1));
+}
+
+function badContent(label: string, got: string, expected: string, cause?: unknown): BlockFailure {
+  return notRetryable(
+    'BLW_HTTP_CONTENT',
+    `${label}: got ${got}, expected ${expected}; take the bytes as they came with \`output: raw\``,
+    cause === undefined ? {} : { cause },
+  );
+}

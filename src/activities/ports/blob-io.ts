@@ -1,0 +1,179 @@
+import { constants } from 'node:fs';
+import { type FileHandle, mkdir, open, realpath, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { getSystemErrorMap } from 'node:util';
+import { type BlockFailure, notRetryable, retryable } from '../block-failure';
+
+/** Set-up faults and denials: the same attempt again meets them again. All other errors of a disk may pass. */
+const LASTING = new Set([
+  'EACCES',
+  'EPERM',
+  'EROFS',
+  'ELOOP',
+  'ENOTDIR',
+  'EISDIR',
+  'EINVAL',
+  'ENOSYS',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'EXDEV',
+  'EFBIG',
+]);
+
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOSPC: 'Free space on the disk of the blob store',
+  EDQUOT: "Raise the disk quota of the worker's user",
+  EACCES: 'Give the worker the right to read and write its blob store',
+  EPERM: 'Give the worker the right to read and write its blob store, on a file system with hard links',
+  EROFS: 'Mount the disk of the blob store writable',
+  EMFILE: 'Raise the limit of open files (ulimit -n)',
+  ENFILE: "Raise the system's limit of open files",
+};
+
+interface SystemError {
+  readonly code: string;
+  readonly syscall: string;
+  readonly errno?: number;
+}
+
+/** By shape, not by class: errors of Node may come from another realm. */
+function isSystemError(error: unknown): error is SystemError {
+  if (typeof error !== 'object' || error === null || errorCode(error) === undefined) return false;
+  return 'syscall' in error && typeof error.syscall === 'string';
+}
+
+/** The code of an error that has one, e.g. `ENOSPC` or `SQLITE_CANTOPEN`. */
+export function errorCode(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** True where an error of the file system has one of these codes. */
+export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
+  return isSystemError(error) && codes.includes(error.code);
+}
+
+/**
+ * Runs file operations; an error of the file system becomes BLW_FS_IO (BLW_FS_PATH where the path is too long for it).
+ * `subject` begins the message, e.g. `Blob "a/b"`. The absolute path, which Node puts into its messages, stays out.
+ */
+export async function guardIo<T>(subject: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw isSystemError(error) ? ioFailure(subject, error) : error;
+  }
+}
+
+function ioFailure(subject: string, error: SystemError): BlockFailure {
+  const { code, syscall, errno } = error;
+  const meaning = errno === undefined ? undefined : getSystemErrorMap().get(errno)?.[1];
+  const got = `${code}${meaning === undefined ? '' : ` (${meaning})`}`;
+  const cause = new Error(`${syscall}: ${got}`);
+  if (code === 'ENAMETOOLONG') {
+    const detail = `${subject}: the file system of the blob store refused the path as too long. Shorten the path, or move the store to a shorter root.`;
+    return notRetryable('BLW_FS_PATH', detail, { cause });
+  }
+  const advice = ADVICE[code] ?? 'Look at the disk of the blob store: space, permissions, health';
+  const isLasting = LASTING.has(code);
+  const detail = `${subject}: ${syscall} failed with ${got}. ${advice}${isLasting ? '.' : '; the step is retried.'}`;
+  return (isLasting ? notRetryable : retryable)('BLW_FS_IO', detail, { cause });
+}
+
+/** The store's files are not as it left them: BLW_FS_IO, not retryable. */
+export function damaged(subject: string, got: string): BlockFailure {
+  return notRetryable(
+    'BLW_FS_IO',
+    `${subject}: ${got}; expected the blob store's files as it left them. Restore them from a backup, or write the blob again.`,
+  );
+}
+
+/**
+ * True where the folder exists; false where it does not. One system call looks at every component of the path.
+ * Node has no openat2: a link that is planted between this check and the use of the folder is not seen.
+ *
+ * @throws BLW_FS_IO, not retryable, where a symbolic link is in the way
+ */
+export async function isFolder(subject: string, folder: string): Promise<boolean> {
+  try {
+    if ((await realpath(folder)) === folder) return true;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false;
+    throw error;
+  }
+  throw damaged(subject, 'a folder of the blob store is a symbolic link');
+}
+
+/** Makes a folder and those above it, up to the root, one at a time and each inside a checked one. */
+export async function ensureFolder(subject: string, folder: string, root: string): Promise<void> {
+  if (await isFolder(subject, folder)) return;
+  if (folder === root) {
+    throw retryable(
+      'BLW_FS_IO',
+      `${subject}: the root folder of the blob store is gone. Mount or restore it; the step is retried.`,
+    );
+  }
+  await ensureFolder(subject, dirname(folder), root);
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error;
+  }
+  if (!(await isFolder(subject, folder))) throw damaged(subject, 'a folder of the blob store is a dangling link');
+}
+
+/** Opens a file for reading; undefined where it or its folder does not exist. A link is refused. */
+export async function openToRead(subject: string, file: string): Promise<FileHandle | undefined> {
+  if (!(await isFolder(subject, dirname(file)))) return undefined;
+  try {
+    // O_NOFOLLOW and O_NONBLOCK are missing on Windows, where undefined counts as 0 in the union of bits.
+    return await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    // FreeBSD says EMLINK where POSIX has ELOOP.
+    if (hasCode(error, 'ELOOP', 'EMLINK')) throw damaged(subject, 'a file of the blob store is a symbolic link');
+    throw error;
+  }
+}
+
+/** Makes the entries of a folder durable. A folder that is gone meanwhile needs nothing: its entries are gone, too. */
+async function syncFolder(folder: string): Promise<void> {
+  // Windows cannot open folders; NTFS journals their entries itself.
+  if (process.platform === 'win32') return;
+  let handle: FileHandle;
+  try {
+    handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return;
+    throw error;
+  }
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Makes the entries of a folder and of every folder above it durable, up to the root. All of them each time: another
+ * writer may have made one a moment ago and not be that far yet. Clean folders cost next to nothing.
+ */
+export async function syncFolders(folder: string, root: string): Promise<void> {
+  const folders = [folder];
+  for (let above = folder; above !== root && above !== dirname(above); ) {
+    above = dirname(above);
+    folders.push(above);
+  }
+  await Promise.all(folders.map(syncFolder));
+}
+
+/** Removes a file; false where there was none. */
+export async function removeFile(file: string): Promise<boolean> {
+  try {
+    await unlink(file);
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false;
+    throw error;
+  }
+}

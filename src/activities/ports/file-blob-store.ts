@@ -1,0 +1,246 @@
+import { mkdir, realpath, rename, rmdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { FlowError, flowError } from '../../dsl/errors';
+import { notRetryable, retryable } from '../block-failure';
+import { abandonSource, type ContentRules, TemporaryFiles, writeContent } from './blob-content';
+import { damaged, ensureFolder, errorCode, guardIo, hasCode, removeFile, syncFolders } from './blob-io';
+import { type BlobPlace, blobPlace, deletedPlace, listStart, tenantPlaces } from './blob-layout';
+import { openStoreLock, type StoreLock } from './blob-lock';
+import { placeObject, readObject, refreshObject, touch, type WrittenContent } from './blob-objects';
+import { quote } from './blob-path';
+import { blobSubject, formatPointer, movePointer, readPointer } from './blob-pointer';
+import type { BlobInfo, BlobStore } from './blob-store';
+import { sweepStore } from './blob-sweep';
+import { walkBlobs } from './blob-walk';
+
+/** Times a read starts over because its content was replaced and swept under it; each takes a put and a sweep. */
+const MAX_READS = 20;
+
+/** A blob store that holds an open file. */
+export interface FileBlobStore extends BlobStore {
+  /** Gives the lock's file back. Operations that are under way must have ended. */
+  close(): void;
+}
+
+type PutOptions = NonNullable<Parameters<BlobStore['put']>[3]>;
+type DeleteOptions = NonNullable<Parameters<BlobStore['delete']>[2]>;
+
+/**
+ * Keeps blobs in a folder of the local disk; layout in blob-layout.ts. Needs a file system with hard links.
+ *
+ * - A put writes the content next to its place, makes it durable, links it in under its hash, and only then moves the
+ *   small pointer file of the path, atomically. Readers take no lock: they see one whole version.
+ * - Pointers change only under the store's lock, so `ifMatch` and `delete` are decided one after another among all
+ *   stores on the root, in this and in other processes (blob-lock.ts says where that ends).
+ * - What was acknowledged is on the disk, content first, together with the entries of its folders.
+ * - Links below the root are refused, the root itself may be one.
+ *
+ * @throws BLW_CONFIG where the root cannot be made or used
+ */
+export async function createFileBlobStore(options: { root: string }): Promise<FileBlobStore> {
+  try {
+    await mkdir(options.root, { recursive: true, mode: 0o700 });
+    const root = await realpath(options.root);
+    return new LocalBlobStore(root, openStoreLock(join(root, 'lock.sqlite')));
+  } catch (cause) {
+    if (cause instanceof FlowError) throw cause;
+    throw flowError(
+      'BLW_CONFIG',
+      `Blob root ${quote(options.root)}: it cannot be used (${errorCode(cause) ?? 'see the cause'}); expected a folder that the worker may write to. Correct --blob-root.`,
+      { cause },
+    );
+  }
+}
+
+class LocalBlobStore implements FileBlobStore {
+  readonly #temporary = new TemporaryFiles();
+
+  constructor(
+    private readonly root: string,
+    private readonly lock: StoreLock,
+  ) {}
+
+  async put(tenant: string, path: string, source: Uint8Array | Readable, options: PutOptions = {}): Promise<BlobInfo> {
+    try {
+      options.signal?.throwIfAborted();
+      const place = blobPlace(this.root, tenant, path);
+      return await this.#put(place, source, options);
+    } finally {
+      // Also after success: a source that has ended does not mind.
+      abandonSource(source);
+    }
+  }
+
+  async #put(place: BlobPlace, source: Uint8Array | Readable, options: PutOptions): Promise<BlobInfo> {
+    const subject = blobSubject(place.path);
+    // Fails before a large content is fetched in vain; what counts is the check under the lock.
+    if (options.ifMatch !== undefined) {
+      checkPrecondition(place.path, options.ifMatch, await guardIo(subject, () => readPointer(place)));
+    }
+    const temporary = await guardIo(subject, () => this.#temporary.create(subject, place.tenant));
+    try {
+      const written = await writeContent(subject, temporary.handle, source, contentRules(options));
+      const content: WrittenContent = { ...written, file: temporary.file };
+      return await guardIo(subject, async () => {
+        await temporary.handle.sync();
+        await placeObject(subject, place.tenant, content);
+        return await this.#publish(place, content, options);
+      });
+    } finally {
+      await temporary.discard();
+    }
+  }
+
+  /** Makes a new pointer the blob's current one. */
+  async #publish(place: BlobPlace, content: WrittenContent, options: PutOptions): Promise<BlobInfo> {
+    const subject = blobSubject(place.path);
+    const { contentType, ifMatch, signal } = options;
+    const { size, sha256 } = content;
+    const known = { path: place.path, size, sha256, modifiedAt: new Date() };
+    const info: BlobInfo = contentType === undefined ? known : { ...known, contentType };
+    const temporary = await this.#temporary.create(subject, place.tenant);
+    try {
+      await temporary.handle.writeFile(formatPointer(info));
+      await temporary.handle.sync();
+      await this.lock.run(async () => {
+        if (ifMatch !== undefined) checkPrecondition(place.path, ifMatch, await readPointer(place));
+        await refreshObject(subject, place.tenant, content);
+        await movePointer(temporary.file, place);
+      }, signal);
+    } finally {
+      await temporary.discard();
+    }
+    await syncFolders(place.folder, this.root);
+    return info;
+  }
+
+  async stat(tenant: string, path: string): Promise<BlobInfo | undefined> {
+    const place = blobPlace(this.root, tenant, path);
+    return await guardIo(blobSubject(path), () => readPointer(place));
+  }
+
+  async read(tenant: string, path: string, maxBytes: number): Promise<{ info: BlobInfo; content: Buffer } | undefined> {
+    const place = blobPlace(this.root, tenant, path);
+    return await guardIo(blobSubject(path), () => readConsistently(place, maxBytes));
+  }
+
+  async list(
+    tenant: string,
+    options: { prefix: string; limit: number; after?: string },
+  ): Promise<{ entries: BlobInfo[]; next?: string }> {
+    const subject = `List of blobs ${quote(options.prefix)}`;
+    const range = { ...listStart(tenantPlaces(this.root, tenant), options.prefix), ...options };
+    return await guardIo(subject, async () => {
+      const entries: BlobInfo[] = [];
+      for await (const info of walkBlobs(subject, range)) {
+        const last = entries.at(-1);
+        if (entries.length === options.limit && last !== undefined) return { entries, next: last.path };
+        entries.push(info);
+      }
+      return { entries };
+    });
+  }
+
+  async delete(tenant: string, path: string, options: DeleteOptions = {}): Promise<boolean> {
+    const place = blobPlace(this.root, tenant, path);
+    return await guardIo(blobSubject(path), async () => {
+      const wasDeleted = await this.lock.run(() => removePointer(place, options));
+      // Also where nothing was there: an earlier attempt may have ended before this line.
+      await Promise.all([place.folder, place.tenant.deleted].map((folder) => syncFolders(folder, this.root)));
+      return wasDeleted;
+    });
+  }
+
+  async sweep(options: { graceMs: number }): Promise<{ removed: number; freedBytes: number }> {
+    const { root, lock } = this;
+    const temporary = this.#temporary;
+    return await guardIo('Sweep of the blob store', () => sweepStore({ root, lock, temporary, ...options }));
+  }
+
+  close(): void {
+    this.lock.close();
+  }
+}
+
+function contentRules({ maxBytes, expectedSha256, signal, onProgress }: PutOptions): ContentRules {
+  return {
+    ...(maxBytes === undefined ? {} : { maxBytes }),
+    ...(expectedSha256 === undefined ? {} : { expectedSha256 }),
+    ...(signal === undefined ? {} : { signal }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+  };
+}
+
+function checkPrecondition(path: string, ifMatch: string, current: BlobInfo | undefined): void {
+  const expected = ifMatch.toLowerCase();
+  const actual = current?.sha256 ?? 'none';
+  if (expected === actual) return;
+  const got = current === undefined ? 'it does not exist' : `its SHA-256 is ${actual}`;
+  const wanted = expected === 'none' ? 'that it does not exist' : `SHA-256 ${expected}`;
+  throw notRetryable(
+    'BLW_FS_PRECONDITION',
+    `${blobSubject(path)}: ${got}, expected ${wanted}; nothing was written. Read it again and decide.`,
+    { data: { expected, actual } },
+  );
+}
+
+async function readConsistently(
+  place: BlobPlace,
+  maxBytes: number,
+): Promise<{ info: BlobInfo; content: Buffer } | undefined> {
+  const subject = blobSubject(place.path);
+  let previous: BlobInfo | undefined;
+  for (let round = 1; round <= MAX_READS; round++) {
+    const info = await readPointer(place);
+    if (info === undefined) return undefined;
+    if (info.size > maxBytes) {
+      throw notRetryable(
+        'BLW_FS_TOO_LARGE',
+        `${subject} has ${info.size} bytes, expected at most ${maxBytes}. Pass its path instead of its content.`,
+        { data: { size: info.size, maxBytes } },
+      );
+    }
+    const content = await readObject(place.tenant, info);
+    if (content !== undefined) return { info, content };
+    if (info.sha256 === previous?.sha256 && info.modifiedAt.getTime() === previous.modifiedAt.getTime()) {
+      throw damaged(subject, `its content ${info.sha256} is missing`);
+    }
+    previous = info;
+  }
+  throw retryable('BLW_FS_IO', `${subject} was replaced ${MAX_READS} times while it was read. The step is retried.`);
+}
+
+/**
+ * Takes a pointer out, under the lock. With a key it is moved, in one step, to where a retry of the same key finds it: so
+ * the retry knows for certain that its own step did it.
+ */
+async function removePointer(place: BlobPlace, options: DeleteOptions): Promise<boolean> {
+  const { idempotencyKey, isRetry = false } = options;
+  const subject = blobSubject(place.path);
+  if (idempotencyKey === undefined) {
+    if ((await readPointer(place)) === undefined) return false;
+    await removeFile(place.pointer);
+  } else {
+    const kept = deletedPlace(place, idempotencyKey);
+    if (isRetry && (await readPointer({ path: place.path, pointer: kept })) !== undefined) return true;
+    if ((await readPointer(place)) === undefined) return false;
+    await ensureFolder(subject, place.tenant.deleted, place.tenant.root);
+    await rename(place.pointer, kept);
+    await touch(kept);
+  }
+  await pruneFolders(place);
+  return true;
+}
+
+/** Removes folders that have become empty, from the pointer's upwards. Under the lock, so no put is about to use one. */
+async function pruneFolders(place: BlobPlace): Promise<void> {
+  for (let folder = place.folder; folder !== place.tenant.blobs; folder = dirname(folder)) {
+    try {
+      await rmdir(folder);
+    } catch (error) {
+      if (hasCode(error, 'ENOTEMPTY', 'EEXIST')) return;
+      if (!hasCode(error, 'ENOENT')) throw error;
+    }
+  }
+}

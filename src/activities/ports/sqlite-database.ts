@@ -1,0 +1,238 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { JsonObject } from '../../dsl/json';
+import { notRetryable } from '../block-failure';
+import type { SqlChange, SqlDatabase, SqlLimits, SqlRows, SqlStatement } from './sql-databases';
+import {
+  MAX_TRANSACTION_ROWS,
+  ResultBudget,
+  RowCollector,
+  requireDistinctColumns,
+  requireTimeLeft,
+} from './sql-limits';
+import { type BoundStatement, bindStatement } from './sql-parameters';
+import { requireAllowed, type StatementUse } from './sql-policy';
+import { SqliteConnection, type SqliteStatement } from './sqlite-connection';
+import { sqliteFailure } from './sqlite-failure';
+import { bigintToJson, sqliteValueToJson } from './sqlite-values';
+
+/** Longest wait for another writer; a step that waits longer is better tried again than kept. */
+const MAX_BUSY_MS = 5_000;
+
+/** How many rows are read between two looks at the clock. */
+const ROWS_PER_CLOCK_CHECK = 256;
+
+/** No statement of a user gets this rowid by itself, so finding it means that nothing was inserted. */
+const NO_ROWID = -(2n ** 63n);
+const FORGET_ROWID = `INSERT OR REPLACE INTO temp.blw_rowid (rowid) VALUES (${NO_ROWID})`;
+
+type TransactionResult = SqlChange & { rows?: JsonObject[] };
+
+/**
+ * Opens a SQLite file; the file and its folder are made on first use. Commits are on disk when they are acknowledged.
+ *
+ * Calls block their thread until SQLite is done, and nothing can interrupt a running statement: use it in a process that may
+ * be killed (src/activities/process). The deadline is honoured between rows and while waiting for other writers.
+ * Throws BLW_CONFIG for a database in memory, which no other process would see.
+ */
+export function openSqliteDatabase({ name, file }: { name: string; file: string }): SqlDatabase {
+  if (isMemoryFile(file)) {
+    const detail = `database "${name}": "${file}" lives in memory, and every step would see one of its own; give a file`;
+    throw notRetryable('BLW_CONFIG', detail);
+  }
+  return new SqliteDatabase(name, file);
+}
+
+/** True for names that SQLite takes as a database in memory, or as a URI that may name one. */
+export function isMemoryFile(file: string): boolean {
+  return file.trim() === '' || /:memory:/i.test(file) || /^file:/i.test(file);
+}
+
+class SqliteDatabase implements SqlDatabase {
+  readonly kind = 'sqlite';
+  #writer: SqliteConnection | undefined;
+  #reader: SqliteConnection | undefined;
+
+  constructor(
+    private readonly name: string,
+    private readonly file: string,
+  ) {}
+
+  async query(statement: SqlStatement, maxRows: number, limits: SqlLimits): Promise<SqlRows> {
+    const bound = bindAllowed('query', statement, 'statement');
+    return this.#mapFailures('statement', statement, () => {
+      const connection = this.#openReader(limits);
+      const prepared = connection.prepare(bound.text);
+      if (!prepared.readonly) {
+        throw notRetryable('BLW_SQL_STATEMENT', 'statement writes, and sql.query only reads; use sql.execute');
+      }
+      return readRows(prepared, bound, { maxRows, budget: new ResultBudget(), where: 'statement', limits });
+    });
+  }
+
+  async execute(statement: SqlStatement, limits: SqlLimits): Promise<SqlChange> {
+    const bound = bindAllowed('execute', statement, 'statement');
+    return this.#inTransaction(limits, (connection) =>
+      this.#mapFailures('statement', statement, () => change(connection, connection.prepare(bound.text), bound)),
+    );
+  }
+
+  async transaction(statements: readonly SqlStatement[], limits: SqlLimits): Promise<TransactionResult[]> {
+    const budget = new ResultBudget();
+    const work = statements.map((statement, index) => {
+      const where = `statement ${index + 1} of ${statements.length}`;
+      return { statement, where, bound: bindAllowed('transaction', statement, where) };
+    });
+    return this.#inTransaction(limits, (connection) =>
+      work.map(({ statement, where, bound }) =>
+        this.#mapFailures(where, statement, () => runInTransaction(connection, bound, { budget, where, limits })),
+      ),
+    );
+  }
+
+  async close(): Promise<void> {
+    const connections = [this.#reader, this.#writer];
+    this.#reader = undefined;
+    this.#writer = undefined;
+    for (const connection of connections) connection?.close();
+  }
+
+  /** BEGIN IMMEDIATE takes the write lock at once: waiting happens there, and not in the middle of the work. */
+  #inTransaction<T>(limits: SqlLimits, work: (connection: SqliteConnection) => T): T {
+    return this.#mapFailures('transaction', undefined, () => {
+      const connection = this.#openWriter(limits);
+      connection.prepare('BEGIN IMMEDIATE').run();
+      try {
+        const result = work(connection);
+        requireTimeLeft(limits);
+        connection.prepare('COMMIT').run();
+        return result;
+      } catch (error) {
+        // SQLite has rolled back by itself after some failures, e.g. INSERT OR ROLLBACK.
+        if (connection.database.inTransaction) connection.prepare('ROLLBACK').run();
+        throw error;
+      }
+    });
+  }
+
+  #mapFailures<T>(where: string, statement: SqlStatement | undefined, work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw sqliteFailure(error, `database "${this.name}", ${where}`, statement?.statement);
+    }
+  }
+
+  #openWriter(limits: SqlLimits): SqliteConnection {
+    const left = requireTimeLeft(limits);
+    this.#writer ??= this.#createWriter();
+    this.#writer.setBusyTimeout(Math.min(MAX_BUSY_MS, left * 0.8));
+    return this.#writer;
+  }
+
+  #createWriter(): SqliteConnection {
+    makeFolder(this.name, dirname(this.file));
+    const connection = new SqliteConnection(this.file, { readonly: false });
+    connection.database.exec('CREATE TEMP TABLE IF NOT EXISTS blw_rowid (x)');
+    return connection;
+  }
+
+  /** A connection that cannot write, beside the check of each statement. */
+  #openReader(limits: SqlLimits): SqliteConnection {
+    const left = requireTimeLeft(limits);
+    this.#reader ??= this.#createReader();
+    this.#reader.setBusyTimeout(Math.min(MAX_BUSY_MS, left * 0.8));
+    return this.#reader;
+  }
+
+  #createReader(): SqliteConnection {
+    try {
+      // Makes the file where there is none, and recovers what a killed process left; a reader can do neither.
+      this.#writer ??= this.#createWriter();
+    } catch (error) {
+      if (!isReadOnlyFile(error)) throw error;
+    }
+    return new SqliteConnection(this.file, { readonly: true });
+  }
+}
+
+const isReadOnlyFile = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && /^SQLITE_(READONLY|CANTOPEN)/.test(String(error.code));
+
+function makeFolder(name: string, folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const detail = `database "${name}": its folder cannot be made (${reason}); make it, or let the worker write there`;
+    throw notRetryable('BLW_SQL_FAILED', detail, { cause: error });
+  }
+}
+
+function bindAllowed(use: StatementUse, statement: SqlStatement, where: string): BoundStatement {
+  const bound = bindStatement('sqlite', statement, where);
+  requireAllowed('sqlite', use, bound, where);
+  return bound;
+}
+
+interface ReadOptions {
+  readonly maxRows: number;
+  readonly budget: ResultBudget;
+  readonly where: string;
+  readonly limits: SqlLimits;
+}
+
+function readRows(prepared: SqliteStatement, bound: BoundStatement, options: ReadOptions): SqlRows {
+  const { maxRows, budget, where, limits } = options;
+  const iterator = prepared.iterate(...bound.values);
+  try {
+    let next = iterator.next();
+    // Asked for after the first step: only then SQLite has noticed a schema that changed since the statement was prepared.
+    const columns = prepared.columns().map((column) => column.name);
+    requireDistinctColumns(columns, where);
+    const collector = new RowCollector(columns, budget);
+    for (; next.done !== true && collector.rows.length < maxRows; next = iterator.next()) {
+      collector.add(next.value.map(sqliteValueToJson));
+      if (collector.rows.length % ROWS_PER_CLOCK_CHECK === 0) requireTimeLeft(limits);
+    }
+    return { columns, rows: collector.rows, truncated: next.done !== true };
+  } finally {
+    iterator.return?.();
+  }
+}
+
+/** Runs a statement that writes; with RETURNING, all changes are made by the first step. */
+function change(connection: SqliteConnection, prepared: SqliteStatement, { values, verbs }: BoundStatement): SqlChange {
+  connection.prepare(FORGET_ROWID).run();
+  const { changes } = prepared.run(...values);
+  return { rowsAffected: changes, ...lastInsertId(connection, verbs.main) };
+}
+
+function runInTransaction(
+  connection: SqliteConnection,
+  bound: BoundStatement,
+  options: Omit<ReadOptions, 'maxRows'>,
+): TransactionResult {
+  requireTimeLeft(options.limits);
+  const prepared = connection.prepare(bound.text);
+  if (!prepared.reader) return change(connection, prepared, bound);
+  connection.prepare(FORGET_ROWID).run();
+  const before = countChanges(connection);
+  const { rows } = readRows(prepared, bound, { ...options, maxRows: MAX_TRANSACTION_ROWS });
+  const after = countChanges(connection);
+  const rowsAffected = after.total === before.total ? 0 : after.last;
+  return { rowsAffected, ...lastInsertId(connection, bound.verbs.main), rows };
+}
+
+function countChanges(connection: SqliteConnection): { total: number; last: number } {
+  const [total, last] = connection.prepare('SELECT total_changes(), changes()').get() ?? [];
+  return { total: Number(total), last: Number(last) };
+}
+
+function lastInsertId(connection: SqliteConnection, verb: string): { lastInsertId?: number } {
+  if (verb !== 'INSERT' && verb !== 'REPLACE') return {};
+  const [rowid] = connection.prepare('SELECT last_insert_rowid()').get() ?? [];
+  if (typeof rowid !== 'bigint' || rowid === NO_ROWID) return {};
+  const id = bigintToJson(rowid);
+  return typeof id === 'number' ? { lastInsertId: id } : {};
+}

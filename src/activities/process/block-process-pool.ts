@@ -1,0 +1,245 @@
+import type { Json, JsonObject } from '../../dsl/json';
+import type { BlockContext } from '../block';
+import { BlockProcess, type BlockProcessOptions, type JobOutcome, maxRssBytes } from './block-process';
+import { closedFailure, crashFailure, deadlineFailure } from './process-failures';
+import { decodeFailure, type JobRequest } from './protocol';
+
+/** How a pool is made. */
+export interface BlockProcessPoolOptions extends BlockProcessOptions {
+  /** Most processes at a time. */
+  readonly size: number;
+}
+
+/** What a pool is doing. */
+export interface BlockProcessPoolStats {
+  readonly size: number;
+  readonly busy: number;
+  readonly idle: number;
+  /** Blocks that wait for a process. */
+  readonly queued: number;
+  /** Processes started so far. */
+  readonly started: number;
+  /** Processes that ended under a block, of their own or because the block did not stop. */
+  readonly lost: number;
+  /** Memory of all processes, as each reported it last. */
+  readonly rssBytes: number;
+  /** CPU time of all processes so far, as each reported it last. */
+  readonly cpuMs: number;
+}
+
+/** Runs blocks in child processes, which can be ended whatever they are doing. */
+export interface BlockProcessPool {
+  /**
+   * Runs a block as its executor would here: same output, same failures, heartbeats passed on. In addition, all retryable:
+   * BLW_SQL_TIMEOUT (`sql.*`) or BLW_STEP_TIMEOUT at the context's deadline, BLW_BLOCK_CRASHED where the process ends.
+   * Throws `signal.reason` once cancelled, at the latest a second later. The context's ports are not used.
+   */
+  run(blockType: string, args: JsonObject, context: BlockContext): Promise<Json>;
+  /** Ends all processes, running blocks included; what waits or comes later fails with BLW_BLOCK_CRASHED, retryable. */
+  close(): Promise<void>;
+  stats(): BlockProcessPoolStats;
+  /** Process ids of the children that live, for logs and tests. */
+  pids(): number[];
+}
+
+/** How long a process may take to close its files and connections. */
+const CLOSE_GRACE_MS = 2_000;
+
+/** The longest timer that Node has; later deadlines are Temporal's to watch. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** An idle process above this share of its memory limit is replaced: a block should not pay for the one before. */
+const RETIRE_SHARE = 0.5;
+
+/** Makes a pool. Processes are started when a block needs one, and kept. */
+export function createBlockProcessPool(options: BlockProcessPoolOptions): BlockProcessPool {
+  return new ProcessPool(options);
+}
+
+/** One try at a job, and why the pool ended it, if it did. */
+interface Run {
+  readonly outcome: JobOutcome;
+  readonly stopped: 'deadline' | 'cancelled' | undefined;
+}
+
+interface Waiting {
+  readonly blockType: string;
+  readonly take: (process: BlockProcess) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+class ProcessPool implements BlockProcessPool {
+  readonly #processes = new Set<BlockProcess>();
+  readonly #idle: BlockProcess[] = [];
+  readonly #queue: Waiting[] = [];
+  #closing: Promise<void> | undefined;
+  #jobs = 0;
+  #started = 0;
+  #lost = 0;
+  /** CPU time of processes that have ended. */
+  #endedCpuMs = 0;
+
+  constructor(private readonly options: BlockProcessPoolOptions) {}
+
+  async run(blockType: string, args: JsonObject, context: BlockContext): Promise<Json> {
+    const { step, deadline, lastHeartbeat } = context;
+    this.#jobs += 1;
+    const job: JobRequest = {
+      id: this.#jobs,
+      blockType,
+      args,
+      step,
+      deadline,
+      ...(lastHeartbeat === undefined ? {} : { lastHeartbeat }),
+    };
+    const first = await this.#runOnce(job, context);
+    // A process may have ended while it was idle, unnoticed so far. The block has not begun, so another one may run it.
+    const wasIdleLoss = first.outcome.kind === 'lost' && !first.outcome.wasStarted && first.stopped === undefined;
+    return this.#unwrap(wasIdleLoss ? await this.#runOnce(job, context) : first, blockType, context);
+  }
+
+  stats(): BlockProcessPoolStats {
+    const usages = [...this.#processes].map((process) => process.usage);
+    return {
+      size: this.options.size,
+      busy: this.#processes.size - this.#idle.length,
+      idle: this.#idle.length,
+      queued: this.#queue.length,
+      started: this.#started,
+      lost: this.#lost,
+      rssBytes: usages.reduce((sum, usage) => sum + usage.rssBytes, 0),
+      cpuMs: usages.reduce((sum, usage) => sum + usage.cpuMs, this.#endedCpuMs),
+    };
+  }
+
+  pids(): number[] {
+    return [...this.#processes].flatMap((process) => (process.pid === undefined ? [] : [process.pid]));
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#closeAll();
+    return this.#closing;
+  }
+
+  async #closeAll(): Promise<void> {
+    for (const { blockType, fail } of this.#queue.splice(0)) fail(closedFailure(blockType));
+    await Promise.all([...this.#processes].map((process) => process.close(CLOSE_GRACE_MS)));
+  }
+
+  async #runOnce(job: JobRequest, context: BlockContext): Promise<Run> {
+    const process = await this.#acquire(job.blockType, context);
+    let stopped: Run['stopped'];
+    const onDeadline = (): void => {
+      stopped = 'deadline';
+      process.kill();
+    };
+    const onAbort = (): void => {
+      if (Date.now() >= job.deadline) {
+        onDeadline();
+        return;
+      }
+      stopped = 'cancelled';
+      process.cancel();
+    };
+    const timer = atDeadline(context, onDeadline);
+    context.signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      // Aborted between the turn in the queue and here.
+      context.signal.throwIfAborted();
+      const outcome = await process.run(job, (details) => context.heartbeat(details));
+      return { outcome, stopped };
+    } finally {
+      clearTimeout(timer);
+      context.signal.removeEventListener('abort', onAbort);
+      this.#release(process);
+    }
+  }
+
+  #unwrap({ outcome, stopped }: Run, blockType: string, { signal }: BlockContext): Json {
+    // What was done was done: a result counts even where it crossed with a cancellation.
+    if (outcome.kind === 'result') return outcome.output;
+    if (outcome.kind === 'lost') this.#lost += 1;
+    if (stopped === 'deadline') throw deadlineFailure(blockType, 'the block was stopped');
+    if (stopped === 'cancelled') throw signal.reason;
+    if (this.#closing !== undefined) throw closedFailure(blockType);
+    if (outcome.kind === 'failure') throw decodeFailure(outcome.failure);
+    throw crashFailure(blockType, outcome.exit, this.options.maxMemoryMb);
+  }
+
+  /** Waits in line for a process; gives up when the step does. */
+  async #acquire(blockType: string, context: BlockContext): Promise<BlockProcess> {
+    const { signal, deadline } = context;
+    signal.throwIfAborted();
+    if (this.#closing !== undefined) throw closedFailure(blockType);
+    if (Date.now() >= deadline) throw deadlineFailure(blockType, 'the block had not begun');
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', onAbort);
+        const index = this.#queue.indexOf(waiting);
+        if (index !== -1) this.#queue.splice(index, 1);
+      };
+      const fail = (error: unknown): void => {
+        leave();
+        reject(error);
+      };
+      const take = (process: BlockProcess): void => {
+        leave();
+        resolve(process);
+      };
+      const onAbort = (): void => fail(signal.reason);
+      const giveUp = (): void => fail(deadlineFailure(blockType, 'the block was still waiting for a free process'));
+      const timer = atDeadline(context, giveUp);
+      signal.addEventListener('abort', onAbort, { once: true });
+      const waiting: Waiting = { blockType, take, fail };
+      this.#queue.push(waiting);
+      this.#serveQueue();
+    });
+  }
+
+  #serveQueue(): void {
+    for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
+      const process = this.#idle.pop() ?? this.#start();
+      if (process === undefined) return;
+      next.take(process);
+    }
+  }
+
+  /** A new process, where there is room for one. */
+  #start(): BlockProcess | undefined {
+    if (this.#closing !== undefined || this.#processes.size >= this.options.size) return undefined;
+    const process = new BlockProcess(this.options);
+    this.#started += 1;
+    this.#processes.add(process);
+    process.exited.then(
+      () => this.#forget(process),
+      () => this.#forget(process),
+    );
+    return process;
+  }
+
+  #forget(process: BlockProcess): void {
+    this.#processes.delete(process);
+    this.#endedCpuMs += process.usage.cpuMs;
+    const index = this.#idle.indexOf(process);
+    if (index !== -1) this.#idle.splice(index, 1);
+    this.#serveQueue();
+  }
+
+  #release(process: BlockProcess): void {
+    // A process that is ending makes room once it is gone.
+    if (!process.isUsable) return;
+    if (process.usage.rssBytes > maxRssBytes(this.options) * RETIRE_SHARE) {
+      process.close(CLOSE_GRACE_MS).catch(() => undefined);
+      return;
+    }
+    this.#idle.push(process);
+    this.#serveQueue();
+  }
+}
+
+/** Calls back at the deadline, unless it is further away than timers reach. */
+function atDeadline({ deadline }: BlockContext, onDeadline: () => void): NodeJS.Timeout | undefined {
+  const left = Math.max(0, deadline - Date.now());
+  return left > MAX_TIMER_MS ? undefined : setTimeout(onDeadline, left);
+}

@@ -1,0 +1,19 @@
+import { createSqlDatabases } from '../ports/configured-databases';
+import { createFileBlobStore } from '../ports/file-blob-store';
+import { createHttpClient } from '../ports/guarded-http-client';
+import type { ClosablePorts } from './child-server';
+import type { ChildInit } from './protocol';
+
+/** The real ports of a child process. Throws BLW_CONFIG where the blob root cannot be used. */
+export async function createChildPorts({ databases, blobRoot, allowHosts }: ChildInit): Promise<ClosablePorts> {
+  const sql = createSqlDatabases(databases);
+  const blobs = await createFileBlobStore({ root: blobRoot });
+  const http = createHttpClient({ allowHosts: [...allowHosts] });
+  return {
+    ports: { http, blobs, databases: sql },
+    async close() {
+      await Promise.allSettled([http.close(), sql.close()]);
+      blobs.close();
+    },
+  };
+}

@@ -1,0 +1,163 @@
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { Json } from '../../dsl/json';
+import type { BlockContext, BlockExecutor, Ports } from '../block';
+import { notRetryable } from '../block-failure';
+import {
+  type ChildInit,
+  type ChildMessage,
+  type ChildUsage,
+  encodeFailure,
+  type JobRequest,
+  type ParentMessage,
+  type WatchdogData,
+} from './protocol';
+
+/** What a child process is made of. */
+export interface ChildServerOptions {
+  readonly findExecutor: (blockType: string) => BlockExecutor | undefined;
+  /** Called before the first job; again before the next where it failed. */
+  readonly createPorts: (init: ChildInit) => Promise<ClosablePorts>;
+}
+
+/** Ports with what they hold open. */
+export interface ClosablePorts {
+  readonly ports: Ports;
+  close(): Promise<void>;
+}
+
+/** Heartbeats closer together than this are merged; Temporal's SDK would drop them anyway. */
+const HEARTBEAT_INTERVAL_MS = 200;
+
+/**
+ * Serves the pool's messages until the pool closes or its process is gone. A signal that a terminal or a supervisor sends to
+ * the whole group of processes is left to the parent: it finishes its steps, then it closes its children.
+ */
+export function serveBlocks(options: ChildServerOptions): void {
+  process.on('SIGINT', () => undefined);
+  process.on('SIGTERM', () => undefined);
+  const server = new ChildServer(options);
+  process.on('message', (message: ParentMessage) => server.receive(message));
+  process.once('disconnect', () => process.exit(0));
+}
+
+class ChildServer {
+  #init: ChildInit | undefined;
+  #ports: ClosablePorts | undefined;
+  #running: { readonly id: number; readonly abort: AbortController; readonly done: Promise<void> } | undefined;
+
+  constructor(private readonly options: ChildServerOptions) {}
+
+  receive(message: ParentMessage): void {
+    switch (message.type) {
+      case 'init':
+        this.#init = message.init;
+        startWatchdog(message.maxRssBytes);
+        return;
+      case 'run':
+        this.#start(message.job);
+        return;
+      case 'cancel':
+        this.#cancel(message.id);
+        return;
+      case 'close':
+        this.#close().then(leave, leave);
+    }
+  }
+
+  #start(job: JobRequest): void {
+    const abort = new AbortController();
+    const done = this.#run(job, abort.signal).then((message) => {
+      this.#running = undefined;
+      send(message);
+    });
+    this.#running = { id: job.id, abort, done };
+  }
+
+  async #run(job: JobRequest, signal: AbortSignal): Promise<ChildMessage> {
+    const { id, blockType, args, step, deadline } = job;
+    send({ type: 'started', id });
+    const heartbeats = new HeartbeatSender(id);
+    try {
+      const executor = this.options.findExecutor(blockType);
+      if (executor === undefined || this.#init === undefined) {
+        throw notRetryable('BLW_BLOCK_UNKNOWN', `block ${blockType}: this worker has no executor for it`);
+      }
+      this.#ports ??= await this.options.createPorts(this.#init);
+      const { ports } = this.#ports;
+      const heartbeat = (details: Json): void => heartbeats.push(details);
+      const context: BlockContext = { step, ports, signal, deadline, heartbeat, lastHeartbeat: job.lastHeartbeat };
+      const output = await executor(args, context);
+      return { type: 'result', id, output, usage: usage() };
+    } catch (error) {
+      return { type: 'failure', id, failure: encodeFailure(error), usage: usage() };
+    } finally {
+      heartbeats.stop();
+    }
+  }
+
+  #cancel(id: number): void {
+    if (this.#running?.id !== id) return;
+    send({ type: 'cancelling', id });
+    this.#running.abort.abort(notRetryable('BLW_CANCELLED', 'the step was cancelled'));
+  }
+
+  async #close(): Promise<void> {
+    this.#running?.abort.abort(notRetryable('BLW_CANCELLED', 'the worker stops'));
+    await this.#running?.done;
+    await this.#ports?.close();
+  }
+}
+
+/** Passes the newest of many heartbeats on, at once and then at most every HEARTBEAT_INTERVAL_MS. */
+class HeartbeatSender {
+  #pending: { readonly details: Json } | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly id: number) {}
+
+  push(details: Json): void {
+    this.#pending = { details };
+    if (this.#timer === undefined) this.#flush();
+  }
+
+  /** Sends what is pending: the next attempt begins with it. */
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#pending !== undefined) send({ type: 'heartbeat', id: this.id, details: this.#pending.details });
+    this.#pending = undefined;
+  }
+
+  readonly #flush = (): void => {
+    this.#timer = undefined;
+    if (this.#pending === undefined) return;
+    send({ type: 'heartbeat', id: this.id, details: this.#pending.details });
+    this.#pending = undefined;
+    this.#timer = setTimeout(this.#flush, HEARTBEAT_INTERVAL_MS);
+  };
+}
+
+/** A message that cannot be sent has no reader any more: the process ends with `disconnect`. */
+function send(message: ChildMessage): void {
+  process.send?.(message, undefined, undefined, () => undefined);
+}
+
+function usage(): ChildUsage {
+  const { user, system } = process.cpuUsage();
+  return { rssBytes: process.memoryUsage.rss(), cpuMs: Math.round((user + system) / 1_000) };
+}
+
+/** The watchdog works while the main thread is inside a native call, where no message and no timer gets through. */
+function startWatchdog(maxRssBytes: number): void {
+  const workerData: WatchdogData = { parentPid: process.ppid, maxRssBytes };
+  const watchdog = new Worker(join(__dirname, 'child-watchdog.js'), {
+    workerData,
+    resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2, stackSizeMb: 1 },
+  });
+  watchdog.unref();
+}
+
+function leave(): void {
+  process.exit(0);
+}

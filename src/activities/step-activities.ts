@@ -1,0 +1,103 @@
+import { CancelledFailure, Context } from '@temporalio/activity';
+import { BLOCK_SPECS } from '../dsl/block-registry';
+import { isJsonObject, type Json, type JsonObject } from '../dsl/json';
+import type { StepRequest, StepResult } from '../dsl/step-request';
+import type { BlockContext, BlockExecutor, Ports, StepIdentity } from './block';
+import { notRetryable } from './block-failure';
+import { toApplicationFailure } from './step-failure';
+import { findArgumentError } from './validate-data';
+
+/** Largest output of a step, in characters of JSON: a payload of Temporal's holds 2 MB. */
+const MAX_OUTPUT_LENGTH = 1_900_000;
+
+/** A step's activity, registered under the block's type. */
+export type StepActivity = (request: StepRequest) => Promise<StepResult>;
+
+/** Chooses where a step's block runs: on the worker's event loop, or in a process of its own. */
+export type BlockRunner = (blockType: string, args: JsonObject, context: BlockContext) => Promise<Json>;
+
+/** Adds something around every step: metrics, logs, access. The model is a middleware: call `next` once, or refuse. */
+export type StepMiddleware = (step: StepIdentity, next: () => Promise<Json>) => Promise<Json>;
+
+/** The activities of a worker: one for each block that is an activity. */
+export function createStepActivities(options: {
+  ports: Ports;
+  runBlock: BlockRunner;
+  middleware: readonly StepMiddleware[];
+}): Record<string, StepActivity> {
+  const activities: Record<string, StepActivity> = {};
+  for (const { type, kind } of BLOCK_SPECS) {
+    if (kind === 'activity') activities[type] = (request) => runStep(type, request, options);
+  }
+  return activities;
+}
+
+async function runStep(
+  blockType: string,
+  request: StepRequest,
+  { ports, runBlock, middleware }: { ports: Ports; runBlock: BlockRunner; middleware: readonly StepMiddleware[] },
+): Promise<StepResult> {
+  const temporal = Context.current();
+  const { attempt } = temporal.info;
+  const step: StepIdentity = {
+    tenant: request.tenant,
+    flowId: temporal.info.workflowExecution?.workflowId ?? '',
+    flow: request.flow,
+    stepId: request.stepId,
+    blockType,
+    idempotencyKey: request.key,
+    attempt,
+    idempotent: request.idempotent,
+  };
+  const execute = async (): Promise<Json> => {
+    const problem = findArgumentError(blockType, request.with);
+    if (problem !== undefined) throw problem;
+    return checkSize(await runBlock(blockType, request.with, blockContext(step, ports, temporal)));
+  };
+  const run = middleware.reduceRight<() => Promise<Json>>((next, layer) => () => layer(step, next), execute);
+  try {
+    return { output: await run(), attempt };
+  } catch (error) {
+    if (error instanceof CancelledFailure) throw error;
+    throw toApplicationFailure(error, { attempt });
+  }
+}
+
+function blockContext(step: StepIdentity, ports: Ports, temporal: Context): BlockContext {
+  const { info } = temporal;
+  const lastHeartbeat: unknown = info.heartbeatDetails;
+  return {
+    step,
+    ports,
+    signal: temporal.cancellationSignal,
+    deadline: deadlineOf(info),
+    heartbeat: (details) => temporal.heartbeat(details),
+    lastHeartbeat: isJsonObject(lastHeartbeat) ? lastHeartbeat : undefined,
+  };
+}
+
+/** When Temporal gives the attempt up: the earlier of its own limit and that of all attempts. */
+function deadlineOf(info: Context['info']): number {
+  const attemptEnds = Date.now() + info.startToCloseTimeoutMs;
+  const allEnd = info.scheduledTimestampMs + info.scheduleToCloseTimeoutMs;
+  return info.scheduleToCloseTimeoutMs > 0 ? Math.min(attemptEnds, allEnd) : attemptEnds;
+}
+
+function checkSize(output: Json): Json {
+  const length = JSON.stringify(output).length;
+  if (length <= MAX_OUTPUT_LENGTH) return output;
+  throw notRetryable(
+    'BLW_RESULT_TOO_LARGE',
+    `the output has ${length} characters of JSON, at most ${MAX_OUTPUT_LENGTH} fit into the history`,
+  );
+}
+
+/** Runs blocks on the caller's event loop. */
+export function inProcessRunner(findExecutor: (blockType: string) => BlockExecutor | undefined): BlockRunner {
+  return async (blockType, args, context) => {
+    const executor = findExecutor(blockType);
+    if (executor === undefined)
+      throw notRetryable('BLW_BLOCK_UNKNOWN', `there is no block "${blockType}" in this worker`);
+    return await executor(args, context);
+  };
+}

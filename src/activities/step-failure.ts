@@ -1,0 +1,30 @@
+import { ApplicationFailure } from '@temporalio/activity';
+import { FlowError, flowError, flowErrorToJson } from '../dsl/errors';
+import { BlockFailure } from './block-failure';
+
+/**
+ * An error as it crosses the wire: the code as `type`, the error's data and the number of the attempt as details.
+ * What is no FlowError is a defect of a block: BLW_BLOCK_FAILED, retried, since it may be a passing one.
+ */
+export function toApplicationFailure(error: unknown, { attempt }: { attempt: number }): ApplicationFailure {
+  if (!(error instanceof FlowError)) {
+    const message = error instanceof Error ? error.message : String(error);
+    return toApplicationFailure(new UnexpectedFailure(message, error), { attempt });
+  }
+  const { data } = error;
+  const isRetryable = error instanceof UnexpectedFailure || (error instanceof BlockFailure && error.options.retryable);
+  const retryAfterMs = error instanceof BlockFailure ? error.options.retryAfterMs : undefined;
+  return ApplicationFailure.create({
+    message: data.detail ?? data.title ?? data.type,
+    type: data.code ?? data.type,
+    nonRetryable: !isRetryable,
+    details: [flowErrorToJson(data), attempt],
+    ...(retryAfterMs === undefined ? {} : { nextRetryDelay: retryAfterMs }),
+  });
+}
+
+class UnexpectedFailure extends FlowError {
+  constructor(message: string, cause: unknown) {
+    super(flowError('BLW_BLOCK_FAILED', message).data, { cause });
+  }
+}

@@ -1,0 +1,71 @@
+import type { Json, JsonObject } from './json';
+
+export type OnTimeout = 'fail' | 'reject' | 'continue';
+
+/** Start input of the workflow `approval`. */
+export interface ApprovalRequest {
+  readonly tenant: string;
+  /** `namespace/name:version` of the flow that asks. */
+  readonly flow: string;
+  /** Workflow id of the flow that asks. */
+  readonly flowId: string;
+  readonly stepId: string;
+  readonly title: string;
+  readonly description?: string;
+  readonly assignees?: { readonly users?: readonly string[]; readonly groups?: readonly string[] };
+  readonly requiredApprovals: number;
+  /** JSON Schema of the form of an approval. */
+  readonly form?: JsonObject;
+  readonly timeoutMs?: number;
+  readonly onTimeout: OnTimeout;
+  readonly selfApproval: boolean;
+  readonly requestedBy?: string;
+}
+
+/** Argument of the update `decide`; the signals `approve` and `reject` take it without `decision`. */
+export interface DecisionInput {
+  readonly decision: 'approved' | 'rejected';
+  readonly by: string;
+  /** Groups that the decider is a member of. */
+  readonly groups?: readonly string[];
+  readonly comment?: string;
+  readonly form?: Json;
+}
+
+/** A decision that counted. */
+export interface Decision {
+  readonly decision: 'approved' | 'rejected';
+  readonly by: string;
+  /** ISO 8601. */
+  readonly at: string;
+  readonly comment?: string;
+  readonly form?: Json;
+}
+
+/** Result of the workflow `approval`, the output of the step. */
+export interface ApprovalResult {
+  readonly decision: 'approved' | 'rejected' | 'timedOut';
+  readonly decisions: readonly Decision[];
+}
+
+/** Answer of the query `state` on `approval`, and of the update `decide`. */
+export interface ApprovalState {
+  readonly status: 'pending' | 'approved' | 'rejected' | 'timedOut';
+  readonly title: string;
+  readonly description?: string;
+  readonly tenant: string;
+  readonly flow: string;
+  readonly flowId: string;
+  readonly stepId: string;
+  readonly requestedBy?: string;
+  readonly assignees?: { readonly users?: readonly string[]; readonly groups?: readonly string[] };
+  readonly requiredApprovals: number;
+  readonly form?: JsonObject;
+  /** ISO 8601. */
+  readonly requestedAt: string;
+  /** ISO 8601; absent: it waits forever. */
+  readonly expiresAt?: string;
+  readonly decisions: readonly Decision[];
+  /** The latest signals that were refused, and why: a signal cannot answer. */
+  readonly refused: readonly { readonly by: string; readonly at: string; readonly reason: string }[];
+}

@@ -1,0 +1,79 @@
+import { findBlockByCall } from '../block-registry';
+import type { BlockSpec, ResourceClass, RetryPolicySpec } from '../block-spec';
+import { parseDuration } from '../durations';
+import { compileTemplate, compileUri, type Template } from '../expressions/template';
+import { isJsonObject, type Json, type JsonObject } from '../json';
+import type { CallPlan, TaskPlanBase } from './plan';
+import { optional, type PlanContext, reference } from './plan-context';
+
+/** Plans a call: the block's defaults, overridden by the document's `metadata`, overridden by the step's. */
+export function planCall(base: TaskPlanBase, task: JsonObject, context: PlanContext): CallPlan {
+  const spec = findBlockByCall(String(task.call));
+  if (spec === undefined)
+    throw new Error(`${base.path}: no block "${String(task.call)}" in a document that was found valid`);
+  const metadata: JsonObject = { ...context.defaults, ...((task.metadata ?? {}) as JsonObject) };
+  const heartbeatMs = durationMs(metadata.heartbeat) ?? spec.heartbeatMs;
+  return {
+    ...base,
+    kind: 'call',
+    block: spec.type,
+    ...(spec.kind === 'human' ? { human: true as const } : {}),
+    with: planArguments((task.with ?? {}) as JsonObject, context.use),
+    resources: (metadata.resources as ResourceClass | undefined) ?? spec.resources,
+    startToCloseMs: durationMs(metadata.timeout) ?? spec.startToCloseMs,
+    ...optional('heartbeatMs', heartbeatMs),
+    retry: planRetryPolicy(spec, [context.defaults.retry, (task.metadata as JsonObject | undefined)?.retry]),
+    idempotent: (metadata.idempotent as boolean | undefined) ?? spec.idempotent,
+    ...optional('priorityKey', metadata.priorityKey as number | undefined),
+    ...optional('fairnessWeight', metadata.fairnessWeight as number | undefined),
+    ...optional('summary', stepSummary(task)),
+    summaryArguments: spec.summaryArguments,
+  };
+}
+
+/** A summary is the step's own; the document's `metadata.summary` would say the same of every step. */
+function stepSummary(task: JsonObject): Template | undefined {
+  const summary = (task.metadata as JsonObject | undefined)?.summary;
+  return summary === undefined ? undefined : compileTemplate(summary);
+}
+
+/** Arguments as templates; an endpoint in its object form, its URI with `{name}`, its authentication resolved. */
+function planArguments(args: JsonObject, use: JsonObject): Template {
+  const { endpoint } = args;
+  if (endpoint === undefined) return compileTemplate(args);
+  const { endpoint: _, ...others } = args;
+  const rest = Object.entries(others).map(([key, value]) => [key, compileTemplate(value)] as const);
+  return { map: [['endpoint', planEndpoint(endpoint, use)], ...rest] };
+}
+
+function planEndpoint(endpoint: Json, use: JsonObject): Template {
+  if (typeof endpoint === 'string') return { map: [['uri', compileUri(endpoint)]] };
+  if (!isJsonObject(endpoint)) return compileTemplate(endpoint);
+  const entries: [string, Template][] = [['uri', compileUri(String(endpoint.uri))]];
+  if (endpoint.authentication !== undefined) {
+    const policy = endpoint.authentication as JsonObject;
+    const resolved = typeof policy.use === 'string' ? reference(use, 'authentications', policy.use) : policy;
+    entries.push(['authentication', compileTemplate(resolved)]);
+  }
+  return { map: entries };
+}
+
+function planRetryPolicy(spec: BlockSpec, overrides: readonly (Json | undefined)[]): RetryPolicySpec {
+  const merged: JsonObject = {};
+  for (const override of overrides) if (isJsonObject(override)) Object.assign(merged, override);
+  const initialIntervalMs = durationMs(merged.initialInterval) ?? spec.retry.initialIntervalMs;
+  return {
+    initialIntervalMs,
+    backoffCoefficient: (merged.backoffCoefficient as number | undefined) ?? spec.retry.backoffCoefficient,
+    // Temporal refuses a maximum below the initial interval.
+    maximumIntervalMs: Math.max(initialIntervalMs, durationMs(merged.maximumInterval) ?? spec.retry.maximumIntervalMs),
+    maximumAttempts: (merged.maximumAttempts as number | undefined) ?? spec.retry.maximumAttempts,
+    ...optional('nonRetryableErrorTypes', merged.nonRetryableErrorTypes as string[] | undefined),
+  };
+}
+
+function durationMs(value: Json | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const parsed = parseDuration(value);
+  return 'ms' in parsed ? parsed.ms : undefined;
+}

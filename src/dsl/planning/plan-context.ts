@@ -1,0 +1,18 @@
+import { getOwn, type Json, type JsonObject } from '../json';
+
+/** What the planning of one document shares. */
+export interface PlanContext {
+  readonly use: JsonObject;
+  /** Defaults for the steps' `metadata`. */
+  readonly defaults: JsonObject;
+}
+
+/** `{ key: value }` where there is a value, else nothing; plans travel as JSON, which has no undefined. */
+export function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+  return (value === undefined ? {} : { [key]: value }) as { [P in K]?: V };
+}
+
+/** A component of `use`; that it exists has been validated. */
+export function reference(use: JsonObject, kind: string, name: string): Json {
+  return getOwn((use[kind] ?? {}) as JsonObject, name) ?? null;
+}

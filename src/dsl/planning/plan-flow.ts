@@ -1,0 +1,212 @@
+import { expressionReferences } from '../expressions/check';
+import { bareExpression, compileTemplate, type Template, templateExpressions } from '../expressions/template';
+import { isJsonObject, type Json, type JsonObject } from '../json';
+import type { ValidFlow } from '../validation/validate-flow';
+import type { FlowPlan, InputPlan, OutputPlan, RetryPlan, TaskPlan, TaskPlanBase, TryPlan } from './plan';
+import { planCall } from './plan-call';
+import { optional, type PlanContext, reference } from './plan-context';
+
+/** Makes the plan of a valid document. Pure: the same document gives the same plan. */
+export function planFlow(flow: ValidFlow): FlowPlan {
+  const header = flow.document as JsonObject;
+  const use = isJsonObject(flow.use) ? flow.use : {};
+  const defaults = isJsonObject(header.metadata) ? header.metadata : {};
+  const context: PlanContext = { use, defaults };
+  const { from } = planInput(flow.input) ?? {};
+  const plan = {
+    planVersion: 1 as const,
+    flow: `${String(header.namespace)}/${String(header.name)}:${String(header.version)}`,
+    ...optional('title', header.title as string | undefined),
+    ...optional('summary', header.summary as string | undefined),
+    ...optional('inputFrom', from),
+    ...optional('output', planOutput(flow.output)),
+    ...optional('timeout', planTimeout(flow.timeout, use)),
+    tasks: planTasks(flow.do, '/do', context),
+  };
+  const { steps, definition } = collectReferences(plan);
+  return { ...plan, stepOutputs: steps, ...(definition ? { definition: flow } : {}) };
+}
+
+/** The schema of the flow's input, if the document has one. */
+export function flowInputSchema(flow: ValidFlow): Json | undefined {
+  return planInput(flow.input)?.schema;
+}
+
+function planTasks(value: Json | undefined, path: string, context: PlanContext): TaskPlan[] {
+  return (value as JsonObject[]).map((item, index) => {
+    const [name = ''] = Object.keys(item);
+    const pointer = `${path}/${index}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+    return planTask(name, item[name] as JsonObject, pointer, context);
+  });
+}
+
+function planTask(name: string, task: JsonObject, path: string, context: PlanContext): TaskPlan {
+  const base: TaskPlanBase = {
+    name,
+    path,
+    ...optional('if', expressionOf(task.if)),
+    ...optional('input', planInput(task.input)),
+    ...optional('output', planOutput(task.output)),
+    ...optional('export', planOutput(task.export)),
+    ...optional('timeout', planTimeout(task.timeout, context.use)),
+    ...optional('next', task.then as string | undefined),
+  };
+  if (task.call !== undefined) return planCall(base, task, context);
+  if (task.set !== undefined) return { ...base, kind: 'set', value: transformation(task.set) };
+  if (task.wait !== undefined) return { ...base, kind: 'wait', duration: compileTemplate(task.wait) };
+  if (task.for !== undefined) return planFor(base, task, context);
+  if (task.do !== undefined) return { ...base, kind: 'do', tasks: planTasks(task.do, `${path}/do`, context) };
+  if (task.switch !== undefined) return planSwitch(base, task.switch as JsonObject[]);
+  if (task.fork !== undefined) return planFork(base, task.fork as JsonObject, context);
+  if (task.try !== undefined) return planTry(base, task, context);
+  return { ...base, kind: 'raise', error: planError((task.raise as JsonObject).error, context.use) };
+}
+
+function planSwitch(base: TaskPlanBase, cases: readonly JsonObject[]): TaskPlan {
+  return {
+    ...base,
+    kind: 'switch',
+    cases: cases.map((item) => {
+      const [name = ''] = Object.keys(item);
+      const branch = item[name] as JsonObject;
+      return { name, ...optional('when', expressionOf(branch.when)), next: String(branch.then) };
+    }),
+  };
+}
+
+function planFor(base: TaskPlanBase, task: JsonObject, context: PlanContext): TaskPlan {
+  const loop = task.for as JsonObject;
+  return {
+    ...base,
+    kind: 'for',
+    each: (loop.each as string | undefined) ?? 'item',
+    at: (loop.at as string | undefined) ?? 'index',
+    in: Array.isArray(loop.in) ? compileTemplate(loop.in) : { expr: bareExpression(loop.in as string) },
+    ...optional('while', expressionOf(task.while)),
+    tasks: planTasks(task.do, `${base.path}/do`, context),
+  };
+}
+
+function planFork(base: TaskPlanBase, fork: JsonObject, context: PlanContext): TaskPlan {
+  return {
+    ...base,
+    kind: 'fork',
+    branches: planTasks(fork.branches, `${base.path}/fork/branches`, context),
+    compete: fork.compete === true,
+  };
+}
+
+function planTry(base: TaskPlanBase, task: JsonObject, context: PlanContext): TryPlan {
+  const clause = task.catch as JsonObject;
+  const errors = clause.errors as JsonObject | undefined;
+  const retry = typeof clause.retry === 'string' ? reference(context.use, 'retries', clause.retry) : clause.retry;
+  return {
+    ...base,
+    kind: 'try',
+    tasks: planTasks(task.try, `${base.path}/try`, context),
+    catch: {
+      ...optional('errorsWith', errors?.with as JsonObject | undefined),
+      as: (clause.as as string | undefined) ?? 'error',
+      ...optional('when', expressionOf(clause.when)),
+      ...optional('exceptWhen', expressionOf(clause.exceptWhen)),
+      ...optional('retry', retry === undefined ? undefined : planRetry(retry as JsonObject)),
+      ...optional('do', clause.do === undefined ? undefined : planTasks(clause.do, `${base.path}/catch/do`, context)),
+      ...optional('next', clause.then as string | undefined),
+    },
+  };
+}
+
+function planRetry(policy: JsonObject): RetryPlan {
+  const limit = (policy.limit ?? {}) as JsonObject;
+  const attempt = (limit.attempt ?? {}) as JsonObject;
+  const jitter = policy.jitter as JsonObject | undefined;
+  const [backoff = 'constant'] = Object.keys((policy.backoff ?? {}) as JsonObject);
+  return {
+    ...optional('when', expressionOf(policy.when)),
+    ...optional('exceptWhen', expressionOf(policy.exceptWhen)),
+    ...optional('delay', templateOf(policy.delay)),
+    backoff: backoff as RetryPlan['backoff'],
+    ...optional('maxAttempts', attempt.count as number | undefined),
+    ...optional('attemptDuration', templateOf(attempt.duration)),
+    ...optional('maxDuration', templateOf(limit.duration)),
+    ...optional(
+      'jitter',
+      jitter === undefined
+        ? undefined
+        : { from: compileTemplate(jitter.from ?? null), to: compileTemplate(jitter.to ?? null) },
+    ),
+  };
+}
+
+function planError(error: Json | undefined, use: JsonObject): Template {
+  return compileTemplate(typeof error === 'string' ? reference(use, 'errors', error) : (error ?? null));
+}
+
+function planTimeout(value: Json | undefined, use: JsonObject): Template | undefined {
+  if (value === undefined) return undefined;
+  const definition = typeof value === 'string' ? reference(use, 'timeouts', value) : value;
+  return templateOf((definition as JsonObject).after);
+}
+
+function planInput(value: Json | undefined): InputPlan | undefined {
+  if (!isJsonObject(value)) return undefined;
+  return {
+    ...optional('schema', schemaOf(value)),
+    ...optional('from', value.from === undefined ? undefined : transformation(value.from)),
+  };
+}
+
+function planOutput(value: Json | undefined): OutputPlan | undefined {
+  if (!isJsonObject(value)) return undefined;
+  return {
+    ...optional('as', value.as === undefined ? undefined : transformation(value.as)),
+    ...optional('schema', schemaOf(value)),
+  };
+}
+
+function schemaOf(transformation: JsonObject): Json | undefined {
+  return (transformation.schema as JsonObject | undefined)?.document;
+}
+
+/** An expression as a whole where it is text, else an object with expressions in it. */
+function transformation(value: Json): Template {
+  return typeof value === 'string' ? { expr: bareExpression(value) } : compileTemplate(value);
+}
+
+function expressionOf(value: Json | undefined): string | undefined {
+  return value === undefined ? undefined : bareExpression(value as string);
+}
+
+function templateOf(value: Json | undefined): Template | undefined {
+  return value === undefined ? undefined : compileTemplate(value);
+}
+
+/** All expressions of a plan, by a walk over it: fields named after expressions, and templates. */
+function collectReferences(plan: object): { steps: readonly string[] | true; definition: boolean } {
+  const steps = new Set<string>();
+  let isComputed = false;
+  let definition = false;
+  for (const expression of planExpressions(plan)) {
+    const references = expressionReferences(expression);
+    if (references.steps === true) isComputed = true;
+    else for (const step of references.steps) steps.add(step);
+    definition ||= references.definition;
+  }
+  return { steps: isComputed || [...steps].sort(), definition };
+}
+
+const EXPRESSION_FIELDS = new Set(['if', 'while', 'when', 'exceptWhen']);
+const TEMPLATE_FORMS = ['value', 'expr', 'text', 'uri', 'list', 'map'];
+
+function* planExpressions(node: unknown): Generator<string> {
+  if (typeof node !== 'object' || node === null) return;
+  const keys = Object.keys(node);
+  if (keys.length === 1 && TEMPLATE_FORMS.includes(keys[0] ?? '')) {
+    yield* templateExpressions(node as Template);
+    return;
+  }
+  for (const [key, value] of Object.entries(node)) {
+    if (EXPRESSION_FIELDS.has(key) && typeof value === 'string') yield value;
+    else if (key !== 'schema' && key !== 'errorsWith') yield* planExpressions(value);
+  }
+}

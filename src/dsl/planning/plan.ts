@@ -1,0 +1,135 @@
+import type { ResourceClass, RetryPolicySpec } from '../block-spec';
+import type { Template } from '../expressions/template';
+import type { Json, JsonObject } from '../json';
+
+/**
+ * What `runFlow` interprets: the document with its references resolved, defaults filled in and expressions found.
+ * A plan is recorded in history and replayed by later versions: add optional fields, never change or remove one.
+ */
+export interface FlowPlan {
+  readonly planVersion: 1;
+  /** `namespace/name:version` of the document. */
+  readonly flow: string;
+  readonly title?: string;
+  readonly summary?: string;
+  readonly inputFrom?: Template;
+  readonly output?: OutputPlan;
+  readonly timeout?: Template;
+  readonly tasks: readonly TaskPlan[];
+  /** Names whose outputs some expression reads through `steps`; `true` where it cannot be told which. */
+  readonly stepOutputs: readonly string[] | true;
+  /** The document itself, only where an expression reads `workflow.definition` or `task.definition`. */
+  readonly definition?: JsonObject;
+}
+
+export interface InputPlan {
+  readonly schema?: Json;
+  readonly from?: Template;
+}
+
+export interface OutputPlan {
+  readonly as?: Template;
+  readonly schema?: Json;
+}
+
+/** What every kind of task has. Expressions are bare CEL text. */
+export interface TaskPlanBase {
+  readonly name: string;
+  /** JSON Pointer of the task in its document, e.g. `/do/0/getOrder`. */
+  readonly path: string;
+  readonly if?: string;
+  readonly input?: InputPlan;
+  readonly output?: OutputPlan;
+  readonly export?: OutputPlan;
+  /** Gives a duration. */
+  readonly timeout?: Template;
+  /** The task's `then`: `continue`, `exit`, `end` or the name of a task of the same list; absent: continue. */
+  readonly next?: string;
+}
+
+export interface DoPlan extends TaskPlanBase {
+  readonly kind: 'do';
+  readonly tasks: readonly TaskPlan[];
+}
+
+export interface SetPlan extends TaskPlanBase {
+  readonly kind: 'set';
+  readonly value: Template;
+}
+
+export interface CallPlan extends TaskPlanBase {
+  readonly kind: 'call';
+  readonly block: string;
+  /** `human`: a child workflow; else an activity. */
+  readonly human?: true;
+  readonly with: Template;
+  readonly resources: ResourceClass;
+  readonly startToCloseMs: number;
+  readonly heartbeatMs?: number;
+  readonly retry: RetryPolicySpec;
+  readonly idempotent: boolean;
+  readonly priorityKey?: number;
+  readonly fairnessWeight?: number;
+  /** The author's one-line summary for Temporal's UI. */
+  readonly summary?: Template;
+  /** Without one: arguments to make it from. */
+  readonly summaryArguments: readonly string[];
+}
+
+export interface SwitchPlan extends TaskPlanBase {
+  readonly kind: 'switch';
+  readonly cases: readonly { readonly name: string; readonly when?: string; readonly next: string }[];
+}
+
+export interface ForPlan extends TaskPlanBase {
+  readonly kind: 'for';
+  readonly each: string;
+  readonly at: string;
+  readonly in: Template;
+  readonly while?: string;
+  readonly tasks: readonly TaskPlan[];
+}
+
+export interface ForkPlan extends TaskPlanBase {
+  readonly kind: 'fork';
+  readonly branches: readonly TaskPlan[];
+  readonly compete: boolean;
+}
+
+export interface TryPlan extends TaskPlanBase {
+  readonly kind: 'try';
+  readonly tasks: readonly TaskPlan[];
+  readonly catch: {
+    readonly errorsWith?: JsonObject;
+    readonly as: string;
+    readonly when?: string;
+    readonly exceptWhen?: string;
+    readonly retry?: RetryPlan;
+    readonly do?: readonly TaskPlan[];
+    readonly next?: string;
+  };
+}
+
+/** OWS's own retry policy (dsl-reference, "Retry"). Templates give durations. */
+export interface RetryPlan {
+  readonly when?: string;
+  readonly exceptWhen?: string;
+  readonly delay?: Template;
+  readonly backoff: 'constant' | 'linear' | 'exponential';
+  readonly maxAttempts?: number;
+  readonly attemptDuration?: Template;
+  readonly maxDuration?: Template;
+  readonly jitter?: { readonly from: Template; readonly to: Template };
+}
+
+export interface RaisePlan extends TaskPlanBase {
+  readonly kind: 'raise';
+  readonly error: Template;
+}
+
+export interface WaitPlan extends TaskPlanBase {
+  readonly kind: 'wait';
+  readonly duration: Template;
+}
+
+export type TaskPlan = DoPlan | SetPlan | CallPlan | SwitchPlan | ForPlan | ForkPlan | TryPlan | RaisePlan | WaitPlan;

@@ -1,0 +1,91 @@
+import { describeJsonType, isJsonObject, type Json, type JsonObject } from './json';
+import type { FlowPlan } from './planning/plan';
+import { closestName } from './problems';
+
+/** Start input of `runFlow`: one JSON object. The same from the Temporal CLI, the Temporal UI, a schedule or `beamline run`. */
+export interface StartInput {
+  /** An OWS document. */
+  readonly flow: JsonObject;
+  /** Input of the flow; absent: null. */
+  readonly input: Json;
+  /** Owner of the flow and its data. */
+  readonly tenant: string;
+  /** 1 (first) to 5 (last); Temporal's default is 3. */
+  readonly priorityKey?: number;
+  /** Who asked for the flow; may not decide on its approvals unless these say `selfApproval: true`. */
+  readonly requestedBy?: string;
+}
+
+/** What `prepareFlow` records in history: all that `runFlow` needs to go on. */
+export interface PreparedFlow {
+  readonly plan: FlowPlan;
+  readonly tenant: string;
+  readonly priorityKey?: number;
+  readonly requestedBy?: string;
+}
+
+export const DEFAULT_TENANT = 'default';
+
+const KEYS = ['flow', 'input', 'tenant', 'priorityKey', 'requestedBy', 'token', 'mode', 'mocks'];
+const TENANT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+
+/** Reads a start input of any origin; returns it, or everything that is wrong with it. */
+export function parseStartInput(value: unknown): { start: StartInput } | { problems: string[] } {
+  if (!isJsonObject(value)) {
+    return {
+      problems: [`got ${describeJsonType(value)}, expected one JSON object {"flow": …, "input": …, "tenant": "…"}`],
+    };
+  }
+  const problems = [...unknownKeys(value), ...notSupported(value)];
+  const { flow, input = null, tenant = DEFAULT_TENANT, priorityKey, requestedBy } = value;
+  if (flow === undefined) problems.push('"flow" is missing, expected the flow document');
+  else if (typeof flow === 'string')
+    problems.push(
+      `flow: got the text "${flow.slice(0, 60)}"; flows by name are not supported yet, send the document itself as JSON`,
+    );
+  else if (!isJsonObject(flow)) problems.push(`flow: got ${describeJsonType(flow)}, expected the flow document`);
+  if (typeof tenant !== 'string' || !TENANT.test(tenant)) {
+    problems.push(`tenant: got ${JSON.stringify(tenant)}, expected 1 to 63 letters, digits, ".", "_" or "-"`);
+  }
+  if (
+    priorityKey !== undefined &&
+    !(Number.isInteger(priorityKey) && Number(priorityKey) >= 1 && Number(priorityKey) <= 5)
+  ) {
+    problems.push(
+      `priorityKey: got ${JSON.stringify(priorityKey)}, expected a whole number from 1 (first) to 5 (last)`,
+    );
+  }
+  if (requestedBy !== undefined && (typeof requestedBy !== 'string' || requestedBy === '')) {
+    problems.push(`requestedBy: got ${JSON.stringify(requestedBy)}, expected a person's name`);
+  }
+  if (problems.length > 0) return { problems };
+  return {
+    start: {
+      flow: flow as JsonObject,
+      input,
+      tenant: tenant as string,
+      ...(priorityKey === undefined ? {} : { priorityKey: priorityKey as number }),
+      ...(requestedBy === undefined ? {} : { requestedBy: requestedBy as string }),
+    },
+  };
+}
+
+function unknownKeys(value: JsonObject): string[] {
+  return Object.keys(value)
+    .filter((key) => !KEYS.includes(key))
+    .map((key) => {
+      const meant = closestName(key, KEYS);
+      return `"${key}" is not known; ${meant === undefined ? `there are: ${KEYS.join(', ')}` : `did you mean "${meant}"?`}`;
+    });
+}
+
+/** Parts of the design that this version refuses, since ignoring them would break what they promise. */
+function notSupported({ token, mode, mocks }: JsonObject): string[] {
+  const problems: string[] = [];
+  if (token !== undefined)
+    problems.push('token: not supported yet; leave it out, it would stay readable in the history');
+  if (mode !== undefined && mode !== 'live')
+    problems.push(`mode: got ${JSON.stringify(mode)}, only "live" is supported yet`);
+  if (mocks !== undefined) problems.push('mocks: not supported yet');
+  return problems;
+}

@@ -1,0 +1,34 @@
+import type { Json, JsonObject } from './json';
+
+/** Input of a step's activity. */
+export interface StepRequest {
+  readonly tenant: string;
+  /** `namespace/name:version`. */
+  readonly flow: string;
+  /** JSON Pointer of the step. */
+  readonly stepId: string;
+  /** Idempotency key: `tenant:workflowId:stepPath:iteration:generation`. */
+  readonly key: string;
+  /** Doing it twice is harmless: the block's word, or the author's. */
+  readonly idempotent: boolean;
+  /** Resolved arguments. */
+  readonly with: JsonObject;
+}
+
+/** Result of a step's activity. */
+export interface StepResult {
+  readonly output: Json;
+  /** Number of the attempt that succeeded, from 1. */
+  readonly attempt: number;
+}
+
+/** What a step's identity is made of; the run id is not part of it, since it changes on reset and continue-as-new. */
+export function idempotencyKey(parts: {
+  tenant: string;
+  flowId: string;
+  stepPath: string;
+  iteration: string;
+  generation: number;
+}): string {
+  return `${parts.tenant}:${parts.flowId}:${parts.stepPath}:${parts.iteration || '0'}:${parts.generation}`;
+}

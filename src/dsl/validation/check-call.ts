@@ -1,0 +1,112 @@
+import { BLOCK_SPECS, findBlockByCall } from '../block-registry';
+import type { BlockSpec } from '../block-spec';
+import { hasExpression } from '../expressions/template';
+import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
+import { closestName } from '../problems';
+import { checkAuthentication } from './check-use';
+import type { Checker, Path } from './checker';
+import { compileSchema, type SchemaCheck } from './json-schemas';
+
+/** Calls that OWS defines and this project does not run yet. */
+const UNSUPPORTED_CALLS = ['openapi', 'grpc', 'asyncapi', 'mcp', 'a2a'];
+
+/** Blocks whose `endpoint` may also be text, as OWS's HTTP call has it. */
+const ENDPOINT_BLOCKS: ReadonlySet<string> = new Set(['http', 'http.stream']);
+
+const argumentChecks = new Map<string, SchemaCheck>();
+
+/** Checks arguments against the schema of a block, whose spec is part of the program. */
+export function checkArguments(spec: BlockSpec, args: Json): ReturnType<SchemaCheck> {
+  let check = argumentChecks.get(spec.call);
+  if (check === undefined) {
+    check = compileSchema(spec.arguments);
+    argumentChecks.set(spec.call, check);
+  }
+  return check(args);
+}
+
+/** Checks `call` and `with`: the block exists, and its arguments fit its schema as far as they are literal. */
+export function checkCall(task: JsonObject, path: Path, use: JsonObject, checker: Checker): void {
+  const name = checker.text(task.call, [...path, 'call'], 'call');
+  if (name === undefined) return;
+  const spec = findBlockByCall(name);
+  if (spec === undefined) {
+    reportUnknownBlock(name, [...path, 'call'], use, checker);
+    return;
+  }
+  const args = task.with ?? {};
+  const withPath = [...path, task.with === undefined ? 'call' : 'with'];
+  if (!isJsonObject(args)) {
+    checker.report('BLW_ARG_INVALID', withPath, `with: got ${describeJsonType(args)}, expected an object of arguments`);
+    return;
+  }
+  const literal = ENDPOINT_BLOCKS.has(name) ? normalizeEndpoint(args, withPath, use, checker) : args;
+  for (const violation of checkArguments(spec, literal)) {
+    if (isLeftToRunTime(args, violation.path)) continue;
+    const isKey = violation.key !== undefined;
+    const at = [...withPath, ...violation.path, ...(isKey ? [violation.key] : [])];
+    const argument = violation.path.length === 0 ? name : `${name}: ${violation.path.join('.')}`;
+    checker.report('BLW_ARG_INVALID', at, `${argument}: ${violation.message}`, isKey ? 'key' : 'value');
+  }
+  if (name === 'human.approval') checkApproval(args, withPath, checker);
+}
+
+function reportUnknownBlock(name: string, path: Path, use: JsonObject, checker: Checker): void {
+  if (UNSUPPORTED_CALLS.includes(name)) {
+    checker.report('BLW_UNSUPPORTED', path, `call: ${name} is not supported yet`);
+  } else if (isJsonObject(use.functions) && Object.keys(use.functions).includes(name)) {
+    checker.report(
+      'BLW_UNSUPPORTED',
+      path,
+      `call: "${name}" is a function of use.functions, which is not supported yet`,
+    );
+  } else if (/@|^https?:|^file:/.test(name)) {
+    checker.report('BLW_UNSUPPORTED', path, `call: "${name}" is a cataloged function, which is not supported yet`);
+  } else {
+    const known = BLOCK_SPECS.map((spec) => spec.call);
+    const meant = name === 'http.request' ? 'http' : closestName(name, known);
+    const advice = meant === undefined ? `there are: ${known.join(', ')}` : `did you mean "${meant}"?`;
+    checker.report('BLW_BLOCK_UNKNOWN', path, `call: there is no block "${name}"; ${advice}`);
+  }
+}
+
+/** Arguments with `endpoint` in its object form and without its authentication, which is checked here. */
+function normalizeEndpoint(args: JsonObject, path: Path, use: JsonObject, checker: Checker): JsonObject {
+  const { endpoint } = args;
+  if (typeof endpoint === 'string') return { ...args, endpoint: { uri: endpoint } };
+  if (!isJsonObject(endpoint)) return args;
+  const { authentication, ...rest } = endpoint;
+  if (authentication !== undefined) {
+    checkAuthentication(authentication, [...path, 'endpoint', 'authentication'], use, checker);
+  }
+  return { ...args, endpoint: rest };
+}
+
+/** True where the value, or one around it, holds an expression: only run time knows what it will be. */
+function isLeftToRunTime(args: JsonObject, path: readonly string[]): boolean {
+  let value: Json | undefined = args;
+  for (const segment of path) {
+    if (typeof value !== 'object' || value === null) break;
+    value = Array.isArray(value) ? value[Number(segment)] : value[segment];
+  }
+  return typeof value === 'string' && hasExpression(value);
+}
+
+function checkApproval(args: JsonObject, path: Path, checker: Checker): void {
+  checker.duration(args.timeout, [...path, 'timeout'], 'human.approval: timeout');
+  if (args.onTimeout !== undefined && args.timeout === undefined) {
+    checker.report('BLW_ARG_INVALID', [...path, 'onTimeout'], 'human.approval: onTimeout needs a timeout', 'key');
+  }
+  if (isJsonObject(args.form) && !hasExpression(JSON.stringify(args.form))) {
+    checkSchema(args.form, [...path, 'form'], 'human.approval: form', checker);
+  }
+}
+
+/** Reports a JSON Schema that is not one. */
+export function checkSchema(schema: Json, path: Path, what: string, checker: Checker): void {
+  try {
+    compileSchema(schema);
+  } catch (error) {
+    checker.report('BLW_SCHEMA_INVALID', path, `${what}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}

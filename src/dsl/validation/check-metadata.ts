@@ -1,0 +1,109 @@
+import { RESOURCE_CLASSES } from '../block-spec';
+import type { Json, JsonObject } from '../json';
+import { closestName } from '../problems';
+import type { ExpressionChecker, ExpressionSite } from './check-expressions';
+import type { Checker, Path } from './checker';
+
+/** Keys of a step's `metadata` that mean something here; the document's `metadata` gives the defaults for its steps. */
+const KNOWN_KEYS = [
+  'resources',
+  'retry',
+  'priorityKey',
+  'fairnessWeight',
+  'heartbeat',
+  'timeout',
+  'idempotent',
+  'summary',
+];
+
+/** Keys that the design has and this version does not act on; ignoring them would change what a flow promises. */
+const UNSUPPORTED_KEYS = [
+  'dispatch',
+  'onFailure',
+  'compensate',
+  'cache',
+  'concurrency',
+  'batchSize',
+  'toleratedFailures',
+  'mock',
+];
+
+/** Checks `metadata`. Other keys are the author's own, as OWS allows, unless they look like a slip of the pen. */
+export function checkMetadata(
+  value: Json | undefined,
+  path: Path,
+  checker: Checker,
+  expressions: ExpressionChecker,
+  site: ExpressionSite,
+): void {
+  if (value === undefined) return;
+  const metadata = checker.object(value, path, 'metadata');
+  if (metadata === undefined) return;
+  checkKeys(metadata, path, checker);
+  checker.oneOf(metadata.resources, [...path, 'resources'], 'metadata: resources', RESOURCE_CLASSES.slice());
+  checker.integer(metadata.priorityKey, [...path, 'priorityKey'], 'metadata: priorityKey', { min: 1, max: 5 });
+  checkWeight(metadata.fairnessWeight, [...path, 'fairnessWeight'], checker);
+  for (const key of ['heartbeat', 'timeout']) checker.duration(metadata[key], [...path, key], `metadata: ${key}`);
+  checker.boolean(metadata.idempotent, [...path, 'idempotent'], 'metadata: idempotent');
+  if (checker.text(metadata.summary, [...path, 'summary'], 'metadata: summary') !== undefined) {
+    expressions.template(metadata.summary, { ...site, path: [...path, 'summary'] });
+  }
+  if (metadata.retry !== undefined) checkRetry(metadata.retry, [...path, 'retry'], checker);
+}
+
+function checkKeys(metadata: JsonObject, path: Path, checker: Checker): void {
+  for (const key of Object.keys(metadata)) {
+    if (KNOWN_KEYS.includes(key)) continue;
+    if (UNSUPPORTED_KEYS.includes(key)) {
+      checker.report('BLW_UNSUPPORTED', [...path, key], `metadata.${key} is not supported yet`, 'key');
+      continue;
+    }
+    const meant = closestName(key, KNOWN_KEYS);
+    if (meant !== undefined) {
+      checker.report(
+        'BLW_KEY_UNKNOWN',
+        [...path, key],
+        `metadata: did you mean "${meant}" instead of "${key}"?`,
+        'key',
+      );
+    }
+  }
+}
+
+function checkWeight(value: Json | undefined, path: Path, checker: Checker): void {
+  if (value === undefined || (typeof value === 'number' && value >= 0.001 && value <= 1000)) return;
+  checker.report(
+    'BLW_VALUE_INVALID',
+    path,
+    `metadata: fairnessWeight: got ${JSON.stringify(value)}, expected a number from 0.001 to 1000`,
+  );
+}
+
+/** Temporal's retry policy, in Temporal's words. */
+function checkRetry(value: Json, path: Path, checker: Checker): void {
+  const retry = checker.shaped(value, path, 'metadata: retry', {
+    optional: ['initialInterval', 'backoffCoefficient', 'maximumInterval', 'maximumAttempts', 'nonRetryableErrorTypes'],
+  });
+  if (retry === undefined) return;
+  for (const key of ['initialInterval', 'maximumInterval'])
+    checker.duration(retry[key], [...path, key], `retry: ${key}`);
+  const { backoffCoefficient: coefficient, nonRetryableErrorTypes: types } = retry;
+  if (coefficient !== undefined && !(typeof coefficient === 'number' && coefficient >= 1 && coefficient <= 100)) {
+    checker.report(
+      'BLW_VALUE_INVALID',
+      [...path, 'backoffCoefficient'],
+      'retry: backoffCoefficient: expected a number from 1 to 100',
+    );
+  }
+  checker.integer(retry.maximumAttempts, [...path, 'maximumAttempts'], 'retry: maximumAttempts', {
+    min: 1,
+    max: 100_000,
+  });
+  if (types !== undefined && !(Array.isArray(types) && types.every((type) => typeof type === 'string'))) {
+    checker.report(
+      'BLW_VALUE_INVALID',
+      [...path, 'nonRetryableErrorTypes'],
+      'retry: nonRetryableErrorTypes: expected a list of error codes',
+    );
+  }
+}

@@ -1,0 +1,159 @@
+import { isJsonObject, type Json, type JsonObject } from '../json';
+import { closestName } from '../problems';
+import type { ExpressionChecker, ExpressionSite } from './check-expressions';
+import type { Checker, Path } from './checker';
+import { ROOT_SCOPE } from './scope';
+
+const UNSUPPORTED_USE = {
+  secrets: 'secrets',
+  functions: 'functions',
+  extensions: 'extensions',
+  catalogs: 'catalogs',
+} as const;
+
+const UNSUPPORTED_SCHEMES = ['digest', 'oauth2', 'oidc'];
+
+/** Checks the reusable components (OWS dsl-reference, "Use"). */
+export function checkUse(use: JsonObject, checker: Checker, expressions: ExpressionChecker): void {
+  checker.keys(use, ['use'], 'use', {
+    optional: ['authentications', 'errors', 'retries', 'timeouts', ...Object.keys(UNSUPPORTED_USE)],
+  });
+  for (const [key, what] of Object.entries(UNSUPPORTED_USE)) {
+    if (use[key] !== undefined)
+      checker.report('BLW_UNSUPPORTED', ['use', key], `use.${what} is not supported yet`, 'key');
+  }
+  const site = (path: Path): ExpressionSite => ({ path, scope: ROOT_SCOPE, place: 'definition' });
+  eachOf(use, 'authentications', checker, (policy, path) => {
+    checkAuthentication(policy, path, {}, checker);
+    expressions.template(policy, site(path));
+  });
+  eachOf(use, 'errors', checker, (error, path) =>
+    checkError(error, path, checker, () => expressions.template(error, site(path))),
+  );
+  eachOf(use, 'timeouts', checker, (timeout, path) => checkTimeoutDefinition(timeout, path, checker));
+  eachOf(use, 'retries', checker, (policy, path) => checkRetryPolicy(policy, path, checker, expressions, site(path)));
+}
+
+function eachOf(use: JsonObject, kind: string, checker: Checker, check: (value: Json, path: Path) => void): void {
+  const components = use[kind];
+  if (components === undefined) return;
+  const object = checker.object(components, ['use', kind], `use.${kind}`);
+  for (const [name, value] of Object.entries(object ?? {})) check(value, ['use', kind, name]);
+}
+
+/** Reports a name that `use.<kind>` does not define. */
+export function checkReference(name: string, kind: string, path: Path, use: JsonObject, checker: Checker): void {
+  const defined = isJsonObject(use[kind]) ? Object.keys(use[kind]) : [];
+  if (defined.includes(name)) return;
+  const meant = closestName(name, defined);
+  const advice = meant === undefined ? `it has: ${defined.join(', ') || 'none'}` : `did you mean "${meant}"?`;
+  checker.report('BLW_REF_UNKNOWN', path, `use.${kind} has no "${name}"; ${advice}`);
+}
+
+/** An authentication policy: `use: name`, basic or bearer (OWS dsl-reference, "Authentication"). */
+export function checkAuthentication(value: Json, path: Path, use: JsonObject, checker: Checker): void {
+  const policy = checker.shaped(value, path, 'authentication', {
+    optional: ['use', 'basic', 'bearer', ...UNSUPPORTED_SCHEMES],
+  });
+  if (policy === undefined) return;
+  const schemes = Object.keys(policy);
+  if (schemes.length !== 1) {
+    checker.report('BLW_VALUE_INVALID', path, 'authentication: expected exactly one of use, basic, bearer');
+    return;
+  }
+  const [scheme = ''] = schemes;
+  if (scheme === 'use') {
+    const name = checker.text(policy.use, [...path, 'use'], 'authentication: use');
+    if (name !== undefined) checkReference(name, 'authentications', [...path, 'use'], use, checker);
+  } else if (UNSUPPORTED_SCHEMES.includes(scheme)) {
+    checker.report(
+      'BLW_UNSUPPORTED',
+      [...path, scheme],
+      `authentication: ${scheme} is not supported yet; there are basic and bearer`,
+      'key',
+    );
+  } else {
+    checkScheme(policy[scheme], [...path, scheme], scheme, checker);
+  }
+}
+
+function checkScheme(value: Json | undefined, path: Path, scheme: string, checker: Checker): void {
+  const properties = checker.object(value, path, `authentication: ${scheme}`);
+  if (properties === undefined) return;
+  if (properties.use !== undefined) {
+    checker.report(
+      'BLW_UNSUPPORTED',
+      [...path, 'use'],
+      `authentication: ${scheme} from a secret is not supported yet`,
+      'key',
+    );
+    return;
+  }
+  const required = scheme === 'basic' ? ['username', 'password'] : ['token'];
+  checker.keys(properties, path, `authentication: ${scheme}`, { required });
+  for (const key of required) checker.text(properties[key], [...path, key], `${scheme}: ${key}`);
+}
+
+/** An error definition (OWS dsl-reference, "Error"). */
+export function checkError(value: Json, path: Path, checker: Checker, checkExpressions: () => void): void {
+  const error = checker.shaped(value, path, 'error', {
+    required: ['type', 'status'],
+    optional: ['title', 'detail', 'instance'],
+  });
+  if (error === undefined) return;
+  for (const key of ['type', 'title', 'detail', 'instance']) checker.text(error[key], [...path, key], `error: ${key}`);
+  const { status } = error;
+  if (typeof status !== 'string') checker.integer(status, [...path, 'status'], 'error: status', { min: 100, max: 599 });
+  checkExpressions();
+}
+
+/** `{ after: <duration> }` (OWS dsl-reference, "Timeout"). */
+export function checkTimeoutDefinition(value: Json, path: Path, checker: Checker): void {
+  const timeout = checker.shaped(value, path, 'timeout', { required: ['after'] });
+  checker.duration(timeout?.after, [...path, 'after'], 'timeout: after');
+}
+
+/** OWS's retry policy (dsl-reference, "Retry"). */
+export function checkRetryPolicy(
+  value: Json,
+  path: Path,
+  checker: Checker,
+  expressions: ExpressionChecker,
+  site: ExpressionSite,
+): void {
+  const policy = checker.shaped(value, path, 'retry', {
+    optional: ['when', 'exceptWhen', 'delay', 'backoff', 'limit', 'jitter'],
+  });
+  if (policy === undefined) return;
+  for (const key of ['when', 'exceptWhen']) {
+    expressions.expression(policy[key], `retry: ${key}`, { ...site, path: [...path, key] });
+  }
+  checker.duration(policy.delay, [...path, 'delay'], 'retry: delay');
+  if (policy.backoff !== undefined) checkBackoff(policy.backoff, [...path, 'backoff'], checker);
+  if (policy.limit !== undefined) checkLimit(policy.limit, [...path, 'limit'], checker);
+  if (policy.jitter !== undefined) {
+    const jitter = checker.shaped(policy.jitter, [...path, 'jitter'], 'retry: jitter', { required: ['from', 'to'] });
+    for (const key of ['from', 'to']) checker.duration(jitter?.[key], [...path, 'jitter', key], `retry: jitter.${key}`);
+  }
+}
+
+function checkBackoff(value: Json, path: Path, checker: Checker): void {
+  const backoff = checker.shaped(value, path, 'retry: backoff', { optional: ['constant', 'linear', 'exponential'] });
+  if (backoff === undefined) return;
+  const kinds = Object.keys(backoff);
+  if (kinds.length !== 1)
+    checker.report('BLW_VALUE_INVALID', path, 'retry: backoff: expected exactly one of constant, linear, exponential');
+  for (const kind of kinds) checker.shaped(backoff[kind], [...path, kind], `retry: backoff.${kind}`, {});
+}
+
+function checkLimit(value: Json, path: Path, checker: Checker): void {
+  const limit = checker.shaped(value, path, 'retry: limit', { optional: ['attempt', 'duration'] });
+  if (limit === undefined) return;
+  checker.duration(limit.duration, [...path, 'duration'], 'retry: limit.duration');
+  if (limit.attempt === undefined) return;
+  const attempt = checker.shaped(limit.attempt, [...path, 'attempt'], 'retry: limit.attempt', {
+    optional: ['count', 'duration'],
+  });
+  checker.integer(attempt?.count, [...path, 'attempt', 'count'], 'retry: limit.attempt.count', { min: 1, max: 10_000 });
+  checker.duration(attempt?.duration, [...path, 'attempt', 'duration'], 'retry: limit.attempt.duration');
+}

@@ -1,0 +1,155 @@
+import { MAX_DOCUMENT_DEPTH, parseDocumentText } from '../document';
+import { isJsonObject, type Json, type JsonObject } from '../json';
+import type { Problem } from '../problems';
+import type { CheckContext } from './check-context';
+import { ExpressionChecker, type ExpressionSite } from './check-expressions';
+import { checkMetadata } from './check-metadata';
+import { checkTaskList } from './check-task';
+import { checkTimeout, checkTransformation } from './check-transformation';
+import { checkUse } from './check-use';
+import { Checker } from './checker';
+import { ROOT_SCOPE } from './scope';
+
+/** A document that has been found valid; only {@link validateFlow} makes one. */
+export type ValidFlow = JsonObject & { readonly __valid: unique symbol };
+
+export type ValidationResult =
+  | { readonly flow: ValidFlow; readonly problems: readonly [] }
+  | { readonly flow?: undefined; readonly problems: readonly Problem[] };
+
+/** Most problems that one report lists. */
+const MAX_PROBLEMS = 200;
+
+const NAME = {
+  regex: /^[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$/,
+  expected: 'letters, digits and -, at most 63 (DNS label)',
+};
+const SEMVER = {
+  regex:
+    /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?$/,
+  expected: "a semantic version such as '1.0.0'",
+};
+
+/** Parses and validates YAML or JSON text; every problem has its position. */
+export function validateFlowText(text: string): ValidationResult {
+  const parsed = parseDocumentText(text);
+  if ('problems' in parsed) return parsed;
+  const { document } = parsed;
+  const result = validateFlow(document.value);
+  if (result.flow !== undefined) return result;
+  const located = result.problems.map((problem) => ({
+    ...problem,
+    position: document.locate(problem.path, problem.part ?? 'value'),
+  }));
+  return {
+    problems: located.sort((a, b) => a.position.line - b.position.line || a.position.column - b.position.column),
+  };
+}
+
+/** Validates a document that is data already. All problems are found at once. */
+export function validateFlow(value: Json): ValidationResult {
+  const checker = new Checker();
+  if (isDeeperThan(value, MAX_DOCUMENT_DEPTH)) {
+    checker.report('BLW_DOC_TOO_LARGE', [], `the flow is nested deeper than ${MAX_DOCUMENT_DEPTH} levels`);
+  } else {
+    const document = checker.object(value, [], 'flow');
+    if (document !== undefined) checkDocument(document, checker);
+  }
+  if (checker.problems.length > 0) return { problems: checker.problems.slice(0, MAX_PROBLEMS) };
+  return { flow: value as ValidFlow, problems: [] };
+}
+
+/** Without recursion: the value may have been made to exhaust the stack. */
+function isDeeperThan(value: Json, limit: number): boolean {
+  let level: Json[] = [value];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > limit) return true;
+    level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values(item) : []));
+  }
+  return false;
+}
+
+function checkDocument(document: JsonObject, checker: Checker): void {
+  checker.keys(document, [], 'a flow', {
+    required: ['document', 'do'],
+    optional: ['input', 'use', 'timeout', 'output', 'schedule', 'evaluate'],
+  });
+  const language = checkEvaluate(document.evaluate, checker);
+  const expressions = new ExpressionChecker(checker, language === 'cel');
+  const use = isJsonObject(document.use) ? document.use : {};
+  const context: CheckContext = { checker, expressions, use };
+
+  if (document.document !== undefined) checkHeader(document.document, context);
+  if (document.use !== undefined && checker.object(document.use, ['use'], 'use') !== undefined)
+    checkUse(use, checker, expressions);
+  if (document.schedule !== undefined)
+    checker.report(
+      'BLW_UNSUPPORTED',
+      ['schedule'],
+      'schedule is not supported yet; start the flow from a Temporal schedule',
+      'key',
+    );
+  checkTransformation(document.input, 'from', { path: ['input'], scope: ROOT_SCOPE, place: 'workflowInput' }, context);
+  checkTimeout(document.timeout, ['timeout'], use, checker);
+  if (isJsonObject(document.timeout))
+    expressions.template(document.timeout, { path: ['timeout'], scope: ROOT_SCOPE, place: 'workflowInput' });
+  if (document.do !== undefined) checkTaskList(document.do, ['do'], ROOT_SCOPE, context);
+  checkTransformation(document.output, 'as', outputSite(document.do), context);
+
+  if (language !== 'cel' && expressions.expressionCount > 0) reportLanguage(document, language, checker);
+}
+
+/** The flow's output is made with the outputs of its top-level steps in scope. */
+function outputSite(tasks: Json | undefined): ExpressionSite {
+  const steps = Array.isArray(tasks) ? tasks.flatMap((task) => (isJsonObject(task) ? Object.keys(task) : [])) : [];
+  return { path: ['output'], scope: { ...ROOT_SCOPE, steps }, place: 'workflowOutput' };
+}
+
+function checkHeader(value: Json, { checker, expressions }: CheckContext): void {
+  const header = checker.shaped(value, ['document'], 'document', {
+    required: ['dsl', 'namespace', 'name', 'version'],
+    optional: ['title', 'summary', 'tags', 'metadata'],
+  });
+  if (header === undefined) return;
+  const dsl = checker.text(header.dsl, ['document', 'dsl'], 'dsl', SEMVER);
+  if (dsl !== undefined && !dsl.startsWith('1.0.')) {
+    checker.report(
+      'BLW_UNSUPPORTED',
+      ['document', 'dsl'],
+      `dsl: got ${dsl}, expected 1.0.x, the version of OWS that runs here`,
+    );
+  }
+  checker.text(header.namespace, ['document', 'namespace'], 'namespace', NAME);
+  checker.text(header.name, ['document', 'name'], 'name', NAME);
+  checker.text(header.version, ['document', 'version'], 'version', SEMVER);
+  checker.text(header.title, ['document', 'title'], 'title');
+  checker.text(header.summary, ['document', 'summary'], 'summary');
+  if (header.tags !== undefined) checker.object(header.tags, ['document', 'tags'], 'tags');
+  const site: ExpressionSite = { path: ['document', 'metadata'], scope: ROOT_SCOPE, place: 'definition' };
+  checkMetadata(header.metadata, site.path, checker, expressions, site);
+}
+
+/** The expression language; OWS's default is jq (dsl, "Runtime Expressions"). */
+function checkEvaluate(value: Json | undefined, checker: Checker): string {
+  if (value === undefined) return 'jq';
+  const evaluate = checker.shaped(value, ['evaluate'], 'evaluate', { optional: ['language', 'mode'] });
+  if (evaluate?.mode === 'loose')
+    checker.report(
+      'BLW_UNSUPPORTED',
+      ['evaluate', 'mode'],
+      'evaluate: mode loose is not supported; write ${ } around expressions',
+    );
+  else checker.oneOf(evaluate?.mode, ['evaluate', 'mode'], 'evaluate: mode', ['strict']);
+  return checker.text(evaluate?.language, ['evaluate', 'language'], 'evaluate: language') ?? 'jq';
+}
+
+function reportLanguage(document: JsonObject, language: string, checker: Checker): void {
+  const isNamed = isJsonObject(document.evaluate) && document.evaluate.language !== undefined;
+  checker.report(
+    'BLW_EXPR_LANGUAGE',
+    isNamed ? ['evaluate', 'language'] : [],
+    isNamed
+      ? `evaluate: expressions in ${language} are not supported yet; write them in CEL and set language: cel`
+      : 'the flow has expressions but names no language, which means jq, and jq is not supported yet; write CEL and add "evaluate: { language: cel }"',
+  );
+}

@@ -1,0 +1,79 @@
+import { resolve } from 'node:path';
+import type { DatabaseConfig } from '../activities/ports/configured-databases';
+import { parseDatabaseFlag } from '../activities/ports/configured-databases';
+import { RESOURCE_CLASSES, type ResourceClass } from '../dsl/block-spec';
+import { flowError } from '../dsl/errors';
+import type { OptionName, OptionValues } from './options';
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
+
+/** Settings of a worker, read and checked. */
+export interface WorkerConfig {
+  readonly pools: readonly ResourceClass[];
+  readonly poolSizes: Readonly<Record<ResourceClass, number>>;
+  readonly queuePrefix: string;
+  /** Of one process that runs steps. */
+  readonly maxMemoryMb: number;
+  /** Absolute. */
+  readonly blobRoot: string;
+  readonly databases: readonly DatabaseConfig[];
+  /** `HOST[:PORT]`; checked where the HTTP client is made. */
+  readonly allowHosts: readonly string[];
+  readonly shutdownGraceMs: number;
+  readonly maxCachedFlows: number;
+  readonly logLevel: LogLevel;
+  readonly logFormat: 'json' | 'pretty';
+}
+
+const LOG_LEVELS: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn', 'error'];
+
+/** Reads settings; relative paths are taken from `cwd`. Throws BLW_CONFIG: which setting, got, expected. */
+export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConfig {
+  const text = (name: OptionName): string => String(values[name] ?? '');
+  const list = (name: OptionName): readonly string[] => [values[name] ?? []].flat();
+  const integer = (name: OptionName, min: number, max: number): number => {
+    const value = Number(text(name));
+    if (text(name).trim() !== '' && Number.isInteger(value) && value >= min && value <= max) return value;
+    throw flowError('BLW_CONFIG', `--${name}: got "${text(name)}", expected a whole number from ${min} to ${max}`);
+  };
+  const oneOf = <T extends string>(name: OptionName, allowed: readonly T[]): T => {
+    const value = allowed.find((candidate) => candidate === text(name));
+    if (value !== undefined) return value;
+    throw flowError('BLW_CONFIG', `--${name}: got "${text(name)}", expected ${allowed.join(', ')}`);
+  };
+  if (text('auth') !== 'none')
+    throw flowError('BLW_CONFIG', `--auth: got "${text('auth')}", only "none" is supported yet`);
+  return {
+    pools: parsePools(text('pools')),
+    poolSizes: {
+      io: integer('io-pool-size', 1, 1_000),
+      cpu: integer('cpu-pool-size', 1, 1_000),
+      gpu: integer('gpu-pool-size', 1, 1_000),
+    },
+    queuePrefix: parsePrefix(text('queue-prefix')),
+    maxMemoryMb: integer('max-memory-mb', 64, 1_048_576),
+    blobRoot: resolve(cwd, text('blob-root')),
+    databases: list('database').map((flag) => parseDatabaseFlag(flag, cwd)),
+    allowHosts: list('allow-host'),
+    shutdownGraceMs: integer('shutdown-grace', 0, 86_400) * 1_000,
+    maxCachedFlows: integer('max-cached-flows', 2, 100_000),
+    logLevel: oneOf('log-level', LOG_LEVELS),
+    logFormat: oneOf('log-format', ['json', 'pretty']),
+  };
+}
+
+function parsePools(text: string): ResourceClass[] {
+  const names = text.split(',').map((name) => name.trim());
+  const pools = RESOURCE_CLASSES.filter((name) => names.includes(name));
+  const unknown = names.find((name) => !(RESOURCE_CLASSES as readonly string[]).includes(name));
+  if (unknown === undefined && pools.length === names.length) return pools;
+  throw flowError(
+    'BLW_CONFIG',
+    `--pools: got "${text}", expected one or more of ${RESOURCE_CLASSES.join(',')}, each once`,
+  );
+}
+
+function parsePrefix(text: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(text)) return text;
+  throw flowError('BLW_CONFIG', `--queue-prefix: got "${text}", expected letters, digits, ".", "_" or "-"`);
+}

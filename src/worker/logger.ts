@@ -1,0 +1,41 @@
+import { type Logger as Pino, pino } from 'pino';
+import type { WorkerConfig } from './config';
+
+/** Fields of a log line, in the names that the design gives them. Never an argument or an output of a block. */
+export type LogFields = Record<string, string | number | boolean | undefined>;
+
+/** Writes log lines: one JSON object each, `{ timestamp, level, worker_id, message, fields }`. */
+export interface Logger {
+  log(level: 'trace' | 'debug' | 'info' | 'warn' | 'error', message: string, fields?: LogFields): void;
+}
+
+/** A logger on standard output; `pretty` for people. */
+export function createLogger(
+  { logLevel, logFormat }: Pick<WorkerConfig, 'logLevel' | 'logFormat'>,
+  workerId: string,
+): Logger {
+  if (logFormat === 'pretty') return prettyLogger(logLevel);
+  const lines: Pino = pino({
+    level: logLevel,
+    base: { worker_id: workerId },
+    messageKey: 'message',
+    timestamp: () => `,"timestamp":${Date.now()}`,
+    formatters: { level: (label) => ({ level: label.toUpperCase() }) },
+  });
+  return { log: (level, message, fields = {}) => lines[level]({ fields }, message) };
+}
+
+const ORDER = ['trace', 'debug', 'info', 'warn', 'error'];
+
+function prettyLogger(logLevel: string): Logger {
+  return {
+    log(level, message, fields = {}) {
+      if (ORDER.indexOf(level) < ORDER.indexOf(logLevel)) return;
+      const details = Object.entries(fields)
+        .filter(([, value]) => value !== undefined)
+        .map(([key, value]) => `${key}=${String(value)}`);
+      const time = new Date().toISOString().slice(11, 23);
+      process.stdout.write(`${time} ${level.toUpperCase().padEnd(5)} ${[message, ...details].join('  ')}\n`);
+    },
+  };
+}

@@ -1,0 +1,121 @@
+import { flowError } from '../dsl/errors';
+
+/** A setting of a worker: one row serves the command line, the environment, the config file and the documentation. */
+export interface OptionSpec {
+  /** Without the dashes; also the key in the config file. */
+  readonly name: string;
+  /** What the value is called in the help; absent: a switch. */
+  readonly value: string;
+  readonly description: string;
+  /** As text, as a user would write it. */
+  readonly default?: string;
+  readonly isRepeatable?: boolean;
+  /** Part of the design that this version does not have: giving it is an error, since ignoring it would mislead. */
+  readonly isUnsupported?: boolean;
+}
+
+/** All settings of a worker; `beamline dev` and `beamline worker` share them. */
+export const WORKER_OPTIONS = [
+  {
+    name: 'pools',
+    value: 'LIST',
+    default: 'io,cpu,gpu',
+    description: 'resource classes that this process serves, each with its own task queue',
+  },
+  { name: 'io-pool-size', value: 'N', default: '16', description: 'steps of class io that run at once' },
+  {
+    name: 'cpu-pool-size',
+    value: 'N',
+    default: '8',
+    description: 'steps of class cpu that run at once, each in a process of its own',
+  },
+  {
+    name: 'gpu-pool-size',
+    value: 'N',
+    default: '2',
+    description: 'steps of class gpu that run at once, each in a process of its own',
+  },
+  {
+    name: 'queue-prefix',
+    value: 'NAME',
+    default: 'beamline',
+    description: 'task queues are called NAME-io, NAME-cpu and NAME-gpu',
+  },
+  { name: 'max-memory-mb', value: 'N', default: '2048', description: 'memory of one process that runs steps, in MiB' },
+  { name: 'blob-root', value: 'DIR', default: '.beamline/blobs', description: 'folder of the blob store' },
+  {
+    name: 'database',
+    value: 'NAME=URL',
+    isRepeatable: true,
+    description: 'a database for sql blocks: NAME=sqlite:FILE or NAME=postgres://…',
+  },
+  {
+    name: 'allow-host',
+    value: 'HOST[:PORT]',
+    isRepeatable: true,
+    description: 'a private or loopback host that HTTP blocks may reach',
+  },
+  {
+    name: 'shutdown-grace',
+    value: 'SECONDS',
+    default: '30',
+    description: 'time that running steps get to finish after SIGTERM',
+  },
+  {
+    name: 'max-cached-flows',
+    value: 'N',
+    default: '300',
+    description: 'flows kept in memory between their steps; the others are rebuilt from history',
+  },
+  { name: 'log-level', value: 'LEVEL', default: 'info', description: 'trace, debug, info, warn or error' },
+  { name: 'log-format', value: 'FORMAT', default: 'json', description: 'json (one object a line) or pretty' },
+  {
+    name: 'prometheus-endpoint',
+    value: 'HOST:PORT',
+    description: 'serve metrics for Prometheus there',
+    isUnsupported: true,
+  },
+  { name: 'max-cpu-time-ms', value: 'N', description: "limit of a tenant's CPU time", isUnsupported: true },
+  { name: 'nats-url', value: 'URL', description: 'publish events and dead letters to NATS', isUnsupported: true },
+  { name: 'policy', value: 'FILE', description: 'tenants, scopes and quotas', isUnsupported: true },
+  {
+    name: 'auth',
+    value: 'MODE',
+    default: 'none',
+    description: 'who may start flows: none (everyone who reaches Temporal)',
+  },
+] as const satisfies readonly OptionSpec[];
+
+export type OptionName = (typeof WORKER_OPTIONS)[number]['name'];
+
+/** Settings as text, by name; a repeatable one as a list. Absent where neither given nor defaulted. */
+export type OptionValues = { [K in OptionName]?: string | readonly string[] };
+
+/** Name of the environment variable of a setting: `BEAMLINE_IO_POOL_SIZE`. */
+export function environmentName(name: string): string {
+  return `BEAMLINE_${name.toUpperCase().replaceAll('-', '_')}`;
+}
+
+/**
+ * Merges the sources of settings: command line over environment over config file over defaults. A repeatable one in the
+ * environment is a list with commas. Throws BLW_CONFIG for a setting that this version does not have.
+ */
+export function mergeOptions(sources: {
+  flags: OptionValues;
+  env: NodeJS.ProcessEnv;
+  file: OptionValues;
+}): OptionValues {
+  const merged: OptionValues = {};
+  for (const spec of WORKER_OPTIONS as readonly (OptionSpec & { name: OptionName })[]) {
+    const fromEnv = sources.env[environmentName(spec.name)];
+    const envValue =
+      fromEnv !== undefined && spec.isRepeatable === true ? fromEnv.split(',').filter((part) => part !== '') : fromEnv;
+    const value = sources.flags[spec.name] ?? envValue ?? sources.file[spec.name];
+    if (value !== undefined && spec.isUnsupported === true) {
+      throw flowError('BLW_CONFIG', `--${spec.name} is not supported yet; leave it out`);
+    }
+    const chosen = value ?? spec.default;
+    if (chosen !== undefined) merged[spec.name] = chosen;
+  }
+  return merged;
+}

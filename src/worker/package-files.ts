@@ -1,0 +1,23 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** Folder of the installed package, found upwards from this file, which runs from `src` in tests and from `dist` else. */
+function findPackageRoot(): string {
+  for (let folder = __dirname; folder !== dirname(folder); folder = dirname(folder)) {
+    if (existsSync(join(folder, 'package.json'))) return folder;
+  }
+  throw new Error(`no package.json in or above ${__dirname}`);
+}
+
+const PACKAGE_ROOT = findPackageRoot();
+
+/** Code of the workflows, bundled at build time. */
+export const WORKFLOW_BUNDLE = join(PACKAGE_ROOT, 'dist', 'workflow-bundle.js');
+
+/** Entry of the processes that run cpu and gpu blocks, and SQL on SQLite. */
+export const CHILD_ENTRY = join(PACKAGE_ROOT, 'dist', 'src', 'activities', 'process', 'child-main.js');
+
+/** Flows that come with the package. */
+export const EXAMPLES_FOLDER = join(PACKAGE_ROOT, 'examples');
+
+export const PACKAGE_VERSION: string = JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8')).version;

@@ -1,0 +1,97 @@
+import { cpus } from 'node:os';
+import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import type { Ports } from '../activities/block';
+import { findExecutor } from '../activities/executors';
+import { prepareFlow } from '../activities/prepare-flow';
+import { type BlockProcessPool, createBlockProcessPool } from '../activities/process/block-process-pool';
+import {
+  type BlockRunner,
+  createStepActivities,
+  inProcessRunner,
+  type StepMiddleware,
+} from '../activities/step-activities';
+import { validateArguments, validateData } from '../activities/validate-data';
+import type { ResourceClass } from '../dsl/block-spec';
+import { PREPARE_FLOW, taskQueueOf, VALIDATE_ARGUMENTS, VALIDATE_DATA } from '../dsl/names';
+import type { WorkerConfig } from './config';
+import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
+
+/** What the pools of a worker are made from. */
+export interface PoolParts {
+  readonly config: WorkerConfig;
+  readonly connection: NativeConnection;
+  readonly namespace: string;
+  readonly identity: string;
+  readonly ports: Ports;
+  readonly middleware: readonly StepMiddleware[];
+}
+
+/** A resource class that is served: its Temporal worker, and the processes that run its blocks. */
+export interface Pool {
+  readonly resources: ResourceClass;
+  readonly taskQueue: string;
+  readonly slots: number;
+  readonly worker: Worker;
+  readonly processes: BlockProcessPool;
+}
+
+/** Processes for SQL on SQLite: it has one writer at a time, more only helps reads. */
+const SQLITE_PROCESSES = Math.min(4, Math.max(2, cpus().length));
+
+/** Makes the pool of one class; it polls once its worker runs. */
+export async function createPool(resources: ResourceClass, parts: PoolParts): Promise<Pool> {
+  const { config, connection, namespace, identity, ports, middleware } = parts;
+  const slots = config.poolSizes[resources];
+  const taskQueue = taskQueueOf(config.queuePrefix, resources);
+  const processes = createBlockProcessPool({
+    entry: CHILD_ENTRY,
+    size: resources === 'io' ? SQLITE_PROCESSES : slots,
+    maxMemoryMb: config.maxMemoryMb,
+    init: { databases: config.databases, blobRoot: config.blobRoot, allowHosts: config.allowHosts },
+  });
+  const runBlock = resources === 'io' ? ioRunner(config, processes) : processRunner(processes);
+  const worker = await Worker.create({
+    connection,
+    namespace,
+    identity,
+    taskQueue,
+    activities: {
+      ...createStepActivities({ ports, runBlock, middleware }),
+      ...(resources === 'io' ? flowActivities : {}),
+    },
+    maxConcurrentActivityTaskExecutions: slots,
+    shutdownGraceTime: config.shutdownGraceMs,
+    ...(resources === 'io' ? flowOptions(config) : {}),
+  });
+  return { resources, taskQueue, slots, worker, processes };
+}
+
+/** Flows are coordinated on the io queue. */
+const flowActivities = {
+  [PREPARE_FLOW]: prepareFlow,
+  [VALIDATE_DATA]: validateData,
+  [VALIDATE_ARGUMENTS]: validateArguments,
+};
+
+function flowOptions(config: WorkerConfig): Partial<WorkerOptions> {
+  return {
+    workflowBundle: { codePath: WORKFLOW_BUNDLE },
+    maxCachedWorkflows: config.maxCachedFlows,
+    reuseV8Context: true,
+  };
+}
+
+/** Cpu and gpu blocks never run on the event loop that polls Temporal. */
+function processRunner(processes: BlockProcessPool): BlockRunner {
+  return (blockType, args, context) => processes.run(blockType, args, context);
+}
+
+/** Io blocks run on the event loop, but for SQLite: its calls block, and only the end of a process stops one. */
+function ioRunner(config: WorkerConfig, processes: BlockProcessPool): BlockRunner {
+  const sqlite = new Set(config.databases.filter(({ kind }) => kind === 'sqlite').map(({ name }) => name));
+  const inProcess = inProcessRunner(findExecutor);
+  return (blockType, args, context) => {
+    const isSqlite = blockType.startsWith('sql.') && typeof args.database === 'string' && sqlite.has(args.database);
+    return isSqlite ? processes.run(blockType, args, context) : inProcess(blockType, args, context);
+  };
+}

@@ -1,0 +1,113 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { createSqlDatabases } from '../activities/ports/configured-databases';
+import { createFileBlobStore } from '../activities/ports/file-blob-store';
+import { createHttpClient } from '../activities/ports/guarded-http-client';
+import type { WorkerConfig } from './config';
+import type { Logger } from './logger';
+import { createPool, type Pool } from './pools';
+import { ensureSearchAttributes } from './search-attributes';
+import { stepLog } from './step-log';
+import { connectWorker, type TemporalTarget } from './temporal-connection';
+
+/** How often content without a blob is looked for, and how old it must be. */
+const SWEEP_EVERY_MS = 3_600_000;
+
+/** A worker that serves its pools. */
+export interface RunningWorker {
+  readonly id: string;
+  readonly pools: readonly Pick<Pool, 'resources' | 'taskQueue' | 'slots'>[];
+  /** Resolves when all pools have stopped; rejects where one failed. */
+  readonly stopped: Promise<void>;
+  /** Takes no more work, lets running steps finish within the grace time, then resolves. May be called again. */
+  stop(): Promise<void>;
+}
+
+/** Name of a worker in logs and in Temporal's UI. */
+export function newWorkerId(): string {
+  return `${process.pid}@${hostname()}-${randomUUID().slice(0, 8)}`;
+}
+
+/**
+ * Starts a worker. Throws BLW_TEMPORAL_UNREACHABLE, BLW_CONFIG; whatever was acquired by then is released.
+ */
+export async function startWorker(options: {
+  config: WorkerConfig;
+  target: TemporalTarget;
+  logger: Logger;
+  workerId: string;
+}): Promise<RunningWorker> {
+  const { config, target, logger, workerId } = options;
+  const releases: (() => Promise<unknown>)[] = [];
+  const release = async () => {
+    for (const releaseOne of releases.splice(0).reverse()) {
+      await releaseOne().catch((error: unknown) => logger.log('error', 'release failed', { error: String(error) }));
+    }
+  };
+  try {
+    const http = createHttpClient({ allowHosts: [...config.allowHosts] });
+    releases.push(() => http.close());
+    const databases = createSqlDatabases(config.databases);
+    releases.push(() => databases.close());
+    const blobs = await createFileBlobStore({ root: config.blobRoot });
+    const { connection, namespace } = await connectWorker(target);
+    releases.push(() => connection.close());
+    await ensureSearchAttributes(connection, namespace);
+
+    const parts = {
+      config,
+      connection,
+      namespace,
+      identity: workerId,
+      ports: { http, blobs, databases },
+      middleware: [stepLog(logger)],
+    };
+    const pools: Pool[] = [];
+    for (const resources of config.pools) {
+      const pool = await createPool(resources, parts);
+      releases.push(() => pool.processes.close());
+      pools.push(pool);
+    }
+    const sweeping = setInterval(() => {
+      blobs.sweep({ graceMs: SWEEP_EVERY_MS }).then(
+        ({ removed, freedBytes }) => logger.log('debug', 'blob store swept', { removed, freed_bytes: freedBytes }),
+        (error: unknown) => logger.log('warn', 'blob store could not be swept', { error: String(error) }),
+      );
+    }, SWEEP_EVERY_MS);
+    releases.push(async () => clearInterval(sweeping));
+    return serve(pools, workerId, release);
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+function serve(pools: readonly Pool[], id: string, release: () => Promise<void>): RunningWorker {
+  const shutDown = () => {
+    for (const { worker } of pools) if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  const runs = pools.map(async ({ worker }) => {
+    try {
+      await worker.run();
+    } finally {
+      // One pool that fails takes the others down in good order: half a worker would look alive.
+      shutDown();
+    }
+  });
+  const stopped = Promise.allSettled(runs).then(async (results) => {
+    await release();
+    const failure = results.find((result) => result.status === 'rejected');
+    if (failure !== undefined) throw failure.reason;
+  });
+  // Whoever starts a worker waits for `stopped` sooner or later; until then a failure must not end the process.
+  stopped.catch(() => undefined);
+  return {
+    id,
+    pools,
+    stopped,
+    stop: async () => {
+      shutDown();
+      await stopped;
+    },
+  };
+}

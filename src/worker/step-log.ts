@@ -1,0 +1,28 @@
+import type { StepMiddleware } from '../activities/step-activities';
+import { FlowError } from '../dsl/errors';
+import type { Logger } from './logger';
+
+/** Writes one line for every attempt of a step: what, how long, how it ended. Never what it was given or gave. */
+export function stepLog(logger: Logger): StepMiddleware {
+  return async (step, next) => {
+    const startedAt = performance.now();
+    const fields = (status: string) => ({
+      block_type: step.blockType,
+      status,
+      latency_ms: Math.round(performance.now() - startedAt),
+      tenant_id: step.tenant,
+      flow_id: step.flowId,
+      step_id: step.stepId,
+      attempt: step.attempt,
+    });
+    try {
+      const output = await next();
+      logger.log('info', 'step completed', fields('completed'));
+      return output;
+    } catch (error) {
+      const code = error instanceof FlowError ? error.data.code : undefined;
+      logger.log('warn', 'step failed', { ...fields('failed'), ...(code === undefined ? {} : { error_code: code }) });
+      throw error;
+    }
+  };
+}

@@ -1,0 +1,12 @@
+import { join } from 'node:path';
+import type { BundleOptions } from '@temporalio/worker';
+
+/** How the workflows are bundled, at build time; the same for every worker, since histories replay on it. */
+export function workflowBundleOptions(): BundleOptions {
+  const compiled = join(__dirname, '..');
+  return {
+    workflowsPath: join(compiled, 'workflows', 'index.js'),
+    // Holds no state of a flow: shared by all flows of a worker instead of loaded for each.
+    preloadModules: [join(compiled, 'dsl', 'expressions', 'cel.js')],
+  };
+}

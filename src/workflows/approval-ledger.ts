@@ -1,0 +1,109 @@
+import type { ApprovalRequest, ApprovalResult, ApprovalState, Decision, DecisionInput } from '../dsl/approval';
+import { flowError } from '../dsl/errors';
+import { describeJsonType, isJsonObject, type Json } from '../dsl/json';
+
+/** Refused signals that are kept for the query. */
+const KEPT_REFUSALS = 20;
+
+const KEYS = ['decision', 'by', 'groups', 'comment', 'form'];
+const MAX_COMMENT_LENGTH = 10_000;
+
+/** The decisions on one approval, and the rules of who may decide what and when it is decided. */
+export class ApprovalLedger {
+  readonly decisions: Decision[] = [];
+  outcome: ApprovalResult['decision'] | undefined;
+  readonly #refused: { by: string; at: string; reason: string }[] = [];
+
+  constructor(
+    readonly request: ApprovalRequest,
+    private readonly requestedAt: number,
+  ) {}
+
+  /** The decision, if it may be recorded now. Throws BLW_APPROVAL_INVALID, _DENIED or _CLOSED. */
+  check(input: Json): DecisionInput {
+    const decision = parseDecision(input);
+    if (this.outcome !== undefined) {
+      throw flowError('BLW_APPROVAL_CLOSED', `"${this.request.title}" is closed already: ${this.outcome}`);
+    }
+    this.#checkPerson(decision);
+    if (this.decisions.some(({ by }) => by === decision.by)) {
+      throw flowError('BLW_APPROVAL_CLOSED', `${decision.by} has decided already; one person counts once`);
+    }
+    return decision;
+  }
+
+  record(input: DecisionInput, now: number): void {
+    const { decision, by, comment, form } = input;
+    this.decisions.push({
+      decision,
+      by,
+      at: new Date(now).toISOString(),
+      ...(comment === undefined ? {} : { comment }),
+      ...(form === undefined ? {} : { form }),
+    });
+    const approvals = this.decisions.filter((entry) => entry.decision === 'approved').length;
+    if (decision === 'rejected') this.outcome = 'rejected';
+    else if (approvals >= this.request.requiredApprovals) this.outcome = 'approved';
+  }
+
+  timeOut(): void {
+    this.outcome ??= 'timedOut';
+  }
+
+  /** Remembers a signal that did not count: a signal cannot answer. */
+  refuse(input: Json, reason: string, now: number): void {
+    const by = isJsonObject(input) && typeof input.by === 'string' ? input.by : 'unknown';
+    this.#refused.push({ by, at: new Date(now).toISOString(), reason });
+    if (this.#refused.length > KEPT_REFUSALS) this.#refused.shift();
+  }
+
+  state(): ApprovalState {
+    const { timeoutMs, onTimeout: _, selfApproval: __, ...shown } = this.request;
+    return {
+      status: this.outcome ?? 'pending',
+      ...shown,
+      requestedAt: new Date(this.requestedAt).toISOString(),
+      ...(timeoutMs === undefined ? {} : { expiresAt: new Date(this.requestedAt + timeoutMs).toISOString() }),
+      decisions: [...this.decisions],
+      refused: [...this.#refused],
+    };
+  }
+
+  #checkPerson({ by, groups }: DecisionInput): void {
+    const { assignees, selfApproval, requestedBy } = this.request;
+    if (!selfApproval && by === requestedBy) {
+      throw flowError('BLW_APPROVAL_DENIED', `${by} asked for this and may not decide on it; somebody else has to`);
+    }
+    if (assignees === undefined) return;
+    const isAssignee = assignees.users?.includes(by) || assignees.groups?.some((group) => groups?.includes(group));
+    if (!isAssignee) throw flowError('BLW_APPROVAL_DENIED', `${by} is not one of the assignees`);
+  }
+}
+
+/** Reads the argument of `decide`, which anyone may send. */
+function parseDecision(input: Json): DecisionInput {
+  const invalid = (detail: string) =>
+    flowError('BLW_APPROVAL_INVALID', `${detail}; send {"decision": "approved", "by": "alice"}`);
+  if (!isJsonObject(input)) throw invalid(`got ${describeJsonType(input)}, expected an object`);
+  const unknown = Object.keys(input).find((key) => !KEYS.includes(key));
+  if (unknown !== undefined) throw invalid(`"${unknown}" is not known, there are ${KEYS.join(', ')}`);
+  const { decision, by, groups, comment, form } = input;
+  if (decision !== 'approved' && decision !== 'rejected') {
+    throw invalid(`decision: got ${JSON.stringify(decision) ?? 'nothing'}, expected "approved" or "rejected"`);
+  }
+  if (typeof by !== 'string' || by.trim() === '' || by.length > 200)
+    throw invalid('by: expected who decides, 1 to 200 characters');
+  if (groups !== undefined && !(Array.isArray(groups) && groups.every((group) => typeof group === 'string'))) {
+    throw invalid('groups: expected a list of names');
+  }
+  if (comment !== undefined && (typeof comment !== 'string' || comment.length > MAX_COMMENT_LENGTH)) {
+    throw invalid(`comment: expected text of at most ${MAX_COMMENT_LENGTH} characters`);
+  }
+  return {
+    decision,
+    by,
+    ...(groups === undefined ? {} : { groups: groups as string[] }),
+    ...(comment === undefined ? {} : { comment: comment as string }),
+    ...(form === undefined ? {} : { form }),
+  };
+}

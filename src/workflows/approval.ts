@@ -1,0 +1,104 @@
+import {
+  allHandlersFinished,
+  condition,
+  defineQuery,
+  defineSignal,
+  defineUpdate,
+  setCurrentDetails,
+  setHandler,
+} from '@temporalio/workflow';
+import type { ApprovalRequest, ApprovalResult, ApprovalState, DecisionInput } from '../dsl/approval';
+import { FlowError, flowError } from '../dsl/errors';
+import type { Json } from '../dsl/json';
+import { APPROVAL_STATE_QUERY, APPROVE_SIGNAL, DECIDE_UPDATE, REJECT_SIGNAL } from '../dsl/names';
+import { ApprovalLedger } from './approval-ledger';
+import { toFlowError, toWorkflowFailure } from './failures';
+import { localActivities } from './flow-run';
+import { publishAttributes } from './search-attributes';
+
+const stateQuery = defineQuery<ApprovalState>(APPROVAL_STATE_QUERY);
+const decideUpdate = defineUpdate<ApprovalState, [Json]>(DECIDE_UPDATE);
+const approveSignal = defineSignal<[Json]>(APPROVE_SIGNAL);
+const rejectSignal = defineSignal<[Json]>(REJECT_SIGNAL);
+
+/**
+ * Awaits people's decisions. Ends with the outcome; a timeout with `onTimeout: fail` fails with BLW_APPROVAL_TIMEOUT.
+ * A decision that arrives together with the timeout has one outcome: whichever the history holds first.
+ */
+export async function approval(request: ApprovalRequest): Promise<ApprovalResult> {
+  const ledger = new ApprovalLedger(request, Date.now());
+  setHandler(stateQuery, () => ledger.state());
+  setHandler(decideUpdate, (input) => decide(ledger, input), { validator: (input) => refuseInvalid(ledger, input) });
+  const receive = (decision: DecisionInput['decision']) => (input: Json) => receiveSignal(ledger, decision, input);
+  setHandler(approveSignal, receive('approved'));
+  setHandler(rejectSignal, receive('rejected'));
+  publishAttributes({
+    tenant: request.tenant,
+    flow: request.flow,
+    status: 'AwaitingApproval',
+    block: 'human.approval',
+  });
+  setCurrentDetails(describe(request));
+
+  const isDecided = () => ledger.outcome !== undefined;
+  if (request.timeoutMs === undefined) await condition(isDecided);
+  else if (!(await condition(isDecided, request.timeoutMs))) ledger.timeOut();
+  await condition(allHandlersFinished);
+
+  const { outcome } = ledger;
+  if (outcome === undefined || (outcome === 'timedOut' && request.onTimeout === 'fail')) {
+    publishAttributes({ status: 'Failed' });
+    throw toWorkflowFailure(
+      flowError('BLW_APPROVAL_TIMEOUT', `nobody decided on "${request.title}" within ${request.timeoutMs} ms`),
+    );
+  }
+  publishAttributes({ status: 'Completed' });
+  const decision = outcome === 'timedOut' && request.onTimeout === 'reject' ? 'rejected' : outcome;
+  return { decision, decisions: ledger.decisions };
+}
+
+/** Checks once before the update enters history: what is refused here leaves no trace. */
+function refuseInvalid(ledger: ApprovalLedger, input: Json): void {
+  asFailure(() => ledger.check(input));
+}
+
+async function decide(ledger: ApprovalLedger, input: Json): Promise<ApprovalState> {
+  try {
+    const decision = ledger.check(input);
+    const { form } = ledger.request;
+    if (form !== undefined && decision.decision === 'approved') {
+      await localActivities.validateData({ schema: form, data: decision.form ?? null, what: 'form' });
+      // Others may have decided, or time may have run out, while the form was checked.
+      ledger.check(input);
+    }
+    ledger.record(decision, Date.now());
+    return ledger.state();
+  } catch (thrown) {
+    const error = toFlowError(thrown);
+    throw error instanceof FlowError ? toWorkflowFailure(error) : error;
+  }
+}
+
+async function receiveSignal(ledger: ApprovalLedger, decision: DecisionInput['decision'], input: Json): Promise<void> {
+  const complete =
+    typeof input === 'object' && input !== null && !Array.isArray(input) ? { ...input, decision } : input;
+  try {
+    await decide(ledger, complete);
+  } catch (error) {
+    ledger.refuse(complete, error instanceof Error ? error.message : String(error), Date.now());
+  }
+}
+
+function asFailure<T>(run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    throw error instanceof FlowError ? toWorkflowFailure(error) : error;
+  }
+}
+
+function describe({ title, description, assignees, requiredApprovals }: ApprovalRequest): string {
+  const people = [...(assignees?.users ?? []), ...(assignees?.groups ?? []).map((group) => `group ${group}`)];
+  const who = people.length === 0 ? 'anyone' : people.join(', ');
+  return `**${title}**\n\n${description ?? ''}\n\nAwaits ${requiredApprovals} approval(s) by ${who}: update \`decide\` {"decision": "approved", "by": "…"}`;
+}

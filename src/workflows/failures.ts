@@ -1,0 +1,64 @@
+import { TimeoutType } from '@temporalio/common';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancelledFailure,
+  ChildWorkflowFailure,
+  TimeoutFailure,
+} from '@temporalio/workflow';
+import { FlowError, type FlowErrorData, flowError, flowErrorToJson } from '../dsl/errors';
+import { isJsonObject } from '../dsl/json';
+
+/**
+ * What went wrong with an activity or a child workflow, as an error of the flow. A cancellation stays a cancellation,
+ * and an error that is not Temporal's (a defect of ours) stays what it is, so that it fails the workflow task.
+ */
+export function toFlowError(error: unknown): unknown {
+  if (!(error instanceof ActivityFailure || error instanceof ChildWorkflowFailure)) return error;
+  const { cause } = error;
+  if (cause instanceof CancelledFailure) return cause;
+  if (cause instanceof TimeoutFailure) return timeoutError(cause);
+  if (!(cause instanceof ApplicationFailure))
+    return flowError('BLW_BLOCK_FAILED', cause?.message ?? error.message, { cause: error });
+  const data = flowErrorDataOf(cause);
+  return data === undefined
+    ? flowError('BLW_BLOCK_FAILED', cause.message, { cause: error })
+    : new FlowError(data, { cause: error });
+}
+
+function timeoutError(failure: TimeoutFailure): FlowError {
+  if (failure.timeoutType === TimeoutType.HEARTBEAT) {
+    return flowError('BLW_STEP_STALLED', 'the worker stopped reporting on the step', { cause: failure });
+  }
+  return flowError('BLW_STEP_TIMEOUT', 'the step took longer than its timeout', { cause: failure });
+}
+
+function flowErrorDataOf(failure: ApplicationFailure): FlowErrorData | undefined {
+  const data: unknown = failure.details?.[0];
+  return isJsonObject(data) && typeof data.type === 'string' && typeof data.status === 'number'
+    ? (data as unknown as FlowErrorData)
+    : undefined;
+}
+
+/** Attempts that an activity made before it failed for good, where the failure tells. */
+export function attemptsOf(error: unknown): number | undefined {
+  const failure = error instanceof ActivityFailure ? error.cause : undefined;
+  const attempt: unknown = failure instanceof ApplicationFailure ? failure.details?.[1] : undefined;
+  return typeof attempt === 'number' ? attempt : undefined;
+}
+
+/**
+ * An error of a flow as the failure that a workflow ends with: readable, not retried, the code as its type. Without its
+ * cause, which the history has in the event of the step.
+ */
+export function toWorkflowFailure(error: FlowError): ApplicationFailure {
+  const { data } = error;
+  const where = data.instance === undefined ? '' : `${data.instance}: `;
+  const code = data.code === undefined ? '' : ` [${data.code}]`;
+  return ApplicationFailure.create({
+    message: `${where}${data.detail ?? data.title ?? data.type}${code}`,
+    type: data.code ?? data.type,
+    nonRetryable: true,
+    details: [flowErrorToJson(data)],
+  });
+}

@@ -1,0 +1,111 @@
+import { setCurrentDetails } from '@temporalio/workflow';
+import type { JsonObject } from '../dsl/json';
+import type { FlowStatus } from '../dsl/names';
+import type { FlowProgress, StepProgress, StepStatus } from '../dsl/progress';
+
+/** Executions that are kept for the query; a long loop would otherwise grow every cached workflow. */
+const KEPT_STEPS = 1_000;
+
+/** Running steps named in the current details. */
+const NAMED_STEPS = 5;
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Handle of one execution of one step while it runs. */
+export interface TrackedStep {
+  update(changes: { status?: StepStatus; approval?: string; attempts?: number }): void;
+  end(status: StepStatus, error?: JsonObject): void;
+}
+
+/** What a tracked step is. */
+export interface StepDescription {
+  readonly id: string;
+  readonly name: string;
+  readonly iteration?: string;
+  readonly block: string;
+  readonly pool?: string;
+}
+
+/** Keeps what the query `progress` and the current details of Temporal's UI show. Costs no history. */
+export class ProgressTracker {
+  flow = '';
+  tenant = '';
+  status: FlowStatus = 'Running';
+  readonly #startedAt = Date.now();
+  #version = 0;
+  #stepsStarted = 0;
+  #stepsEnded = 0;
+  /** By sequence number, oldest first; each with the version of its last change. */
+  readonly #steps = new Map<number, { step: Mutable<StepProgress>; version: number }>();
+  /** Running leaf steps, by sequence number. */
+  readonly #running = new Map<number, StepProgress>();
+
+  begin(description: StepDescription): TrackedStep {
+    const seq = ++this.#stepsStarted;
+    const step: Mutable<StepProgress> = { seq, ...description, status: 'running', startedAt: Date.now() };
+    const entry = { step, version: ++this.#version };
+    this.#steps.set(seq, entry);
+    this.#running.set(seq, step);
+    this.#dropOldest();
+    this.#showDetails();
+    return {
+      update: (changes) => {
+        Object.assign(step, changes);
+        entry.version = ++this.#version;
+        this.#showDetails();
+      },
+      end: (status, error) => {
+        step.status = status;
+        step.endedAt = Date.now();
+        if (error !== undefined) step.error = error;
+        entry.version = ++this.#version;
+        this.#stepsEnded += 1;
+        this.#running.delete(seq);
+        this.#showDetails();
+      },
+    };
+  }
+
+  setStatus(status: FlowStatus): void {
+    this.status = status;
+    this.#version += 1;
+    this.#showDetails();
+  }
+
+  snapshot(since = 0): FlowProgress {
+    const steps = [...this.#steps.values()].filter(({ version }) => version > since).map(({ step }) => ({ ...step }));
+    return {
+      flow: this.flow,
+      tenant: this.tenant,
+      status: this.status,
+      startedAt: this.#startedAt,
+      stepsStarted: this.#stepsStarted,
+      stepsEnded: this.#stepsEnded,
+      steps,
+      version: this.#version,
+    };
+  }
+
+  #dropOldest(): void {
+    if (this.#steps.size <= KEPT_STEPS) return;
+    for (const [seq, { step }] of this.#steps) {
+      if (step.endedAt === undefined) continue;
+      this.#steps.delete(seq);
+      return;
+    }
+  }
+
+  #showDetails(): void {
+    const names: string[] = [];
+    for (const { id, block, iteration, status } of this.#running.values()) {
+      if (names.length === NAMED_STEPS) break;
+      const what = status === 'awaitingApproval' ? 'awaits approval' : block;
+      names.push(`- \`${id}\`${iteration === undefined ? '' : ` [${iteration}]`} ${what}`);
+    }
+    const more = this.#running.size > names.length ? `\n- and ${this.#running.size - names.length} more` : '';
+    const running = names.length === 0 ? '' : `\n\nNow:\n${names.join('\n')}${more}`;
+    setCurrentDetails(
+      `**${this.status}** · ${this.#stepsEnded} of ${this.#stepsStarted} steps that began have ended${running}`,
+    );
+  }
+}

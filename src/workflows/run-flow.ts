@@ -1,0 +1,77 @@
+import {
+  allHandlersFinished,
+  CancelledFailure,
+  condition,
+  defineQuery,
+  isCancellation,
+  proxyLocalActivities,
+  setHandler,
+} from '@temporalio/workflow';
+import { FlowError } from '../dsl/errors';
+import { isJsonObject, type Json } from '../dsl/json';
+import { PROGRESS_QUERY } from '../dsl/names';
+import type { FlowProgress, ProgressQueryInput } from '../dsl/progress';
+import type { PreparedFlow } from '../dsl/start';
+import { drive, type Routine } from './drive';
+import { toFlowError, toWorkflowFailure } from './failures';
+import { FlowRun } from './flow-run';
+import { ProgressTracker } from './progress-tracker';
+import { runTaskList } from './run-task';
+import { durationOf, withTimeout } from './timeouts';
+import { validate } from './validation';
+
+const progressQuery = defineQuery<FlowProgress, [ProgressQueryInput?]>(PROGRESS_QUERY);
+
+/** Parses, validates and plans outside of the workflow: the plan is in history, the schema library is not in the bundle. */
+const { prepareFlow } = proxyLocalActivities<{ prepareFlow(start: unknown): Promise<PreparedFlow> }>({
+  startToCloseTimeout: '30 s',
+  retry: { initialInterval: '100 ms', maximumAttempts: 5 },
+});
+
+/**
+ * Runs a flow. `start` is the documented start input ({@link StartInput}); whatever else arrives fails the workflow at
+ * once, not retried, with BLW_START_INVALID or BLW_FLOW_INVALID. The result is the flow's output.
+ */
+export async function runFlow(start: unknown): Promise<Json> {
+  const progress = new ProgressTracker();
+  setHandler(progressQuery, (input) => progress.snapshot(input?.since));
+  let run: FlowRun | undefined;
+  try {
+    const prepared = await prepareFlow(start);
+    run = new FlowRun(prepared, isJsonObject(start) ? (start.input ?? null) : null, progress);
+    run.publishIdentity();
+    const output = await drive(runPlan(run, run.constants.workflow.input ?? null));
+    run.setStatus('Completed');
+    return output;
+  } catch (thrown) {
+    const error = toFlowError(thrown);
+    if (isCancellation(error)) {
+      run?.setStatus('Cancelled');
+      throw new CancelledFailure('the flow was cancelled');
+    }
+    // Anything else is a defect of this program: it fails the workflow task, which a corrected worker takes up again.
+    if (!(error instanceof FlowError)) throw error;
+    run?.setStatus('Failed');
+    throw toWorkflowFailure(error);
+  } finally {
+    await condition(allHandlersFinished);
+  }
+}
+
+/** The flow around its tasks: input, timeout, output (OWS dsl, "Data Flow"). The input's schema was checked in preparation. */
+function* runPlan(run: FlowRun, rawInput: Json): Routine<Json> {
+  const { plan, evaluator, constants } = run;
+  const before = { ...constants, data: rawInput };
+  const input = plan.inputFrom === undefined ? rawInput : evaluator.render(plan.inputFrom, before);
+  run.context = input;
+  const steps = {};
+  const runTasks = () => runTaskList(run, plan.tasks, input, { variables: {}, steps, iteration: '' });
+  const { output } =
+    plan.timeout === undefined
+      ? yield* runTasks()
+      : yield* withTimeout(durationOf(plan.timeout, run, before, 'timeout'), runTasks);
+  const after = { ...constants, context: run.context, steps, data: output };
+  const result = plan.output?.as === undefined ? output : evaluator.render(plan.output.as, after);
+  if (plan.output?.schema !== undefined) yield* validate(run, plan.output.schema, result, 'output of the flow');
+  return result;
+}

@@ -1,0 +1,41 @@
+import type { Json, JsonObject } from '../dsl/json';
+
+/**
+ * Where a task list runs: the variables around it, the outputs of steps that it may read, and its place in the loops.
+ * Never changed but for `steps`, to which the list adds as it goes.
+ */
+export interface TaskScope {
+  /** Variables of loops and catches. */
+  readonly variables: JsonObject;
+  /** `steps` of expressions: `{ name: { output } }`. */
+  readonly steps: JsonObject;
+  /** Indexes of the loops around and numbers of repeated visits, e.g. `2`, `0.4`, `~1`; part of every idempotency key. */
+  readonly iteration: string;
+}
+
+/** The scope of a nested list: sees the outputs around it, keeps its own to itself. */
+export function innerScope(scope: TaskScope, changes: { variables?: JsonObject; index?: number } = {}): TaskScope {
+  return {
+    variables: changes.variables === undefined ? scope.variables : { ...scope.variables, ...changes.variables },
+    steps: { ...scope.steps },
+    iteration: changes.index === undefined ? scope.iteration : join(scope.iteration, String(changes.index)),
+  };
+}
+
+/** The scope of a task that is visited again in the same list (`then` pointed back): a new execution with a new key. */
+export function visitScope(scope: TaskScope, visit: number): TaskScope {
+  return visit === 0 ? scope : { ...scope, iteration: join(scope.iteration, `~${visit}`) };
+}
+
+function join(iteration: string, part: string): string {
+  return iteration === '' ? part : `${iteration}.${part}`;
+}
+
+/** How a task or a list ended. */
+export interface TaskOutcome {
+  readonly output: Json;
+  /** Where to go on: `continue`, `exit`, or the name of a task of the same list. */
+  readonly next: string;
+  /** A directive `end` was met: the flow ends gracefully, whatever is around. */
+  readonly endsFlow: boolean;
+}

@@ -1,0 +1,29 @@
+import type { Variables } from '../dsl/expressions/evaluator';
+import type { Json } from '../dsl/json';
+import type { TaskPlan } from '../dsl/planning/plan';
+import type { Routine } from './drive';
+import type { FlowRun } from './flow-run';
+import type { TrackedStep } from './progress-tracker';
+import type { TaskOutcome, TaskScope } from './scope';
+
+/** What the code of one kind of task is given. */
+export interface TaskFrame {
+  readonly run: FlowRun;
+  readonly scope: TaskScope;
+  /** The task's transformed input, on which its expressions are evaluated. */
+  readonly input: Json;
+  /** Arguments of the expressions in the task's definition. */
+  readonly variables: Variables;
+  readonly step: TrackedStep;
+  /** Runs a list of tasks below this one. */
+  runList(tasks: readonly TaskPlan[], input: Json, scope: TaskScope): Routine<TaskOutcome>;
+  /** Runs one task below this one. */
+  runOne(task: TaskPlan, input: Json, scope: TaskScope): Routine<TaskOutcome>;
+}
+
+/** What a kind of task gives: the raw output, and a directive where the task itself decides (switch, catch.then). */
+export interface TaskResult {
+  readonly output: Json;
+  readonly next?: string | undefined;
+  readonly endsFlow?: boolean | undefined;
+}

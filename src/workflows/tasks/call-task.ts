@@ -1,0 +1,102 @@
+import { ActivityCancellationType, type ActivityOptions, scheduleActivity } from '@temporalio/workflow';
+import { flowError } from '../../dsl/errors';
+import { getOwn, isJsonObject, type Json, type JsonObject } from '../../dsl/json';
+import { siblingTaskQueue } from '../../dsl/names';
+import type { CallPlan } from '../../dsl/planning/plan';
+import { idempotencyKey, type StepRequest, type StepResult } from '../../dsl/step-request';
+import { type Routine, waitFor } from '../drive';
+import { attemptsOf, toFlowError } from '../failures';
+import type { FlowRun } from '../flow-run';
+import type { TaskFrame, TaskResult } from '../task-frame';
+import { durationOf } from '../timeouts';
+
+/** Longest summary that Temporal keeps is 200 bytes; a character may take up to 4. */
+const MAX_SUMMARY_LENGTH = 100;
+
+/** Runs a block as one Temporal activity on the task queue of its resource class. */
+export function* executeCall(task: CallPlan, frame: TaskFrame): Routine<TaskResult> {
+  const { run, scope, variables, step } = frame;
+  const args = run.evaluator.render(task.with, variables);
+  if (!isJsonObject(args)) throw flowError('BLW_ARG_INVALID', 'with: expected an object of arguments');
+  const request: StepRequest = {
+    tenant: run.tenant,
+    flow: run.plan.flow,
+    stepId: task.path,
+    key: idempotencyKey({
+      tenant: run.tenant,
+      flowId: run.id,
+      stepPath: task.path,
+      iteration: scope.iteration,
+      generation: 0,
+    }),
+    idempotent: task.idempotent,
+    with: args,
+  };
+  run.waits();
+  try {
+    const result = yield* waitFor(
+      scheduleActivity<StepResult>(task.block, [request], activityOptions(task, frame, args)),
+    );
+    step.update({ attempts: result.attempt });
+    return { output: result.output };
+  } catch (error) {
+    const attempts = attemptsOf(error);
+    if (attempts !== undefined) step.update({ attempts });
+    throw toFlowError(error);
+  }
+}
+
+function activityOptions(task: CallPlan, { run, variables }: TaskFrame, args: JsonObject): ActivityOptions {
+  const { retry } = task;
+  const totalMs = task.timeout === undefined ? undefined : durationOf(task.timeout, run, variables, 'timeout');
+  return {
+    taskQueue: siblingTaskQueue(run.taskQueue, task.resources),
+    startToCloseTimeout:
+      totalMs === undefined ? task.startToCloseMs : Math.max(1, Math.min(totalMs, task.startToCloseMs)),
+    ...(totalMs === undefined ? {} : { scheduleToCloseTimeout: Math.max(1, totalMs) }),
+    ...(task.heartbeatMs === undefined ? {} : { heartbeatTimeout: task.heartbeatMs }),
+    retry: {
+      initialInterval: retry.initialIntervalMs,
+      backoffCoefficient: retry.backoffCoefficient,
+      maximumInterval: retry.maximumIntervalMs,
+      maximumAttempts: retry.maximumAttempts,
+      ...(retry.nonRetryableErrorTypes === undefined
+        ? {}
+        : { nonRetryableErrorTypes: [...retry.nonRetryableErrorTypes] }),
+    },
+    cancellationType: ActivityCancellationType.TRY_CANCEL,
+    summary: summaryOf(task, run, variables, args),
+    priority: priorityOf(task, run),
+  };
+}
+
+/** Fairness between tenants is Temporal's own: the tenant is the fairness key. */
+export function priorityOf(
+  task: { priorityKey?: number; fairnessWeight?: number },
+  run: FlowRun,
+): NonNullable<ActivityOptions['priority']> {
+  const priorityKey = task.priorityKey ?? run.prepared.priorityKey;
+  return {
+    fairnessKey: run.tenant,
+    ...(priorityKey === undefined ? {} : { priorityKey }),
+    ...(task.fairnessWeight === undefined ? {} : { fairnessWeight: task.fairnessWeight }),
+  };
+}
+
+/** `name: GET https://api.example.com/orders/7`, from the author's summary or the block's telling arguments. */
+export function summaryOf(task: CallPlan, run: FlowRun, variables: TaskFrame['variables'], args: JsonObject): string {
+  const text =
+    task.summary === undefined
+      ? [`${task.name}:`, ...task.summaryArguments.map((path) => summaryValue(args, path))].join(' ')
+      : String(run.evaluator.render(task.summary, variables));
+  const line = text.replace(/\s+/g, ' ').trim();
+  return line.length > MAX_SUMMARY_LENGTH ? `${line.slice(0, MAX_SUMMARY_LENGTH - 1)}…` : line;
+}
+
+function summaryValue(args: JsonObject, path: string): string {
+  let value: Json | undefined = args;
+  for (const key of path.split('.')) value = isJsonObject(value) ? getOwn(value, key) : undefined;
+  if (typeof value !== 'string') return '';
+  // A URL's query may hold a secret.
+  return path.endsWith('uri') ? value.replace(/[?#].*$/, '') : value;
+}

@@ -1,0 +1,73 @@
+import { CancellationScope } from '@temporalio/workflow';
+import type { Json } from '../../dsl/json';
+import type { ForkPlan, TaskPlan } from '../../dsl/planning/plan';
+import { drive, type Routine, waitFor } from '../drive';
+import { innerScope, type TaskOutcome } from '../scope';
+import type { TaskFrame, TaskResult } from '../task-frame';
+
+/**
+ * Runs all branches side by side (OWS dsl-reference, "Fork"). Without `compete` the output is the list of their outputs in
+ * the order of the document, and the first failure cancels the others. With `compete` the first to complete wins and the
+ * others are cancelled; it fails only when every branch has failed.
+ */
+export function* executeFork(task: ForkPlan, frame: TaskFrame): Routine<TaskResult> {
+  return yield* waitFor(new ForkRace(task, frame).result());
+}
+
+class ForkRace {
+  readonly #scopes: CancellationScope[] = [];
+  readonly #outputs: Json[] = [];
+  #firstError: { error: unknown } | undefined;
+  /** Set by the branch that decides before all have ended: the winner, or one that ends the flow. */
+  #decided: TaskResult | undefined;
+
+  constructor(
+    private readonly task: ForkPlan,
+    private readonly frame: TaskFrame,
+  ) {}
+
+  /** Settles once every branch has ended, so that nothing of the fork goes on after it. */
+  async result(): Promise<TaskResult> {
+    const branches: Promise<void>[] = [];
+    for (const [index, branch] of this.task.branches.entries()) {
+      if (this.#isOver) break;
+      branches.push(this.#runBranch(branch, index));
+    }
+    await Promise.all(branches);
+    if (this.#decided !== undefined) return this.#decided;
+    if (this.#firstError !== undefined) throw this.#firstError.error;
+    return { output: this.#outputs };
+  }
+
+  get #isOver(): boolean {
+    return this.#decided !== undefined || (this.#firstError !== undefined && !this.task.compete);
+  }
+
+  #runBranch(branch: TaskPlan, index: number): Promise<void> {
+    const { runOne, input, scope } = this.frame;
+    const cancellation = new CancellationScope();
+    this.#scopes.push(cancellation);
+    return cancellation
+      .run(() => drive(runOne(branch, input, innerScope(scope))))
+      .then(
+        (outcome) => this.#completed(outcome, index),
+        (error: unknown) => this.#failed(error),
+      );
+  }
+
+  #completed({ output, endsFlow }: TaskOutcome, index: number): void {
+    this.#outputs[index] = output;
+    if (this.#isOver || !(endsFlow || this.task.compete)) return;
+    this.#decided = { output, endsFlow };
+    this.#cancelAll();
+  }
+
+  #failed(error: unknown): void {
+    this.#firstError ??= { error };
+    if (this.#isOver) this.#cancelAll();
+  }
+
+  #cancelAll(): void {
+    for (const scope of this.#scopes) scope.cancel();
+  }
+}

@@ -1,0 +1,68 @@
+import { ApplicationFailure, executeChild, ParentClosePolicy } from '@temporalio/workflow';
+import type { ApprovalRequest, ApprovalResult, OnTimeout } from '../../dsl/approval';
+import { parseDuration } from '../../dsl/durations';
+import { flowError } from '../../dsl/errors';
+import type { Json, JsonObject } from '../../dsl/json';
+import { APPROVAL } from '../../dsl/names';
+import type { CallPlan } from '../../dsl/planning/plan';
+import { type Routine, waitFor } from '../drive';
+import { toFlowError } from '../failures';
+import type { TaskFrame, TaskResult } from '../task-frame';
+import { validateArguments } from '../validation';
+import { priorityOf, summaryOf } from './call-task';
+
+/** Awaits people's decisions in a child workflow of type `approval`; no worker slot is held meanwhile. */
+export function* executeHuman(task: CallPlan, frame: TaskFrame): Routine<TaskResult> {
+  const { run, scope, step, variables } = frame;
+  const args = run.evaluator.render(task.with, variables) as JsonObject;
+  yield* validateArguments(run, task.block, args);
+  const workflowId = approvalId(run.id, task.name, scope.iteration);
+  run.approvalBegins();
+  step.update({ status: 'awaitingApproval', approval: workflowId });
+  try {
+    const child = executeChild(APPROVAL, {
+      workflowId,
+      args: [approvalRequest(task, frame, args)],
+      parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+      staticSummary: summaryOf(task, run, variables, args),
+      ...(typeof args.description === 'string' ? { staticDetails: args.description } : {}),
+      priority: priorityOf(task, run),
+    });
+    const result: ApprovalResult = yield* waitFor(child);
+    return { output: result as unknown as Json };
+  } catch (error) {
+    throw error instanceof ApplicationFailure ? error : toFlowError(error);
+  } finally {
+    run.approvalEnds();
+  }
+}
+
+/** Told from the flow's id, so that people can guess it: `order-7/approve`, inside a loop `order-7/approve/2`. */
+function approvalId(flowId: string, name: string, iteration: string): string {
+  return [flowId, name, ...(iteration === '' ? [] : [iteration])].join('/');
+}
+
+function approvalRequest(task: CallPlan, { run }: TaskFrame, args: JsonObject): ApprovalRequest {
+  const { title, description, assignees, requiredApprovals, form, timeout, onTimeout, selfApproval } = args;
+  return {
+    tenant: run.tenant,
+    flow: run.plan.flow,
+    flowId: run.id,
+    stepId: task.path,
+    title: String(title),
+    ...(description === undefined ? {} : { description: String(description) }),
+    ...(assignees === undefined ? {} : { assignees: assignees as NonNullable<ApprovalRequest['assignees']> }),
+    requiredApprovals: (requiredApprovals as number | undefined) ?? 1,
+    ...(form === undefined ? {} : { form: form as JsonObject }),
+    ...(timeout === undefined ? {} : { timeoutMs: timeoutOf(timeout) }),
+    onTimeout: (onTimeout as OnTimeout | undefined) ?? 'fail',
+    selfApproval: selfApproval === true,
+    ...(run.prepared.requestedBy === undefined ? {} : { requestedBy: run.prepared.requestedBy }),
+  };
+}
+
+function timeoutOf(timeout: Json): number {
+  const parsed = parseDuration(timeout);
+  if ('problem' in parsed) throw flowError('BLW_ARG_INVALID', `human.approval: timeout: ${parsed.problem}`);
+  return parsed.ms;
+}

@@ -1,0 +1,14 @@
+import type { SwitchPlan } from '../../dsl/planning/plan';
+import type { TaskFrame, TaskResult } from '../task-frame';
+
+/**
+ * The first case whose `when` holds decides where to go on; else the case without one, wherever it stands; else the
+ * task's own `then` (OWS dsl-reference, "Switch"). The input passes through.
+ */
+export function executeSwitch(task: SwitchPlan, { run, input, variables }: TaskFrame): TaskResult {
+  const matching = task.cases.find(
+    ({ when, name }) => when !== undefined && run.evaluator.evaluateCondition(when, variables, `case "${name}": when`),
+  );
+  const chosen = matching ?? task.cases.find(({ when }) => when === undefined);
+  return { output: input, next: chosen?.next };
+}

@@ -1,0 +1,45 @@
+import { CancellationScope, isCancellation, sleep } from '@temporalio/workflow';
+import { parseDuration } from '../dsl/durations';
+import { flowError } from '../dsl/errors';
+import type { Variables } from '../dsl/expressions/evaluator';
+import type { Template } from '../dsl/expressions/template';
+import { drive, type Routine, waitFor } from './drive';
+import type { FlowRun } from './flow-run';
+
+/** A duration of the document in milliseconds; an expression may give it. Throws BLW_DURATION_INVALID. */
+export function durationOf(template: Template, run: FlowRun, variables: Variables, what: string): number {
+  const value = run.evaluator.render(template, variables);
+  const parsed = parseDuration(value);
+  if ('problem' in parsed) throw flowError('BLW_DURATION_INVALID', `${what}: ${parsed.problem}`);
+  return parsed.ms;
+}
+
+/**
+ * Runs a routine, cancelling all that it waits for when the time is up. Throws BLW_STEP_TIMEOUT (OWS dsl, "Timeouts":
+ * type timeout, status 408).
+ */
+export function* withTimeout<T>(ms: number, start: () => Routine<T>): Routine<T> {
+  return yield* waitFor(raceTimeout(ms, start));
+}
+
+async function raceTimeout<T>(ms: number, start: () => Routine<T>): Promise<T> {
+  const work = new CancellationScope();
+  const timer = new CancellationScope();
+  let isTimeUp = false;
+  const watching = timer.run(async () => {
+    await sleep(ms);
+    isTimeUp = true;
+    work.cancel();
+  });
+  try {
+    return await work.run(() => drive(start()));
+  } catch (error) {
+    if (isTimeUp && isCancellation(error)) throw flowError('BLW_STEP_TIMEOUT', `it took longer than ${ms} ms`);
+    throw error;
+  } finally {
+    timer.cancel();
+    await watching.catch((error: unknown) => {
+      if (!isCancellation(error)) throw error;
+    });
+  }
+}

@@ -1,0 +1,28 @@
+import { mkdtemp, rm, readdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { httpStream } from '../../src/activities/blocks/http-stream';
+import { createFileBlobStore } from '../../src/activities/ports/file-blob-store';
+import { createHttpClient } from '../../src/activities/ports/guarded-http-client';
+import { failureOf, makeContext } from '../helpers/block-context';
+import { LoopbackServers } from '../helpers/loopback';
+it('adhoc', async () => {
+  const root = await mkdtemp(join(tmpdir(), 'x'));
+  const blobs = await createFileBlobStore({ root });
+  const http = createHttpClient({ allowHosts: ['127.0.0.1'] });
+  const servers = new LoopbackServers();
+  const run = (uri: string, o = {}) => httpStream({ endpoint: { uri }, to: 'a/b' }, makeContext({ http, blobs }, { step: { idempotent: true }, ...o }));
+  const zstd = await servers.http((_q, r) => r.writeHead(200, { 'content-encoding': 'zstd' }).end('abc'));
+  console.log((await failureOf(run(zstd.origin))).data);
+  const cut = await servers.tcp((s) => s.once('data', () => s.end('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf')));
+  console.log((await failureOf(run(cut.origin))).data);
+  const slow = await servers.tcp((s) => s.once('data', () => s.write('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf')));
+  console.log((await failureOf(run(slow.origin, { timeoutMs: 300 }))).data);
+  const ok = await servers.http((_q, r) => r.end('abc'));
+  console.log(await run(ok.origin));
+  const t = performance.now();
+  const { httpRequest } = await import('../../src/activities/blocks/http-request');
+  for (let i = 0; i < 2000; i++) await httpRequest({ method: 'get', endpoint: { uri: ok.origin } }, makeContext({ http }));
+  console.log('per call ms', (performance.now() - t) / 2000, ok.connections());
+  await http.close(); await servers.close(); blobs.close(); await rm(root, { recursive: true });
+});

@@ -1,0 +1,22 @@
+/** The Temporal server that the whole test run shares: use task queues and workflow ids of your own. */
+export interface TestTemporal {
+  /** `host:port` of the gRPC frontend. */
+  readonly address: string;
+  readonly namespace: string;
+}
+
+/**
+ * Where the tests' Temporal server is: the one that jest's global setup started, or the one that
+ * BEAMLINE_TEST_TEMPORAL_ADDRESS and BEAMLINE_TEST_TEMPORAL_NAMESPACE name. Throws an Error that says what to do
+ * where there is none.
+ */
+export function testTemporal(): TestTemporal {
+  const address = process.env.BEAMLINE_TEST_TEMPORAL_ADDRESS;
+  if (!address) {
+    throw new Error(
+      'This test needs a Temporal server and there is none: run `npm run setup -- --server` once (jest then starts ' +
+        'one for each run), or set BEAMLINE_TEST_TEMPORAL_ADDRESS to host:port of one that runs.',
+    );
+  }
+  return { address, namespace: process.env.BEAMLINE_TEST_TEMPORAL_NAMESPACE || 'default' };
+}
