@@ -1,6 +1,7 @@
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from './json';
 import type { FlowPlan } from './planning/plan';
 import { closestName } from './problems';
+import { undecodableReason } from './undecodable';
 
 /** Start input of `runFlow`: one JSON object. The same from the Temporal CLI, the Temporal UI, a schedule or `beamline run`. */
 export interface StartInput {
@@ -31,6 +32,8 @@ const TENANT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 /** Reads a start input of any origin; returns it, or everything that is wrong with it. */
 export function parseStartInput(value: unknown): { start: StartInput } | { problems: string[] } {
+  const unreadable = undecodableReason(value);
+  if (unreadable !== undefined) return { problems: [`the payload cannot be read (${unreadable}), expected JSON`] };
   if (!isJsonObject(value)) {
     return {
       problems: [`got ${describeJsonType(value)}, expected one JSON object {"flow": …, "input": …, "tenant": "…"}`],

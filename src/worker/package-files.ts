@@ -14,6 +14,9 @@ const PACKAGE_ROOT = findPackageRoot();
 /** Code of the workflows, bundled at build time. */
 export const WORKFLOW_BUNDLE = join(PACKAGE_ROOT, 'dist', 'workflow-bundle.js');
 
+/** Reads payloads, in the workflows and around them. */
+export const PAYLOAD_CONVERTER = join(PACKAGE_ROOT, 'dist', 'src', 'workflows', 'payload-converter.js');
+
 /** Entry of the processes that run cpu and gpu blocks, and SQL on SQLite. */
 export const CHILD_ENTRY = join(PACKAGE_ROOT, 'dist', 'src', 'activities', 'process', 'child-main.js');
 

@@ -14,7 +14,7 @@ import { validateArguments, validateData } from '../activities/validate-data';
 import type { ResourceClass } from '../dsl/block-spec';
 import { PREPARE_FLOW, taskQueueOf, VALIDATE_ARGUMENTS, VALIDATE_DATA } from '../dsl/names';
 import type { WorkerConfig } from './config';
-import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
+import { CHILD_ENTRY, PAYLOAD_CONVERTER, WORKFLOW_BUNDLE } from './package-files';
 
 /** What the pools of a worker are made from. */
 export interface PoolParts {
@@ -55,6 +55,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     namespace,
     identity,
     taskQueue,
+    dataConverter: { payloadConverterPath: PAYLOAD_CONVERTER },
     activities: {
       ...createStepActivities({ ports, runBlock, middleware }),
       ...(resources === 'io' ? flowActivities : {}),

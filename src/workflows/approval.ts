@@ -9,7 +9,7 @@ import {
 } from '@temporalio/workflow';
 import type { ApprovalRequest, ApprovalResult, ApprovalState, DecisionInput } from '../dsl/approval';
 import { FlowError, flowError } from '../dsl/errors';
-import type { Json } from '../dsl/json';
+import { isJsonObject, type Json } from '../dsl/json';
 import { APPROVAL_STATE_QUERY, APPROVE_SIGNAL, DECIDE_UPDATE, REJECT_SIGNAL } from '../dsl/names';
 import { ApprovalLedger } from './approval-ledger';
 import { toFlowError, toWorkflowFailure } from './failures';
@@ -26,6 +26,7 @@ const rejectSignal = defineSignal<[Json]>(REJECT_SIGNAL);
  * A decision that arrives together with the timeout has one outcome: whichever the history holds first.
  */
 export async function approval(request: ApprovalRequest): Promise<ApprovalResult> {
+  refuseForeignStart(request);
   const ledger = new ApprovalLedger(request, Date.now());
   setHandler(stateQuery, () => ledger.state());
   setHandler(decideUpdate, (input) => decide(ledger, input), { validator: (input) => refuseInvalid(ledger, input) });
@@ -55,6 +56,13 @@ export async function approval(request: ApprovalRequest): Promise<ApprovalResult
   publishAttributes({ status: 'Completed' });
   const decision = outcome === 'timedOut' && request.onTimeout === 'reject' ? 'rejected' : outcome;
   return { decision, decisions: ledger.decisions };
+}
+
+/** An approval is started by a flow; a start by hand with something else fails at once instead of its workflow task for ever. */
+function refuseForeignStart(request: unknown): void {
+  const texts = ['tenant', 'flow', 'flowId', 'stepId', 'title', 'onTimeout'];
+  if (isJsonObject(request) && texts.every((key) => typeof request[key] === 'string') && typeof request.requiredApprovals === 'number') return;
+  throw toWorkflowFailure(flowError('BLW_START_INVALID', 'approvals are started by flows; use a step "call: human.approval"'));
 }
 
 /** Checks once before the update enters history: what is refused here leaves no trace. */

@@ -1,3 +1,4 @@
 /** The workflow types of the worker; the entry of the bundle that runs in Temporal's isolate. */
 export { approval } from './approval';
 export { runFlow } from './run-flow';
+export { unknownWorkflow as default } from './unknown-workflow';

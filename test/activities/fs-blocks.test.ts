@@ -161,7 +161,7 @@ describe('fs.get', () => {
     ['bytes that are not UTF-8', Uint8Array.of(0x61, 0xff), 'text', 'the bytes are not UTF-8; expected UTF-8 text'],
     ['UTF-8 that is cut off', Uint8Array.of(0xc3), 'text', 'the bytes are not UTF-8'],
     ['JSON that is not UTF-8', Uint8Array.of(0x22, 0xff, 0x22), 'json', 'the bytes are not UTF-8'],
-    ['text that is not JSON', '{"token": s3cret}', 'json', 'the text is not JSON at position 10; expected JSON'],
+    ['text that is not JSON', '{"token": s3cret}', 'json', 'the text is not JSON; expected JSON'],
     ['JSON that is cut off', '{"token":', 'json', 'the text is not JSON'],
     ['an empty blob as JSON', '', 'json', 'the text is not JSON'],
   ])('refuses %s without telling the content', async (_, bytes, as, reason) => {

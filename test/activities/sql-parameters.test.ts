@@ -78,7 +78,13 @@ describe('bindStatement', () => {
   });
 
   it.each<[string, SqlDialect, string, SqlStatement['parameters'], string]>([
-    ['a name without value', 'sqlite', 'SELECT :a, :b', { a: 1 }, 'has :b but parameters has no "b"; parameters has "a"'],
+    [
+      'a name without value',
+      'sqlite',
+      'SELECT :a, :b',
+      { a: 1 },
+      'has :b but parameters has no "b"; parameters has "a"',
+    ],
     ['a name and nothing given', 'postgres', 'SELECT :a', undefined, 'has :a but parameters has no "a"'],
     ['a name of Object', 'sqlite', 'SELECT :toString', {}, 'has :toString but'],
     ['a value that is not used', 'sqlite', 'SELECT :a', { a: 1, c: 2 }, 'does not use the parameter "c"'],
@@ -151,7 +157,9 @@ describe('statementVerbs', () => {
 
 describe('bindStatement on any text', () => {
   const inert = (dialect: SqlDialect): fc.Arbitrary<string> => {
-    const noise = fc.string({ unit: fc.constantFrom(':', 'a', '?', ';', ' ', '$', '1', '-', '*', '/', '\\', '(', 'é') });
+    const noise = fc.string({
+      unit: fc.constantFrom(':', 'a', '?', ';', ' ', '$', '1', '-', '*', '/', '\\', '(', 'é'),
+    });
     const shared = [
       noise.map((text) => `'${text}'`),
       noise.map((text) => `"${text}"`),
@@ -184,7 +192,11 @@ describe('bindStatement on any text', () => {
         const distinct = [...new Set(names)];
         const join = (write: (name: string) => string) =>
           ['SELECT', ...pieces.map(({ text, name }) => (name === undefined ? text : write(name)))].join(' ');
-        const bound = bind(dialect, join((name) => `:${name}`), given);
+        const bound = bind(
+          dialect,
+          join((name) => `:${name}`),
+          given,
+        );
         const native = (name: string) => (dialect === 'sqlite' ? '?' : `$${distinct.indexOf(name) + 1}`);
         expect(bound.text).toBe(join(native));
         const values = (dialect === 'sqlite' ? names : distinct).map((name) => `value of ${name}`);

@@ -44,14 +44,13 @@ function decodeText(path: string, bytes: Buffer): string {
   }
 }
 
-/** The parser's own message quotes the content, which may be secret: only the position is taken from it. */
 function decodeJson(path: string, text: string): Json {
   try {
     // RFC 8259, section 8.1: a byte order mark may be ignored.
     return JSON.parse(text.replace(/^\uFEFF/, '')) as Json;
-  } catch (error) {
-    const position = /at position (\d+)/.exec(String(error))?.[1];
-    throw badContent(path, `the text is not JSON${position === undefined ? '' : ` at position ${position}`}`, 'JSON');
+  } catch {
+    // The parser's own message quotes the content, which may be secret.
+    throw badContent(path, 'the text is not JSON', 'JSON');
   }
 }
 

@@ -20,6 +20,9 @@ const LASTING = new Set([
   'EFBIG',
 ]);
 
+/** Folders that are open at a time while they are made durable; paths may be 512 deep. */
+const SYNCS_AT_ONCE = 8;
+
 const ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: 'Free space on the disk of the blob store',
   EDQUOT: "Raise the disk quota of the worker's user",
@@ -164,7 +167,9 @@ export async function syncFolders(folder: string, root: string): Promise<void> {
     above = dirname(above);
     folders.push(above);
   }
-  await Promise.all(folders.map(syncFolder));
+  for (let start = 0; start < folders.length; start += SYNCS_AT_ONCE) {
+    await Promise.all(folders.slice(start, start + SYNCS_AT_ONCE).map(syncFolder));
+  }
 }
 
 /** Removes a file; false where there was none. */

@@ -48,8 +48,9 @@ class PostgresDatabase implements SqlDatabase {
   }
 
   async query(statement: SqlStatement, maxRows: number, limits: SqlLimits): Promise<SqlRows> {
-    const bound = bindAllowed('query', statement, 'statement');
-    const keep = this.#keep({ maxRows, toTheEnd: false });
+    const where = this.#place('statement');
+    const bound = bindAllowed('query', statement, where);
+    const keep: KeepRows = { maxRows, toTheEnd: false, budget: new ResultBudget(), where };
     return this.#withSession('query', limits, async (session) => {
       const { columns, rows, truncated } = await session.run(bound, keep);
       return { columns, rows, truncated };
@@ -57,11 +58,12 @@ class PostgresDatabase implements SqlDatabase {
   }
 
   async execute(statement: SqlStatement, limits: SqlLimits): Promise<SqlChange> {
-    const bound = bindAllowed('execute', statement, 'statement');
-    const keep = this.#keep({ maxRows: 0, toTheEnd: true });
+    const where = this.#place('statement');
+    const bound = bindAllowed('execute', statement, where);
+    const keep: KeepRows = { maxRows: 0, toTheEnd: true, budget: new ResultBudget(), where };
     return this.#withSession('write', limits, async (session) => {
       const { rowsAffected } = await session.run(bound, keep);
-      await session.commit(this.#place('statement'));
+      await session.commit(where);
       return { rowsAffected };
     });
   }
@@ -69,8 +71,8 @@ class PostgresDatabase implements SqlDatabase {
   async transaction(statements: readonly SqlStatement[], limits: SqlLimits): Promise<TransactionResult[]> {
     const budget = new ResultBudget();
     const work = statements.map((statement, index) => {
-      const where = `statement ${index + 1} of ${statements.length}`;
-      const keep = this.#keep({ maxRows: MAX_TRANSACTION_ROWS, toTheEnd: true, budget, where });
+      const where = this.#place(`statement ${index + 1} of ${statements.length}`);
+      const keep: KeepRows = { maxRows: MAX_TRANSACTION_ROWS, toTheEnd: true, budget, where };
       return { bound: bindAllowed('transaction', statement, where), keep };
     });
     return this.#withSession('write', limits, async (session) => {
@@ -91,10 +93,6 @@ class PostgresDatabase implements SqlDatabase {
 
   #place(where: string): string {
     return `database "${this.name}", ${where}`;
-  }
-
-  #keep(keep: Pick<KeepRows, 'maxRows' | 'toTheEnd'> & { budget?: ResultBudget; where?: string }): KeepRows {
-    return { budget: new ResultBudget(), ...keep, where: this.#place(keep.where ?? 'statement') };
   }
 
   async #withSession<T>(

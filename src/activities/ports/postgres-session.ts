@@ -126,7 +126,7 @@ export class PostgresSession {
         const truncated = seen > maxRows;
         if (isDone || (truncated && !toTheEnd)) {
           if (!isDone) await this.#closeCursor(cursor);
-          return { columns, rows: collector.rows, truncated, rowsAffected: countAffected(result) };
+          return { columns, rows: collector.rows, truncated, rowsAffected: countAffected(result, seen) };
         }
       } catch (error) {
         if (!isDone) await this.#closeCursor(cursor);
@@ -190,7 +190,11 @@ function readBatch(cursor: Cursor<Json[]>, wanted: number): Promise<{ rows: Json
   });
 }
 
-/** The command tag of SELECT counts rows that were read, unless it comes from CREATE TABLE AS. */
-function countAffected({ command, fields, rowCount }: QueryResult): number {
-  return command === 'SELECT' && fields.length > 0 ? 0 : (rowCount ?? 0);
+/**
+ * The server counts rows that SELECT reads too, and after several batches only those of the last; RETURNING returns a row for
+ * each that was written.
+ */
+function countAffected({ command, fields, rowCount }: QueryResult, seen: number): number {
+  if (fields.length === 0) return rowCount ?? 0;
+  return command === 'SELECT' ? 0 : seen;
 }

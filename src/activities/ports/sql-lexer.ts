@@ -134,8 +134,9 @@ export function isKeyword(token: SqlToken | undefined, keyword: string): boolean
  */
 export function findSecondStatement(dialect: SqlDialect, tokens: readonly SqlToken[]): SqlToken | undefined {
   const hasBody = dialect === 'sqlite' ? isTrigger(tokens) : hasAtomicBody(tokens);
+  const endsBody = (index: number): boolean => isKeyword(tokens[index - 1], 'END') && tokens[index - 2]?.text === ';';
   const end = tokens.findIndex(
-    (token, index) => token.text === ';' && token.depth <= 0 && (!hasBody || isKeyword(tokens[index - 1], 'END')),
+    (token, index) => token.text === ';' && token.depth <= 0 && (!hasBody || endsBody(index)),
   );
   return end === -1 ? undefined : tokens.slice(end + 1).find((token) => token.text !== ';');
 }

@@ -59,33 +59,35 @@ class SqliteDatabase implements SqlDatabase {
   ) {}
 
   async query(statement: SqlStatement, maxRows: number, limits: SqlLimits): Promise<SqlRows> {
-    const bound = bindAllowed('query', statement, 'statement');
-    return this.#mapFailures('statement', statement, () => {
+    const where = this.#place('statement');
+    const bound = bindAllowed('query', statement, where);
+    return mapFailures(where, statement, () => {
       const connection = this.#openReader(limits);
       const prepared = connection.prepare(bound.text);
       if (!prepared.readonly) {
-        throw notRetryable('BLW_SQL_STATEMENT', 'statement writes, and sql.query only reads; use sql.execute');
+        throw notRetryable('BLW_SQL_STATEMENT', `${where} writes, and sql.query only reads; use sql.execute`);
       }
-      return readRows(prepared, bound, { maxRows, budget: new ResultBudget(), where: 'statement', limits });
+      return readRows(prepared, bound, { maxRows, budget: new ResultBudget(), where, limits });
     });
   }
 
   async execute(statement: SqlStatement, limits: SqlLimits): Promise<SqlChange> {
-    const bound = bindAllowed('execute', statement, 'statement');
+    const where = this.#place('statement');
+    const bound = bindAllowed('execute', statement, where);
     return this.#inTransaction(limits, (connection) =>
-      this.#mapFailures('statement', statement, () => change(connection, connection.prepare(bound.text), bound)),
+      mapFailures(where, statement, () => change(connection, connection.prepare(bound.text), bound)),
     );
   }
 
   async transaction(statements: readonly SqlStatement[], limits: SqlLimits): Promise<TransactionResult[]> {
     const budget = new ResultBudget();
     const work = statements.map((statement, index) => {
-      const where = `statement ${index + 1} of ${statements.length}`;
+      const where = this.#place(`statement ${index + 1} of ${statements.length}`);
       return { statement, where, bound: bindAllowed('transaction', statement, where) };
     });
     return this.#inTransaction(limits, (connection) =>
       work.map(({ statement, where, bound }) =>
-        this.#mapFailures(where, statement, () => runInTransaction(connection, bound, { budget, where, limits })),
+        mapFailures(where, statement, () => runInTransaction(connection, bound, { budget, where, limits })),
       ),
     );
   }
@@ -99,7 +101,7 @@ class SqliteDatabase implements SqlDatabase {
 
   /** BEGIN IMMEDIATE takes the write lock at once: waiting happens there, and not in the middle of the work. */
   #inTransaction<T>(limits: SqlLimits, work: (connection: SqliteConnection) => T): T {
-    return this.#mapFailures('transaction', undefined, () => {
+    return mapFailures(this.#place('transaction'), undefined, () => {
       const connection = this.#openWriter(limits);
       connection.prepare('BEGIN IMMEDIATE').run();
       try {
@@ -115,12 +117,8 @@ class SqliteDatabase implements SqlDatabase {
     });
   }
 
-  #mapFailures<T>(where: string, statement: SqlStatement | undefined, work: () => T): T {
-    try {
-      return work();
-    } catch (error) {
-      throw sqliteFailure(error, `database "${this.name}", ${where}`, statement?.statement);
-    }
+  #place(where: string): string {
+    return `database "${this.name}", ${where}`;
   }
 
   #openWriter(limits: SqlLimits): SqliteConnection {
@@ -158,6 +156,14 @@ class SqliteDatabase implements SqlDatabase {
 
 const isReadOnlyFile = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && /^SQLITE_(READONLY|CANTOPEN)/.test(String(error.code));
+
+function mapFailures<T>(where: string, statement: SqlStatement | undefined, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw sqliteFailure(error, where, statement?.statement);
+  }
+}
 
 function makeFolder(name: string, folder: string): void {
   try {

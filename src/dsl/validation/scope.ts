@@ -25,7 +25,7 @@ const ARGUMENTS: Record<Place, readonly string[]> = {
 
 /** Names that every expression may use at a place. */
 export function variablesAt(scope: Scope, place: Place): string[] {
-  return [...ARGUMENTS[place], ...scope.variables];
+  return [...new Set([...ARGUMENTS[place], ...scope.variables])];
 }
 
 /** Names that no loop or catch may take for its variable. */

@@ -4,6 +4,7 @@ import { getOwn, isJsonObject, type Json, type JsonObject } from '../../dsl/json
 import { siblingTaskQueue } from '../../dsl/names';
 import type { CallPlan } from '../../dsl/planning/plan';
 import { idempotencyKey, type StepRequest, type StepResult } from '../../dsl/step-request';
+import { undecodableReason } from '../../dsl/undecodable';
 import { type Routine, waitFor } from '../drive';
 import { attemptsOf, toFlowError } from '../failures';
 import type { FlowRun } from '../flow-run';
@@ -37,6 +38,8 @@ export function* executeCall(task: CallPlan, frame: TaskFrame): Routine<TaskResu
     const result = yield* waitFor(
       scheduleActivity<StepResult>(task.block, [request], activityOptions(task, frame, args)),
     );
+    const unreadable = undecodableReason(result);
+    if (unreadable !== undefined) throw flowError('BLW_BLOCK_FAILED', `the step's result cannot be read: ${unreadable}`);
     step.update({ attempts: result.attempt });
     return { output: result.output };
   } catch (error) {

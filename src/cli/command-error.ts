@@ -1,0 +1,52 @@
+import { ERROR_CODES } from '../dsl/error-codes';
+import { FlowError, flowError } from '../dsl/errors';
+import { EXIT, type ExitCode } from './exit-codes';
+import type { TextOutput } from './output';
+
+/** Ends a command with an error, an exit code and, where the help of the code is too general, better help. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+
+  constructor(
+    readonly error: FlowError,
+    readonly exitCode: ExitCode,
+    readonly help?: string,
+  ) {
+    super(error.message, { cause: error });
+  }
+}
+
+/** BLW_USAGE: the command line asks for something that cannot be. */
+export function usageError(detail: string, options: { help?: string; cause?: unknown } = {}): CommandError {
+  const { help, cause } = options;
+  return new CommandError(flowError('BLW_USAGE', detail, cause === undefined ? {} : { cause }), EXIT.invalid, help);
+}
+
+/** Prints whatever a command threw, as `error: <detail> [CODE]` and a line of help, and returns its exit code. */
+export function reportError(thrown: unknown, err: TextOutput): ExitCode {
+  if (thrown instanceof CommandError) return printFlowError(thrown.error, err, thrown);
+  if (thrown instanceof FlowError) return printFlowError(thrown, err, {});
+  const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  err.line(`${err.style.red('error:')} unexpected, please report it: ${text}`);
+  return EXIT.failed;
+}
+
+function printFlowError(
+  { data }: FlowError,
+  err: TextOutput,
+  options: { exitCode?: ExitCode; help?: string | undefined },
+): ExitCode {
+  const { code } = data;
+  const suffix = code === undefined ? '' : ` [${code}]`;
+  err.line(`${err.style.red('error:')} ${data.detail ?? data.title ?? data.type}${suffix}`);
+  const help = options.help ?? (code === undefined ? undefined : ERROR_CODES[code].help);
+  if (help !== undefined) err.line(`  ${help}`);
+  return options.exitCode ?? exitCodeOf(data.code);
+}
+
+function exitCodeOf(code: keyof typeof ERROR_CODES | undefined): ExitCode {
+  if (code === undefined) return EXIT.failed;
+  if (code === 'BLW_TEMPORAL_UNREACHABLE') return EXIT.unreachable;
+  const { type } = ERROR_CODES[code];
+  return type === 'validation' || type === 'configuration' ? EXIT.invalid : EXIT.failed;
+}

@@ -1,0 +1,31 @@
+import type { Cli } from './cli';
+import { reportError } from './command-error';
+import { EXIT, type ExitCode } from './exit-codes';
+import { createOutput } from './output';
+import { runProgram } from './program';
+
+/** How long a process that is done may linger because something it used has not let go. */
+const LINGER_MS = 2_000;
+
+async function main(): Promise<void> {
+  const cli: Cli = {
+    out: createOutput(process.stdout, { env: process.env, onBroken: () => cli.onReaderGone() }),
+    err: createOutput(process.stderr, { env: process.env, onBroken: () => undefined }),
+    stdin: process.stdin,
+    env: process.env,
+    cwd: process.cwd(),
+    onReaderGone: () => process.exit(),
+  };
+  const exitCode = await runProgram(process.argv.slice(2), cli).catch((error: unknown) => reportError(error, cli.err));
+  leave(exitCode);
+}
+
+/** Lets the process end by itself, so that no output is lost; ends it where it does not. */
+function leave(exitCode: ExitCode): void {
+  if (exitCode !== EXIT.done || process.exitCode === undefined) process.exitCode = exitCode;
+  setTimeout(() => {
+    process.stdout.write('', () => process.stderr.write('', () => process.exit()));
+  }, LINGER_MS).unref();
+}
+
+void main();

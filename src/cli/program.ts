@@ -1,0 +1,107 @@
+import { Command, CommanderError } from 'commander';
+import { PACKAGE_VERSION } from '../worker/package-files';
+import type { ActionWrapper, AddCommand, Cli } from './cli';
+import { usageError } from './command-error';
+import { EXIT, type ExitCode } from './exit-codes';
+
+/** The commands, in the order of the help. */
+const COMMANDS: readonly { readonly name: string; readonly summary: string; load(): AddCommand }[] = [
+  {
+    name: 'validate',
+    summary: 'check flow documents and list every problem',
+    load: () => (require('./commands/validate') as typeof import('./commands/validate')).addValidate,
+  },
+  {
+    name: 'run',
+    summary: 'run a flow and follow its steps',
+    load: () => (require('./commands/run') as typeof import('./commands/run')).addRun,
+  },
+  {
+    name: 'approvals',
+    summary: 'list approvals that wait, approve or reject them',
+    load: () => (require('./commands/approvals') as typeof import('./commands/approvals')).addApprovals,
+  },
+  {
+    name: 'graph',
+    summary: 'draw a flow as a Mermaid flowchart',
+    load: () => (require('./commands/graph') as typeof import('./commands/graph')).addGraph,
+  },
+  {
+    name: 'worker',
+    summary: 'run the steps of flows',
+    load: () => (require('./commands/worker') as typeof import('./commands/worker')).addWorker,
+  },
+  {
+    name: 'dev',
+    summary: 'start a Temporal server and a worker on this machine',
+    load: () => (require('./commands/dev') as typeof import('./commands/dev')).addDev,
+  },
+  {
+    name: 'demo',
+    summary: 'run the example end to end, with everything it needs',
+    load: () => (require('./commands/demo') as typeof import('./commands/demo')).addDemo,
+  },
+];
+
+const EXAMPLES = `
+Examples:
+  $ beamline dev                               a Temporal server and a worker on this machine
+  $ beamline validate flows/*.yaml             every problem with its line and column
+  $ beamline run flow.yaml --input '{"n": 1}'  start a flow and follow it
+  $ beamline approvals list                    what waits for a person
+
+Exit codes: 0 done, 1 the flow failed, 2 bad usage or an invalid flow, 3 Temporal cannot be reached.
+Connection to Temporal: --address and --namespace, else TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and a profile in temporal.toml.`;
+
+/** Runs a command line (without `node` and the script) and returns its exit code. Throws what the command throws. */
+export async function runProgram(argv: readonly string[], cli: Cli): Promise<ExitCode> {
+  let exitCode: ExitCode = EXIT.done;
+  const action: ActionWrapper =
+    (run) =>
+    async (...args) => {
+      exitCode = await run(...args);
+    };
+  const program = createProgram(argv, cli, action);
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return usageExit(error, argv);
+  }
+}
+
+function createProgram(argv: readonly string[], cli: Cli, action: ActionWrapper): Command {
+  const write = (print: (line: string) => void) => (text: string) => print(text.replace(/\n$/, ''));
+  const program = new Command('beamline')
+    .description('Runs declarative flows (Open Workflow Specification) on Temporal.')
+    .version(PACKAGE_VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
+    .addHelpText('after', EXAMPLES)
+    .exitOverride()
+    .configureOutput({
+      writeOut: write((line) => cli.out.line(line)),
+      writeErr: write((line) => cli.err.line(line)),
+      // Printed once, in the form that all errors have.
+      outputError: () => undefined,
+    });
+  for (const { name, summary, load } of COMMANDS) {
+    // Only what is asked for is loaded: Temporal's SDK takes half a second.
+    if (argv.includes(name)) load()(program, cli, action);
+    else program.command(name).summary(summary).description(summary);
+  }
+  return program;
+}
+
+/** Help and version end the parsing as well; whatever else does is a mistake of the user's. */
+function usageExit(error: CommanderError, argv: readonly string[]): ExitCode {
+  if (error.exitCode === 0) return EXIT.done;
+  // A group without its command: its help has been printed.
+  if (error.code === 'commander.help') return EXIT.invalid;
+  const command = COMMANDS.find(({ name }) => name === argv[0])?.name;
+  throw usageError(error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' '), {
+    help: `See \`beamline ${command === undefined ? '' : `${command} `}--help\`.`,
+    cause: error,
+  });
+}

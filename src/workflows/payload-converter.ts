@@ -1,0 +1,19 @@
+import { defaultPayloadConverter, type Payload, type PayloadConverter } from '@temporalio/common';
+import { undecodable } from '../dsl/undecodable';
+
+/**
+ * Temporal's default converter, but for payloads that it cannot read (broken JSON, an unknown encoding), which anybody can
+ * send to a workflow. The default throws, and the workflow task fails for ever; here the receiver gets a value that says
+ * why, and refuses it: a start fails at once, an update is rejected, a signal is noted as refused.
+ */
+export const payloadConverter: PayloadConverter = {
+  toPayload: (value) => defaultPayloadConverter.toPayload(value),
+  fromPayload: <T>(payload: Payload): T => {
+    try {
+      return defaultPayloadConverter.fromPayload<T>(payload);
+    } catch (error) {
+      // The type of what was sent is the caller's assumption in any case; receivers of foreign data check it.
+      return undecodable(error instanceof Error ? error.message : String(error)) as T;
+    }
+  },
+};

@@ -1,0 +1,108 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+
+/** A PostgreSQL server of one test file, with an empty database. */
+export interface TestPostgres {
+  /** Of a superuser who logs in with a password, over TCP. */
+  readonly url: string;
+  readonly port: number;
+  readonly password: string;
+  stop(): Promise<void>;
+}
+
+/** Folder of `initdb` and `postgres`: on PATH, or where Debian keeps them; undefined where there are none. */
+export function findPostgresBinaries(): string | undefined {
+  const debian = '/usr/lib/postgresql';
+  const versions = existsSync(debian) ? readdirSync(debian).sort((left, right) => Number(right) - Number(left)) : [];
+  const folders = [
+    ...(process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== ''),
+    ...versions.map((version) => join(debian, version, 'bin')),
+  ];
+  return folders.find((folder) => ['initdb', 'postgres'].every((name) => existsSync(join(folder, name))));
+}
+
+/** Starts a server on a free loopback port, as an unprivileged user where the test runs as root: PostgreSQL refuses root. */
+export async function startPostgres(binaries: string): Promise<TestPostgres> {
+  const folder = mkdtempSync(join(tmpdir(), 'blw-postgres-'));
+  const owner = process.getuid?.() === 0 ? unprivilegedUser() : {};
+  if (owner.uid !== undefined && owner.gid !== undefined) chownSync(folder, owner.uid, owner.gid);
+  const password = 'correct horse';
+  const data = join(folder, 'data');
+  const env = { PATH: process.env.PATH ?? '', LC_ALL: 'C', PASSWORD: password };
+  try {
+    // The password goes through a pipe of the shell, so that it is in no file and in no argument.
+    const command = `printf %s "$PASSWORD" | "$0" -D "$1" -U admin -A scram-sha-256 --pwfile=/dev/stdin -E UTF8 --no-sync`;
+    execFileSync('/bin/sh', ['-c', command, join(binaries, 'initdb'), data], {
+      ...owner,
+      env,
+      stdio: 'pipe',
+      cwd: folder,
+    });
+    const port = await findFreePort();
+    const settings = [`port=${port}`, 'listen_addresses=127.0.0.1', `unix_socket_directories=${folder}`, 'fsync=off'];
+    const server = spawn(join(binaries, 'postgres'), ['-D', data, ...settings.flatMap((setting) => ['-c', setting])], {
+      ...owner,
+      env: { LC_ALL: 'C' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+      cwd: folder,
+    });
+    await untilReady(server);
+    return {
+      url: `postgres://admin:${encodeURIComponent(password)}@127.0.0.1:${port}/postgres`,
+      port,
+      password,
+      stop: async () => {
+        await stopServer(server);
+        rmSync(folder, { recursive: true, force: true });
+      },
+    };
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** `postgres` where there is such a user, else `nobody`. */
+function unprivilegedUser(): { uid?: number; gid?: number } {
+  const idOf = (flag: string, user: string): number => Number(execFileSync('id', [flag, user], { stdio: 'pipe' }));
+  for (const user of ['postgres', 'nobody']) {
+    try {
+      return { uid: idOf('-u', user), gid: idOf('-g', user) };
+    } catch {
+      // The next one.
+    }
+  }
+  return {};
+}
+
+async function findFreePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
+  const address = probe.address();
+  await new Promise((resolve) => probe.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('the probe has no port');
+  return address.port;
+}
+
+function untilReady(server: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let log = '';
+    server.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      log = (log + text).slice(-4_000);
+      if (log.includes('ready to accept connections')) resolve();
+    });
+    server.once('error', reject);
+    server.once('exit', (code) => reject(new Error(`postgres ended with ${code}: ${log}`)));
+  });
+}
+
+/** SIGINT is PostgreSQL's fast shutdown: it ends sessions and stops. */
+async function stopServer(server: ChildProcess): Promise<void> {
+  if (server.exitCode !== null || server.signalCode !== null) return;
+  const ended = new Promise((resolve) => server.once('exit', resolve));
+  server.kill('SIGINT');
+  await ended;
+}
