@@ -19,10 +19,10 @@ export interface Cli {
   onReaderGone: () => void;
 }
 
-/** A command's file: adds its flags, help and action to the program. The action's result is the exit code. */
-export type AddCommand = (program: Command, cli: Cli, action: ActionWrapper) => void;
+/** What a command's file exports: adds description, arguments, flags, examples and action to its command. */
+export type AddCommand = (command: Command, cli: Cli, action: ActionWrapper) => void;
 
-/** Turns a function of a command into commander's action. */
+/** Turns a function that gives an exit code into commander's action. */
 export type ActionWrapper = <A extends unknown[]>(
   run: (...args: A) => Promise<ExitCode>,
 ) => (...args: A) => Promise<void>;

@@ -55,7 +55,7 @@ function createStyle(isColoured: boolean): Style {
  * terminal show something else than what is there.
  */
 export function printable(text: string): string {
-  return text.replace(/\s+/gu, ' ').replace(/[\p{Cc}\p{Cf}]/gu, '\uFFFD');
+  return text.replace(/\s+/gu, ' ').replace(/[\p{Cc}\p{Bidi_Control}]/gu, '\uFFFD');
 }
 
 /** A word of a command line that can be copied into a POSIX shell. */

@@ -88,8 +88,8 @@ function createProgram(argv: readonly string[], cli: Cli, action: ActionWrapper)
     });
   for (const { name, summary, load } of COMMANDS) {
     // Only what is asked for is loaded: Temporal's SDK takes half a second.
-    if (argv.includes(name)) load()(program, cli, action);
-    else program.command(name).summary(summary).description(summary);
+    const command = program.command(name).summary(summary);
+    if (argv.includes(name)) load()(command, cli, action);
   }
   return program;
 }

@@ -364,7 +364,7 @@ export const ERROR_CODES = define({
     type: 'runtime',
     status: 409,
     title: 'The approval is decided already',
-    help: 'Look at its state; a decision counts once.',
+    help: 'Look at its state; a person counts once, and nobody after the outcome.',
   },
   // Command line and set-up.
   BLW_USAGE: {

@@ -41,7 +41,12 @@ export const WORKER_OPTIONS = [
     default: 'beamline',
     description: 'task queues are called NAME-io, NAME-cpu and NAME-gpu',
   },
-  { name: 'max-memory-mb', value: 'N', default: '2048', description: 'memory of one process that runs steps, in MiB' },
+  {
+    name: 'max-memory-mb',
+    value: 'N',
+    default: '2048',
+    description: 'heap of one process that runs cpu and gpu steps or SQLite, in MiB; the process may hold 160 MiB more',
+  },
   { name: 'blob-root', value: 'DIR', default: '.beamline/blobs', description: 'folder of the blob store' },
   {
     name: 'database',
@@ -82,7 +87,7 @@ export const WORKER_OPTIONS = [
     name: 'auth',
     value: 'MODE',
     default: 'none',
-    description: 'who may start flows: none (everyone who reaches Temporal)',
+    description: 'who may start flows and decide: none is everyone who reaches Temporal; jwt is not supported yet',
   },
 ] as const satisfies readonly OptionSpec[];
 

@@ -8,6 +8,8 @@ export interface TemporalTarget {
   /** `host:port`. */
   readonly address?: string | undefined;
   readonly namespace?: string | undefined;
+  /** True for a server that this process started itself: nothing comes from the environment or the profile file. */
+  readonly isOwnServer?: boolean;
 }
 
 /** Longest time to reach Temporal, in milliseconds. */
@@ -20,7 +22,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 export function connectionConfig(target: TemporalTarget): ClientConnectConfig & { namespace: string; address: string } {
   let config: ClientConnectConfig;
   try {
-    config = loadClientConnectConfig();
+    config = loadClientConnectConfig(target.isOwnServer === true ? { disableFile: true, disableEnv: true } : {});
   } catch (cause) {
     throw flowError(
       'BLW_CONFIG',

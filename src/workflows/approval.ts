@@ -61,8 +61,15 @@ export async function approval(request: ApprovalRequest): Promise<ApprovalResult
 /** An approval is started by a flow; a start by hand with something else fails at once instead of its workflow task for ever. */
 function refuseForeignStart(request: unknown): void {
   const texts = ['tenant', 'flow', 'flowId', 'stepId', 'title', 'onTimeout'];
-  if (isJsonObject(request) && texts.every((key) => typeof request[key] === 'string') && typeof request.requiredApprovals === 'number') return;
-  throw toWorkflowFailure(flowError('BLW_START_INVALID', 'approvals are started by flows; use a step "call: human.approval"'));
+  if (
+    isJsonObject(request) &&
+    texts.every((key) => typeof request[key] === 'string') &&
+    typeof request.requiredApprovals === 'number'
+  )
+    return;
+  throw toWorkflowFailure(
+    flowError('BLW_START_INVALID', 'approvals are started by flows; use a step "call: human.approval"'),
+  );
 }
 
 /** Checks once before the update enters history: what is refused here leaves no trace. */

@@ -14,16 +14,21 @@ import { isJsonObject } from '../dsl/json';
  * and an error that is not Temporal's (a defect of ours) stays what it is, so that it fails the workflow task.
  */
 export function toFlowError(error: unknown): unknown {
-  if (!(error instanceof ActivityFailure || error instanceof ChildWorkflowFailure)) return error;
-  const { cause } = error;
+  // A local activity rejects with the failure itself, the others with one around it.
+  const cause = error instanceof ActivityFailure || error instanceof ChildWorkflowFailure ? error.cause : error;
   if (cause instanceof CancelledFailure) return cause;
   if (cause instanceof TimeoutFailure) return timeoutError(cause);
-  if (!(cause instanceof ApplicationFailure))
-    return flowError('BLW_BLOCK_FAILED', cause?.message ?? error.message, { cause: error });
-  const data = flowErrorDataOf(cause);
-  return data === undefined
-    ? flowError('BLW_BLOCK_FAILED', cause.message, { cause: error })
-    : new FlowError(data, { cause: error });
+  if (cause instanceof ApplicationFailure) {
+    const data = flowErrorDataOf(cause);
+    return data === undefined
+      ? flowError('BLW_BLOCK_FAILED', cause.message, { cause })
+      : new FlowError(data, { cause });
+  }
+  return cause === error
+    ? error
+    : flowError('BLW_BLOCK_FAILED', cause instanceof Error ? cause.message : 'it failed for no known reason', {
+        cause: error,
+      });
 }
 
 function timeoutError(failure: TimeoutFailure): FlowError {

@@ -2,7 +2,6 @@ import { proxyLocalActivities, workflowInfo } from '@temporalio/workflow';
 import { flowError } from '../dsl/errors';
 import { Evaluator } from '../dsl/expressions/evaluator';
 import type { Json, JsonObject } from '../dsl/json';
-import type { FlowStatus } from '../dsl/names';
 import type { FlowPlan } from '../dsl/planning/plan';
 import type { PreparedFlow } from '../dsl/start';
 import type { ProgressTracker } from './progress-tracker';
@@ -68,11 +67,6 @@ export class FlowRun {
   /** Makes the flow visible in Temporal's lists. One command of the first workflow task. */
   publishIdentity(): void {
     publishAttributes({ tenant: this.tenant, flow: this.plan.flow, status: 'Running' });
-  }
-
-  setStatus(status: FlowStatus): void {
-    this.progress.setStatus(status);
-    publishAttributes({ status });
   }
 
   approvalBegins(): void {

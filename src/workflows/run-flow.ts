@@ -17,6 +17,7 @@ import { toFlowError, toWorkflowFailure } from './failures';
 import { FlowRun } from './flow-run';
 import { ProgressTracker } from './progress-tracker';
 import { runTaskList } from './run-task';
+import { publishAttributes } from './search-attributes';
 import { durationOf, withTimeout } from './timeouts';
 import { validate } from './validation';
 
@@ -35,23 +36,25 @@ const { prepareFlow } = proxyLocalActivities<{ prepareFlow(start: unknown): Prom
 export async function runFlow(start: unknown): Promise<Json> {
   const progress = new ProgressTracker();
   setHandler(progressQuery, (input) => progress.snapshot(input?.since));
-  let run: FlowRun | undefined;
   try {
     const prepared = await prepareFlow(start);
-    run = new FlowRun(prepared, isJsonObject(start) ? (start.input ?? null) : null, progress);
+    const run = new FlowRun(prepared, isJsonObject(start) ? (start.input ?? null) : null, progress);
     run.publishIdentity();
     const output = await drive(runPlan(run, run.constants.workflow.input ?? null));
-    run.setStatus('Completed');
+    publishAttributes({ status: 'Completed' });
+    progress.setStatus('Completed');
     return output;
   } catch (thrown) {
     const error = toFlowError(thrown);
     if (isCancellation(error)) {
-      run?.setStatus('Cancelled');
+      publishAttributes({ status: 'Cancelled' });
+      progress.setStatus('Cancelled');
       throw new CancelledFailure('the flow was cancelled');
     }
     // Anything else is a defect of this program: it fails the workflow task, which a corrected worker takes up again.
     if (!(error instanceof FlowError)) throw error;
-    run?.setStatus('Failed');
+    publishAttributes({ status: 'Failed' });
+    progress.setStatus('Failed');
     throw toWorkflowFailure(error);
   } finally {
     await condition(allHandlersFinished);

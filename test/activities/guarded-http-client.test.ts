@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import { setImmediate } from 'node:timers/promises';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import type { buildConnector } from 'undici';
@@ -583,6 +584,18 @@ describe('failures of the connection', () => {
     );
     expect(failure.data.code).toBe('BLW_HTTP_OUTCOME_UNKNOWN');
     expect(failure.options.retryable).toBe(true);
+  });
+
+  it.each([
+    ['broke off', `${head}content-length: 100\r\n\r\nhalf`, 'BLW_HTTP_OUTCOME_UNKNOWN'],
+    ['has an unknown coding', `${head}content-encoding: zstd\r\n\r\nhalf`, 'BLW_HTTP_CONTENT'],
+    ['does not decompress', `${head}content-encoding: gzip\r\n\r\nhalf`, 'BLW_HTTP_CONTENT'],
+  ])('a body that %s before its reader comes still tells its reader', async (_what, answer, code) => {
+    const server = await servers.tcp((socket) => socket.once('data', () => socket.end(answer)));
+    const { body } = await makeClient().send(get(server.origin));
+    if (!body.closed) await new Promise((resolve) => body.once('close', resolve));
+    expect((await failureOf(textOf(body))).data.code).toBe(code);
+    expect((await failureOf(finished(body))).data.code).toBe(code);
   });
 
   it('a kept connection that the server closes on the next request leaves the outcome unknown', async () => {

@@ -1,9 +1,10 @@
 import { createServer } from 'node:net';
 import pg from 'pg';
+import { sqlExecute } from '../../src/activities/blocks/sql-execute';
 import { openPostgresDatabase } from '../../src/activities/ports/postgres-database';
 import type { SqlDatabase, SqlLimits, SqlStatement } from '../../src/activities/ports/sql-databases';
 import type { ErrorCode } from '../../src/dsl/error-codes';
-import { failureOf } from '../helpers/block-context';
+import { failureOf, makeContext } from '../helpers/block-context';
 import { findPostgresBinaries, startPostgres, type TestPostgres } from '../helpers/postgres';
 
 const binaries = findPostgresBinaries();
@@ -381,10 +382,15 @@ describeWithServer(`a PostgreSQL database${suffix}`, () => {
 
     it('survives that an idle session is ended', async () => {
       await query('SELECT 1');
+      const countIdle = async () => {
+        const { rows } = await admin.query(
+          "SELECT 1 FROM pg_stat_activity WHERE state = 'idle' AND query = 'DISCARD ALL'",
+        );
+        return rows.length;
+      };
+      await until(async () => (await countIdle()) === 1);
       await terminate('DISCARD ALL');
-      await until(
-        async () => (await admin.query("SELECT 1 FROM pg_stat_activity WHERE query = 'DISCARD ALL'")).rowCount === 0,
-      );
+      await until(async () => (await countIdle()) === 0);
       await expect(query('SELECT 1 AS one')).resolves.toMatchObject({ rows: [{ one: 1 }] });
     });
 
@@ -395,10 +401,16 @@ describeWithServer(`a PostgreSQL database${suffix}`, () => {
           $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$;
         CREATE CONSTRAINT TRIGGER die AFTER INSERT ON items DEFERRABLE INITIALLY DEFERRED
           FOR EACH ROW EXECUTE FUNCTION die();`);
-      const failure = await failureOf(execute("INSERT INTO items (name) VALUES ('cap')"));
-      // The server announces this end, which a crash would not.
-      expect(failure.data.code).toBe<ErrorCode>('BLW_SQL_UNAVAILABLE');
-      expect(failure.message).toContain('commit');
+      const statement = "INSERT INTO items (name) VALUES ('cap')";
+      const failure = await failureOf(execute(statement));
+      expect(failure.data.code).toBe<ErrorCode>('BLW_SQL_FAILED');
+      expect(failure.data.data).toEqual({ outcome: 'unknown' });
+      // The block decides by what the step says of itself whether it is tried again.
+      const databases = { get: () => database, close: async () => undefined };
+      const attempt = (idempotent: boolean) =>
+        failureOf(sqlExecute({ database: 'crm', statement }, makeContext({ databases }, { step: { idempotent } })));
+      expect((await attempt(true)).options.retryable).toBe(true);
+      expect((await attempt(false)).options.retryable).toBe(false);
       expect(await countItems()).toBe(3);
     });
 

@@ -154,7 +154,7 @@ export class PostgresSession {
       await this.client.query('COMMIT');
     } catch (error) {
       this.limits.signal.throwIfAborted();
-      throw error instanceof DatabaseError ? postgresFailure(error, `${where}, commit`) : outcomeUnknown(where);
+      throw saysRolledBack(error) ? postgresFailure(error, `${where}, commit`) : outcomeUnknown(where);
     }
   }
 
@@ -188,6 +188,11 @@ function readBatch(cursor: Cursor<Json[]>, wanted: number): Promise<{ rows: Json
       else resolve({ rows, result });
     });
   });
+}
+
+/** True for an error that is the answer to COMMIT, and not of a server or connection that broke down over it. */
+function saysRolledBack(error: unknown): boolean {
+  return error instanceof DatabaseError && !/^(08|57P|58|F0|XX)/.test(error.code ?? 'XX');
 }
 
 /**

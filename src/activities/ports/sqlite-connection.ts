@@ -10,6 +10,9 @@ const CACHED_STATEMENTS = 64;
 /** Longest wait for another writer, while opening. */
 const OPEN_BUSY_MS = 5_000;
 
+/** Pause between two tries to open. */
+const OPEN_PAUSE_MS = 5;
+
 /** A connection with the settings that every step relies on. */
 export class SqliteConnection {
   readonly database: Sqlite.Database;
@@ -19,7 +22,7 @@ export class SqliteConnection {
   constructor(file: string, { readonly }: { readonly: boolean }) {
     this.database = new Sqlite(file, { readonly, fileMustExist: readonly, timeout: OPEN_BUSY_MS });
     try {
-      this.#configure(readonly);
+      retryWhileBusy(() => this.#configure(readonly));
     } catch (error) {
       this.database.close();
       throw error;
@@ -65,5 +68,24 @@ export class SqliteConnection {
   close(): void {
     this.#statements.clear();
     this.database.close();
+  }
+}
+
+/**
+ * Tries again while others hold the file. SQLite's own waiting (busy_timeout) does not cover the change to WAL mode, where it
+ * would have to raise a lock that it holds: of six processes that open a new file at once, about one in thirty failed.
+ */
+function retryWhileBusy(work: () => void): void {
+  const end = Date.now() + OPEN_BUSY_MS;
+  for (;;) {
+    try {
+      work();
+      return;
+    } catch (error) {
+      const isBusy = error instanceof Sqlite.SqliteError && error.code.startsWith('SQLITE_BUSY');
+      if (!isBusy || Date.now() >= end) throw error;
+      // Blocks the thread, as every call of this port does.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, OPEN_PAUSE_MS);
+    }
   }
 }

@@ -20,8 +20,10 @@ export const httpRequest: BlockSpec = {
 - **Output**: \`content\` (default) is the body: parsed when the answer is JSON, text when it is text, base64 otherwise;
   \`response\` is \`{ request, statusCode, headers, content }\`; \`raw\` is the body in base64.
 - **Status**: 200–299 is success. With \`redirect: false\` (default) a 3xx is an error; with \`redirect: true\` redirects are
-  followed, at most 10, credentials are dropped when the origin changes.
-- **Idempotency**: \`POST\` and \`PATCH\` carry the step's key as \`Idempotency-Key\`, the same on every attempt.
+  followed, at most 10, credentials are dropped when the origin changes, and 200–399 is success.
+- **Idempotency**: \`POST\` and \`PATCH\` carry the step's key as \`Idempotency-Key\`, the same on every attempt, unless the step
+  sets that header itself.
+- **Credentials** in \`headers\` or \`authentication\` are part of the step's input, so Temporal's history keeps them readable.
 - **Retry**: an unreachable server, 408, 425, 429 and 503 are retried (\`Retry-After\` is honoured); other 5xx and a lost answer
   only for idempotent methods or with \`metadata.idempotent: true\`.
 - **Limits**: the step's timeout holds for the whole call; the answer may have 1 MiB (decompressed). Larger: \`http.stream\`.
@@ -40,12 +42,12 @@ export const httpRequest: BlockSpec = {
         type: 'object',
         required: ['uri'],
         additionalProperties: false,
-        description:
-          'URL, or an object with `uri` and `authentication` (`basic: {username, password}` or `bearer: {token}`)',
+        description: 'URL as text, or an object with `uri` and `authentication`',
         properties: {
           uri: { type: 'string', minLength: 1, description: 'Absolute http or https URL' },
           authentication: {
             type: 'object',
+            description: '`basic`, `bearer`, or `use: NAME` for one of `use.authentications`',
             additionalProperties: false,
             minProperties: 1,
             maxProperties: 1,
@@ -54,13 +56,16 @@ export const httpRequest: BlockSpec = {
                 type: 'object',
                 required: ['username', 'password'],
                 additionalProperties: false,
-                properties: { username: { type: 'string' }, password: { type: 'string' } },
+                properties: {
+                  username: { type: 'string', description: 'Without a colon' },
+                  password: { type: 'string' },
+                },
               },
               bearer: {
                 type: 'object',
                 required: ['token'],
                 additionalProperties: false,
-                properties: { token: { type: 'string', minLength: 1 } },
+                properties: { token: { type: 'string', minLength: 1, description: 'Sent as it is' } },
               },
             },
           },

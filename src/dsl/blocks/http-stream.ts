@@ -15,7 +15,8 @@ export const httpStream: BlockSpec = {
 - The blob appears whole or not at all: it is renamed into place after the last byte is on disk and the hash is right.
 - Reports progress in heartbeats (\`{ bytes, totalBytes }\`), at least every few seconds; cancelling stops it within a second.
 - \`sha256\` (hex) is checked before the blob is stored. \`maxBytes\` (default 10 GiB) limits the decoded body.
-- Redirects are followed as in \`call: http\` with \`redirect: true\`; the same network rules hold.`,
+- Redirects are followed as in \`call: http\` with \`redirect: true\`; the same network rules hold.
+- Every attempt begins anew, and a \`POST\` is repeated like a \`GET\`: set \`metadata.idempotent: false\` where it must not be.`,
   arguments: {
     type: 'object',
     required: ['endpoint', 'to'],

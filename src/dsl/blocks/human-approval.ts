@@ -18,7 +18,8 @@ export const humanApproval: BlockSpec = {
 - **timeout** with **onTimeout**: \`fail\` (default) fails the step with BLW_APPROVAL_TIMEOUT, \`reject\` gives the outcome
   \`rejected\`, \`continue\` the outcome \`timedOut\`. Without a timeout it waits forever.
 - **selfApproval**: unless true, the person who asked for the flow (\`requestedBy\` of the start input) may not decide.
-- Any number of approvals may wait at once, also inside \`for\` and \`fork\`.`,
+- Any number of approvals may wait at once, also inside \`for\` and \`fork\`. The workflow id is the flow's and the names of the
+  steps on the way: \`order-7/approve\`, in the third round of the loop \`lines\` it is \`order-7/lines/approve/2\`.`,
   arguments: {
     type: 'object',
     required: ['title'],
@@ -32,8 +33,12 @@ export const humanApproval: BlockSpec = {
         minProperties: 1,
         description: 'Who may decide',
         properties: {
-          users: { type: 'array', items: { type: 'string', minLength: 1 } },
-          groups: { type: 'array', items: { type: 'string', minLength: 1 } },
+          users: {
+            type: 'array',
+            items: { type: 'string', minLength: 1 },
+            description: 'Compared with `by` of the decision',
+          },
+          groups: { type: 'array', items: { type: 'string', minLength: 1 }, description: 'Compared with its `groups`' },
         },
       },
       requiredApprovals: {
@@ -57,14 +62,15 @@ export const humanApproval: BlockSpec = {
   output: {
     type: 'object',
     properties: {
-      decision: { type: 'string', enum: ['approved', 'rejected', 'timedOut'] },
+      decision: { type: 'string', enum: ['approved', 'rejected', 'timedOut'], description: 'The outcome' },
       decisions: {
         type: 'array',
+        description: 'Those that counted, in order',
         items: {
           type: 'object',
           properties: {
-            decision: { type: 'string' },
-            by: { type: 'string' },
+            decision: { type: 'string', enum: ['approved', 'rejected'] },
+            by: { type: 'string', description: 'Who decided' },
             at: { type: 'string', description: 'ISO 8601' },
             comment: { type: 'string' },
             form: {},

@@ -16,7 +16,7 @@ const parameters: JsonObject = {
   type: ['object', 'array'],
   description: 'Values: an object for `:name`, an array for `?`',
 };
-const rowsAffected: JsonObject = { type: 'integer' };
+const rowsAffected: JsonObject = { type: 'integer', description: 'Rows inserted, updated or deleted' };
 const lastInsertId: JsonObject = { type: 'integer', description: 'SQLite: rowid of the last inserted row' };
 
 const common = {
@@ -67,7 +67,7 @@ ${PARAMETERS}
     type: 'object',
     properties: {
       columns: { type: 'array', items: { type: 'string' } },
-      rows: { type: 'array', items: { type: 'object' } },
+      rows: { type: 'array', items: { type: 'object' }, description: 'By column name' },
       rowCount: { type: 'integer', description: 'Rows returned' },
       truncated: { type: 'boolean', description: 'There were more than maxRows' },
     },
@@ -93,7 +93,9 @@ export const sqlExecute: BlockSpec = {
   description: `Runs one statement that writes, in a transaction of its own.
 
 ${PARAMETERS}
-- A violated constraint is not retried; a busy or unreachable database is.`,
+- A violated constraint is not retried; a busy or unreachable database is.
+- Where the answer to the commit is lost, it is not tried again: the statement may have taken effect. With
+  \`metadata.idempotent: true\` (it may safely run twice, e.g. \`ON CONFLICT DO NOTHING\`) it is.`,
   arguments: {
     type: 'object',
     required: ['database', 'statement'],
@@ -123,7 +125,8 @@ export const sqlTransaction: BlockSpec = {
   description: `Runs statements one after the other in one transaction: all take effect, or none.
 
 ${PARAMETERS}
-- \`results\` has one entry per statement: \`{ rowsAffected, lastInsertId? }\`, and \`rows\` where it returned some (at most 1,000).`,
+- \`results\` has one entry per statement: \`{ rowsAffected, lastInsertId? }\`, and \`rows\` where it returned some (at most 1,000).
+- Where the answer to the commit is lost, it is not tried again unless \`metadata.idempotent: true\` says that it may run twice.`,
   arguments: {
     type: 'object',
     required: ['database', 'statements'],

@@ -39,7 +39,8 @@ export function* executeCall(task: CallPlan, frame: TaskFrame): Routine<TaskResu
       scheduleActivity<StepResult>(task.block, [request], activityOptions(task, frame, args)),
     );
     const unreadable = undecodableReason(result);
-    if (unreadable !== undefined) throw flowError('BLW_BLOCK_FAILED', `the step's result cannot be read: ${unreadable}`);
+    if (unreadable !== undefined)
+      throw flowError('BLW_BLOCK_FAILED', `the step's result cannot be read: ${unreadable}`);
     step.update({ attempts: result.attempt });
     return { output: result.output };
   } catch (error) {

@@ -1,4 +1,4 @@
-import { ApplicationFailure, executeChild, ParentClosePolicy } from '@temporalio/workflow';
+import { executeChild, ParentClosePolicy } from '@temporalio/workflow';
 import type { ApprovalRequest, ApprovalResult, OnTimeout } from '../../dsl/approval';
 import { parseDuration } from '../../dsl/durations';
 import { flowError } from '../../dsl/errors';
@@ -16,7 +16,7 @@ export function* executeHuman(task: CallPlan, frame: TaskFrame): Routine<TaskRes
   const { run, scope, step, variables } = frame;
   const args = run.evaluator.render(task.with, variables) as JsonObject;
   yield* validateArguments(run, task.block, args);
-  const workflowId = approvalId(run.id, task.name, scope.iteration);
+  const workflowId = approvalId(run.id, task.path, scope.iteration);
   run.approvalBegins();
   step.update({ status: 'awaitingApproval', approval: workflowId });
   try {
@@ -31,15 +31,20 @@ export function* executeHuman(task: CallPlan, frame: TaskFrame): Routine<TaskRes
     const result: ApprovalResult = yield* waitFor(child);
     return { output: result as unknown as Json };
   } catch (error) {
-    throw error instanceof ApplicationFailure ? error : toFlowError(error);
+    throw toFlowError(error);
   } finally {
     run.approvalEnds();
   }
 }
 
-/** Told from the flow's id, so that people can guess it: `order-7/approve`, inside a loop `order-7/approve/2`. */
-function approvalId(flowId: string, name: string, iteration: string): string {
-  return [flowId, name, ...(iteration === '' ? [] : [iteration])].join('/');
+/**
+ * Told from the flow's id and the names on the way to the step, so that people can guess it and no two collide:
+ * `order-7/approve`, in a loop inside a group `order-7/group/loop/approve/2`.
+ */
+function approvalId(flowId: string, path: string, iteration: string): string {
+  // A pointer is keywords (`do`, `fork/branches` …), an index, a name, and so on down to the step.
+  const names = path.split('/').filter((_, index, segments) => /^\d+$/.test(segments[index - 1] ?? ''));
+  return [flowId, ...names, ...(iteration === '' ? [] : [iteration])].join('/');
 }
 
 function approvalRequest(task: CallPlan, { run }: TaskFrame, args: JsonObject): ApprovalRequest {

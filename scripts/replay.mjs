@@ -1,0 +1,120 @@
+/**
+ * `npm run replay` replays every stored history (test/replay/histories) on the workflows as they are now.
+ * `npm run replay -- --record` runs the flows of test/replay/flows that have no history of this version yet, on the embedded
+ * server, and stores their histories. Histories are kept for good: they are what earlier releases left in the world.
+ */
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const FLOWS = join(ROOT, 'test', 'replay', 'flows');
+const HISTORIES = join(ROOT, 'test', 'replay', 'histories');
+const require = createRequire(join(ROOT, 'package.json'));
+const { version } = require('./package.json');
+
+const { Runtime, DefaultLogger } = require('@temporalio/worker');
+Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
+
+if (process.argv.includes('--record')) await recordMissing();
+else await replayAll();
+
+async function replayAll() {
+  const { replayHistories } = require('./dist/src/worker/replay.js');
+  let failed = 0;
+  for await (const { name, error } of replayHistories(HISTORIES)) {
+    if (error !== undefined) failed += 1;
+    console.log(error === undefined ? `ok      ${name}` : `FAILED  ${name}\n        ${error.message}`);
+  }
+  process.exitCode = failed === 0 ? 0 : 1;
+}
+
+async function recordMissing() {
+  const folder = join(HISTORIES, version);
+  const missing = readdirSync(FLOWS).filter((file) => !existsSync(historiesOf(folder, file)));
+  if (missing.length === 0) {
+    console.log(`every flow has its histories of version ${version}`);
+    return;
+  }
+  mkdirSync(folder, { recursive: true });
+  const { startTemporalServer } = require('./dist/temporal-dev/server.js');
+  const server = await startTemporalServer({ headless: true, log: console.log });
+  const temporary = mkdtempSync(join(tmpdir(), 'beamline-replay-'));
+  try {
+    await record(missing, folder, server.address, temporary);
+  } finally {
+    await server.stop();
+    rmSync(temporary, { recursive: true, force: true });
+  }
+}
+
+function historiesOf(folder, file) {
+  return join(folder, `${basename(file, '.yaml')}.json`);
+}
+
+async function record(files, folder, address, temporary) {
+  const { parseWorkerConfig } = require('./dist/src/worker/config.js');
+  const { mergeOptions } = require('./dist/src/worker/options.js');
+  const { startWorker } = require('./dist/src/worker/run-worker.js');
+  const { connectClient } = require('./dist/src/worker/temporal-connection.js');
+  const flags = { 'blob-root': join(temporary, 'blobs') };
+  const config = parseWorkerConfig(mergeOptions({ flags, env: {}, file: {} }), temporary);
+  const worker = await startWorker({ config, target: { address }, logger: { log() {} }, workerId: 'recorder' });
+  const { client, close } = await connectClient({ address });
+  try {
+    for (const file of files) {
+      writeFileSync(historiesOf(folder, file), JSON.stringify(await runFlow(client, file), null, 1));
+      console.log(`recorded ${file}`);
+    }
+  } finally {
+    await close();
+    await worker.stop();
+  }
+}
+
+/** Runs a flow to its end and gives its histories: its own, and those of its approvals. */
+async function runFlow(client, file) {
+  const { parse } = require('yaml');
+  const { historyToJSON } = require('@temporalio/common/lib/proto-utils');
+  const { flow, input, decide, fails = false } = parse(readFileSync(join(FLOWS, file), 'utf8'));
+  const workflowId = basename(file, '.yaml');
+  const handle = await client.workflow.start('runFlow', {
+    taskQueue: 'beamline-io',
+    workflowId,
+    args: [{ flow, input }],
+  });
+  const isOver = handle.result().then(
+    () => 'completed',
+    () => 'failed',
+  );
+  const approvals = decide === undefined ? [] : await decideAll(client, handle, isOver, decide);
+  const outcome = await isOver;
+  if ((outcome === 'failed') !== fails) throw new Error(`${file}: the flow ${outcome}`);
+  const histories = {};
+  for (const id of [workflowId, ...approvals]) {
+    histories[id] = JSON.parse(historyToJSON(await client.workflow.getHandle(id).fetchHistory()));
+  }
+  return histories;
+}
+
+async function decideAll(client, handle, isOver, decide) {
+  const ids = new Set();
+  let over = false;
+  isOver.then(() => {
+    over = true;
+  });
+  while (!over) {
+    const { steps } = await handle.query('progress');
+    for (const { approval } of steps.filter((step) => step.approval !== undefined && !ids.has(step.approval))) {
+      ids.add(approval);
+      // The approval that nobody decides ends before an update reaches it, or refuses it: both belong to the histories.
+      await client.workflow
+        .getHandle(approval)
+        .executeUpdate('decide', { args: [decide] })
+        .catch(() => undefined);
+    }
+  }
+  return ids;
+}

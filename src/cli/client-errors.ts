@@ -1,0 +1,39 @@
+import { isGrpcServiceError } from '@temporalio/client';
+import { NamespaceNotFoundError } from '@temporalio/common';
+import { flowError } from '../dsl/errors';
+
+/** Status codes of gRPC (grpc.io, "Status codes and their use in gRPC") that a user can do something about. */
+const INVALID_ARGUMENT = 3;
+const PERMISSION_DENIED = 7;
+const UNAUTHENTICATED = 16;
+
+/**
+ * What went wrong between us and Temporal, as an error for people: BLW_TEMPORAL_UNREACHABLE, or BLW_CONFIG where the
+ * namespace or the credentials are wrong, or BLW_USAGE where the server refuses what was asked. Any other error is
+ * returned as it is.
+ */
+export function translateClientError(error: unknown, where: { address: string; namespace: string }): unknown {
+  if (error instanceof NamespaceNotFoundError) {
+    const detail = `Temporal at ${where.address} has no namespace "${where.namespace}"; set --namespace or TEMPORAL_NAMESPACE`;
+    return flowError('BLW_CONFIG', detail, { cause: error });
+  }
+  const status = grpcStatus(error);
+  if (status === undefined) return error;
+  const { code, details } = status;
+  if (code === PERMISSION_DENIED || code === UNAUTHENTICATED) {
+    const detail = `Temporal at ${where.address} refuses this client: ${details}; check API key, certificate and namespace`;
+    return flowError('BLW_CONFIG', detail, { cause: error });
+  }
+  if (code === INVALID_ARGUMENT) return flowError('BLW_USAGE', `Temporal refuses this: ${details}`, { cause: error });
+  return flowError('BLW_TEMPORAL_UNREACHABLE', `Temporal at ${where.address} does not answer as expected: ${details}`, {
+    cause: error,
+  });
+}
+
+/** The SDK wraps some errors of gRPC and passes others on. */
+function grpcStatus(error: unknown): { code: number; details: string } | undefined {
+  for (let current = error; current instanceof Error; current = current.cause) {
+    if (isGrpcServiceError(current)) return current;
+  }
+  return undefined;
+}

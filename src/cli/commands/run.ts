@@ -1,0 +1,171 @@
+import { InvalidArgumentError, Option } from 'commander';
+import { parseDuration } from '../../dsl/durations';
+import type { Json, JsonObject } from '../../dsl/json';
+import { DEFAULT_QUEUE_PREFIX } from '../../dsl/names';
+import { DEFAULT_TENANT } from '../../dsl/start';
+import { environmentName } from '../../worker/options';
+import type { AddCommand, Cli } from '../cli';
+import { usageError } from '../command-error';
+import { addConnectionFlags, type ConnectionFlags, repeatFlags, targetOf } from '../connection-flags';
+import { EXIT, type ExitCode } from '../exit-codes';
+import { printProblems, readFlowFile } from '../flow-file';
+import type { FlowOutcome } from '../flow-outcome';
+import { exitCodeOf, printFlowFailure } from '../flow-report';
+import { type WatchedFlow, watchFlow } from '../flow-watcher';
+import { readJsonArgument } from '../json-argument';
+import { shellWord } from '../output';
+import { ProgressPrinter } from '../progress-printer';
+import { STDIN } from '../read-source';
+import { checkStart, type FlowStart, newWorkflowId, startFlow, startInput } from '../start-flow';
+import { Stopped, StopRequest } from '../stop-request';
+import { type TemporalSession, withTemporal } from '../temporal-session';
+import { uiLink } from '../ui-link';
+
+const EXAMPLES = `
+Examples:
+  $ beamline run flow.yaml
+  $ beamline run flow.yaml --input '{"orderId": "4711"}'
+  $ beamline run flow.yaml --input @order.json --tenant acme --id order-4711
+  $ beamline run flow.yaml --detach --json
+  $ echo '{"n": 1}' | beamline run flow.yaml --input -
+
+The flow's output is printed on stdout as JSON, its steps and everything else on stderr. Ctrl-C stops following; the flow
+goes on. Exit codes: 0 completed; 1 failed, cancelled, terminated or timed out; 2 nothing was started, since the flow, its
+input or the command line is wrong; 3 Temporal cannot be reached; 130 Ctrl-C.`;
+
+interface RunFlags extends ConnectionFlags {
+  readonly input?: string;
+  readonly tenant: string;
+  readonly id?: string;
+  readonly priority?: number;
+  readonly requestedBy?: string;
+  readonly queuePrefix: string;
+  readonly timeout?: number;
+  readonly detach?: boolean;
+  readonly json?: boolean;
+}
+
+/** `beamline run FILE` */
+export const addRun: AddCommand = (command, cli, action) => {
+  const queuePrefix = cli.env[environmentName('queue-prefix')] ?? DEFAULT_QUEUE_PREFIX;
+  command
+    .description('Validates a flow document, starts it and follows its steps until it ends.')
+    .argument('<file>', 'flow document (YAML or JSON); - reads standard input')
+    .option('--input <JSON>', 'input of the flow: JSON, @FILE, or - for standard input (default: null)')
+    .option('--tenant <NAME>', 'owner of the flow and its data', DEFAULT_TENANT)
+    .option('--id <ID>', "workflow id (default: the flow's name and some random digits)")
+    .addOption(new Option('--priority <N>', '1 (first) to 5 (last) (default: 3)').argParser(parsePriority))
+    .option('--requested-by <NAME>', 'who asks for the flow; may not approve it')
+    .option('--queue-prefix <NAME>', `the flow starts on NAME-io (env: ${environmentName('queue-prefix')})`, queuePrefix)
+    .addOption(
+      new Option('--timeout <DURATION>', 'end the flow after this long, e.g. PT30S or PT2H').argParser(parseTimeout),
+    )
+    .option('--detach', 'print the ids and return, without following the flow')
+    .option('--json', 'print one JSON object: workflowId, runId, status, output or error');
+  addConnectionFlags(command)
+    .addHelpText('after', EXAMPLES)
+    .action(action((file: string, flags: RunFlags) => run(file, flags, cli)));
+};
+
+function parsePriority(text: string): number {
+  if (/^[1-5]$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('Expected a whole number from 1 (first) to 5 (last).');
+}
+
+function parseTimeout(text: string): number {
+  const parsed = parseDuration(text);
+  if ('problem' in parsed) throw new InvalidArgumentError(`Expected ISO 8601 such as PT30S or PT2H: ${parsed.problem}.`);
+  if (parsed.ms > 0) return parsed.ms;
+  throw new InvalidArgumentError('Expected more than nothing.');
+}
+
+async function run(source: string, flags: RunFlags, cli: Cli): Promise<ExitCode> {
+  const start = await prepare(source, flags, cli);
+  if (start === undefined) return EXIT.invalid;
+  return withTemporal(targetOf(flags), async (session) => {
+    const flow = await startFlow(session.client, start);
+    if (flags.detach === true) return tellStarted(flow, session, flags, cli);
+    cli.err.line(`${start.plan.flow} runs as ${flow.workflowId}`);
+    return follow(flow, flags, cli);
+  });
+}
+
+/** Undefined where the document has problems, which are printed then. */
+async function prepare(source: string, flags: RunFlags, cli: Cli): Promise<FlowStart | undefined> {
+  if (source === STDIN && flags.input === STDIN) throw usageError('- can be given only once');
+  if (flags.id?.trim() === '') throw usageError('--id: got an empty text, expected a workflow id');
+  const file = await readFlowFile(source, cli);
+  if (file.flow === undefined) {
+    printProblems([file], cli.err);
+    return undefined;
+  }
+  const given: Json = flags.input === undefined ? null : await readJsonArgument('--input', flags.input, cli);
+  const { tenant, priority: priorityKey, requestedBy } = flags;
+  const input = startInput(file.flow, { input: given, tenant, priorityKey, requestedBy });
+  await checkStart(input);
+  const { queuePrefix, timeout, id } = flags;
+  return {
+    input,
+    plan: file.plan,
+    workflowId: id ?? newWorkflowId(file.plan),
+    queuePrefix,
+    ...(timeout === undefined ? {} : { timeoutMs: timeout }),
+  };
+}
+
+function tellStarted(flow: WatchedFlow, session: TemporalSession, flags: RunFlags, cli: Cli): ExitCode {
+  const { workflowId, runId } = flow;
+  const link = uiLink({ ...session, workflowId, runId });
+  if (flags.json === true) {
+    const ui = link === undefined ? {} : { ui: link };
+    cli.out.line(JSON.stringify({ workflowId, runId, status: 'Running', ...ui }));
+    return EXIT.done;
+  }
+  cli.out.line(`workflow id: ${workflowId}`);
+  cli.out.line(`run id:      ${runId}`);
+  if (link !== undefined) cli.out.line(`UI:          ${link}`);
+  return EXIT.done;
+}
+
+async function follow(flow: WatchedFlow, flags: RunFlags, cli: Cli): Promise<ExitCode> {
+  const connection = repeatFlags(flags);
+  const printer = new ProgressPrinter(
+    cli.err,
+    (approval) => `npx beamline approvals approve ${shellWord(approval)} --by NAME${connection}`,
+  );
+  const observer = {
+    onProgress: (progress: Parameters<ProgressPrinter['show']>[0]) => printer.show(progress),
+    onNotice: (line: string) => cli.err.line(cli.err.style.yellow(line)),
+  };
+  const stop = new StopRequest(() => undefined);
+  try {
+    const outcome = await watchFlow(flow, observer, stop.signal);
+    printOutcome(outcome, { flow, flags, cli });
+    return exitCodeOf(outcome);
+  } catch (error) {
+    if (!(error instanceof Stopped)) throw error;
+    tellGoesOn(flow.workflowId, connection, cli);
+    return EXIT.interrupted;
+  } finally {
+    stop.release();
+  }
+}
+
+function printOutcome(outcome: FlowOutcome, where: { flow: WatchedFlow; flags: RunFlags; cli: Cli }): void {
+  const { flow, flags, cli } = where;
+  if (flags.json === true) {
+    const { workflowId, runId } = flow;
+    const json: JsonObject = { workflowId, runId, ...outcome };
+    cli.out.line(JSON.stringify(json));
+    return;
+  }
+  if (outcome.status === 'Completed') cli.out.line(JSON.stringify(outcome.output, undefined, 2));
+  else printFlowFailure(outcome, cli.err);
+}
+
+function tellGoesOn(workflowId: string, connection: string, cli: Cli): void {
+  const id = shellWord(workflowId);
+  cli.err.line(`\nstopped following; the flow goes on as ${workflowId}`);
+  cli.err.line(`  look at it:  temporal workflow show --follow -w ${id}${connection}`);
+  cli.err.line(`  cancel it:   temporal workflow cancel -w ${id}${connection}`);
+}

@@ -1,0 +1,62 @@
+import type { FlowPlan, TaskPlan } from '../dsl/planning/plan';
+import { planFlow } from '../dsl/planning/plan-flow';
+import { formatProblem, type Problem } from '../dsl/problems';
+import { type ValidFlow, validateFlowText } from '../dsl/validation/validate-flow';
+import type { Cli } from './cli';
+import { printable, type TextOutput } from './output';
+import { decodeUtf8, readSource, sourceName } from './read-source';
+
+/** A flow document that was read: its plan where it is valid, else what is wrong with it. */
+export type FlowFile = { readonly name: string } & (
+  | { readonly flow: ValidFlow; readonly plan: FlowPlan; readonly problems: readonly [] }
+  | { readonly flow?: undefined; readonly problems: readonly Problem[] }
+);
+
+/** Reads and validates a document, from a file or from standard input (`-`). Throws BLW_USAGE where it cannot be read. */
+export async function readFlowFile(source: string, cli: Cli): Promise<FlowFile> {
+  const name = sourceName(source);
+  const text = decodeUtf8(await readSource(source, cli));
+  if (text === undefined) return { name, problems: [NOT_UTF8] };
+  const { flow, problems } = validateFlowText(text);
+  return flow === undefined ? { name, problems } : { name, flow, plan: planFlow(flow), problems: [] };
+}
+
+const NOT_UTF8: Problem = {
+  code: 'BLW_DOC_SYNTAX',
+  path: [],
+  message: 'the document is not UTF-8 text; save it as UTF-8',
+  position: { line: 1, column: 1 },
+};
+
+/** Prints `file:line:column CODE message` for each problem, and how many there are. */
+export function printProblems(files: readonly FlowFile[], output: TextOutput): void {
+  const withProblems = files.filter(({ problems }) => problems.length > 0);
+  for (const { name, problems } of withProblems) {
+    for (const problem of problems) output.line(printable(formatProblem(problem, name)));
+  }
+  const count = withProblems.reduce((sum, { problems }) => sum + problems.length, 0);
+  output.line(output.style.red(`${counted(count, 'problem')} in ${counted(withProblems.length, 'file')}`));
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** All steps of a plan, those inside of others among them. */
+export function countSteps(tasks: readonly TaskPlan[]): number {
+  return tasks.reduce((sum, task) => sum + 1 + countSteps(innerTasks(task)), 0);
+}
+
+function innerTasks(task: TaskPlan): readonly TaskPlan[] {
+  switch (task.kind) {
+    case 'do':
+    case 'for':
+      return task.tasks;
+    case 'fork':
+      return task.branches;
+    case 'try':
+      return [...task.tasks, ...(task.catch.do ?? [])];
+    default:
+      return [];
+  }
+}

@@ -1,0 +1,96 @@
+import { formatDuration } from '../dsl/durations';
+import type { FlowProgress, StepProgress, StepStatus } from '../dsl/progress';
+import { printable, type Style, type StyleName, type TextOutput } from './output';
+
+/** Kinds of tasks that only hold others: their steps are told, not they. */
+const GROUPS = new Set(['do', 'for', 'fork', 'try']);
+
+/** How a step that has ended looks. */
+const MARKS: Readonly<Partial<Record<StepStatus, { readonly mark: string; readonly style: StyleName }>>> = {
+  completed: { mark: '✓', style: 'green' },
+  failed: { mark: '✗', style: 'red' },
+  skipped: { mark: '-', style: 'dim' },
+  cancelled: { mark: '~', style: 'yellow' },
+};
+
+const PATH_WIDTH = 44;
+const BLOCK_WIDTH = 14;
+const POOL_WIDTH = 3;
+
+/** Prints a line for every step that has ended, and for every approval that waits, each once. */
+export class ProgressPrinter {
+  readonly #ended = new Set<number>();
+  readonly #awaited = new Set<string>();
+  #missed = 0;
+
+  constructor(
+    private readonly output: TextOutput,
+    /** The command that decides on an approval; absent: only the approval is told. */
+    private readonly approveCommand?: (workflowId: string) => string,
+  ) {}
+
+  show({ steps, stepsEnded }: FlowProgress): void {
+    for (const step of steps) {
+      if (step.status === 'awaitingApproval') this.#showApproval(step);
+      else if (step.endedAt !== undefined) this.#showEnded(step);
+    }
+    this.#showMissed(stepsEnded);
+  }
+
+  #showEnded(step: StepProgress): void {
+    if (this.#ended.has(step.seq)) return;
+    this.#ended.add(step.seq);
+    // A group that failed or was skipped is no news beside its steps, unless it has none to tell.
+    if (GROUPS.has(step.block) && step.status !== 'skipped') return;
+    this.output.line(formatStep(step, this.output.style));
+    const reason = step.status === 'failed' ? reasonOf(step) : undefined;
+    if (reason !== undefined) this.output.line(`    ${this.output.style.red(reason)}`);
+  }
+
+  #showApproval({ approval, id, iteration, block }: StepProgress): void {
+    if (approval === undefined || this.#awaited.has(approval)) return;
+    this.#awaited.add(approval);
+    const { yellow } = this.output.style;
+    const place = pad(placeOf({ id, iteration }), PATH_WIDTH);
+    this.output.line(`${yellow('?')} ${place} ${pad(block, BLOCK_WIDTH)} awaits approval ${printable(approval)}`);
+    if (this.approveCommand !== undefined) this.output.line(`    ${this.approveCommand(approval)}`);
+  }
+
+  /** The query keeps the newest steps only: where they end faster than it is asked, some go by unseen. */
+  #showMissed(stepsEnded: number): void {
+    const missed = stepsEnded - this.#ended.size - this.#missed;
+    if (missed <= 0) return;
+    this.#missed += missed;
+    this.output.line(this.output.style.dim(`  … and ${missed} more`));
+  }
+}
+
+/** `✓ /do/0/getOrder   http.request  io  1 attempt  35 ms` */
+export function formatStep(step: StepProgress, style: Style): string {
+  const { mark, style: name } = MARKS[step.status] ?? { mark: '·', style: 'dim' };
+  const attempts = step.attempts === undefined ? '' : `${step.attempts} attempt${step.attempts === 1 ? '' : 's'}`;
+  const duration = step.status === 'skipped' ? 'skipped' : formatDuration((step.endedAt ?? Date.now()) - step.startedAt);
+  const columns = [
+    pad(placeOf(step), PATH_WIDTH),
+    pad(step.block, BLOCK_WIDTH),
+    pad(step.pool ?? '', POOL_WIDTH),
+    pad(attempts, '10 attempts'.length),
+  ];
+  return `${style[name](mark)} ${columns.join(' ')} ${style.dim(duration)}`;
+}
+
+function placeOf({ id, iteration }: { id: string; iteration?: string | undefined }): string {
+  return printable(iteration === undefined ? id : `${id} [${iteration}]`);
+}
+
+function reasonOf({ error }: StepProgress): string | undefined {
+  if (error === undefined) return undefined;
+  const text = error.detail ?? error.title ?? error.type;
+  if (typeof text !== 'string') return undefined;
+  return printable(typeof error.code === 'string' ? `${text} [${error.code}]` : text);
+}
+
+/** By code points; wide characters may push a column out, which only looks less tidy. */
+function pad(text: string, width: number): string {
+  return text + ' '.repeat(Math.max(0, width - [...text].length));
+}

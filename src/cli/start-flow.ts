@@ -1,0 +1,99 @@
+import { randomBytes } from 'node:crypto';
+import { ApplicationFailure, type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { prepareFlow } from '../activities/prepare-flow';
+import { FlowError, type FlowErrorData } from '../dsl/errors';
+import type { Json, JsonObject } from '../dsl/json';
+import { RUN_FLOW, taskQueueOf } from '../dsl/names';
+import type { FlowPlan } from '../dsl/planning/plan';
+import type { StartInput } from '../dsl/start';
+import { CommandError, usageError } from './command-error';
+import { EXIT } from './exit-codes';
+import { failureToJson } from './flow-outcome';
+import type { WatchedFlow } from './flow-watcher';
+
+/** Temporal keeps 200 bytes of a summary; a character takes up to 4. */
+const MAX_SUMMARY_LENGTH = 100;
+
+/** Temporal takes 2 MiB in one argument. */
+const MAX_START_BYTES = 2 * 1024 * 1024;
+
+/** A flow that is to be started. */
+export interface FlowStart {
+  /** As `runFlow` takes it. */
+  readonly input: StartInput;
+  readonly plan: FlowPlan;
+  readonly workflowId: string;
+  readonly queuePrefix: string;
+  /** Temporal ends the flow after this. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * Checks a start input just as the worker will, before anything starts. Throws, with exit code 2, BLW_START_INVALID,
+ * BLW_FLOW_INVALID, or BLW_DATA_INVALID where the flow's input does not match its schema.
+ */
+export async function checkStart(input: StartInput): Promise<void> {
+  const size = Buffer.byteLength(JSON.stringify(input));
+  if (size > MAX_START_BYTES) {
+    throw usageError(`the flow and its input have ${size} bytes, Temporal takes at most ${MAX_START_BYTES}`, {
+      help: 'Put large data where the flow can fetch it (http.stream, fs.get) and pass its place.',
+    });
+  }
+  try {
+    await prepareFlow(input);
+  } catch (error) {
+    if (!(error instanceof ApplicationFailure)) throw error;
+    const data = failureToJson(error) as unknown as FlowErrorData;
+    throw new CommandError(new FlowError(data, { cause: error }), EXIT.invalid);
+  }
+}
+
+/** Starts a flow as a workflow of type `runFlow`. Throws BLW_USAGE where one with the same id is running. */
+export async function startFlow(client: Client, start: FlowStart): Promise<WatchedFlow> {
+  const { input, plan, workflowId, queuePrefix, timeoutMs } = start;
+  const taskQueue = taskQueueOf(queuePrefix, 'io');
+  const { priorityKey } = input;
+  try {
+    const handle = await client.workflow.start(RUN_FLOW, {
+      workflowId,
+      taskQueue,
+      args: [input],
+      staticSummary: summaryOf(plan),
+      priority: { fairnessKey: input.tenant, ...(priorityKey === undefined ? {} : { priorityKey }) },
+      ...(timeoutMs === undefined ? {} : { workflowExecutionTimeout: timeoutMs }),
+    });
+    return { client, workflowId, runId: handle.firstExecutionRunId, taskQueue };
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    throw usageError(`a flow with the id "${workflowId}" is running already`, {
+      cause: error,
+      help: 'Take another --id, or leave it out to get one of its own.',
+    });
+  }
+}
+
+/** The start input of a flow: what is absent is left out, so that the worker's defaults apply. */
+export function startInput(
+  flow: JsonObject,
+  rest: { input: Json; tenant: string; priorityKey?: number | undefined; requestedBy?: string | undefined },
+): StartInput {
+  const { input, tenant, priorityKey, requestedBy } = rest;
+  return {
+    flow,
+    input,
+    tenant,
+    ...(priorityKey === undefined ? {} : { priorityKey }),
+    ...(requestedBy === undefined ? {} : { requestedBy }),
+  };
+}
+
+/** `order-intake-3f9a1c2b`, from the flow's name. */
+export function newWorkflowId({ flow }: FlowPlan): string {
+  const name = /\/([^:]+):/.exec(flow)?.[1] ?? 'flow';
+  return `${name}-${randomBytes(4).toString('hex')}`;
+}
+
+function summaryOf({ title, flow }: FlowPlan): string {
+  const line = (title ?? flow).replace(/\s+/g, ' ').trim();
+  return line.length > MAX_SUMMARY_LENGTH ? `${line.slice(0, MAX_SUMMARY_LENGTH - 1)}…` : line;
+}

@@ -1,0 +1,23 @@
+import type { Client } from '@temporalio/client';
+import { temporal } from '@temporalio/proto';
+
+/** A worker's poll lasts up to a minute; one that has not polled for longer is gone. */
+const POLL_FRESH_MS = 75_000;
+
+/** True where some worker polled the task queue for workflows lately. */
+export async function hasWorker(client: Client, taskQueue: string): Promise<boolean> {
+  const { pollers } = await client.workflowService.describeTaskQueue({
+    namespace: client.options.namespace,
+    taskQueue: { name: taskQueue },
+    taskQueueType: temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+  });
+  const oldest = Date.now() - POLL_FRESH_MS;
+  return (pollers ?? []).some(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) * 1_000 > oldest);
+}
+
+/** What to do where no worker polls a queue. */
+export function noWorkerHint(taskQueue: string): string {
+  const prefix = taskQueue.replace(/-(io|cpu|gpu)$/, '');
+  const flag = prefix === 'beamline' ? '' : ` --queue-prefix ${prefix}`;
+  return `no worker polls ${taskQueue} yet; start one with \`npx beamline worker${flag}\`, or \`npx beamline dev\``;
+}

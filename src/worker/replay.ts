@@ -1,0 +1,32 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { historyFromJSON } from '@temporalio/common/lib/proto-utils';
+import { Worker } from '@temporalio/worker';
+import { PAYLOAD_CONVERTER, WORKFLOW_BUNDLE } from './package-files';
+
+/** One stored history, replayed. */
+export interface ReplayOutcome {
+  /** `version/file workflowId`. */
+  readonly name: string;
+  /** Why it does not replay: the workflows of today take another course than the recorded one. */
+  readonly error?: Error;
+}
+
+/** Replays the histories in `folder/<version>/<file>.json` on the workflow bundle. */
+export async function* replayHistories(folder: string): AsyncGenerator<ReplayOutcome> {
+  for (const version of readdirSync(folder).sort()) {
+    for (const file of readdirSync(join(folder, version)).sort()) {
+      const histories = JSON.parse(readFileSync(join(folder, version, file), 'utf8')) as Record<string, unknown>;
+      yield* replayFile(`${version}/${file}`, histories);
+    }
+  }
+}
+
+async function* replayFile(name: string, histories: Record<string, unknown>): AsyncGenerator<ReplayOutcome> {
+  const results = Worker.runReplayHistories(
+    { workflowBundle: { codePath: WORKFLOW_BUNDLE }, dataConverter: { payloadConverterPath: PAYLOAD_CONVERTER } },
+    Object.entries(histories).map(([workflowId, history]) => ({ workflowId, history: historyFromJSON(history) })),
+  );
+  for await (const { workflowId, error } of results)
+    yield { name: `${name} ${workflowId}`, ...(error === undefined ? {} : { error }) };
+}

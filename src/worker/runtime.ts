@@ -1,0 +1,74 @@
+import { type LogLevel, type LogMetadata, Runtime, type Logger as SdkLogger } from '@temporalio/worker';
+import type { LogFields, Logger } from './logger';
+
+type Level = Parameters<Logger['log']>[0];
+
+/** The SDK tells the life of its workers and flows as information; ours is told by us, so that is for debugging. */
+const LEVELS: Readonly<Record<LogLevel, Level>> = {
+  TRACE: 'trace',
+  DEBUG: 'trace',
+  INFO: 'debug',
+  WARN: 'warn',
+  ERROR: 'error',
+};
+
+/** Failed attempts of steps have a line of our own, with fields that are safe to log. */
+const TOLD_BY_US = new Set(['Activity failed']);
+
+/** The failure of a flow may quote its data; only its code is logged. */
+const FLOW_FAILED = 'Workflow failed';
+
+/** Metadata of the SDK that our log lines carry, and what they call it. All else may hold data of flows. */
+const FIELDS: Readonly<Record<string, string>> = {
+  sdkComponent: 'sdk_component',
+  taskQueue: 'task_queue',
+  workflowId: 'flow_id',
+  workflowType: 'workflow_type',
+  activityType: 'block_type',
+  attempt: 'attempt',
+  state: 'state',
+};
+
+/**
+ * Makes Temporal's SDK, its native core included, log through ours, and leaves the signals of the process to us. To be
+ * called once, before the first connection of a worker; later calls in one process throw.
+ */
+export function installRuntime(logger: Logger): void {
+  Runtime.install({
+    logger: sdkLogger(logger),
+    telemetryOptions: { logging: { forward: { level: 'WARN' } } },
+    shutdownSignals: [],
+  });
+}
+
+/** The SDK's logger that writes through ours. */
+export function sdkLogger(logger: Logger): SdkLogger {
+  const log = (level: LogLevel, message: string, meta?: LogMetadata) => {
+    if (TOLD_BY_US.has(message)) return;
+    logger.log(LEVELS[level], message, { ...fieldsOf(meta ?? {}), ...errorFields(message, meta?.error) });
+  };
+  return {
+    log,
+    trace: (message, meta) => log('TRACE', message, meta),
+    debug: (message, meta) => log('DEBUG', message, meta),
+    info: (message, meta) => log('INFO', message, meta),
+    warn: (message, meta) => log('WARN', message, meta),
+    error: (message, meta) => log('ERROR', message, meta),
+  };
+}
+
+function fieldsOf(meta: LogMetadata): LogFields {
+  const fields: LogFields = {};
+  for (const [key, name] of Object.entries(FIELDS)) {
+    const value: unknown = meta[key];
+    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') fields[name] = value;
+  }
+  return fields;
+}
+
+function errorFields(message: string, error: unknown): LogFields {
+  if (error === undefined) return {};
+  const text = error instanceof Error ? error.message : String(error);
+  if (message !== FLOW_FAILED) return { error: text };
+  return { error_code: /\[(BLW_[A-Z_]+)\]/.exec(text)?.[1] };
+}
