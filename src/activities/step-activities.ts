@@ -4,11 +4,16 @@ import { isJsonObject, type Json, type JsonObject } from '../dsl/json';
 import type { StepRequest, StepResult } from '../dsl/step-request';
 import type { BlockContext, BlockExecutor, Ports, StepIdentity } from './block';
 import { notRetryable } from './block-failure';
+import { Heartbeat } from './heartbeat';
 import { toApplicationFailure } from './step-failure';
 import { findArgumentError } from './validate-data';
 
 /** Largest output of a step, in characters of JSON: a payload of Temporal's holds 2 MB. */
 const MAX_OUTPUT_LENGTH = 1_900_000;
+
+/** Part of the time that is kept back for reporting, and its most in milliseconds. */
+const DEADLINE_MARGIN = 0.1;
+const MAX_DEADLINE_MARGIN_MS = 500;
 
 /** A step's activity, registered under the block's type. */
 export type StepActivity = (request: StepRequest) => Promise<StepResult>;
@@ -49,10 +54,11 @@ async function runStep(
     attempt,
     idempotent: request.idempotent,
   };
+  const beat = new Heartbeat(temporal);
   const execute = async (): Promise<Json> => {
     const problem = findArgumentError(blockType, request.with);
     if (problem !== undefined) throw problem;
-    return checkSize(await runBlock(blockType, request.with, blockContext(step, ports, temporal)));
+    return checkSize(await runBlock(blockType, request.with, blockContext(step, ports, temporal, beat)));
   };
   const run = middleware.reduceRight<() => Promise<Json>>((next, layer) => () => layer(step, next), execute);
   try {
@@ -60,10 +66,12 @@ async function runStep(
   } catch (error) {
     if (error instanceof CancelledFailure) throw error;
     throw toApplicationFailure(error, { attempt });
+  } finally {
+    beat.stop();
   }
 }
 
-function blockContext(step: StepIdentity, ports: Ports, temporal: Context): BlockContext {
+function blockContext(step: StepIdentity, ports: Ports, temporal: Context, beat: Heartbeat): BlockContext {
   const { info } = temporal;
   const lastHeartbeat: unknown = info.heartbeatDetails;
   return {
@@ -71,16 +79,21 @@ function blockContext(step: StepIdentity, ports: Ports, temporal: Context): Bloc
     ports,
     signal: temporal.cancellationSignal,
     deadline: deadlineOf(info),
-    heartbeat: (details) => temporal.heartbeat(details),
+    heartbeat: (details) => beat.report(details),
     lastHeartbeat: isJsonObject(lastHeartbeat) ? lastHeartbeat : undefined,
   };
 }
 
-/** When Temporal gives the attempt up: the earlier of its own limit and that of all attempts. */
+/**
+ * When a block has to be done: before Temporal gives the attempt up (its own limit, or that of all attempts), so that the
+ * block's own error arrives and not just a timeout.
+ */
 function deadlineOf(info: Context['info']): number {
-  const attemptEnds = Date.now() + info.startToCloseTimeoutMs;
+  const now = Date.now();
+  const attemptEnds = now + info.startToCloseTimeoutMs;
   const allEnd = info.scheduledTimestampMs + info.scheduleToCloseTimeoutMs;
-  return info.scheduleToCloseTimeoutMs > 0 ? Math.min(attemptEnds, allEnd) : attemptEnds;
+  const end = info.scheduleToCloseTimeoutMs > 0 ? Math.min(attemptEnds, allEnd) : attemptEnds;
+  return end - Math.min(MAX_DEADLINE_MARGIN_MS, Math.max(0, end - now) * DEADLINE_MARGIN);
 }
 
 function checkSize(output: Json): Json {

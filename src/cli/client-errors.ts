@@ -1,6 +1,7 @@
 import { isGrpcServiceError } from '@temporalio/client';
 import { NamespaceNotFoundError } from '@temporalio/common';
-import { flowError } from '../dsl/errors';
+import { FlowError, flowError } from '../dsl/errors';
+import { CommandError } from './command-error';
 
 /** Status codes of gRPC (grpc.io, "Status codes and their use in gRPC") that a user can do something about. */
 const INVALID_ARGUMENT = 3;
@@ -9,14 +10,15 @@ const UNAUTHENTICATED = 16;
 
 /**
  * What went wrong between us and Temporal, as an error for people: BLW_TEMPORAL_UNREACHABLE, or BLW_CONFIG where the
- * namespace or the credentials are wrong, or BLW_USAGE where the server refuses what was asked. Any other error is
- * returned as it is.
+ * namespace or the credentials are wrong, or BLW_USAGE where the server refuses what was asked. Any other error,
+ * one for people among them, is returned as it is.
  */
 export function translateClientError(error: unknown, where: { address: string; namespace: string }): unknown {
   if (error instanceof NamespaceNotFoundError) {
     const detail = `Temporal at ${where.address} has no namespace "${where.namespace}"; set --namespace or TEMPORAL_NAMESPACE`;
     return flowError('BLW_CONFIG', detail, { cause: error });
   }
+  if (error instanceof FlowError || error instanceof CommandError) return error;
   const status = grpcStatus(error);
   if (status === undefined) return error;
   const { code, details } = status;

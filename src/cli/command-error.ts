@@ -1,7 +1,7 @@
 import { ERROR_CODES } from '../dsl/error-codes';
 import { FlowError, flowError } from '../dsl/errors';
 import { EXIT, type ExitCode } from './exit-codes';
-import type { TextOutput } from './output';
+import { printable, type TextOutput } from './output';
 
 /** Ends a command with an error, an exit code and, where the help of the code is too general, better help. */
 export class CommandError extends Error {
@@ -38,10 +38,15 @@ function printFlowError(
 ): ExitCode {
   const { code } = data;
   const suffix = code === undefined ? '' : ` [${code}]`;
-  err.line(`${err.style.red('error:')} ${data.detail ?? data.title ?? data.type}${suffix}`);
+  err.line(`${err.style.red('error:')} ${printableLines(data.detail ?? data.title ?? data.type)}${suffix}`);
   const help = options.help ?? (code === undefined ? undefined : ERROR_CODES[code].help);
   if (help !== undefined) err.line(`  ${help}`);
   return options.exitCode ?? exitCodeOf(data.code);
+}
+
+/** Some details are lists, one thing a line. */
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n  ');
 }
 
 function exitCodeOf(code: keyof typeof ERROR_CODES | undefined): ExitCode {

@@ -38,7 +38,8 @@ export function printProblems(files: readonly FlowFile[], output: TextOutput): v
   output.line(output.style.red(`${counted(count, 'problem')} in ${counted(withProblems.length, 'file')}`));
 }
 
-function counted(count: number, noun: string): string {
+/** `1 step`, `2 steps` */
+export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 

@@ -1,5 +1,5 @@
 import { ERROR_CODES, isErrorCode } from '../dsl/error-codes';
-import type { JsonObject } from '../dsl/json';
+import { printableLines } from './command-error';
 import { EXIT, type ExitCode } from './exit-codes';
 import type { FlowOutcome } from './flow-outcome';
 import { printable, type TextOutput } from './output';
@@ -17,17 +17,13 @@ export function printFlowFailure(outcome: FlowOutcome, err: TextOutput): void {
   if (outcome.status === 'Completed') return;
   const { error } = outcome;
   const code = typeof error.code === 'string' ? error.code : undefined;
-  err.line(`${err.style.red('error:')} ${detailOf(error)}${code === undefined ? '' : ` [${printable(code)}]`}`);
+  err.line(
+    `${err.style.red('error:')} ${printableLines(String(error.detail ?? error.title ?? error.type))}${code === undefined ? '' : ` [${printable(code)}]`}`,
+  );
   for (const field of FIELDS) {
     const value = error[field];
     if (value === undefined) continue;
     err.line(`  ${`${field}:`.padEnd(10)} ${printable(typeof value === 'string' ? value : JSON.stringify(value))}`);
   }
   if (code !== undefined && isErrorCode(code)) err.line(`  ${ERROR_CODES[code].help}`);
-}
-
-/** Keeps the lines of a detail that has several, e.g. the problems of a document. */
-function detailOf({ detail, title, type }: JsonObject): string {
-  const text = String(detail ?? title ?? type);
-  return text.split('\n').map(printable).join('\n  ');
 }

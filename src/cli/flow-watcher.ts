@@ -1,9 +1,10 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, isGrpcServiceError, type WorkflowHandle } from '@temporalio/client';
 import { PROGRESS_QUERY } from '../dsl/names';
 import type { FlowProgress } from '../dsl/progress';
 import { awaitOutcome, type FlowOutcome } from './flow-outcome';
-import { hasWorker, noWorkerHint } from './worker-presence';
+import { hasWorker, startWorkerHint } from './worker-presence';
 
 /** Pause between two queries while steps begin and end, and the longest one while nothing happens. */
 const BUSY_PAUSE_MS = 200;
@@ -39,22 +40,22 @@ export interface FlowObserver {
  */
 export async function watchFlow(flow: WatchedFlow, observer: FlowObserver, signal: AbortSignal): Promise<FlowOutcome> {
   const { client, workflowId, runId } = flow;
-  return client.withAbortSignal(signal, async () => {
-    const handle = client.workflow.getHandle(workflowId, runId);
-    const outcome = awaitOutcome(handle);
-    const poller = new ProgressPoller(flow, handle, observer);
-    const polling = new AbortController();
-    try {
-      await poller.pollUntil(outcome, polling.signal);
-      const result = await outcome;
-      await poller.poll(LAST_QUERY_TIMEOUT_MS);
-      return result;
-    } catch (error) {
-      throw signal.aborted ? signal.reason : error;
-    } finally {
-      polling.abort();
-    }
-  });
+  const handle = client.workflow.getHandle(workflowId, runId);
+  // The client adds a listener for every request, one in 20 seconds, and removes none.
+  setMaxListeners(0, signal);
+  const outcome = client.withAbortSignal(signal, () => awaitOutcome(handle));
+  const poller = new ProgressPoller(flow, handle, observer);
+  const polling = new AbortController();
+  try {
+    await poller.pollUntil(outcome, polling.signal);
+    const result = await outcome;
+    await poller.poll(LAST_QUERY_TIMEOUT_MS);
+    return result;
+  } catch (error) {
+    throw signal.aborted ? signal.reason : error;
+  } finally {
+    polling.abort();
+  }
 }
 
 class ProgressPoller {
@@ -111,7 +112,7 @@ class ProgressPoller {
       });
       if (!isThere) {
         this.#hasToldNoWorker = true;
-        this.observer.onNotice(noWorkerHint(taskQueue));
+        this.observer.onNotice(`no worker polls ${taskQueue} yet; ${startWorkerHint(taskQueue)}`);
       }
     }
     if (silentMs > LONG_SILENCE_MS && !this.#hasToldNoWorker && !this.#hasToldSilence) {

@@ -22,6 +22,9 @@ function parse(text: string, where: string): Json {
     return JSON.parse(text) as Json;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw usageError(`${where}: not JSON: ${reason}`, { cause, help: 'Give JSON, @FILE with JSON in it, or - for stdin.' });
+    throw usageError(`${where}: not JSON: ${reason}`, {
+      cause,
+      help: 'Give JSON, @FILE with JSON in it, or - for stdin.',
+    });
   }
 }

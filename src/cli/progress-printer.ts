@@ -69,7 +69,8 @@ export class ProgressPrinter {
 export function formatStep(step: StepProgress, style: Style): string {
   const { mark, style: name } = MARKS[step.status] ?? { mark: '·', style: 'dim' };
   const attempts = step.attempts === undefined ? '' : `${step.attempts} attempt${step.attempts === 1 ? '' : 's'}`;
-  const duration = step.status === 'skipped' ? 'skipped' : formatDuration((step.endedAt ?? Date.now()) - step.startedAt);
+  const duration =
+    step.status === 'skipped' ? 'skipped' : formatDuration((step.endedAt ?? Date.now()) - step.startedAt);
   const columns = [
     pad(placeOf(step), PATH_WIDTH),
     pad(step.block, BLOCK_WIDTH),

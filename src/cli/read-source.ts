@@ -29,7 +29,10 @@ export async function readSource(source: string, { stdin, cwd }: Cli): Promise<B
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;
-    throw usageError(`${sourceName(source)}: ${whyUnreadable(code)}`, { cause: error, help: 'Name a file, or - for stdin.' });
+    throw usageError(`${sourceName(source)}: ${whyUnreadable(code)}`, {
+      cause: error,
+      help: 'Name a file, or - for stdin.',
+    });
   }
   return Buffer.concat(chunks);
 }

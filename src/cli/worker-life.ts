@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../worker/logger';
 import type { RunningWorker } from '../worker/run-worker';
+import { EXIT, type ExitCode } from './exit-codes';
 import type { StopRequest } from './stop-request';
 
 /** Logs what a worker serves. */
@@ -10,15 +11,21 @@ export function logStarted(worker: RunningWorker, logger: Logger): void {
   }
 }
 
-/**
- * Waits until somebody wants to stop, then drains the worker; or until the worker ends by itself. Rejects where a pool
- * failed. The result tells which it was.
- */
-export async function serveUntilStopped(worker: RunningWorker, stop: StopRequest): Promise<'stopped' | 'ended'> {
-  const first = await Promise.race([worker.stopped.then(() => 'ended' as const), stop.wanted()]);
-  if (first === 'ended') return 'ended';
-  await worker.stop();
-  return 'stopped';
+/** Waits until somebody wants to stop, then drains the worker. A worker that ends by itself has failed. */
+export async function serveUntilStopped(
+  worker: RunningWorker,
+  { stop, logger }: { stop: StopRequest; logger: Logger },
+): Promise<ExitCode> {
+  try {
+    const first = await Promise.race([worker.stopped.then(() => 'ended'), stop.wanted()]);
+    await worker.stop();
+    logger.log('info', 'worker stopped');
+    return first === 'ended' ? EXIT.failed : EXIT.done;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    logger.log('error', 'worker failed; its pools have stopped', { error: reason });
+    return EXIT.failed;
+  }
 }
 
 /** Stops a worker whose server is gone: it may never hear that its polls ended. Gives up after a while. */

@@ -1,5 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
+import { DEFAULT_QUEUE_PREFIX } from '../dsl/names';
+import { shellWord } from './output';
 
 /** A worker's poll lasts up to a minute; one that has not polled for longer is gone. */
 const POLL_FRESH_MS = 75_000;
@@ -15,9 +17,9 @@ export async function hasWorker(client: Client, taskQueue: string): Promise<bool
   return (pollers ?? []).some(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) * 1_000 > oldest);
 }
 
-/** What to do where no worker polls a queue. */
-export function noWorkerHint(taskQueue: string): string {
+/** What a person does where no worker polls a queue. */
+export function startWorkerHint(taskQueue: string): string {
   const prefix = taskQueue.replace(/-(io|cpu|gpu)$/, '');
-  const flag = prefix === 'beamline' ? '' : ` --queue-prefix ${prefix}`;
-  return `no worker polls ${taskQueue} yet; start one with \`npx beamline worker${flag}\`, or \`npx beamline dev\``;
+  const flag = prefix === DEFAULT_QUEUE_PREFIX ? '' : ` --queue-prefix ${shellWord(prefix)}`;
+  return `start one with \`npx beamline worker${flag}\`, or \`npx beamline dev${flag}\``;
 }

@@ -38,8 +38,8 @@ export interface BlockSpec {
   readonly resources: ResourceClass;
   /** Limit of one attempt. */
   readonly startToCloseMs: number;
-  /** Longest silence of a running attempt; absent: the block is too short to report. */
-  readonly heartbeatMs?: number;
+  /** Longest silence of a running attempt before it counts as lost; the worker reports by itself. 0 for human blocks. */
+  readonly heartbeatMs: number;
   readonly retry: RetryPolicySpec;
   /** True where doing it twice leaves what doing it once leaves. */
   readonly idempotent: boolean;
@@ -61,3 +61,6 @@ export const DEFAULT_RETRY: RetryPolicySpec = {
   maximumIntervalMs: 30_000,
   maximumAttempts: 5,
 };
+
+/** Silence after which an attempt counts as lost: a stalled worker is given time, an ended one is not waited for long. */
+export const DEFAULT_HEARTBEAT_MS = 30_000;

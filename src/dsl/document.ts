@@ -1,23 +1,30 @@
 import {
   type Document,
   isMap,
-  isPair,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
   type Node,
   type Pair,
   parseDocument,
   type YAMLError,
+  type YAMLMap,
 } from 'yaml';
+import { DocumentReader, MAX_DOCUMENT_DEPTH } from './document-reader';
 import type { Json } from './json';
-import type { Position, Problem } from './problems';
+import { byPosition, type LocatedProblem, MAX_PROBLEMS, type Position, shortText } from './problems';
+
+export { MAX_DOCUMENT_DEPTH };
 
 /** Largest document that is read, in characters. Its plan must fit into one entry of a Temporal history (2 MB). */
 export const MAX_DOCUMENT_LENGTH = 1_000_000;
 
-/** Deepest nesting of a document that is read. */
-export const MAX_DOCUMENT_DEPTH = 200;
+/**
+ * Most tokens of a document (words, brackets, indentations, line ends). The parser takes about 3 µs for each; a document of
+ * ordinary text has one for every 4 characters, a hostile one for every character.
+ */
+const MAX_DOCUMENT_TOKENS = 300_000;
 
 /** A well-formed document: its value, and where each part of it stands in the text. */
 export interface ParsedDocument {
@@ -27,98 +34,138 @@ export interface ParsedDocument {
 }
 
 /** Reads YAML 1.2 or JSON text (JSON is YAML). All syntax errors are reported at once. */
-export function parseDocumentText(text: string): { document: ParsedDocument } | { problems: Problem[] } {
+export function parseDocumentText(text: string): { document: ParsedDocument } | { problems: LocatedProblem[] } {
   if (text.length > MAX_DOCUMENT_LENGTH) {
     return tooLarge(`got ${text.length} characters, expected at most ${MAX_DOCUMENT_LENGTH}`);
   }
-  if (nestingDepth(text) > MAX_DOCUMENT_DEPTH) {
-    return tooLarge(`brackets are nested deeper than ${MAX_DOCUMENT_DEPTH} levels`);
-  }
+  // A byte order mark is no character of the first line.
+  const source = text.replace(/^\uFEFF/, '');
+  const excess = findExcess(source);
+  if (excess !== undefined) return tooLarge(excess);
   const lines = new LineCounter();
-  let parsed: Document.Parsed;
-  try {
-    parsed = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true, stringKeys: true });
-  } catch (error) {
-    // The parser recurses: a deeply nested text exhausts the stack before it is done.
-    if (error instanceof RangeError) return tooLarge(`nested deeper than ${MAX_DOCUMENT_DEPTH} levels`);
-    throw error;
-  }
+  const parsed = parseYaml(source, lines);
   const position = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(1, line), column: Math.max(1, col) };
   };
-  if (parsed.errors.length > 0) return { problems: parsed.errors.map((error) => syntaxProblem(error, position)) };
-  return readValue(parsed, position);
+  const errors = [...parsed.errors, ...parsed.warnings.filter(({ code }) => code === 'TAG_RESOLVE_FAILED')];
+  const exhausted = errors.find(({ code }) => code === 'RESOURCE_EXHAUSTION');
+  if (exhausted !== undefined) {
+    return tooLarge(`it is nested deeper than ${MAX_DOCUMENT_DEPTH} levels`, position(exhausted.pos[0]));
+  }
+  if (errors.length > 0) {
+    return { problems: syntaxProblems(errors, position) };
+  }
+  const reader = new DocumentReader(position);
+  const value = reader.read(parsed.contents);
+  if (reader.problems.length > 0) return { problems: reader.problems.sort(byPosition) };
+  return { document: { value, locate: locator(parsed.contents, position) } };
 }
 
-function readValue(
-  parsed: Document.Parsed,
-  position: (offset: number) => Position,
-): { document: ParsedDocument } | { problems: Problem[] } {
+function parseYaml(source: string, lineCounter: LineCounter): Document.Parsed {
+  const { stackTraceLimit } = Error;
   try {
-    const value = parsed.toJS({ maxAliasCount: 100 }) as Json;
-    return {
-      document: { value: value ?? null, locate: (path, part) => position(offsetOf(parsed.contents, path, part)) },
-    };
-  } catch (error) {
-    if (error instanceof RangeError) return tooLarge(`nested deeper than ${MAX_DOCUMENT_DEPTH} levels`);
-    if (error instanceof ReferenceError) return tooLarge('aliases expand to too much; write the parts out');
-    throw error;
+    // A hostile text makes 100,000 errors; taking their stack traces is most of the time that parsing it takes.
+    Error.stackTraceLimit = 0;
+    return parseDocument(source, {
+      lineCounter,
+      prettyErrors: false,
+      stringKeys: true,
+      // Checked by the reader: the library compares each key with each other one.
+      uniqueKeys: false,
+      // JSON's values and no others, whatever a %YAML directive says.
+      schema: 'core',
+      merge: false,
+      resolveKnownTags: false,
+    });
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
 }
 
-function tooLarge(message: string): { problems: Problem[] } {
-  return { problems: [{ code: 'BLW_DOC_TOO_LARGE', path: [], message, position: { line: 1, column: 1 } }] };
+function tooLarge(reason: string, position: Position = { line: 1, column: 1 }): { problems: LocatedProblem[] } {
+  return {
+    problems: [{ code: 'BLW_DOC_TOO_LARGE', path: [], message: `the document is too large: ${reason}`, position }],
+  };
 }
 
-function syntaxProblem(error: YAMLError, position: (offset: number) => Position): Problem {
+/** What the library says for its own users, in words for authors. */
+const SYNTAX_MESSAGES: { readonly [code in YAMLError['code']]?: string } = {
+  MULTIPLE_DOCS: 'a second document begins here; a file holds one flow',
+  NON_STRING_KEY: 'a key must be text, not a list or an object',
+  TAB_AS_INDENT: 'tabs cannot indent; use spaces',
+  TAG_RESOLVE_FAILED: 'tags (!name) are not known; there are text, numbers, true, false, null, lists and objects',
+};
+
+/** The first of them; the library reports some twice. */
+function syntaxProblems(errors: readonly YAMLError[], position: (offset: number) => Position): LocatedProblem[] {
+  const problems = new Map<string, LocatedProblem>();
+  for (const error of errors) {
+    const problem = syntaxProblem(error, position);
+    problems.set(`${error.pos[0]} ${problem.message}`, problem);
+    if (problems.size === MAX_PROBLEMS) break;
+  }
+  return [...problems.values()].sort(byPosition);
+}
+
+function syntaxProblem(error: YAMLError, position: (offset: number) => Position): LocatedProblem {
   return {
     code: 'BLW_DOC_SYNTAX',
     path: [],
-    message:
-      error.code === 'DUPLICATE_KEY' ? 'this key is there already; keys of one object must differ' : error.message,
+    message: shortText(SYNTAX_MESSAGES[error.code] ?? error.message, 300),
     position: position(error.pos[0]),
   };
 }
 
-/** Depth of flow collections ([ and {) by a scan of the characters: cheap, and before the recursive parser runs. */
-function nestingDepth(text: string): number {
+/** What the text has too much of, by its tokens alone: cheap, and before the recursive parser runs. */
+function findExcess(source: string): string | undefined {
+  let tokens = 0;
   let depth = 0;
-  let deepest = 0;
-  for (let at = 0; at < text.length; at += 1) {
-    const char = text.charCodeAt(at);
-    if (char === 0x5b || char === 0x7b) deepest = Math.max(deepest, ++depth);
-    else if (char === 0x5d || char === 0x7d) depth = Math.max(0, depth - 1);
-  }
-  return deepest;
-}
-
-function offsetOf(root: Node | null, path: readonly (string | number)[], part: 'key' | 'value'): number {
-  let node: unknown = root;
-  let offset = startOf(root) ?? 0;
-  for (const [depth, segment] of path.entries()) {
-    const pair = findPair(node, segment);
-    if (pair === undefined) break;
-    const isLast = depth === path.length - 1;
-    const keyOffset = startOf(pair.key);
-    const valueOffset = startOf(pair.value);
-    offset = (isLast && part === 'key' ? (keyOffset ?? valueOffset) : (valueOffset ?? keyOffset)) ?? offset;
-    node = pair.value;
-  }
-  return offset;
-}
-
-function findPair(node: unknown, segment: string | number): { key: unknown; value: unknown } | undefined {
-  if (isMap(node)) return node.items.find((item) => keyText(item) === String(segment));
-  if (isSeq(node)) {
-    const value = node.items[Number(segment)];
-    return value === undefined ? undefined : { key: value, value };
+  let isScalarText = false;
+  for (const token of new Lexer().lex(source)) {
+    tokens += 1;
+    if (tokens > MAX_DOCUMENT_TOKENS) return `it has more than ${MAX_DOCUMENT_TOKENS} words, brackets and line ends`;
+    if (isScalarText) isScalarText = false;
+    else if (token === SCALAR_FOLLOWS) isScalarText = true;
+    else if (token === '[' || token === '{') depth += 1;
+    else if (token === ']' || token === '}') depth = Math.max(0, depth - 1);
+    if (depth > MAX_DOCUMENT_DEPTH) return `brackets are nested deeper than ${MAX_DOCUMENT_DEPTH} levels`;
   }
   return undefined;
 }
 
-function keyText(pair: Pair): string {
-  return isPair(pair) && isScalar(pair.key) ? String(pair.key.value) : String(pair.key);
+/** The lexer's mark before the text of a plain or a block scalar. */
+const SCALAR_FOLLOWS = '\u001f';
+
+function locator(root: Node | null, position: (offset: number) => Position): ParsedDocument['locate'] {
+  const pairs = new WeakMap<YAMLMap, Map<string, Pair>>();
+  const pairsOf = (map: YAMLMap): Map<string, Pair> => {
+    const known = pairs.get(map) ?? new Map(map.items.map((pair) => [keyText(pair), pair]));
+    pairs.set(map, known);
+    return known;
+  };
+  const findPart = (node: unknown, segment: string | number): { key: unknown; value: unknown } | undefined => {
+    if (isMap(node)) return pairsOf(node).get(String(segment));
+    const value = isSeq(node) ? node.items[Number(segment)] : undefined;
+    return value === undefined ? undefined : { key: value, value };
+  };
+  return (path, part) => {
+    let node: unknown = root;
+    let offset = startOf(root) ?? 0;
+    for (const [depth, segment] of path.entries()) {
+      const found = findPart(node, segment);
+      if (found === undefined) break;
+      const wantsKey = part === 'key' && depth === path.length - 1;
+      const [first, second] = wantsKey ? [found.key, found.value] : [found.value, found.key];
+      offset = startOf(first) ?? startOf(second) ?? offset;
+      node = found.value;
+    }
+    return position(offset);
+  };
+}
+
+function keyText({ key }: Pair): string {
+  return isScalar(key) ? String(key.value ?? '') : String(key);
 }
 
 function startOf(node: unknown): number | undefined {

@@ -1,4 +1,5 @@
 import { isJsonObject, type Json } from './json';
+import { shortText } from './problems';
 
 const MS = { days: 86_400_000, hours: 3_600_000, minutes: 60_000, seconds: 1_000, milliseconds: 1 } as const;
 
@@ -24,14 +25,7 @@ export function parseDuration(value: Json): ParsedDuration {
 
 function parseIsoDuration(text: string): ParsedDuration {
   const match = ISO_8601.exec(text.trim());
-  if (match === null) {
-    const calendar = /^P[^T]*[YM]/.test(text.trim());
-    return {
-      problem: calendar
-        ? 'years and months have no fixed length; write days'
-        : `got "${text}", expected ISO 8601 such as PT30S, PT1H30M or P2D`,
-    };
-  }
+  if (match === null) return { problem: isoProblem(text.trim()) };
   const [weeks, days, hours, minutes, seconds] = match.slice(1).map((part) => Number(part ?? 0));
   const ms =
     ((weeks ?? 0) * 7 + (days ?? 0)) * MS.days +
@@ -41,6 +35,12 @@ function parseIsoDuration(text: string): ParsedDuration {
   return { ms: Math.round(ms) };
 }
 
+function isoProblem(text: string): string {
+  if (/^P[^T]*\d[YM]/.test(text)) return 'years and months have no fixed length; write days';
+  if (/^-P/.test(text)) return `got "${shortText(text)}", expected a duration that is not negative`;
+  return `got "${shortText(text)}", expected ISO 8601 such as PT30S, PT1H30M or P2D`;
+}
+
 function parseObjectDuration(value: Json): ParsedDuration {
   if (!isJsonObject(value)) return { problem: 'expected ISO 8601 text or an object such as { seconds: 30 }' };
   const keys = Object.keys(value);
@@ -48,7 +48,7 @@ function parseObjectDuration(value: Json): ParsedDuration {
   let ms = 0;
   for (const key of keys) {
     if (!Object.hasOwn(MS, key)) {
-      return { problem: `"${key}" is not known; expected days, hours, minutes, seconds or milliseconds` };
+      return { problem: `"${shortText(key)}" is not known; expected days, hours, minutes, seconds or milliseconds` };
     }
     const amount = value[key];
     if (typeof amount !== 'number' || !Number.isInteger(amount) || amount < 0) {
@@ -61,8 +61,8 @@ function parseObjectDuration(value: Json): ParsedDuration {
 
 /** A duration for people: `850 ms`, `12.3 s`, `4 min 5 s`, `2 h 3 min`. */
 export function formatDuration(ms: number): string {
-  if (ms < 1_000) return `${Math.round(ms)} ms`;
-  if (ms < MS.minutes) return `${(ms / 1_000).toFixed(1)} s`;
+  if (ms < 1_000) return `${Math.floor(ms)} ms`;
+  if (ms < MS.minutes) return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`;
   const minutes = Math.floor(ms / MS.minutes);
   if (ms < MS.hours) return `${minutes} min ${Math.floor((ms % MS.minutes) / 1_000)} s`;
   return `${Math.floor(ms / MS.hours)} h ${minutes % 60} min`;

@@ -19,6 +19,17 @@ export interface Problem {
   readonly position?: Position;
 }
 
+/** A problem of a document that came as text. */
+export type LocatedProblem = Problem & { readonly position: Position };
+
+/** Most problems that one report lists; a hostile document could otherwise make hundreds of thousands. */
+export const MAX_PROBLEMS = 200;
+
+/** In the order of the text. */
+export function byPosition(left: LocatedProblem, right: LocatedProblem): number {
+  return left.position.line - right.position.line || left.position.column - right.position.column;
+}
+
 /** RFC 6901. */
 export function toJsonPointer(path: readonly (string | number)[]): string {
   return path.map((segment) => `/${String(segment).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
@@ -31,28 +42,69 @@ export function formatProblem(problem: Problem, file: string): string {
   return `${file}${where} ${problem.code} ${problem.message}${pointer}`;
 }
 
+/** Text for a message, cut where it is long. */
+export function shortText(text: string, maxLength = 80): string {
+  return text.length > maxLength ? `${text.slice(0, maxLength - 1)}…` : text;
+}
+
+/** A value for a message: as JSON, cut where it is long. */
+export function shortJson(value: unknown): string {
+  return shortText(JSON.stringify(value) ?? String(value), 60);
+}
+
+/** Names for a message: the first of them, and how many more there are. */
+export function listNames(names: readonly string[], empty = 'none'): string {
+  const shown = names.slice(0, MAX_NAMES_SHOWN).map((name) => shortText(name));
+  if (names.length > shown.length) shown.push(`and ${names.length - shown.length} more`);
+  return shown.join(', ') || empty;
+}
+
+const MAX_NAMES_SHOWN = 20;
+
+/** Names that are compared for a proposal, and their length: the work for one message is bounded. */
+const MAX_CANDIDATES = 1_000;
+const MAX_COMPARED_LENGTH = 128;
+
 /** The one of `known` that was probably meant: at most 2 edits away, or equal but for case. */
 export function closestName(name: string, known: Iterable<string>): string | undefined {
+  if (name.length > MAX_COMPARED_LENGTH) return undefined;
+  const limit = Math.min(2, Math.floor(Math.max(name.length, 3) / 3));
   let best: { name: string; distance: number } | undefined;
+  let compared = 0;
   for (const candidate of known) {
+    compared += 1;
+    if (compared > MAX_CANDIDATES) break;
     const distance = candidate.toLowerCase() === name.toLowerCase() ? 0 : editDistance(name, candidate);
-    const limit = Math.min(2, Math.floor(Math.max(name.length, 3) / 3));
     if (distance <= limit && (best === undefined || distance < best.distance)) best = { name: candidate, distance };
   }
   return best?.name;
 }
 
-/** Levenshtein distance; names are short. */
+/** Optimal string alignment: letters put in, left out, replaced, or swapped with the next one. Names are short. */
 function editDistance(left: string, right: string): number {
   if (Math.abs(left.length - right.length) > 2) return Number.POSITIVE_INFINITY;
-  let row = Array.from({ length: right.length + 1 }, (_, index) => index);
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: right.length + 1 }, (_, index) => index);
   for (let i = 1; i <= left.length; i += 1) {
-    const next = [i];
+    const row = [i];
     for (let j = 1; j <= right.length; j += 1) {
-      const substitution = (row[j - 1] ?? 0) + (left[i - 1] === right[j - 1] ? 0 : 1);
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, substitution));
+      const isSame = left[i - 1] === right[j - 1];
+      const isSwapped = i > 1 && j > 1 && left[i - 1] === right[j - 2] && left[i - 2] === right[j - 1];
+      row.push(
+        Math.min(
+          at(last, j) + 1,
+          at(row, j - 1) + 1,
+          at(last, j - 1) + (isSame ? 0 : 1),
+          isSwapped ? at(beforeLast, j - 2) + 1 : Number.POSITIVE_INFINITY,
+        ),
+      );
     }
-    row = next;
+    beforeLast = last;
+    last = row;
   }
-  return row[right.length] ?? 0;
+  return at(last, right.length);
+}
+
+function at(row: readonly number[], index: number): number {
+  return row[index] ?? Number.POSITIVE_INFINITY;
 }

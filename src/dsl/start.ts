@@ -1,6 +1,6 @@
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from './json';
 import type { FlowPlan } from './planning/plan';
-import { closestName } from './problems';
+import { closestName, shortJson, shortText } from './problems';
 import { undecodableReason } from './undecodable';
 
 /** Start input of `runFlow`: one JSON object. The same from the Temporal CLI, the Temporal UI, a schedule or `beamline run`. */
@@ -44,22 +44,22 @@ export function parseStartInput(value: unknown): { start: StartInput } | { probl
   if (flow === undefined) problems.push('"flow" is missing, expected the flow document');
   else if (typeof flow === 'string')
     problems.push(
-      `flow: got the text "${flow.slice(0, 60)}"; flows by name are not supported yet, send the document itself as JSON`,
+      `flow: got the text ${shortJson(flow)}; flows by name are not supported yet, send the document itself as JSON`,
     );
   else if (!isJsonObject(flow)) problems.push(`flow: got ${describeJsonType(flow)}, expected the flow document`);
   if (typeof tenant !== 'string' || !TENANT.test(tenant)) {
-    problems.push(`tenant: got ${JSON.stringify(tenant)}, expected 1 to 63 letters, digits, ".", "_" or "-"`);
+    problems.push(`tenant: got ${shortJson(tenant)}, expected 1 to 63 letters, digits, ".", "_" or "-"`);
   }
   if (
     priorityKey !== undefined &&
     !(Number.isInteger(priorityKey) && Number(priorityKey) >= 1 && Number(priorityKey) <= 5)
   ) {
     problems.push(
-      `priorityKey: got ${JSON.stringify(priorityKey)}, expected a whole number from 1 (first) to 5 (last)`,
+      `priorityKey: got ${shortJson(priorityKey)}, expected a whole number from 1 (first) to 5 (last)`,
     );
   }
   if (requestedBy !== undefined && (typeof requestedBy !== 'string' || requestedBy === '')) {
-    problems.push(`requestedBy: got ${JSON.stringify(requestedBy)}, expected a person's name`);
+    problems.push(`requestedBy: got ${shortJson(requestedBy)}, expected a person's name`);
   }
   if (problems.length > 0) return { problems };
   return {
@@ -78,7 +78,7 @@ function unknownKeys(value: JsonObject): string[] {
     .filter((key) => !KEYS.includes(key))
     .map((key) => {
       const meant = closestName(key, KEYS);
-      return `"${key}" is not known; ${meant === undefined ? `there are: ${KEYS.join(', ')}` : `did you mean "${meant}"?`}`;
+      return `"${shortText(key)}" is not known; ${meant === undefined ? `there are: ${KEYS.join(', ')}` : `did you mean "${meant}"?`}`;
     });
 }
 
@@ -88,7 +88,7 @@ function notSupported({ token, mode, mocks }: JsonObject): string[] {
   if (token !== undefined)
     problems.push('token: not supported yet; leave it out, it would stay readable in the history');
   if (mode !== undefined && mode !== 'live')
-    problems.push(`mode: got ${JSON.stringify(mode)}, only "live" is supported yet`);
+    problems.push(`mode: got ${shortJson(mode)}, only "live" is supported yet`);
   if (mocks !== undefined) problems.push('mocks: not supported yet');
   return problems;
 }

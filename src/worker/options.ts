@@ -72,8 +72,18 @@ export const WORKER_OPTIONS = [
     default: '300',
     description: 'flows kept in memory between their steps; the others are rebuilt from history',
   },
-  { name: 'log-level', value: 'LEVEL', default: 'info', description: 'trace, debug, info, warn or error' },
-  { name: 'log-format', value: 'FORMAT', default: 'json', description: 'json (one object a line) or pretty' },
+  {
+    name: 'log-level',
+    value: 'LEVEL',
+    default: 'info',
+    description: 'lowest level that is logged: trace, debug, info, warn or error',
+  },
+  {
+    name: 'log-format',
+    value: 'FORMAT',
+    default: 'json',
+    description: 'form of the log: json (one object a line) or pretty',
+  },
   {
     name: 'prometheus-endpoint',
     value: 'HOST:PORT',
@@ -113,8 +123,7 @@ export function mergeOptions(sources: {
   const merged: OptionValues = {};
   for (const spec of WORKER_OPTIONS as readonly (OptionSpec & { name: OptionName })[]) {
     const fromEnv = sources.env[environmentName(spec.name)];
-    const envValue =
-      fromEnv !== undefined && spec.isRepeatable === true ? fromEnv.split(',').filter((part) => part !== '') : fromEnv;
+    const envValue = fromEnv !== undefined && spec.isRepeatable === true ? splitList(fromEnv) : fromEnv;
     const value = sources.flags[spec.name] ?? envValue ?? sources.file[spec.name];
     if (value !== undefined && spec.isUnsupported === true) {
       throw flowError('BLW_CONFIG', `--${spec.name} is not supported yet; leave it out`);
@@ -123,4 +132,10 @@ export function mergeOptions(sources: {
     if (chosen !== undefined) merged[spec.name] = chosen;
   }
   return merged;
+}
+
+/** Splits at commas; in a list of `NAME=URL` only before the next name, since a URL may have commas. */
+function splitList(text: string): string[] {
+  const separator = /^[\w-]+=/.test(text) ? /,(?=[A-Za-z][\w-]*=(?:sqlite|postgres(?:ql)?):)/i : /,/;
+  return text.split(separator).filter((part) => part !== '');
 }

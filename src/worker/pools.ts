@@ -2,6 +2,7 @@ import { cpus } from 'node:os';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Ports } from '../activities/block';
 import { findExecutor } from '../activities/executors';
+import { HEARTBEAT_INTERVAL_MS } from '../activities/heartbeat';
 import { prepareFlow } from '../activities/prepare-flow';
 import { type BlockProcessPool, createBlockProcessPool } from '../activities/process/block-process-pool';
 import {
@@ -61,6 +62,8 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
       ...(resources === 'io' ? flowActivities : {}),
     },
     maxConcurrentActivityTaskExecutions: slots,
+    // A cancellation comes with the answer to a heartbeat; the default would hold these back for up to a minute.
+    maxHeartbeatThrottleInterval: HEARTBEAT_INTERVAL_MS,
     shutdownGraceTime: config.shutdownGraceMs,
     ...(resources === 'io' ? flowOptions(config) : {}),
   });

@@ -50,6 +50,7 @@ export async function startWorker(options: {
     const databases = createSqlDatabases(config.databases);
     releases.push(() => databases.close());
     const blobs = await createFileBlobStore({ root: config.blobRoot });
+    releases.push(async () => blobs.close());
     const { connection, namespace } = await connectWorker(target);
     releases.push(() => connection.close());
     await ensureSearchAttributes(connection, namespace);

@@ -12,8 +12,11 @@ const LEVELS: Readonly<Record<LogLevel, Level>> = {
   ERROR: 'error',
 };
 
-/** Failed attempts of steps have a line of our own, with fields that are safe to log. */
-const TOLD_BY_US = new Set(['Activity failed']);
+/**
+ * Not passed on: failed attempts of steps have a line of our own, with fields that are safe to log; and the queues of cpu and
+ * gpu have no workflows by design.
+ */
+const NOT_PASSED_ON = new Set(['Activity failed', 'No workflows registered, not polling for workflow tasks']);
 
 /** The failure of a flow may quote its data; only its code is logged. */
 const FLOW_FAILED = 'Workflow failed';
@@ -44,7 +47,7 @@ export function installRuntime(logger: Logger): void {
 /** The SDK's logger that writes through ours. */
 export function sdkLogger(logger: Logger): SdkLogger {
   const log = (level: LogLevel, message: string, meta?: LogMetadata) => {
-    if (TOLD_BY_US.has(message)) return;
+    if (NOT_PASSED_ON.has(message)) return;
     logger.log(LEVELS[level], message, { ...fieldsOf(meta ?? {}), ...errorFields(message, meta?.error) });
   };
   return {

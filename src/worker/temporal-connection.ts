@@ -22,7 +22,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 export function connectionConfig(target: TemporalTarget): ClientConnectConfig & { namespace: string; address: string } {
   let config: ClientConnectConfig;
   try {
-    config = loadClientConnectConfig(target.isOwnServer === true ? { disableFile: true, disableEnv: true } : {});
+    config = target.isOwnServer === true ? { connectionOptions: {} } : loadClientConnectConfig();
   } catch (cause) {
     throw flowError(
       'BLW_CONFIG',

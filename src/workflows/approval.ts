@@ -4,6 +4,7 @@ import {
   defineQuery,
   defineSignal,
   defineUpdate,
+  isCancellation,
   setCurrentDetails,
   setHandler,
 } from '@temporalio/workflow';
@@ -41,9 +42,12 @@ export async function approval(request: ApprovalRequest): Promise<ApprovalResult
   });
   setCurrentDetails(describe(request));
 
-  const isDecided = () => ledger.outcome !== undefined;
-  if (request.timeoutMs === undefined) await condition(isDecided);
-  else if (!(await condition(isDecided, request.timeoutMs))) ledger.timeOut();
+  try {
+    await awaitOutcome(ledger);
+  } catch (error) {
+    if (isCancellation(error)) publishAttributes({ status: 'Cancelled', block: null });
+    throw error;
+  }
   await condition(allHandlersFinished);
 
   const { outcome } = ledger;
@@ -56,6 +60,13 @@ export async function approval(request: ApprovalRequest): Promise<ApprovalResult
   publishAttributes({ status: 'Completed' });
   const decision = outcome === 'timedOut' && request.onTimeout === 'reject' ? 'rejected' : outcome;
   return { decision, decisions: ledger.decisions };
+}
+
+async function awaitOutcome(ledger: ApprovalLedger): Promise<void> {
+  const { timeoutMs } = ledger.request;
+  const isDecided = () => ledger.outcome !== undefined;
+  if (timeoutMs === undefined) await condition(isDecided);
+  else if (!(await condition(isDecided, timeoutMs))) ledger.timeOut();
 }
 
 /** An approval is started by a flow; a start by hand with something else fails at once instead of its workflow task for ever. */

@@ -209,11 +209,19 @@ describe('blocks in child processes', () => {
     expect(context.heartbeats.length).toBeLessThan(100);
   });
 
-  it('open one new SQLite file from many processes at once', async () => {
-    const pool = openPool({ size: 6 });
-    const make = sql('CREATE TABLE IF NOT EXISTS items (id INTEGER PRIMARY KEY)');
-    await Promise.all(Array.from({ length: 6 }, () => pool.run('sql.execute', make, inTime())));
-    expect(pool.stats().started).toBe(6);
+  it('open new SQLite files from many processes at once', async () => {
+    const names = Array.from({ length: 10 }, (_item, index) => `d${index}`);
+    const databases = names.map((name) => ({ name, kind: 'sqlite' as const, file: join(folder, `${name}.db`) }));
+    const pool = openPool({ size: 6, init: { databases, blobRoot: join(folder, 'blobs'), allowHosts: [] } });
+    const make = 'CREATE TABLE IF NOT EXISTS items (id INTEGER PRIMARY KEY)';
+    for (const database of names) {
+      const writes = Array.from({ length: 3 }, () => pool.run('sql.execute', { database, statement: make }, inTime()));
+      const reads = Array.from({ length: 3 }, () =>
+        pool.run('sql.query', { database, statement: 'SELECT 1' }, inTime()),
+      );
+      await Promise.all([...writes, ...reads]);
+    }
+    expect(pool.stats()).toMatchObject({ started: 6, lost: 0 });
   });
 });
 
@@ -238,7 +246,7 @@ describe('a block that does not stop by itself', () => {
     expect(failure.options.retryable).toBe(true);
     expect(Date.now() - started).toBeLessThan(1_500);
     expect(ticks).toBeGreaterThan(20);
-    expect(longestGapMs).toBeLessThan(200);
+    expect(longestGapMs).toBeLessThan(400);
     expect(isAlive(pid)).toBe(false);
     await expect(pool.run('sql.query', sql('SELECT 2 AS two'), inTime())).resolves.toMatchObject({
       rows: [{ two: 2 }],

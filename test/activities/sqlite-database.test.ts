@@ -226,6 +226,11 @@ describe('sql.query on SQLite', () => {
     expect(failure.options.retryable).toBe(true);
   });
 
+  it('takes a deadline that is months away', async () => {
+    const far = database.query({ statement: 'SELECT 1 AS one' }, 1, limits(60 * 86_400_000));
+    await expect(far).resolves.toMatchObject({ rows: [{ one: 1 }] });
+  });
+
   it('does not begin without time, or after it was cancelled', async () => {
     const late = await failureOf(database.query({ statement: 'SELECT 1' }, 1, limits(-1)));
     expect(late.data.code).toBe<ErrorCode>('BLW_SQL_TIMEOUT');

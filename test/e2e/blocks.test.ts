@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { FlowProgress } from '../../src/dsl/progress';
-import { errorOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
+import { errorOf, eventually, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 let worker: TestWorker;
 let server: Server;
@@ -39,10 +39,16 @@ afterAll(async () => {
   server.close();
 });
 
+/** Downloads without an end that the client gave up. */
+let endlessClosed = 0;
+
 function endless(response: import('node:http').ServerResponse): void {
   response.writeHead(200, { 'content-type': 'application/octet-stream' });
   const timer = setInterval(() => response.write(Buffer.alloc(1024)), 5);
-  response.on('close', () => clearInterval(timer));
+  response.on('close', () => {
+    clearInterval(timer);
+    endlessClosed += 1;
+  });
 }
 
 describe('http', () => {
@@ -104,7 +110,7 @@ do:
     expect((await handle.query<FlowProgress>('progress')).steps).toMatchObject([{ attempts: 1 }]);
   });
 
-  test('streams to a blob and is cancelled within a second', async () => {
+  test('streams to a blob, and stops soon after it is cancelled', async () => {
     const ok = `do: [{s: {call: http.stream, with: {endpoint: "${origin}/file", to: files/a.json}}}]`;
     const content = JSON.stringify({ path: '/file', n: 41 });
     const sha256 = createHash('sha256').update(content).digest('hex');
@@ -116,6 +122,8 @@ do:
     await progressWhen(handle, () => seen.some(({ path }) => path === '/endless'));
     await handle.cancel();
     await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
+    // The flow does not wait for the block; the block hears of it with the answer to its next heartbeat.
+    await eventually(async () => (endlessClosed > 0 ? true : undefined), 3_000);
     expect(await worker.run('do: [{s: {call: fs.stat, with: {path: files/b, ifMissing: ignore}}}]')).toEqual({
       path: 'files/b',
       exists: false,
@@ -205,6 +213,22 @@ do:
         'do: [{q: {call: sql.query, with: {database: test, statement: SELECT 1 AS one}, output: {as: "data.rows[0].one"}}}]',
       ),
     ).toBe(1);
+  });
+});
+
+describe('a cancelled flow', () => {
+  test.each([
+    ['an http call', `call: http, with: {method: get, endpoint: "\${ data.origin }/endless"}`],
+    [
+      'an http call in a process of its own',
+      `call: http, metadata: {resources: cpu}, with: {method: get, endpoint: "\${ data.origin }/endless"}`,
+    ],
+  ])('stops %s that runs', async (_, step) => {
+    const before = { seen: seen.length, closed: endlessClosed };
+    const handle = await worker.start(`do: [{s: {${step}}}]`, { origin });
+    await eventually(async () => (seen.length > before.seen ? true : undefined));
+    await handle.cancel();
+    await eventually(async () => (endlessClosed > before.closed ? true : undefined), 5_000);
   });
 });
 

@@ -11,13 +11,14 @@ export function databaseOf(args: JsonObject, { ports }: BlockContext): SqlDataba
 }
 
 /** `statement` and `parameters` of the arguments, or of one entry of `statements`. */
-export function statementOf(source: Json | undefined, where = ''): SqlStatement {
-  if (!isJsonObject(source)) throw wrongArgument(where, 'an object', source);
+export function statementOf(source: Json | undefined, path = ''): SqlStatement {
+  if (!isJsonObject(source)) throw wrongArgument(path, 'an object', source);
   const { statement, parameters } = source;
-  if (typeof statement !== 'string') throw wrongArgument(`${where}statement`, 'SQL text', statement);
+  const prefix = path === '' ? '' : `${path}.`;
+  if (typeof statement !== 'string') throw wrongArgument(`${prefix}statement`, 'SQL text', statement);
   if (parameters === undefined) return { statement };
   if (!isJsonObject(parameters) && !Array.isArray(parameters)) {
-    throw wrongArgument(`${where}parameters`, 'an object or an array', parameters);
+    throw wrongArgument(`${prefix}parameters`, 'an object or an array', parameters);
   }
   return { statement, parameters };
 }

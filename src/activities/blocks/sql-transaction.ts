@@ -5,7 +5,7 @@ import { databaseOf, runWrite, statementOf, wrongArgument } from './sql-argument
 export const sqlTransaction: BlockExecutor = async (args, context) => {
   const database = databaseOf(args, context);
   if (!Array.isArray(args.statements)) throw wrongArgument('statements', 'an array', args.statements);
-  const statements = args.statements.map((entry, index) => statementOf(entry, `statements[${index}].`));
+  const statements = args.statements.map((entry, index) => statementOf(entry, `statements[${index}]`));
   const results = await runWrite(context, () => database.transaction(statements, context));
   return { results: results.map((result) => ({ ...result })) };
 };

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { FlowError } from '../../dsl/errors';
 import type { JsonObject } from '../../dsl/json';
 import { connectFailure } from './postgres-failure';
 import { type KeepRows, PostgresSession } from './postgres-session';
@@ -24,6 +25,12 @@ type TransactionResult = SqlChange & { rows?: JsonObject[] };
  */
 export function openPostgresDatabase({ name, url }: { name: string; url: string }): SqlDatabase {
   return new PostgresDatabase(name, url);
+}
+
+/** A connection in use. */
+interface OpenSession {
+  readonly client: pg.PoolClient;
+  readonly session: PostgresSession;
 }
 
 class PostgresDatabase implements SqlDatabase {
@@ -100,16 +107,33 @@ class PostgresDatabase implements SqlDatabase {
     limits: SqlLimits,
     work: (session: PostgresSession) => Promise<T>,
   ): Promise<T> {
+    const opened = await this.#openSession(use, limits);
+    try {
+      return await work(opened.session);
+    } finally {
+      this.#giveBack(opened);
+    }
+  }
+
+  /** A session with its transaction begun. One that had died while it was idle is replaced, since nothing was done yet. */
+  async #openSession(use: 'query' | 'write', limits: SqlLimits, isSecondTry = false): Promise<OpenSession> {
     const client = await this.#connect(limits);
     client.on('error', ignoreLoss);
-    const session = new PostgresSession(client, limits, use);
+    const opened = { client, session: new PostgresSession(client, limits, use) };
     try {
-      await session.begin();
-      return await work(session);
-    } finally {
-      const recycling = this.#recycle(client, session).finally(() => this.#recycling.delete(recycling));
-      this.#recycling.add(recycling);
+      await opened.session.begin(`database "${this.name}"`);
+      return opened;
+    } catch (error) {
+      this.#giveBack(opened);
+      const isLost = error instanceof FlowError && error.data.code === 'BLW_SQL_UNAVAILABLE';
+      if (!isLost || isSecondTry) throw error;
     }
+    return this.#openSession(use, limits, true);
+  }
+
+  #giveBack(opened: OpenSession): void {
+    const recycling = this.#recycle(opened).finally(() => this.#recycling.delete(recycling));
+    this.#recycling.add(recycling);
   }
 
   /** Waits for a connection no longer than the step has time; one that comes too late goes back to the pool. */
@@ -139,7 +163,7 @@ class PostgresDatabase implements SqlDatabase {
    * Gives a connection back without what a step left in its session: an open transaction, settings, advisory locks,
    * temporary tables. Runs beside the step, which does not wait for it. Never rejects.
    */
-  async #recycle(client: pg.PoolClient, session: PostgresSession): Promise<void> {
+  async #recycle({ client, session }: OpenSession): Promise<void> {
     const timer = setTimeout(() => client.connection.stream.destroy(), RECYCLE_TIMEOUT_MS);
     try {
       await session.unwatch();

@@ -6,6 +6,7 @@ import { outcomeUnknown, postgresFailure } from './postgres-failure';
 import { POSTGRES_TYPES, SESSION_FORMATS } from './postgres-types';
 import type { SqlLimits } from './sql-databases';
 import {
+  msUntil,
   type ResultBudget,
   RowCollector,
   requireDistinctColumns,
@@ -67,8 +68,8 @@ export class PostgresSession {
     this.#maxWireBytes = MAX_WIRE_BYTES[use];
     this.#stream.on('data', this.#onData);
     limits.signal.addEventListener('abort', this.#onAbort);
-    const left = limits.deadline - Date.now() + CLIENT_GRACE_MS;
-    this.#timer = setTimeout(() => this.#stopNow(() => sqlTimeout()), Math.max(0, left));
+    const lifeMs = msUntil(limits.deadline) + CLIENT_GRACE_MS;
+    this.#timer = setTimeout(() => this.#stopNow(() => sqlTimeout()), lifeMs);
   }
 
   /** Ends the watch. Resolves when a cancel request that was sent is through. */
@@ -85,7 +86,7 @@ export class PostgresSession {
   }
 
   /** Starts the transaction with its limits, in one round trip. */
-  async begin(): Promise<void> {
+  async begin(where: string): Promise<void> {
     const left = Math.ceil(requireTimeLeft(this.limits));
     const commands = [
       this.use === 'query' ? 'BEGIN READ ONLY' : 'BEGIN',
@@ -95,7 +96,7 @@ export class PostgresSession {
       `SET LOCAL idle_in_transaction_session_timeout = ${left + 5_000}`,
       ...SESSION_FORMATS,
     ];
-    await this.#guard('begin', () => this.client.query(commands.join('; ')));
+    await this.#guard(where, () => this.client.query(commands.join('; ')));
   }
 
   /** Runs one statement, in batches of rows. */

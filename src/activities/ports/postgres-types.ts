@@ -1,6 +1,6 @@
 import { types } from 'pg';
 import type { Json } from '../../dsl/json';
-import { bigintToJson } from './sqlite-values';
+import { bigintToJson } from './sql-values';
 
 type Parser = (text: string) => Json;
 

@@ -11,11 +11,19 @@ export const MAX_RESULT_BYTES = 1_572_864;
 /** Rows that a statement inside of a transaction hands back at most; part of what `sql.transaction` promises. */
 export const MAX_TRANSACTION_ROWS = 1_000;
 
-/** Milliseconds left. Throws `signal.reason` once cancelled, BLW_SQL_TIMEOUT (retryable) once the time is up. */
+/** What timers and PostgreSQL's settings can hold, both 32 bits; 23 days. */
+const MAX_MS = 2_000_000_000;
+
+/** Milliseconds until then, 0 where it has passed, and at most as many as a timer can hold. */
+export function msUntil(deadline: number): number {
+  return Math.min(MAX_MS, Math.max(0, deadline - Date.now()));
+}
+
+/** Milliseconds left, see {@link msUntil}. Throws `signal.reason` once cancelled, BLW_SQL_TIMEOUT (retryable) once the time is up. */
 export function requireTimeLeft({ signal, deadline }: SqlLimits): number {
   signal.throwIfAborted();
-  const left = deadline - Date.now();
-  if (left <= 0) throw sqlTimeout();
+  const left = msUntil(deadline);
+  if (left === 0) throw sqlTimeout();
   return left;
 }
 

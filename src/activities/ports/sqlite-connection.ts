@@ -1,4 +1,5 @@
 import Sqlite from 'better-sqlite3';
+import { sqliteCodeOf } from './sqlite-failure';
 import type { SqliteValue } from './sqlite-values';
 
 /** A prepared statement that takes values by position and hands rows out as arrays, with exact integers. */
@@ -82,8 +83,8 @@ function retryWhileBusy(work: () => void): void {
       work();
       return;
     } catch (error) {
-      const isBusy = error instanceof Sqlite.SqliteError && error.code.startsWith('SQLITE_BUSY');
-      if (!isBusy || Date.now() >= end) throw error;
+      const isBusy = sqliteCodeOf(error)?.startsWith('SQLITE_BUSY');
+      if (isBusy !== true || Date.now() >= end) throw error;
       // Blocks the thread, as every call of this port does.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, OPEN_PAUSE_MS);
     }

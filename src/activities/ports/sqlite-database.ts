@@ -12,9 +12,10 @@ import {
 } from './sql-limits';
 import { type BoundStatement, bindStatement } from './sql-parameters';
 import { requireAllowed, type StatementUse } from './sql-policy';
+import { bigintToJson } from './sql-values';
 import { SqliteConnection, type SqliteStatement } from './sqlite-connection';
-import { sqliteFailure } from './sqlite-failure';
-import { bigintToJson, sqliteValueToJson } from './sqlite-values';
+import { sqliteCodeOf, sqliteFailure } from './sqlite-failure';
+import { sqliteValueToJson } from './sqlite-values';
 
 /** Longest wait for another writer; a step that waits longer is better tried again than kept. */
 const MAX_BUSY_MS = 5_000;
@@ -154,8 +155,7 @@ class SqliteDatabase implements SqlDatabase {
   }
 }
 
-const isReadOnlyFile = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && /^SQLITE_(READONLY|CANTOPEN)/.test(String(error.code));
+const isReadOnlyFile = (error: unknown): boolean => /^SQLITE_(READONLY|CANTOPEN)/.test(sqliteCodeOf(error) ?? '');
 
 function mapFailures<T>(where: string, statement: SqlStatement | undefined, work: () => T): T {
   try {

@@ -1,4 +1,3 @@
-import { SqliteError } from 'better-sqlite3';
 import type { ErrorCode } from '../../dsl/error-codes';
 import { FlowError } from '../../dsl/errors';
 import { BlockFailure } from '../block-failure';
@@ -33,20 +32,36 @@ const VERDICTS: ReadonlyMap<string, Verdict> = new Map<string, Verdict>([
  */
 export function sqliteFailure(error: unknown, where: string, statement = ''): unknown {
   if (error instanceof FlowError) return error;
-  if (error instanceof SqliteError) {
-    const primary = /^SQLITE_[A-Z]+/.exec(error.code)?.[0] ?? error.code;
+  const sqliteCode = sqliteCodeOf(error);
+  if (sqliteCode !== undefined) {
+    const primary = /^SQLITE_[A-Z]+/.exec(sqliteCode)?.[0] ?? sqliteCode;
     const [code, outcome] = VERDICTS.get(primary) ?? (['BLW_SQL_STATEMENT', 'final'] as const);
-    return new BlockFailure(code, `${where}: ${hideValues(error.message, statement)} (${error.code})`, {
+    return new BlockFailure(code, `${where}: ${hideValues(messageOf(error), statement)} (${sqliteCode})`, {
       retryable: outcome === 'retryable',
-      data: { sqliteCode: error.code },
+      data: { sqliteCode },
     });
   }
   // better-sqlite3 refuses some statements itself, e.g. one with a second statement behind it.
-  if (error instanceof RangeError) {
-    return new BlockFailure('BLW_SQL_STATEMENT', `${where}: ${error.message}`, { retryable: false, cause: error });
+  if (hasField(error, 'name') && error.name === 'RangeError') {
+    return new BlockFailure('BLW_SQL_STATEMENT', `${where}: ${messageOf(error)}`, { retryable: false, cause: error });
   }
   return error;
 }
+
+/**
+ * SQLite's result code, e.g. `SQLITE_BUSY_RECOVERY`, where the error is one of SQLite's. By its looks and not by `instanceof`:
+ * the native module throws the class of whoever loaded it first, which need not be the one that is imported here.
+ */
+export function sqliteCodeOf(error: unknown): string | undefined {
+  if (!hasField(error, 'code')) return undefined;
+  return typeof error.code === 'string' && error.code.startsWith('SQLITE_') ? error.code : undefined;
+}
+
+function hasField<K extends string>(error: unknown, field: K): error is Record<K, unknown> {
+  return typeof error === 'object' && error !== null && field in error;
+}
+
+const messageOf = (error: unknown): string => (hasField(error, 'message') ? String(error.message) : String(error));
 
 function hideValues(message: string, statement: string): string {
   return message.replace(/"[\s\S]*"|'[\s\S]*'/g, (quoted) =>

@@ -1,4 +1,5 @@
 import type { Json } from '../../dsl/json';
+import { bigintToJson } from './sql-values';
 
 /** What better-sqlite3 hands out with safe integers on. */
 export type SqliteValue = null | string | number | bigint | Buffer;
@@ -11,10 +12,4 @@ export function sqliteValueToJson(value: SqliteValue): Json {
   if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
   if (Buffer.isBuffer(value)) return value.toString('base64');
   return value;
-}
-
-/** A number where it is exact, else text. */
-export function bigintToJson(value: bigint): number | string {
-  const number = Number(value);
-  return Number.isSafeInteger(number) ? number : String(value);
 }

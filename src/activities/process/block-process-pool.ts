@@ -31,7 +31,7 @@ export interface BlockProcessPoolStats {
 export interface BlockProcessPool {
   /**
    * Runs a block as its executor would here: same output, same failures, heartbeats passed on. In addition, all retryable:
-   * BLW_SQL_TIMEOUT (`sql.*`) or BLW_STEP_TIMEOUT at the context's deadline, BLW_BLOCK_CRASHED where the process ends.
+   * BLW_SQL_TIMEOUT (`sql.*`) or BLW_STEP_TIMEOUT 0.1 s after the context's deadline, BLW_BLOCK_CRASHED where the process ends.
    * Throws `signal.reason` once cancelled, at the latest a second later. The context's ports are not used.
    */
   run(blockType: string, args: JsonObject, context: BlockContext): Promise<Json>;
@@ -44,6 +44,12 @@ export interface BlockProcessPool {
 
 /** How long a process may take to close its files and connections. */
 const CLOSE_GRACE_MS = 2_000;
+
+/**
+ * How much longer than its deadline a process lives. SQLite begins no COMMIT after the deadline; the result of one that it
+ * began just before still gets here, where it would otherwise be taken for undone and run twice.
+ */
+const RESULT_GRACE_MS = 100;
 
 /** The longest timer that Node has; later deadlines are Temporal's to watch. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -134,14 +140,12 @@ class ProcessPool implements BlockProcessPool {
       process.kill();
     };
     const onAbort = (): void => {
-      if (Date.now() >= job.deadline) {
-        onDeadline();
-        return;
-      }
+      // The deadline has a timer of its own.
+      if (Date.now() >= job.deadline) return;
       stopped = 'cancelled';
       process.cancel();
     };
-    const timer = atDeadline(context, onDeadline);
+    const timer = atDeadline(context, onDeadline, RESULT_GRACE_MS);
     context.signal.addEventListener('abort', onAbort, { once: true });
     try {
       // Aborted between the turn in the queue and here.
@@ -238,8 +242,8 @@ class ProcessPool implements BlockProcessPool {
   }
 }
 
-/** Calls back at the deadline, unless it is further away than timers reach. */
-function atDeadline({ deadline }: BlockContext, onDeadline: () => void): NodeJS.Timeout | undefined {
-  const left = Math.max(0, deadline - Date.now());
+/** Calls back at the deadline and some time more, unless it is further away than timers reach. */
+function atDeadline({ deadline }: BlockContext, onDeadline: () => void, graceMs = 0): NodeJS.Timeout | undefined {
+  const left = Math.max(0, deadline - Date.now()) + graceMs;
   return left > MAX_TIMER_MS ? undefined : setTimeout(onDeadline, left);
 }

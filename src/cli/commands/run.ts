@@ -56,7 +56,11 @@ export const addRun: AddCommand = (command, cli, action) => {
     .option('--id <ID>', "workflow id (default: the flow's name and some random digits)")
     .addOption(new Option('--priority <N>', '1 (first) to 5 (last) (default: 3)').argParser(parsePriority))
     .option('--requested-by <NAME>', 'who asks for the flow; may not approve it')
-    .option('--queue-prefix <NAME>', `the flow starts on NAME-io (env: ${environmentName('queue-prefix')})`, queuePrefix)
+    .option(
+      '--queue-prefix <NAME>',
+      `the flow starts on NAME-io (env: ${environmentName('queue-prefix')})`,
+      queuePrefix,
+    )
     .addOption(
       new Option('--timeout <DURATION>', 'end the flow after this long, e.g. PT30S or PT2H').argParser(parseTimeout),
     )
@@ -74,7 +78,8 @@ function parsePriority(text: string): number {
 
 function parseTimeout(text: string): number {
   const parsed = parseDuration(text);
-  if ('problem' in parsed) throw new InvalidArgumentError(`Expected ISO 8601 such as PT30S or PT2H: ${parsed.problem}.`);
+  if ('problem' in parsed)
+    throw new InvalidArgumentError(`Expected ISO 8601 such as PT30S or PT2H: ${parsed.problem}.`);
   if (parsed.ms > 0) return parsed.ms;
   throw new InvalidArgumentError('Expected more than nothing.');
 }

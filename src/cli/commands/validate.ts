@@ -3,7 +3,7 @@ import { type Problem, toJsonPointer } from '../../dsl/problems';
 import type { AddCommand, Cli } from '../cli';
 import { CommandError, reportError, usageError } from '../command-error';
 import { EXIT, type ExitCode } from '../exit-codes';
-import { countSteps, type FlowFile, printProblems, readFlowFile } from '../flow-file';
+import { counted, countSteps, type FlowFile, printProblems, readFlowFile } from '../flow-file';
 import { STDIN, sourceName } from '../read-source';
 
 const EXAMPLES = `
@@ -53,7 +53,7 @@ function isValid(file: Checked): boolean {
 function print(files: readonly Checked[], cli: Cli): void {
   const readable = files.filter((file): file is FlowFile => 'problems' in file);
   for (const { name, ...file } of readable) {
-    if ('plan' in file) cli.out.line(`ok: ${name} ${file.plan.flow}, ${countSteps(file.plan.tasks)} steps`);
+    if ('plan' in file) cli.out.line(`ok: ${name} ${file.plan.flow}, ${counted(countSteps(file.plan.tasks), 'step')}`);
   }
   if (readable.some((file) => !isValid(file))) printProblems(readable, cli.out);
   for (const file of files) if ('unreadable' in file) reportError(file.unreadable, cli.err);

@@ -34,7 +34,10 @@ async function work(flags: Flags, cli: Cli): Promise<ExitCode> {
   const workerId = newWorkerId();
   const logger = createLogger(config, workerId);
   const stop = new StopRequest((reason) =>
-    logger.log('info', 'draining; SIGINT (Ctrl-C) once more ends at once', { reason, grace_ms: config.shutdownGraceMs }),
+    logger.log('info', 'draining; SIGINT (Ctrl-C) once more ends at once', {
+      reason,
+      grace_ms: config.shutdownGraceMs,
+    }),
   );
   // Nobody reads the log any more.
   cli.onReaderGone = () => stop.request('EPIPE');
@@ -42,9 +45,7 @@ async function work(flags: Flags, cli: Cli): Promise<ExitCode> {
     installRuntime(logger);
     const worker = await stop.interrupting(startWorker({ config, target: targetOf(flags), logger, workerId }));
     logStarted(worker, logger);
-    const how = await serveUntilStopped(worker, stop);
-    logger.log('info', 'worker stopped');
-    return how === 'stopped' ? EXIT.done : EXIT.failed;
+    return await serveUntilStopped(worker, { stop, logger });
   } catch (error) {
     if (error instanceof Stopped) return EXIT.done;
     throw error;

@@ -1,4 +1,4 @@
-import { type BlockSpec, DEFAULT_RETRY } from '../block-spec';
+import { type BlockSpec, DEFAULT_HEARTBEAT_MS, DEFAULT_RETRY } from '../block-spec';
 import type { ErrorCode } from '../error-codes';
 import type { JsonObject } from '../json';
 
@@ -21,6 +21,7 @@ const common = {
   kind: 'activity',
   resources: 'io',
   startToCloseMs: 30_000,
+  heartbeatMs: DEFAULT_HEARTBEAT_MS,
   retry: DEFAULT_RETRY,
   idempotent: true,
   summaryArguments: ['path'],

@@ -1,4 +1,4 @@
-import { type BlockSpec, DEFAULT_RETRY } from '../block-spec';
+import { type BlockSpec, DEFAULT_HEARTBEAT_MS, DEFAULT_RETRY } from '../block-spec';
 
 const HTTP_METHODS = ['get', 'head', 'post', 'put', 'patch', 'delete', 'options'].flatMap((name) => [
   name,
@@ -94,6 +94,7 @@ export const httpRequest: BlockSpec = {
   output: { description: 'As `output` says: the content, the response, or the body in base64' },
   resources: 'io',
   startToCloseMs: 30_000,
+  heartbeatMs: DEFAULT_HEARTBEAT_MS,
   retry: DEFAULT_RETRY,
   idempotent: false,
   errors: [

@@ -1,4 +1,4 @@
-import { type BlockSpec, DEFAULT_RETRY } from '../block-spec';
+import { type BlockSpec, DEFAULT_HEARTBEAT_MS, DEFAULT_RETRY } from '../block-spec';
 import type { JsonObject } from '../json';
 import { httpRequest } from './http-request';
 
@@ -16,7 +16,7 @@ export const httpStream: BlockSpec = {
 - Reports progress in heartbeats (\`{ bytes, totalBytes }\`), at least every few seconds; cancelling stops it within a second.
 - \`sha256\` (hex) is checked before the blob is stored. \`maxBytes\` (default 10 GiB) limits the decoded body.
 - Redirects are followed as in \`call: http\` with \`redirect: true\`; the same network rules hold.
-- Every attempt begins anew, and a \`POST\` is repeated like a \`GET\`: set \`metadata.idempotent: false\` where it must not be.`,
+- Every attempt begins anew; a \`POST\` whose answer was lost is repeated only with \`metadata.idempotent: true\`.`,
   arguments: {
     type: 'object',
     required: ['endpoint', 'to'],
@@ -47,9 +47,9 @@ export const httpStream: BlockSpec = {
   },
   resources: 'io',
   startToCloseMs: 3_600_000,
-  heartbeatMs: 30_000,
+  heartbeatMs: DEFAULT_HEARTBEAT_MS,
   retry: DEFAULT_RETRY,
-  idempotent: true,
+  idempotent: false,
   errors: [...httpRequest.errors, 'BLW_HTTP_CHECKSUM', 'BLW_FS_PATH', 'BLW_FS_IO'],
   example: `- download:
     call: http.stream

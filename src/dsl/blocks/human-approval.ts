@@ -81,6 +81,7 @@ export const humanApproval: BlockSpec = {
   },
   resources: 'io',
   startToCloseMs: 0,
+  heartbeatMs: 0,
   retry: { initialIntervalMs: 0, backoffCoefficient: 1, maximumIntervalMs: 0, maximumAttempts: 1 },
   idempotent: true,
   errors: ['BLW_APPROVAL_TIMEOUT', 'BLW_ARG_INVALID'],

@@ -1,6 +1,5 @@
 import { Duration, Environment, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
-import type { Json, JsonObject } from '../json';
-import { setOwn } from '../json';
+import { describeJsonType, isJsonObject, type Json, type JsonObject, setOwn } from '../json';
 
 /** A failure of an expression: what went wrong, and where in its text (offset of a character, from 0). */
 export class ExpressionError extends Error {
@@ -16,9 +15,11 @@ export class ExpressionError extends Error {
 }
 
 /** A parsed expression: evaluates on the given variables, synchronously. Throws {@link ExpressionError}. */
-export type CompiledExpression = (variables: Record<string, unknown>) => Json;
+export type CompiledExpression = (variables: Variables) => Json;
 
-/** Deepest result; also the depth at which `toJson` stops looking. */
+type Variables = Record<string, unknown>;
+
+/** Deepest result, and deepest value that `toJson` and `fromJson` take. */
 const MAX_RESULT_DEPTH = 100;
 
 /**
@@ -43,23 +44,69 @@ export function createEnvironment(unlistedVariablesAreDyn: boolean): Environment
   environment.registerOperator('double % int', (a: number, b: bigint) => a % Number(b));
   environment.registerOperator('int % double', (a: bigint, b: number) => Number(a) % b);
   environment.registerOperator('double % double', (a: number, b: number) => a % b);
-  environment.registerOperator('map + map', (a: object, b: object) => ({ ...a, ...b }));
+  environment.registerOperator('map + map', mergeMaps);
   environment.registerFunction('sum(list): double', (list: unknown[]) => list.reduce<number>(addNumber, 0));
-  environment.registerFunction('round(double): double', (value: number) => Math.round(value));
-  environment.registerFunction('round(double, int): double', roundTo);
+  environment.registerFunction('round(double): double', (value: number) => roundTo(value, 0));
+  environment.registerFunction('round(int): int', (value: bigint) => value);
+  environment.registerFunction('round(double, int): double', (value: number, digits: bigint) => {
+    return roundTo(value, Math.max(-15, Math.min(15, Number(digits))));
+  });
+  environment.registerFunction('round(int, int): double', (value: bigint, digits: bigint) => {
+    return roundTo(Number(value), Math.max(-15, Math.min(15, Number(digits))));
+  });
   environment.registerFunction('toJson(dyn): string', (value: unknown) => JSON.stringify(toJson(value)));
-  environment.registerFunction('fromJson(string): dyn', (text: string) => JSON.parse(text));
+  environment.registerFunction('fromJson(string): dyn', parseJson);
   return environment;
 }
 
-function addNumber(total: number, value: unknown): number {
-  if (typeof value !== 'number' && typeof value !== 'bigint') throw new Error('sum() takes a list of numbers');
-  return total + Number(value);
+function mergeMaps(left: object, right: object): object {
+  if (!(left instanceof Map || right instanceof Map)) return { ...left, ...right };
+  return new Map([...entriesOf(left), ...entriesOf(right)]);
 }
 
-function roundTo(value: number, digits: bigint): number {
-  const places = Math.max(0, Math.min(15, Number(digits)));
-  return Number(`${Math.round(Number(`${value}e${places}`))}e-${places}`);
+function entriesOf(map: object): Iterable<[unknown, unknown]> {
+  return map instanceof Map ? map.entries() : Object.entries(map);
+}
+
+function addNumber(total: number, value: unknown, index: number): number {
+  if (typeof value === 'number' || typeof value === 'bigint') return total + Number(value);
+  if (value instanceof UnsignedInt) return total + Number(value.value);
+  throw new Error(`sum() takes a list of numbers, got ${describeJsonType(value)} at index ${index}`);
+}
+
+/**
+ * Rounds the decimal form, half away from zero: 1.005 to 2 digits is 1.01, though the double nearest to 1.005 is below it.
+ */
+function roundTo(value: number, digits: number): number {
+  if (!Number.isFinite(value)) return value;
+  return Math.sign(value) * shiftPoint(Math.round(shiftPoint(Math.abs(value), digits)), -digits);
+}
+
+/** Moves the decimal point: exact where multiplying by a power of ten is not. */
+function shiftPoint(value: number, places: number): number {
+  const [mantissa, exponent = '0'] = String(value).split('e');
+  return Number(`${mantissa}e${Number(exponent) + places}`);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return asCelValue(JSON.parse(text));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new Error(`fromJson() was not given JSON: ${error.message}`);
+  }
+}
+
+/**
+ * The library takes an object's type from its property `constructor`, so an object that has a key of that name is no map
+ * to it. As a Map it is one. Other values stay as they are.
+ */
+function asCelValue(value: unknown, depth = 0): unknown {
+  if (depth > MAX_RESULT_DEPTH) throw new Error(`the value is nested deeper than ${MAX_RESULT_DEPTH} levels`);
+  if (Array.isArray(value)) return value.map((item) => asCelValue(item, depth + 1));
+  if (!isJsonObject(value)) return value;
+  const entries = Object.entries(value).map(([key, item]) => [key, asCelValue(item, depth + 1)] as const);
+  return Object.hasOwn(value, 'constructor') ? new Map(entries) : Object.fromEntries(entries);
 }
 
 /** Evaluates anything; names are checked beforehand, by {@link checkExpression}. Never changed after it is made. */
@@ -68,13 +115,23 @@ const runtimeEnvironment = createEnvironment(true);
 /** Parses an expression once for many evaluations. Throws {@link ExpressionError} where it does not parse. */
 export function compileExpression(expression: string): CompiledExpression {
   const evaluate = guarded(expression, () => runtimeEnvironment.parse(expression));
-  return (variables) => guarded(expression, () => toJson(evaluate(variables)));
+  return (variables) => guarded(expression, () => toJson(run(evaluate, variables)));
 }
 
-/** Runs it and throws whatever the library throws as {@link ExpressionError}. */
-export function guarded<T>(expression: string, run: () => T): T {
+/** Expressions have no effects: one that met a value that the library has no type for is evaluated again. */
+function run(evaluate: (variables: Variables) => unknown, variables: Variables): unknown {
   try {
-    return run();
+    return evaluate(variables);
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'unsupported_type') throw error;
+    return evaluate(asCelValue(variables) as Variables);
+  }
+}
+
+/** Does it and throws whatever the library throws as {@link ExpressionError}. */
+export function guarded<T>(expression: string, action: () => T): T {
+  try {
+    return action();
   } catch (error) {
     throw toExpressionError(expression, error);
   }
@@ -88,11 +145,15 @@ export function toExpressionError(expression: string, error: unknown): Expressio
 
 /**
  * CEL's values as JSON: 64-bit integers become numbers (text where a number would lose digits), timestamps ISO 8601 text,
- * durations ISO 8601 text, bytes base64, an absent optional null. Types and functions have no JSON form.
+ * durations ISO 8601 text, bytes base64, an absent optional null. Types, functions and numbers without end have no JSON
+ * form: null in their place would hide a division by zero.
  */
 function toJson(value: unknown, depth = 0): Json {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
-  if (typeof value === 'number') return Number.isFinite(value) ? value : null;
+  if (typeof value === 'number') {
+    if (Number.isFinite(value)) return value === 0 ? 0 : value;
+    throw new Error(`the result is ${value}, which JSON has no number for; was something divided by zero?`);
+  }
   if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
   if (value === undefined) return null;
   if (depth > MAX_RESULT_DEPTH) throw new Error(`the result is nested deeper than ${MAX_RESULT_DEPTH} levels`);
@@ -104,14 +165,23 @@ function toJson(value: unknown, depth = 0): Json {
 function objectToJson(value: object, depth: number): Json {
   if (value instanceof Date) return value.toISOString();
   if (value instanceof Uint8Array) return toBase64(value);
-  if (value instanceof Duration) return `PT${value.valueOf() / 1_000}S`;
+  if (value instanceof Duration) return durationText(value);
   if (value instanceof UnsignedInt) return toJson(value.value);
   if (isOptional(value)) return value.hasValue() ? toJson(value.value(), depth + 1) : null;
-  const entries = value instanceof Map ? value.entries() : Object.entries(value);
   if (!(value instanceof Map) && !isPlainObject(value)) throw new Error('a type cannot be a result');
   const result: JsonObject = {};
-  for (const [key, item] of entries) setOwn(result, String(key), toJson(item, depth + 1));
+  for (const [key, item] of entriesOf(value)) setOwn(result, String(key), toJson(item, depth + 1));
   return result;
+}
+
+/** ISO 8601 in seconds, with a sign in front where it is negative (as XML Schema has it). */
+function durationText({ seconds, nanos }: Duration): string {
+  const total = seconds * 1_000_000_000n + BigInt(nanos);
+  const [sign, size] = total < 0n ? ['-', -total] : ['', total];
+  const fraction = String(size % 1_000_000_000n)
+    .padStart(9, '0')
+    .replace(/0+$/, '');
+  return `${sign}PT${size / 1_000_000_000n}${fraction === '' ? '' : `.${fraction}`}S`;
 }
 
 function isOptional(value: object): value is { hasValue(): boolean; value(): unknown } {

@@ -1,18 +1,8 @@
-import { createEnvironment, type ExpressionError, guarded, toExpressionError } from './cel';
+import type { Environment } from '@marcbachmann/cel-js/evaluator';
+import { createEnvironment, ExpressionError, guarded, toExpressionError } from './cel';
 
-/** Knows the functions and operators, and no variable. Never changed after it is made; each check extends a clone. */
+/** Knows the functions and operators, and no variable. Never changed after it is made; others are made from it. */
 const checkingEnvironment = createEnvironment(false);
-
-/**
- * Checks an expression without data: does it parse, are its variables among those given, do operators and functions
- * exist for the types that can be known. Returns what is wrong, or undefined.
- */
-export function checkExpression(expression: string, variables: Iterable<string>): ExpressionError | undefined {
-  const environment = checkingEnvironment.clone();
-  for (const variable of variables) environment.registerVariable(variable, 'dyn');
-  const result = environment.check(expression);
-  return result.error === undefined ? undefined : toExpressionError(expression, result.error);
-}
 
 /** What an expression reads that the planner must know of. */
 export interface ExpressionReferences {
@@ -22,32 +12,104 @@ export interface ExpressionReferences {
   readonly definition: boolean;
 }
 
+/**
+ * Checks an expression without data: does it parse, are its variables among those given, do operators and functions
+ * exist for the types that can be known. Returns what is wrong, or undefined.
+ */
+export function checkExpression(expression: string, variables: readonly string[]): ExpressionError | undefined {
+  const result = analyzeExpression(expression, variables);
+  return 'error' in result ? result.error : undefined;
+}
+
 /** Reads off an expression's syntax tree which steps and whether definitions are used. Throws {@link ExpressionError}. */
 export function expressionReferences(expression: string): ExpressionReferences {
   const { ast } = guarded(expression, () => checkingEnvironment.parse(expression));
+  return referencesOf(ast);
+}
+
+/** Both in one: what is wrong with an expression, or what it refers to. */
+export function analyzeExpression(
+  expression: string,
+  variables: readonly string[],
+): { readonly error: ExpressionError } | { readonly references: ExpressionReferences } {
+  try {
+    const parsed = environmentWith(variables).parse(expression);
+    const references = referencesOf(parsed.ast);
+    const { error } = parsed.check();
+    if (error !== undefined) throw error;
+    refuseLostKeys(expression, parsed.ast);
+    return { references };
+  } catch (error) {
+    return { error: toExpressionError(expression, error) };
+  }
+}
+
+/** Environments by their variables; a document has few different ones, and making one takes as long as 20 expressions. */
+const environments = new Map<string, Environment>();
+const MAX_ENVIRONMENTS = 200;
+
+function environmentWith(variables: readonly string[]): Environment {
+  const names = [...new Set(variables)];
+  const key = names.join(' ');
+  let environment = environments.get(key);
+  if (environment === undefined) {
+    environment = checkingEnvironment.clone();
+    for (const name of names) environment.registerVariable(name, 'dyn');
+    // Authors choose the names of variables: the cache must not grow with them.
+    if (environments.size >= MAX_ENVIRONMENTS) environments.clear();
+    environments.set(key, environment);
+  }
+  return environment;
+}
+
+/** True where a name can be an expression's variable: CEL keeps some for itself, such as `in`, `int` and `size`. */
+export function canBeVariable(name: string): boolean {
+  const result = analyzeExpression(name, [name]);
+  return !('error' in result) && checkExpression(name, []) !== undefined;
+}
+
+function referencesOf(ast: unknown): ExpressionReferences {
   const steps = new Set<string>();
   let isComputed = false;
   let definition = false;
-  const visit = (node: unknown): void => {
-    if (Array.isArray(node)) for (const item of node) visit(item);
-    if (!isAstNode(node)) return;
-    const { op, args } = node;
+  visitNodes(ast, ({ op, args }) => {
     if (op === 'id' && args === 'steps') isComputed = true;
-    if (op === '.' || op === '.?' || op === '[]' || op === '[?]') {
-      const [object, property] = args as [unknown, unknown];
-      const name = isAstNode(property) && property.op === 'value' ? property.args : property;
-      if (name === 'definition') definition = true;
-      if (isAstNode(object) && object.op === 'id' && object.args === 'steps' && typeof name === 'string') {
-        steps.add(name);
-        return;
-      }
-    }
-    visit(args);
-  };
-  visit(ast);
+    if (op !== '.' && op !== '.?' && op !== '[]' && op !== '[?]') return true;
+    const [object, property] = args as [unknown, unknown];
+    const name = isAstNode(property) && property.op === 'value' ? property.args : property;
+    if (name === 'definition') definition = true;
+    if (!isAstNode(object) || object.op !== 'id' || object.args !== 'steps' || typeof name !== 'string') return true;
+    steps.add(name);
+    return false;
+  });
   return { steps: isComputed ? true : [...steps], definition };
 }
 
-function isAstNode(node: unknown): node is { op: string; args: unknown } {
+/** The library leaves these keys out of the maps that it makes, without a word. */
+const LOST_KEYS: readonly unknown[] = ['__proto__', 'constructor', 'prototype'];
+
+function refuseLostKeys(expression: string, ast: unknown): void {
+  visitNodes(ast, ({ op, args }) => {
+    for (const [key] of op === 'map' ? (args as [unknown, unknown][]) : []) {
+      if (!isAstNode(key) || key.op !== 'value' || !LOST_KEYS.includes(key.args)) continue;
+      throw new ExpressionError(`an expression cannot make a key "${String(key.args)}"`, expression, key.pos);
+    }
+    return true;
+  });
+}
+
+interface AstNode {
+  readonly op: string;
+  readonly args: unknown;
+  readonly pos?: number;
+}
+
+/** Visits a node, and those below it where the visitor says so. The depth of a tree is limited by the parser. */
+function visitNodes(node: unknown, visit: (node: AstNode) => boolean): void {
+  if (Array.isArray(node)) for (const item of node) visitNodes(item, visit);
+  if (isAstNode(node) && visit(node)) visitNodes(node.args, visit);
+}
+
+function isAstNode(node: unknown): node is AstNode {
   return typeof node === 'object' && node !== null && typeof (node as { op?: unknown }).op === 'string';
 }

@@ -21,7 +21,7 @@ export function planCall(base: TaskPlanBase, task: JsonObject, context: PlanCont
     with: planArguments((task.with ?? {}) as JsonObject, context.use),
     resources: (metadata.resources as ResourceClass | undefined) ?? spec.resources,
     startToCloseMs: durationMs(metadata.timeout) ?? spec.startToCloseMs,
-    ...optional('heartbeatMs', heartbeatMs),
+    heartbeatMs,
     retry: planRetryPolicy(spec, [context.defaults.retry, (task.metadata as JsonObject | undefined)?.retry]),
     idempotent: (metadata.idempotent as boolean | undefined) ?? spec.idempotent,
     ...optional('priorityKey', metadata.priorityKey as number | undefined),

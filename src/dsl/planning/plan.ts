@@ -65,7 +65,7 @@ export interface CallPlan extends TaskPlanBase {
   readonly with: Template;
   readonly resources: ResourceClass;
   readonly startToCloseMs: number;
-  readonly heartbeatMs?: number;
+  readonly heartbeatMs: number;
   readonly retry: RetryPolicySpec;
   readonly idempotent: boolean;
   readonly priorityKey?: number;

@@ -2,10 +2,10 @@ import { BLOCK_SPECS, findBlockByCall } from '../block-registry';
 import type { BlockSpec } from '../block-spec';
 import { hasExpression } from '../expressions/template';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
-import { closestName } from '../problems';
+import { closestName, listNames, shortText } from '../problems';
 import { checkAuthentication } from './check-use';
 import type { Checker, Path } from './checker';
-import { compileSchema, type SchemaCheck } from './json-schemas';
+import { compileSchema, InvalidSchemaError, type SchemaCheck } from './json-schemas';
 
 /** Calls that OWS defines and this project does not run yet. */
 const UNSUPPORTED_CALLS = ['openapi', 'grpc', 'asyncapi', 'mcp', 'a2a'];
@@ -34,18 +34,20 @@ export function checkCall(task: JsonObject, path: Path, use: JsonObject, checker
     reportUnknownBlock(name, [...path, 'call'], use, checker);
     return;
   }
-  const args = task.with ?? {};
+  const { with: args = {} } = task;
   const withPath = [...path, task.with === undefined ? 'call' : 'with'];
   if (!isJsonObject(args)) {
     checker.report('BLW_ARG_INVALID', withPath, `with: got ${describeJsonType(args)}, expected an object of arguments`);
     return;
   }
-  const literal = ENDPOINT_BLOCKS.has(name) ? normalizeEndpoint(args, withPath, use, checker) : args;
+  const hasEndpoint = ENDPOINT_BLOCKS.has(name);
+  const literal = hasEndpoint ? normalizeEndpoint(args, withPath, use, checker) : args;
+  if (hasEndpoint) checkUriTemplate(args.endpoint, [...withPath, 'endpoint'], checker);
   for (const violation of checkArguments(spec, literal)) {
     if (isLeftToRunTime(args, violation.path)) continue;
     const isKey = violation.key !== undefined;
     const at = [...withPath, ...violation.path, ...(isKey ? [violation.key] : [])];
-    const argument = violation.path.length === 0 ? name : `${name}: ${violation.path.join('.')}`;
+    const argument = violation.path.length === 0 ? name : `${name}: ${shortText(violation.path.join('.'))}`;
     checker.report('BLW_ARG_INVALID', at, `${argument}: ${violation.message}`, isKey ? 'key' : 'value');
   }
   if (name === 'human.approval') checkApproval(args, withPath, checker);
@@ -61,12 +63,13 @@ function reportUnknownBlock(name: string, path: Path, use: JsonObject, checker: 
       `call: "${name}" is a function of use.functions, which is not supported yet`,
     );
   } else if (/@|^https?:|^file:/.test(name)) {
-    checker.report('BLW_UNSUPPORTED', path, `call: "${name}" is a cataloged function, which is not supported yet`);
+    const message = `call: "${shortText(name)}" is a cataloged function, which is not supported yet`;
+    checker.report('BLW_UNSUPPORTED', path, message);
   } else {
     const known = BLOCK_SPECS.map((spec) => spec.call);
     const meant = name === 'http.request' ? 'http' : closestName(name, known);
-    const advice = meant === undefined ? `there are: ${known.join(', ')}` : `did you mean "${meant}"?`;
-    checker.report('BLW_BLOCK_UNKNOWN', path, `call: there is no block "${name}"; ${advice}`);
+    const advice = meant === undefined ? `there are: ${listNames(known)}` : `did you mean "${meant}"?`;
+    checker.report('BLW_BLOCK_UNKNOWN', path, `call: there is no block "${shortText(name)}"; ${advice}`);
   }
 }
 
@@ -80,6 +83,19 @@ function normalizeEndpoint(args: JsonObject, path: Path, use: JsonObject, checke
     checkAuthentication(authentication, [...path, 'endpoint', 'authentication'], use, checker);
   }
   return { ...args, endpoint: rest };
+}
+
+/** What OWS has of RFC 6570: `{name}`, where the name is a top-level property (dsl-reference, "URI Template"). */
+const URI_VARIABLE = /^(?:[A-Za-z0-9_]|%[0-9A-Fa-f]{2})(?:[A-Za-z0-9_.-]|%[0-9A-Fa-f]{2})*$/;
+
+function checkUriTemplate(endpoint: Json | undefined, path: Path, checker: Checker): void {
+  if (isJsonObject(endpoint)) checkUriTemplate(endpoint.uri, [...path, 'uri'], checker);
+  if (typeof endpoint !== 'string' || hasExpression(endpoint)) return;
+  for (const [, name = ''] of endpoint.matchAll(/\{([^{}]*)\}/g)) {
+    if (URI_VARIABLE.test(name)) continue;
+    const message = `{${shortText(name)}} in a URI: expected the name of a property of the data, such as {orderId}; for all else use \${ … }`;
+    checker.report('BLW_ARG_INVALID', path, message);
+  }
 }
 
 /** True where the value, or one around it, holds an expression: only run time knows what it will be. */
@@ -107,6 +123,7 @@ export function checkSchema(schema: Json, path: Path, what: string, checker: Che
   try {
     compileSchema(schema);
   } catch (error) {
-    checker.report('BLW_SCHEMA_INVALID', path, `${what}: ${error instanceof Error ? error.message : String(error)}`);
+    if (!(error instanceof InvalidSchemaError)) throw error;
+    checker.report('BLW_SCHEMA_INVALID', [...path, ...error.path], `${what}: ${error.message}`);
   }
 }

@@ -1,9 +1,10 @@
-import { checkExpression, expressionReferences } from '../expressions/check';
-import { splitString } from '../expressions/template';
+import { analyzeExpression } from '../expressions/check';
+import { hasExpression, splitString } from '../expressions/template';
 import { describeJsonType, isJsonObject, type Json } from '../json';
-import { closestName } from '../problems';
+import { closestName, listNames, shortText } from '../problems';
 import type { Checker, Path } from './checker';
-import { type Place, type Scope, variablesAt } from './scope';
+import { explainExpressionError } from './explain-expression-error';
+import { hasStep, type Place, type Scope, stepsIn, variablesAt } from './scope';
 
 /** Where an expression stands: its path, the names in scope, and the arguments it has there. */
 export interface ExpressionSite {
@@ -26,24 +27,23 @@ export class ExpressionChecker {
   expression(value: Json | undefined, what: string, site: ExpressionSite): void {
     if (value === undefined) return;
     if (typeof value !== 'string' || value.trim() === '') {
-      this.checker.report(
-        'BLW_VALUE_INVALID',
-        site.path,
-        `${what}: got ${describeJsonType(value)}, expected an expression`,
-      );
+      const got = typeof value === 'string' ? 'empty text' : describeJsonType(value);
+      const quote = typeof value === 'boolean' || typeof value === 'number' ? '; put it in quotes' : '';
+      this.checker.report('BLW_VALUE_INVALID', site.path, `${what}: got ${got}, expected an expression${quote}`);
       return;
     }
     const { parts, unclosedAt } = splitString(value.trim());
     const [only] = parts;
     if (unclosedAt !== undefined) this.unclosed(site.path);
     else if (parts.length === 1 && only !== undefined && 'expr' in only) this.check(only.expr, site);
+    else if (this.isCel && hasExpression(value)) this.severalParts(what, site.path);
     else this.check(value.trim(), site);
   }
 
   /** An expression or an object of templates: `input.from`, `output.as`, `export.as`, `set`. */
   expressionOrObject(value: Json | undefined, what: string, site: ExpressionSite): void {
     if (isJsonObject(value)) this.template(value, site);
-    else this.expression(value, what, site);
+    else this.expression(value, `${what}${typeof value === 'string' ? '' : ' (or an object)'}`, site);
   }
 
   /** A value with expressions in its strings, at any depth. */
@@ -62,48 +62,47 @@ export class ExpressionChecker {
   private check(expression: string, { path, scope, place }: ExpressionSite): void {
     this.expressionCount += 1;
     if (!this.isCel) return;
-    const variables = variablesAt(scope, place);
-    const error = checkExpression(expression, variables);
-    if (error !== undefined) {
-      const where = error.offset === undefined ? '' : ` at character ${error.offset + 1}`;
-      this.checker.report('BLW_EXPR_SYNTAX', path, `\${ ${expression} }${where}: ${explain(error.message, variables)}`);
+    if (expression === '') {
+      this.checker.report('BLW_EXPR_SYNTAX', path, '${ } is empty; write an expression into it');
       return;
     }
-    const { steps } = expressionReferences(expression);
-    if (steps === true) return;
-    for (const step of steps.filter((name) => !scope.steps.includes(name))) {
-      const meant = closestName(step, scope.steps);
-      const advice = meant === undefined ? `in scope: ${scope.steps.join(', ') || 'none'}` : `did you mean "${meant}"?`;
-      this.checker.report('BLW_STEP_UNKNOWN', path, `steps.${step}: there is no such step in scope; ${advice}`);
+    const variables = variablesAt(scope, place);
+    const analysis = analyzeExpression(expression, variables);
+    if ('error' in analysis) {
+      const { offset } = analysis.error;
+      const where = offset === undefined ? '' : ` at character ${offset + 1}`;
+      const reason = explainExpressionError(analysis.error, variables);
+      this.checker.report('BLW_EXPR_SYNTAX', path, `\${ ${shortText(expression, 200)} }${where}: ${reason}`);
+      return;
     }
+    const { steps } = analysis.references;
+    if (steps !== true) for (const step of steps) if (!hasStep(scope, step)) this.unknownStep(step, scope, path);
+  }
+
+  private unknownStep(step: string, scope: Scope, path: Path): void {
+    const known = [...new Set(stepsIn(scope))];
+    const meant = closestName(step, known);
+    const advice = meant === undefined ? `in scope: ${listNames(known)}` : `did you mean "${meant}"?`;
+    const message = `steps.${shortText(step)}: there is no such step in scope; ${advice}`;
+    this.checker.report('BLW_STEP_UNKNOWN', path, message);
   }
 
   private unclosed(path: Path): void {
-    this.checker.report('BLW_EXPR_SYNTAX', path, '"${" is never closed; write ${ … }');
+    this.expressionCount += 1;
+    // In another language quotes and comments may be other ones, so the brace may be there.
+    if (this.isCel) this.checker.report('BLW_EXPR_SYNTAX', path, '"${" is never closed; write ${ … }');
+  }
+
+  private severalParts(what: string, path: Path): void {
+    this.expressionCount += 1;
+    this.checker.report(
+      'BLW_EXPR_SYNTAX',
+      path,
+      `${what}: all of it is one expression; write one \${ … } around it, or none`,
+    );
   }
 }
 
 function below(site: ExpressionSite, key: string | number): ExpressionSite {
   return { ...site, path: [...site.path, key] };
-}
-
-const NOT_THERE: Record<string, string> = {
-  secrets: 'secrets are not supported yet',
-  authorization: '`authorization` is not supported yet',
-  input: '`input` (the transformed input) exists only after `input.from`; use `data`',
-  output: '`output` exists only in `export.as`; use `data`',
-};
-
-/** The library's message, with what people usually meant. */
-function explain(message: string, variables: readonly string[]): string {
-  const unknown = /^Unknown variable: (\w+)/.exec(message)?.[1];
-  if (unknown === undefined) {
-    return /^Unexpected (character: \$|token: DOT)/.test(message)
-      ? `${message}; this looks like jq, but the flow is in CEL: write data.name or context.name`
-      : message;
-  }
-  const known = NOT_THERE[unknown];
-  if (known !== undefined) return known;
-  const meant = closestName(unknown, variables);
-  return `"${unknown}" is not known here; ${meant === undefined ? `there are: ${variables.join(', ')}` : `did you mean "${meant}"?`}`;
 }

@@ -1,6 +1,6 @@
 import { RESOURCE_CLASSES } from '../block-spec';
-import type { Json, JsonObject } from '../json';
-import { closestName } from '../problems';
+import { isJsonObject, type Json, type JsonObject } from '../json';
+import { closestName, shortJson } from '../problems';
 import type { ExpressionChecker, ExpressionSite } from './check-expressions';
 import type { Checker, Path } from './checker';
 
@@ -43,12 +43,29 @@ export function checkMetadata(
   checker.oneOf(metadata.resources, [...path, 'resources'], 'metadata: resources', RESOURCE_CLASSES.slice());
   checker.integer(metadata.priorityKey, [...path, 'priorityKey'], 'metadata: priorityKey', { min: 1, max: 5 });
   checkWeight(metadata.fairnessWeight, [...path, 'fairnessWeight'], checker);
-  for (const key of ['heartbeat', 'timeout']) checker.duration(metadata[key], [...path, key], `metadata: ${key}`);
+  for (const key of ['heartbeat', 'timeout'])
+    checker.literalDuration(metadata[key], [...path, key], `metadata: ${key}`, 1);
   checker.boolean(metadata.idempotent, [...path, 'idempotent'], 'metadata: idempotent');
   if (checker.text(metadata.summary, [...path, 'summary'], 'metadata: summary') !== undefined) {
     expressions.template(metadata.summary, { ...site, path: [...path, 'summary'] });
   }
   if (metadata.retry !== undefined) checkRetry(metadata.retry, [...path, 'retry'], checker);
+}
+
+/** What only calls act on; ignoring it on another task would promise what does not happen. */
+const CALL_KEYS = KNOWN_KEYS.filter((key) => key !== 'summary');
+
+/** Reports settings of calls on a task of another kind. */
+export function refuseCallMetadata(value: Json | undefined, path: Path, kind: string, checker: Checker): void {
+  if (!isJsonObject(value)) return;
+  for (const key of CALL_KEYS.filter((name) => value[name] !== undefined)) {
+    checker.report(
+      'BLW_UNSUPPORTED',
+      [...path, key],
+      `metadata.${key} has no effect on a ${kind} task; write it on its calls or in document.metadata`,
+      'key',
+    );
+  }
 }
 
 function checkKeys(metadata: JsonObject, path: Path, checker: Checker): void {
@@ -75,7 +92,7 @@ function checkWeight(value: Json | undefined, path: Path, checker: Checker): voi
   checker.report(
     'BLW_VALUE_INVALID',
     path,
-    `metadata: fairnessWeight: got ${JSON.stringify(value)}, expected a number from 0.001 to 1000`,
+    `metadata: fairnessWeight: got ${shortJson(value)}, expected a number from 0.001 to 1000`,
   );
 }
 
@@ -86,7 +103,7 @@ function checkRetry(value: Json, path: Path, checker: Checker): void {
   });
   if (retry === undefined) return;
   for (const key of ['initialInterval', 'maximumInterval'])
-    checker.duration(retry[key], [...path, key], `retry: ${key}`);
+    checker.literalDuration(retry[key], [...path, key], `retry: ${key}`, 1);
   const { backoffCoefficient: coefficient, nonRetryableErrorTypes: types } = retry;
   if (coefficient !== undefined && !(typeof coefficient === 'number' && coefficient >= 1 && coefficient <= 100)) {
     checker.report(

@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../json';
+import { shortJson } from '../problems';
 import { checkSchema } from './check-call';
 import type { CheckContext } from './check-context';
 import type { ExpressionSite } from './check-expressions';
@@ -31,7 +32,7 @@ function checkSchemaDefinition(value: Json, path: Path, checker: Checker): void 
     checker.report(
       'BLW_UNSUPPORTED',
       [...path, 'format'],
-      `schema: format ${JSON.stringify(schema.format)} is not supported, there is json`,
+      `schema: format ${shortJson(schema.format)} is not supported, there is json`,
     );
   }
   if (schema.resource !== undefined) {

@@ -1,8 +1,9 @@
+import { hasExpression } from '../expressions/template';
 import { isJsonObject, type Json, type JsonObject } from '../json';
-import { closestName } from '../problems';
+import { closestName, listNames, shortText } from '../problems';
 import type { ExpressionChecker, ExpressionSite } from './check-expressions';
 import type { Checker, Path } from './checker';
-import { ROOT_SCOPE } from './scope';
+import { ROOT_SCOPE, withVariables } from './scope';
 
 const UNSUPPORTED_USE = {
   secrets: 'secrets',
@@ -30,8 +31,15 @@ export function checkUse(use: JsonObject, checker: Checker, expressions: Express
   eachOf(use, 'errors', checker, (error, path) =>
     checkError(error, path, checker, () => expressions.template(error, site(path))),
   );
-  eachOf(use, 'timeouts', checker, (timeout, path) => checkTimeoutDefinition(timeout, path, checker));
-  eachOf(use, 'retries', checker, (policy, path) => checkRetryPolicy(policy, path, checker, expressions, site(path)));
+  eachOf(use, 'timeouts', checker, (timeout, path) => {
+    checkTimeoutDefinition(timeout, path, checker);
+    expressions.template(timeout, site(path));
+  });
+  // The variable has another name where `catch.as` says so, which is found when the policy is used.
+  const scope = withVariables(ROOT_SCOPE, 'error');
+  eachOf(use, 'retries', checker, (policy, path) =>
+    checkRetryPolicy(policy, path, checker, expressions, { ...site(path), scope }),
+  );
 }
 
 function eachOf(use: JsonObject, kind: string, checker: Checker, check: (value: Json, path: Path) => void): void {
@@ -46,8 +54,8 @@ export function checkReference(name: string, kind: string, path: Path, use: Json
   const defined = isJsonObject(use[kind]) ? Object.keys(use[kind]) : [];
   if (defined.includes(name)) return;
   const meant = closestName(name, defined);
-  const advice = meant === undefined ? `it has: ${defined.join(', ') || 'none'}` : `did you mean "${meant}"?`;
-  checker.report('BLW_REF_UNKNOWN', path, `use.${kind} has no "${name}"; ${advice}`);
+  const advice = meant === undefined ? `it has: ${listNames(defined)}` : `did you mean "${meant}"?`;
+  checker.report('BLW_REF_UNKNOWN', path, `use.${kind} has no "${shortText(name)}"; ${advice}`);
 }
 
 /** An authentication policy: `use: name`, basic or bearer (OWS dsl-reference, "Authentication"). */
@@ -103,7 +111,8 @@ export function checkError(value: Json, path: Path, checker: Checker, checkExpre
   if (error === undefined) return;
   for (const key of ['type', 'title', 'detail', 'instance']) checker.text(error[key], [...path, key], `error: ${key}`);
   const { status } = error;
-  if (typeof status !== 'string') checker.integer(status, [...path, 'status'], 'error: status', { min: 100, max: 599 });
+  if (!(typeof status === 'string' && hasExpression(status)))
+    checker.integer(status, [...path, 'status'], 'error: status', { min: 100, max: 599 });
   checkExpressions();
 }
 
@@ -128,6 +137,7 @@ export function checkRetryPolicy(
   for (const key of ['when', 'exceptWhen']) {
     expressions.expression(policy[key], `retry: ${key}`, { ...site, path: [...path, key] });
   }
+  for (const key of ['delay', 'limit', 'jitter']) expressions.template(policy[key], { ...site, path: [...path, key] });
   checker.duration(policy.delay, [...path, 'delay'], 'retry: delay');
   if (policy.backoff !== undefined) checkBackoff(policy.backoff, [...path, 'backoff'], checker);
   if (policy.limit !== undefined) checkLimit(policy.limit, [...path, 'limit'], checker);

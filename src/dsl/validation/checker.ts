@@ -2,7 +2,7 @@ import { parseDuration } from '../durations';
 import type { ErrorCode } from '../error-codes';
 import { hasExpression } from '../expressions/template';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
-import { closestName, type Problem } from '../problems';
+import { closestName, listNames, MAX_PROBLEMS, type Problem, shortJson, shortText } from '../problems';
 
 export type Path = readonly (string | number)[];
 
@@ -12,12 +12,16 @@ export interface Shape {
   readonly optional?: readonly string[];
 }
 
+/** Ends a validation that has found as many problems as a report lists. */
+export class ReportIsFull extends Error {}
+
 /** Collects the problems of a document; the small checks that all parts of the validation share. */
 export class Checker {
   readonly problems: Problem[] = [];
 
   report(code: ErrorCode, path: Path, message: string, part: 'key' | 'value' = 'value'): void {
     this.problems.push({ code, path, message, part });
+    if (this.problems.length >= MAX_PROBLEMS) throw new ReportIsFull();
   }
 
   /** The value as an object, or undefined after reporting. */
@@ -39,8 +43,8 @@ export class Checker {
     for (const key of Object.keys(object)) {
       if (known.includes(key)) continue;
       const meant = closestName(key, known);
-      const advice = meant === undefined ? `it has: ${known.join(', ')}` : `did you mean "${meant}"?`;
-      this.report('BLW_KEY_UNKNOWN', [...path, key], `"${key}" is not known in ${what}; ${advice}`, 'key');
+      const advice = meant === undefined ? `it has: ${listNames(known)}` : `did you mean "${meant}"?`;
+      this.report('BLW_KEY_UNKNOWN', [...path, key], `"${shortText(key)}" is not known in ${what}; ${advice}`, 'key');
     }
     for (const key of required) {
       if (object[key] === undefined) this.report('BLW_KEY_MISSING', path, `${what} needs "${key}"`, 'key');
@@ -56,7 +60,8 @@ export class Checker {
   ): string | undefined {
     if (value === undefined) return undefined;
     if (typeof value !== 'string' || value === '') {
-      const quote = typeof value === 'number' ? `; write '${value}' in quotes` : '';
+      const isPlain = typeof value === 'number' || typeof value === 'boolean';
+      const quote = isPlain ? '; put it in quotes' : '';
       this.report(
         'BLW_VALUE_INVALID',
         path,
@@ -65,7 +70,7 @@ export class Checker {
       return undefined;
     }
     if (pattern !== undefined && !pattern.regex.test(value)) {
-      this.report('BLW_VALUE_INVALID', path, `${what}: got "${value}", expected ${pattern.expected}`);
+      this.report('BLW_VALUE_INVALID', path, `${what}: got "${shortText(value)}", expected ${pattern.expected}`);
       return undefined;
     }
     return value;
@@ -73,11 +78,7 @@ export class Checker {
 
   oneOf(value: Json | undefined, path: Path, what: string, allowed: readonly Json[]): void {
     if (value === undefined || allowed.includes(value)) return;
-    this.report(
-      'BLW_VALUE_INVALID',
-      path,
-      `${what}: got ${JSON.stringify(value)}, expected one of ${allowed.join(', ')}`,
-    );
+    this.report('BLW_VALUE_INVALID', path, `${what}: got ${shortJson(value)}, expected one of ${allowed.join(', ')}`);
   }
 
   integer(value: Json | undefined, path: Path, what: string, range: { min: number; max: number }): void {
@@ -86,7 +87,7 @@ export class Checker {
     this.report(
       'BLW_VALUE_INVALID',
       path,
-      `${what}: got ${JSON.stringify(value)}, expected a whole number from ${range.min} to ${range.max}`,
+      `${what}: got ${shortJson(value)}, expected a whole number from ${range.min} to ${range.max}`,
     );
   }
 
@@ -98,7 +99,14 @@ export class Checker {
   /** A literal duration; text with an expression in it is left to run time. */
   duration(value: Json | undefined, path: Path, what: string): void {
     if (value === undefined || (typeof value === 'string' && hasExpression(value))) return;
+    this.literalDuration(value, path, what, 0);
+  }
+
+  /** A duration that is known now, at least so long. */
+  literalDuration(value: Json | undefined, path: Path, what: string, minMs: number): void {
+    if (value === undefined) return;
     const parsed = parseDuration(value);
     if ('problem' in parsed) this.report('BLW_DURATION_INVALID', path, `${what}: ${parsed.problem}`);
+    else if (parsed.ms < minMs) this.report('BLW_DURATION_INVALID', path, `${what}: expected at least ${minMs} ms`);
   }
 }

@@ -1,8 +1,8 @@
-import Ajv, { type ErrorObject, type ValidateFunction } from 'ajv';
+import Ajv, { type ErrorObject, type Options, type ValidateFunction } from 'ajv';
 import Ajv2020 from 'ajv/dist/2020';
 import addFormats from 'ajv-formats';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
-import { closestName } from '../problems';
+import { closestName, listNames, shortJson, shortText } from '../problems';
 
 /** One way in which data does not match a schema. */
 export interface SchemaViolation {
@@ -15,22 +15,92 @@ export interface SchemaViolation {
 
 export type SchemaCheck = (data: Json) => SchemaViolation[];
 
+/** A JSON Schema that is not one: what is wrong, and where in the schema. */
+export class InvalidSchemaError extends Error {
+  override readonly name = 'InvalidSchemaError';
+
+  constructor(
+    message: string,
+    readonly path: readonly string[] = [],
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
 /** Most violations that are reported of one value; a hostile value could otherwise make thousands. */
 const MAX_VIOLATIONS = 50;
 
+const DRAFT_7 = /^http:\/\/json-schema\.org\/draft-07\/schema#?$/;
+const DRAFT_2020_12 = /^https:\/\/json-schema\.org\/draft\/2020-12\/schema#?$/;
+
+const OPTIONS: Options = { allErrors: true, strict: false, verbose: true, logger: false };
+
+/** They check schemas, and nothing is ever compiled in them; making one takes 25 ms, mostly for the draft's own schema. */
+const META_CHECKERS = { draft7: new Ajv(OPTIONS), draft2020: new Ajv2020(OPTIONS) };
+
 /**
  * Compiles a JSON Schema: draft 2020-12, or draft 7 where `$schema` says so. Nothing is fetched: a `$ref` reaches
- * only into the schema itself. Throws an Error that says what is wrong with the schema.
+ * only into the schema itself. Throws {@link InvalidSchemaError}.
  */
 export function compileSchema(schema: Json): SchemaCheck {
   if (typeof schema !== 'boolean' && !isJsonObject(schema)) {
-    throw new Error(`got ${describeJsonType(schema)}, expected a JSON Schema (an object)`);
+    throw new InvalidSchemaError(`got ${describeJsonType(schema)}, expected a JSON Schema (an object)`);
   }
-  const isDraft7 = isJsonObject(schema) && typeof schema.$schema === 'string' && schema.$schema.includes('draft-07');
-  const ajv = new (isDraft7 ? Ajv : Ajv2020)({ allErrors: true, strict: false, verbose: true, logger: false });
+  const draft = draftOf(schema);
+  checkAgainstDraft(schema, draft);
+  const validate = compile(schema, draft);
+  return (data) => violationsOf(validate, data);
+}
+
+const ENDLESS = 'the schema refers to itself without an end';
+
+function violationsOf(validate: ValidateFunction, data: Json): SchemaViolation[] {
+  try {
+    return validate(data) ? [] : (validate.errors ?? []).slice(0, MAX_VIOLATIONS).map(toViolation);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return [{ path: [], message: `${ENDLESS}, or the value is nested too deeply for it` }];
+  }
+}
+
+function draftOf(schema: boolean | JsonObject): keyof typeof META_CHECKERS {
+  const uri = isJsonObject(schema) ? schema.$schema : undefined;
+  if (uri === undefined || (typeof uri === 'string' && DRAFT_2020_12.test(uri))) return 'draft2020';
+  if (typeof uri === 'string' && DRAFT_7.test(uri)) return 'draft7';
+  throw new InvalidSchemaError(`$schema: got ${shortJson(uri)}, drafts 7 and 2020-12 are understood`, ['$schema']);
+}
+
+function checkAgainstDraft(schema: boolean | JsonObject, draft: keyof typeof META_CHECKERS): void {
+  // The library would answer with a promise, which counts as true.
+  if (isJsonObject(schema) && schema.$async !== undefined) {
+    throw new InvalidSchemaError('$async is not a keyword of JSON Schema', ['$async']);
+  }
+  const checker = META_CHECKERS[draft];
+  if (checker.validateSchema(schema) === true) return;
+  const [error] = checker.errors ?? [];
+  const { path, message } = error === undefined ? { path: [], message: 'it is not valid' } : toViolation(error);
+  throw new InvalidSchemaError(path.length === 0 ? message : `${path.join('.')}: ${message}`, path);
+}
+
+function compile(schema: boolean | JsonObject, draft: keyof typeof META_CHECKERS): ValidateFunction {
+  // One for each schema: an `$id` would else be known to the schemas of other flows.
+  const ajv = new (draft === 'draft7' ? Ajv : Ajv2020)({ ...OPTIONS, validateSchema: false, meta: false });
   addFormats(ajv);
-  const validate: ValidateFunction = ajv.compile(schema);
-  return (data) => (validate(data) ? [] : (validate.errors ?? []).slice(0, MAX_VIOLATIONS).map(toViolation));
+  try {
+    return ajv.compile(schema);
+  } catch (cause) {
+    if (cause instanceof RangeError) throw new InvalidSchemaError(ENDLESS, [], { cause });
+    const message = cause instanceof Error ? cause.message : String(cause);
+    const reference = /^can't resolve reference (\S+)/.exec(message)?.[1];
+    throw new InvalidSchemaError(
+      reference === undefined
+        ? shortText(message, 200)
+        : `$ref ${shortText(reference)} is not in the schema; nothing is fetched, put it under $defs`,
+      [],
+      { cause },
+    );
+  }
 }
 
 function toViolation(error: ErrorObject): SchemaViolation {
@@ -59,11 +129,11 @@ function describe(error: ErrorObject): string {
     case 'type':
       return `got ${describeJsonType(error.data)}, expected ${[params.type ?? ''].flat().join(' or ')}`;
     case 'enum':
-      return `got ${shorten(error.data)}, expected one of ${(params.allowedValues as Json[]).map((value) => JSON.stringify(value)).join(', ')}`;
+      return `got ${shortJson(error.data)}, expected one of ${(params.allowedValues as Json[]).map((value) => JSON.stringify(value)).join(', ')}`;
     case 'const':
-      return `got ${shorten(error.data)}, expected ${JSON.stringify(params.allowedValue)}`;
+      return `got ${shortJson(error.data)}, expected ${JSON.stringify(params.allowedValue)}`;
     default:
-      return `${error.message ?? error.keyword} (got ${shorten(error.data)})`;
+      return `${error.message ?? error.keyword} (got ${shortJson(error.data)})`;
   }
 }
 
@@ -71,10 +141,5 @@ function describeUnknownKey(key: string, parentSchema: unknown): string {
   const known = Object.keys((parentSchema as JsonObject | undefined)?.properties ?? {});
   const meant = closestName(key, known);
   if (meant !== undefined) return `"${key}" is not known; did you mean "${meant}"?`;
-  return `"${key}" is not known; there ${known.length === 1 ? 'is' : 'are'}: ${known.join(', ') || 'none'}`;
-}
-
-function shorten(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+  return `"${shortText(key)}" is not known; there ${known.length === 1 ? 'is' : 'are'}: ${listNames(known)}`;
 }

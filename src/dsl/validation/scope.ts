@@ -5,11 +5,33 @@
 export interface Scope {
   /** Variables of loops and catches around the place. */
   readonly variables: readonly string[];
-  /** Steps whose output may be read: those of the same list and of the lists around it. */
-  readonly steps: readonly string[];
+  /** Steps of the same list, whose output may be read as that of those in the scopes around. */
+  readonly steps: ReadonlySet<string>;
+  readonly outer?: Scope;
 }
 
-export const ROOT_SCOPE: Scope = { variables: [], steps: [] };
+export const ROOT_SCOPE: Scope = { variables: [], steps: new Set() };
+
+/** The scope of a nested list. */
+export function innerScope(outer: Scope, steps: Iterable<string>): Scope {
+  return { variables: outer.variables, steps: new Set(steps), outer };
+}
+
+/** The same scope with more variables. */
+export function withVariables(scope: Scope, ...names: readonly string[]): Scope {
+  return { ...scope, variables: [...scope.variables, ...names] };
+}
+
+/** True where the output of a step may be read. */
+export function hasStep(scope: Scope, name: string): boolean {
+  return scope.steps.has(name) || (scope.outer !== undefined && hasStep(scope.outer, name));
+}
+
+/** Every step whose output may be read, the nearest first. */
+export function* stepsIn(scope: Scope): Generator<string> {
+  yield* scope.steps;
+  if (scope.outer !== undefined) yield* stepsIn(scope.outer);
+}
 
 /** Where an expression stands, which decides about the arguments it has. */
 export type Place = 'workflowInput' | 'taskInput' | 'definition' | 'taskOutput' | 'export' | 'workflowOutput';

@@ -1,14 +1,14 @@
 import { MAX_DOCUMENT_DEPTH, parseDocumentText } from '../document';
 import { isJsonObject, type Json, type JsonObject } from '../json';
-import type { Problem } from '../problems';
+import { byPosition, closestName, type LocatedProblem, type Problem, shortText } from '../problems';
 import type { CheckContext } from './check-context';
 import { ExpressionChecker, type ExpressionSite } from './check-expressions';
 import { checkMetadata } from './check-metadata';
 import { checkTaskList } from './check-task';
 import { checkTimeout, checkTransformation } from './check-transformation';
 import { checkUse } from './check-use';
-import { Checker } from './checker';
-import { ROOT_SCOPE } from './scope';
+import { Checker, ReportIsFull } from './checker';
+import { innerScope, ROOT_SCOPE } from './scope';
 
 /** A document that has been found valid; only {@link validateFlow} makes one. */
 export type ValidFlow = JsonObject & { readonly __valid: unique symbol };
@@ -17,16 +17,13 @@ export type ValidationResult =
   | { readonly flow: ValidFlow; readonly problems: readonly [] }
   | { readonly flow?: undefined; readonly problems: readonly Problem[] };
 
-/** Most problems that one report lists. */
-const MAX_PROBLEMS = 200;
-
 const NAME = {
   regex: /^[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$/,
   expected: 'letters, digits and -, at most 63 (DNS label)',
 };
 const SEMVER = {
   regex:
-    /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?$/,
+    /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*)?(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?$/,
   expected: "a semantic version such as '1.0.0'",
 };
 
@@ -37,26 +34,33 @@ export function validateFlowText(text: string): ValidationResult {
   const { document } = parsed;
   const result = validateFlow(document.value);
   if (result.flow !== undefined) return result;
-  const located = result.problems.map((problem) => ({
+  const located = result.problems.map<LocatedProblem>((problem) => ({
     ...problem,
     position: document.locate(problem.path, problem.part ?? 'value'),
   }));
-  return {
-    problems: located.sort((a, b) => a.position.line - b.position.line || a.position.column - b.position.column),
-  };
+  return { problems: located.sort(byPosition) };
 }
 
-/** Validates a document that is data already. All problems are found at once. */
+/** Validates a document that is data already. All problems are found at once, up to the 200 that a report lists. */
 export function validateFlow(value: Json): ValidationResult {
   const checker = new Checker();
-  if (isDeeperThan(value, MAX_DOCUMENT_DEPTH)) {
+  try {
+    checkFlow(value, checker);
+  } catch (error) {
+    if (!(error instanceof ReportIsFull)) throw error;
+  }
+  return checker.problems.length > 0 ? { problems: checker.problems } : { flow: value as ValidFlow, problems: [] };
+}
+
+function checkFlow(value: Json, checker: Checker): void {
+  if (value === null) {
+    checker.report('BLW_VALUE_INVALID', [], 'the document is empty, expected a flow with document and do');
+  } else if (isDeeperThan(value, MAX_DOCUMENT_DEPTH)) {
     checker.report('BLW_DOC_TOO_LARGE', [], `the flow is nested deeper than ${MAX_DOCUMENT_DEPTH} levels`);
   } else {
     const document = checker.object(value, [], 'flow');
     if (document !== undefined) checkDocument(document, checker);
   }
-  if (checker.problems.length > 0) return { problems: checker.problems.slice(0, MAX_PROBLEMS) };
-  return { flow: value as ValidFlow, problems: [] };
 }
 
 /** Without recursion: the value may have been made to exhaust the stack. */
@@ -93,7 +97,7 @@ function checkDocument(document: JsonObject, checker: Checker): void {
   checkTimeout(document.timeout, ['timeout'], use, checker);
   if (isJsonObject(document.timeout))
     expressions.template(document.timeout, { path: ['timeout'], scope: ROOT_SCOPE, place: 'workflowInput' });
-  if (document.do !== undefined) checkTaskList(document.do, ['do'], ROOT_SCOPE, context);
+  if (document.do !== undefined) checkTaskList({ value: document.do, path: ['do'], scope: ROOT_SCOPE }, context);
   checkTransformation(document.output, 'as', outputSite(document.do), context);
 
   if (language !== 'cel' && expressions.expressionCount > 0) reportLanguage(document, language, checker);
@@ -102,7 +106,7 @@ function checkDocument(document: JsonObject, checker: Checker): void {
 /** The flow's output is made with the outputs of its top-level steps in scope. */
 function outputSite(tasks: Json | undefined): ExpressionSite {
   const steps = Array.isArray(tasks) ? tasks.flatMap((task) => (isJsonObject(task) ? Object.keys(task) : [])) : [];
-  return { path: ['output'], scope: { ...ROOT_SCOPE, steps }, place: 'workflowOutput' };
+  return { path: ['output'], scope: innerScope(ROOT_SCOPE, steps), place: 'workflowOutput' };
 }
 
 function checkHeader(value: Json, { checker, expressions }: CheckContext): void {
@@ -145,11 +149,13 @@ function checkEvaluate(value: Json | undefined, checker: Checker): string {
 
 function reportLanguage(document: JsonObject, language: string, checker: Checker): void {
   const isNamed = isJsonObject(document.evaluate) && document.evaluate.language !== undefined;
+  const advice =
+    closestName(language, ['cel']) === 'cel' ? 'did you mean "cel"?' : 'write them in CEL and set language: cel';
   checker.report(
     'BLW_EXPR_LANGUAGE',
     isNamed ? ['evaluate', 'language'] : [],
     isNamed
-      ? `evaluate: expressions in ${language} are not supported yet; write them in CEL and set language: cel`
+      ? `evaluate: expressions in ${shortText(language)} are not supported yet; ${advice}`
       : 'the flow has expressions but names no language, which means jq, and jq is not supported yet; write CEL and add "evaluate: { language: cel }"',
   );
 }

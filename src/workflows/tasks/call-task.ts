@@ -58,7 +58,7 @@ function activityOptions(task: CallPlan, { run, variables }: TaskFrame, args: Js
     startToCloseTimeout:
       totalMs === undefined ? task.startToCloseMs : Math.max(1, Math.min(totalMs, task.startToCloseMs)),
     ...(totalMs === undefined ? {} : { scheduleToCloseTimeout: Math.max(1, totalMs) }),
-    ...(task.heartbeatMs === undefined ? {} : { heartbeatTimeout: task.heartbeatMs }),
+    heartbeatTimeout: task.heartbeatMs,
     retry: {
       initialInterval: retry.initialIntervalMs,
       backoffCoefficient: retry.backoffCoefficient,

@@ -10,8 +10,8 @@ import { durationOf, withTimeout } from '../timeouts';
 
 /**
  * Runs the list; an error that the clause catches is retried as its policy says, then handled by `catch.do` (OWS
- * dsl-reference, "Try"). Cancellation is never caught. A retried list keeps its idempotency keys: what took effect in
- * an earlier try is not done again.
+ * dsl-reference, "Try"). Cancellation is never caught. A retried list runs its steps again under the same idempotency
+ * keys, so that a server which honours them does nothing twice.
  */
 export function* executeTry(task: TryPlan, frame: TaskFrame): Routine<TaskResult> {
   const startedAt = Date.now();

@@ -1,0 +1,142 @@
+import {
+  ApplicationFailure,
+  type Client,
+  isGrpcDeadlineError,
+  isGrpcServiceError,
+  type WorkflowExecutionDescription,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/common';
+import type { ApprovalState, DecisionInput } from '../dsl/approval';
+import { FlowError, type FlowErrorData, flowError } from '../dsl/errors';
+import { APPROVAL, APPROVAL_STATE_QUERY, DECIDE_UPDATE } from '../dsl/names';
+import { CommandError, usageError } from './command-error';
+import { EXIT } from './exit-codes';
+import { failureToJson } from './flow-outcome';
+import { startWorkerHint } from './worker-presence';
+
+/** An answer takes milliseconds where a worker is there. */
+const ANSWER_TIMEOUT_MS = 10_000;
+
+/** Status code of gRPC for a query where the server knows of no worker. */
+const FAILED_PRECONDITION = 9;
+
+/** How many approvals of one flow are looked at to find the one that is meant. */
+const MAX_CANDIDATES = 20;
+
+/** An approval that exists. */
+export interface FoundApproval {
+  /** Workflow id. */
+  readonly id: string;
+  readonly taskQueue: string;
+}
+
+/**
+ * The workflow id of an approval, from that id or from the id of a flow of which exactly one approval waits. Throws BLW_USAGE
+ * (exit code 2) where there is none, or more than one.
+ */
+export async function findApproval(client: Client, id: string): Promise<FoundApproval> {
+  const found = await describe(client, id);
+  if (found === undefined) {
+    throw usageError(`there is no approval and no flow with the id "${id}"`, {
+      help: 'See `beamline approvals list` for those that wait.',
+    });
+  }
+  if (found.type === APPROVAL) return { id, taskQueue: found.taskQueue };
+  const waiting = await waitingApprovalsOf(client, id);
+  const [only] = waiting;
+  if (only !== undefined && waiting.length === 1) return { id: only, taskQueue: found.taskQueue };
+  if (only === undefined)
+    throw usageError(`no approval of the flow "${id}" waits`, { help: 'See `beamline approvals list`.' });
+  throw usageError(`${waiting.length} approvals of the flow "${id}" wait: ${waiting.join(', ')}`, {
+    help: 'Name one of them.',
+  });
+}
+
+async function describe(client: Client, id: string): Promise<WorkflowExecutionDescription | undefined> {
+  try {
+    return await client.workflow.getHandle(id).describe();
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+async function waitingApprovalsOf(client: Client, flowId: string): Promise<string[]> {
+  const query = `WorkflowType = ${quote(APPROVAL)} AND ExecutionStatus = 'Running' AND WorkflowId STARTS_WITH ${quote(`${flowId}/`)}`;
+  const ids: string[] = [];
+  for await (const { workflowId, parentExecution } of client.workflow.list({ query })) {
+    // Another flow's id may begin the same way.
+    if (parentExecution?.workflowId === flowId) ids.push(workflowId);
+    if (ids.length === MAX_CANDIDATES) break;
+  }
+  return ids;
+}
+
+/** A text in a visibility query. */
+export function quote(text: string): string {
+  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+}
+
+/** What an approval waits for. Throws BLW_TEMPORAL_UNREACHABLE, with exit code 1, where no worker answers in time. */
+export async function readState(
+  client: Client,
+  { id, taskQueue }: FoundApproval,
+  timeoutMs: number = ANSWER_TIMEOUT_MS,
+): Promise<ApprovalState> {
+  try {
+    return await client.withDeadline(Date.now() + timeoutMs, () =>
+      client.workflow.getHandle(id).query<ApprovalState>(APPROVAL_STATE_QUERY),
+    );
+  } catch (error) {
+    throw isSilence(error) ? noAnswer(error, { taskQueue, timeoutMs }) : error;
+  }
+}
+
+/**
+ * Records a decision and returns the state after it. Throws, with exit code 1, the error that the approval refuses it with:
+ * BLW_APPROVAL_INVALID, _DENIED, _CLOSED, or BLW_DATA_INVALID for its form; and BLW_TEMPORAL_UNREACHABLE where no worker answers.
+ */
+export async function decide(
+  client: Client,
+  { id, taskQueue }: FoundApproval,
+  decision: DecisionInput,
+): Promise<ApprovalState> {
+  try {
+    return await client.withDeadline(Date.now() + ANSWER_TIMEOUT_MS, () =>
+      client.workflow.getHandle(id).executeUpdate<ApprovalState, [DecisionInput]>(DECIDE_UPDATE, { args: [decision] }),
+    );
+  } catch (error) {
+    throw translateRefusal(error, { id, taskQueue });
+  }
+}
+
+function translateRefusal(error: unknown, { id, taskQueue }: FoundApproval): unknown {
+  if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
+    const data = failureToJson(error.cause) as unknown as FlowErrorData;
+    return new CommandError(new FlowError(data, { cause: error }), EXIT.failed);
+  }
+  if (error instanceof WorkflowNotFoundError) {
+    const detail = `the approval "${id}" is closed already; what was decided shows in \`beamline approvals show\``;
+    return new CommandError(flowError('BLW_APPROVAL_CLOSED', detail, { cause: error }), EXIT.failed);
+  }
+  if (!isSilence(error)) return error;
+  const help = 'Look with `beamline approvals show` whether it was recorded after all, before you decide again.';
+  return noAnswer(error, { taskQueue, timeoutMs: ANSWER_TIMEOUT_MS, help });
+}
+
+/** Temporal is there, but no worker to answer: the call ran into its deadline, or the server knows of no worker. */
+function isSilence(error: unknown): boolean {
+  if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isGrpcDeadlineError(error)) return true;
+  const cause = error instanceof Error && !isGrpcServiceError(error) ? error.cause : error;
+  return isGrpcServiceError(cause) && Number(cause.code) === FAILED_PRECONDITION;
+}
+
+function noAnswer(
+  cause: unknown,
+  { taskQueue, timeoutMs, help }: { taskQueue: string; timeoutMs: number; help?: string },
+): CommandError {
+  const detail = `no worker of ${taskQueue} answered within ${timeoutMs / 1_000} s; ${startWorkerHint(taskQueue)}`;
+  return new CommandError(flowError('BLW_TEMPORAL_UNREACHABLE', detail, { cause }), EXIT.failed, help);
+}

@@ -1,0 +1,45 @@
+import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { toMermaid } from '../../dsl/graph/mermaid';
+import type { AddCommand, Cli } from '../cli';
+import { usageError } from '../command-error';
+import { EXIT, type ExitCode } from '../exit-codes';
+import { printProblems, readFlowFile } from '../flow-file';
+
+const EXAMPLES = `
+Examples:
+  $ beamline graph flow.yaml
+  $ beamline graph flow.yaml --out flow.mmd
+
+GitHub and many editors draw Mermaid in a code block of the language "mermaid".`;
+
+/** `beamline graph FILE` */
+export const addGraph: AddCommand = (command, cli, action) => {
+  command
+    .description('Draws a flow as a Mermaid flowchart: its steps, the ways between them, and what happens on errors.')
+    .argument('<file>', 'flow document (YAML or JSON); - reads standard input')
+    .option('--out <FILE>', 'write there instead of stdout')
+    .addHelpText('after', EXAMPLES)
+    .action(action((file: string, flags: { out?: string }) => graph(file, flags, cli)));
+};
+
+async function graph(source: string, { out }: { out?: string }, cli: Cli): Promise<ExitCode> {
+  const file = await readFlowFile(source, cli);
+  if (file.flow === undefined) {
+    printProblems([file], cli.err);
+    return EXIT.invalid;
+  }
+  const text = toMermaid(file.plan);
+  if (out === undefined) cli.out.line(text.trimEnd());
+  else await write(resolve(cli.cwd, out), text);
+  return EXIT.done;
+}
+
+async function write(file: string, text: string): Promise<void> {
+  try {
+    await writeFile(file, text);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw usageError(`--out ${file}: cannot be written (${code ?? String(cause)})`, { cause });
+  }
+}

@@ -1,0 +1,168 @@
+import { canBeVariable } from '../expressions/check';
+import { hasExpression } from '../expressions/template';
+import { describeJsonType, type Json, type JsonObject } from '../json';
+import { closestName, listNames, shortText } from '../problems';
+import type { Siblings, TaskSite } from './check-context';
+import type { ExpressionSite } from './check-expressions';
+import { checkError, checkReference, checkRetryPolicy } from './check-use';
+import type { Checker, Path } from './checker';
+import { readNamedEntry } from './named-entries';
+import { RESERVED_VARIABLES, withVariables } from './scope';
+
+const DIRECTIVES = ['continue', 'exit', 'end'];
+
+/** A flow directive: `continue`, `exit`, `end`, or a step of the same list (OWS dsl-reference, "Flow Directive"). */
+export function checkDirective(value: Json | undefined, path: Path, siblings: Siblings, checker: Checker): void {
+  const target = checker.text(value, path, 'then');
+  if (target === undefined || DIRECTIVES.includes(target)) return;
+  if (siblings.areBranches) {
+    const message = 'then: branches run side by side, none can go on to another; put the steps into a do';
+    checker.report('BLW_THEN_UNKNOWN', path, message);
+  } else if (!siblings.names.has(target)) {
+    const meant = closestName(target, [...DIRECTIVES, ...siblings.names]);
+    const advice =
+      meant === undefined
+        ? `expected continue, exit, end or one of: ${listNames([...siblings.names])}`
+        : `did you mean "${meant}"?`;
+    const message = `then: there is no step "${shortText(target)}" in this list; ${advice}`;
+    checker.report('BLW_THEN_UNKNOWN', path, message);
+  }
+}
+
+/** OWS dsl-reference, "Raise". */
+export function checkRaise({ task, path, scope, context }: TaskSite): void {
+  const { checker, expressions, use } = context;
+  const site: ExpressionSite = { path: [...path, 'raise', 'error'], scope, place: 'definition' };
+  const raise = checker.shaped(task.raise, [...path, 'raise'], 'raise', { required: ['error'] });
+  const error = raise?.error;
+  if (typeof error === 'string') checkReference(error, 'errors', site.path, use, checker);
+  else if (error !== undefined) checkError(error, site.path, checker, () => expressions.template(error, site));
+}
+
+/** OWS dsl-reference, "Switch". */
+export function checkSwitch({ task, path, scope, siblings, context }: TaskSite): void {
+  const { checker, expressions } = context;
+  const listPath = [...path, 'switch'];
+  const cases = task.switch;
+  if (!Array.isArray(cases) || cases.length === 0) {
+    const got = Array.isArray(cases) ? 'an empty list' : describeJsonType(cases);
+    checker.report('BLW_VALUE_INVALID', listPath, `switch: got ${got}, expected cases, each "- name: { when, then }"`);
+    return;
+  }
+  let defaults = 0;
+  for (const [index, item] of cases.entries()) {
+    for (const { name, value, path: casePath } of readNamedEntry(item, [...listPath, index], 'case', checker)) {
+      checker.keys(value, casePath, `case "${name}"`, { required: ['then'], optional: ['when'] });
+      expressions.expression(value.when, 'when', { path: [...casePath, 'when'], scope, place: 'definition' });
+      checkDirective(value.then, [...casePath, 'then'], siblings, checker);
+      if (value.when !== undefined) continue;
+      defaults += 1;
+      if (defaults < 2) continue;
+      const message = 'switch: there is a case without `when` already; only one may be the default';
+      checker.report('BLW_VALUE_INVALID', casePath, message, 'key');
+    }
+  }
+}
+
+/** OWS dsl-reference, "For". */
+export function checkFor({ task, path, scope, context, checkList }: TaskSite): void {
+  const { checker, expressions } = context;
+  const forPath = [...path, 'for'];
+  const loop = checker.shaped(task.for, forPath, 'for', { required: ['in'], optional: ['each', 'at'] });
+  const each = checkVariable(loop?.each, [...forPath, 'each'], { what: 'for: each', fallback: 'item' }, checker);
+  const at = checkVariable(loop?.at, [...forPath, 'at'], { what: 'for: at', fallback: 'index' }, checker);
+  if (each === at) {
+    const key = loop?.at === undefined ? 'each' : 'at';
+    checker.report('BLW_VALUE_INVALID', [...forPath, key], `for: the item and its index are both called "${at}"`);
+  }
+  const inSite: ExpressionSite = { path: [...forPath, 'in'], scope, place: 'definition' };
+  if (Array.isArray(loop?.in)) expressions.template(loop.in, inSite);
+  else expressions.expression(loop?.in, 'for: in', inSite);
+  const inner = withVariables(scope, each, at);
+  expressions.expression(task.while, 'while', { path: [...path, 'while'], scope: inner, place: 'definition' });
+  checkList({ value: task.do, path: [...path, 'do'], scope: inner });
+}
+
+/** OWS dsl-reference, "Fork". */
+export function checkFork({ task, path, scope, context, checkList }: TaskSite): void {
+  const { checker } = context;
+  const forkPath = [...path, 'fork'];
+  const fork = checker.shaped(task.fork, forkPath, 'fork', { required: ['branches'], optional: ['compete'] });
+  if (fork === undefined) return;
+  checker.boolean(fork.compete, [...forkPath, 'compete'], 'fork: compete');
+  if (fork.branches === undefined) return;
+  checkList({ value: fork.branches, path: [...forkPath, 'branches'], scope, areBranches: true });
+}
+
+/** OWS dsl-reference, "Try". */
+export function checkTry({ task, path, scope, siblings, context, checkList }: TaskSite): void {
+  const { checker, expressions, use } = context;
+  checkList({ value: task.try, path: [...path, 'try'], scope });
+  const catchPath = [...path, 'catch'];
+  const clause = checker.shaped(task.catch, catchPath, 'catch', {
+    optional: ['errors', 'as', 'when', 'exceptWhen', 'retry', 'do', 'then'],
+  });
+  if (clause === undefined) return;
+  const as = checkVariable(clause.as, [...catchPath, 'as'], { what: 'catch: as', fallback: 'error' }, checker);
+  const inner = withVariables(scope, as);
+  const site = (key: string): ExpressionSite => ({ path: [...catchPath, key], scope: inner, place: 'definition' });
+  if (clause.errors !== undefined) checkErrorFilter(clause.errors, [...catchPath, 'errors'], checker);
+  for (const key of ['when', 'exceptWhen']) expressions.expression(clause[key], `catch: ${key}`, site(key));
+  if (typeof clause.retry === 'string') checkReference(clause.retry, 'retries', [...catchPath, 'retry'], use, checker);
+  else if (clause.retry !== undefined)
+    checkRetryPolicy(clause.retry, [...catchPath, 'retry'], checker, expressions, site('retry'));
+  if (clause.do !== undefined) checkList({ value: clause.do, path: [...catchPath, 'do'], scope: inner });
+  checkDirective(clause.then, [...catchPath, 'then'], siblings, checker);
+}
+
+function checkErrorFilter(value: Json, path: Path, checker: Checker): void {
+  const errors = checker.shaped(value, path, 'catch: errors', { optional: ['with'] });
+  if (errors?.with === undefined) return;
+  const withPath = [...path, 'with'];
+  const filter = checker.shaped(errors.with, withPath, 'catch: errors.with', {
+    optional: ['type', 'status', 'instance', 'title', 'detail', 'code'],
+  });
+  if (filter === undefined) return;
+  if (Object.keys(filter).length === 0)
+    checker.report(
+      'BLW_VALUE_INVALID',
+      withPath,
+      'catch: errors.with: it is empty, expected type, status or another key',
+    );
+  checkFilterValues(filter, withPath, checker);
+}
+
+function checkFilterValues(filter: JsonObject, path: Path, checker: Checker): void {
+  for (const [key, expected] of Object.entries(filter)) {
+    const what = `catch: errors.with.${key}`;
+    if (typeof expected === 'string' && hasExpression(expected)) {
+      const message = `${what} is compared as it stands; use catch.when for an expression`;
+      checker.report('BLW_VALUE_INVALID', [...path, key], message);
+    } else if (key === 'status') {
+      checker.integer(expected, [...path, key], what, { min: 100, max: 599 });
+    } else {
+      checker.text(expected, [...path, key], what);
+    }
+  }
+}
+
+/** A variable's name, or the default after reporting. */
+function checkVariable(
+  value: Json | undefined,
+  path: Path,
+  { what, fallback }: { what: string; fallback: string },
+  checker: Checker,
+): string {
+  const name = checker.text(value, path, what, {
+    regex: /^[A-Za-z_][A-Za-z0-9_]{0,127}$/,
+    expected: 'a name of letters, digits and _',
+  });
+  if (name === undefined) return fallback;
+  if (RESERVED_VARIABLES.has(name)) {
+    const message = `${what}: "${name}" is an argument of every expression; take another name`;
+    checker.report('BLW_VALUE_INVALID', path, message);
+  } else if (!canBeVariable(name)) {
+    checker.report('BLW_VALUE_INVALID', path, `${what}: "${name}" is a word of CEL; take another name`);
+  } else return name;
+  return fallback;
+}

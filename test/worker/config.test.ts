@@ -1,0 +1,102 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FlowError } from '../../src/dsl/errors';
+import { parseWorkerConfig } from '../../src/worker/config';
+import { readConfigFile } from '../../src/worker/config-file';
+import { mergeOptions, type OptionValues } from '../../src/worker/options';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'beamline-test-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const configOf = (flags: OptionValues = {}, env: NodeJS.ProcessEnv = {}, file: OptionValues = {}) =>
+  parseWorkerConfig(mergeOptions({ flags, env, file }), folder);
+
+function configErrorOf(run: () => unknown): string {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof FlowError && error.data.code === 'BLW_CONFIG') return error.message;
+    throw error;
+  }
+  throw new Error('expected a BLW_CONFIG error');
+}
+
+function fileOf(text: string): string {
+  const file = join(folder, 'beamline.yaml');
+  writeFileSync(file, text);
+  return file;
+}
+
+test('has the defaults of the design', () => {
+  expect(configOf()).toMatchObject({
+    pools: ['io', 'cpu', 'gpu'],
+    poolSizes: { io: 16, cpu: 8, gpu: 2 },
+    queuePrefix: 'beamline',
+    maxMemoryMb: 2048,
+    blobRoot: join(folder, '.beamline/blobs'),
+    databases: [],
+    allowHosts: [],
+    shutdownGraceMs: 30_000,
+  });
+});
+
+test('takes the command line over the environment over the file over the default', () => {
+  const env = { BEAMLINE_IO_POOL_SIZE: '3', BEAMLINE_CPU_POOL_SIZE: '4' };
+  const file = { 'io-pool-size': '5', 'cpu-pool-size': '6', 'gpu-pool-size': '7' };
+  expect(configOf({ 'io-pool-size': '2' }, env, file).poolSizes).toEqual({ io: 2, cpu: 4, gpu: 7 });
+});
+
+test('reads lists from the environment, URLs with commas in them whole', () => {
+  const env = {
+    BEAMLINE_ALLOW_HOST: 'localhost,127.0.0.1:8080',
+    BEAMLINE_DATABASE: 'shop=sqlite:./shop.db,crm=postgres://u:a,b@127.0.0.1/crm',
+  };
+  const config = configOf({}, env);
+  expect(config.allowHosts).toEqual(['localhost', '127.0.0.1:8080']);
+  expect(config.databases).toEqual([
+    { name: 'shop', kind: 'sqlite', file: join(folder, 'shop.db') },
+    { name: 'crm', kind: 'postgres', url: 'postgres://u:a,b@127.0.0.1/crm' },
+  ]);
+});
+
+test('reads a config file', () => {
+  const file = fileOf('pools: [io, gpu]\nio-pool-size: 4\ndatabase:\n  - shop=sqlite:shop.db\n');
+  expect(configOf({}, {}, readConfigFile(file))).toMatchObject({
+    pools: ['io', 'gpu'],
+    poolSizes: { io: 4 },
+    databases: [{ name: 'shop' }],
+  });
+});
+
+test.each<[string, OptionValues, string]>([
+  ['no number', { 'io-pool-size': 'many' }, '--io-pool-size: got "many", expected a whole number from 1 to 1000'],
+  ['no slots', { 'io-pool-size': '0' }, '--io-pool-size: got "0"'],
+  ['an empty number', { 'max-memory-mb': '' }, '--max-memory-mb: got ""'],
+  ['an unknown pool', { pools: 'io,tpu' }, '--pools: got "io,tpu", expected one or more of io,cpu,gpu'],
+  ['a pool twice', { pools: 'io,io' }, '--pools: got "io,io"'],
+  ['an odd prefix', { 'queue-prefix': 'a b' }, '--queue-prefix: got "a b"'],
+  ['an unknown level', { 'log-level': 'loud' }, '--log-level: got "loud", expected trace, debug'],
+  ['another authentication', { auth: 'jwt' }, '--auth: got "jwt", only "none" is supported yet'],
+  ['a part of the design that is not there yet', { 'nats-url': 'nats://127.0.0.1' }, '--nats-url is not supported yet'],
+  ['a database without a URL', { database: ['shop'] }, '--database'],
+])('refuses %s', (_, flags, message) => {
+  expect(configErrorOf(() => configOf(flags))).toContain(message);
+});
+
+test.each([
+  ['an unknown key', 'io-pol-size: 4\n', ':1:1 "io-pol-size" is not a setting; did you mean "io-pool-size"?'],
+  ['an object', 'io-pool-size:\n  a: 1\n', ':1:1 io-pool-size: got an object'],
+  ['text', 'just text\n', ':1:1 got a string'],
+  ['broken YAML', 'a: [1\n', ':'],
+])('refuses a config file with %s, with its place', (_, text, message) => {
+  const file = fileOf(text);
+  expect(configErrorOf(() => readConfigFile(file))).toContain(`${file}${message}`);
+});
+
+test('says which config file cannot be read', () => {
+  expect(configErrorOf(() => readConfigFile(join(folder, 'none.yaml')))).toContain('cannot be read (ENOENT)');
+});
