@@ -5,6 +5,7 @@ import { CommandError } from './command-error';
 
 /** Status codes of gRPC (grpc.io, "Status codes and their use in gRPC") that a user can do something about. */
 const INVALID_ARGUMENT = 3;
+const NOT_FOUND = 5;
 const PERMISSION_DENIED = 7;
 const UNAUTHENTICATED = 16;
 
@@ -14,14 +15,14 @@ const UNAUTHENTICATED = 16;
  * one for people among them, is returned as it is.
  */
 export function translateClientError(error: unknown, where: { address: string; namespace: string }): unknown {
-  if (error instanceof NamespaceNotFoundError) {
-    const detail = `Temporal at ${where.address} has no namespace "${where.namespace}"; set --namespace or TEMPORAL_NAMESPACE`;
-    return flowError('BLW_CONFIG', detail, { cause: error });
-  }
   if (error instanceof FlowError || error instanceof CommandError) return error;
+  if (error instanceof NamespaceNotFoundError) return noNamespace(where, error);
   const status = grpcStatus(error);
   if (status === undefined) return error;
-  const { code, details } = status;
+  const { code } = status;
+  // A native connection has only the message.
+  const details = status.details === '' ? status.message : status.details;
+  if (code === NOT_FOUND && /^Namespace .* is not found/.test(details)) return noNamespace(where, error);
   if (code === PERMISSION_DENIED || code === UNAUTHENTICATED) {
     const detail = `Temporal at ${where.address} refuses this client: ${details}; check API key, certificate and namespace`;
     return flowError('BLW_CONFIG', detail, { cause: error });
@@ -32,8 +33,13 @@ export function translateClientError(error: unknown, where: { address: string; n
   });
 }
 
+function noNamespace({ address, namespace }: { address: string; namespace: string }, cause: unknown): FlowError {
+  const detail = `Temporal at ${address} has no namespace "${namespace}"; set --namespace or TEMPORAL_NAMESPACE`;
+  return flowError('BLW_CONFIG', detail, { cause });
+}
+
 /** The SDK wraps some errors of gRPC and passes others on. */
-function grpcStatus(error: unknown): { code: number; details: string } | undefined {
+function grpcStatus(error: unknown): { code: number; details: string; message: string } | undefined {
   for (let current = error; current instanceof Error; current = current.cause) {
     if (isGrpcServiceError(current)) return current;
   }

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { basename, join, relative } from 'node:path';
+import { join, relative } from 'node:path';
 import type { TemporalServer } from '../../temporal-dev/server';
 import { RUN_FLOW, taskQueueOf } from '../dsl/names';
 import type { WorkerConfig } from '../worker/config';
@@ -10,6 +10,10 @@ import { shellWord } from './output';
 
 /** The address that everything uses where nothing else is said. */
 const DEFAULT_ADDRESS = '127.0.0.1:7233';
+
+/** The example that is proposed, and its input where it takes one. */
+const EXAMPLE = 'hello.yaml';
+const EXAMPLE_INPUT = 'hello.input.json';
 
 /** A flow that needs nothing, small enough for a command line. */
 const TINY_FLOW = {
@@ -63,15 +67,12 @@ export function printNextSteps({ server, config, temporal }: DevParts, cli: Cli)
   cli.out.line('Ctrl-C here stops the worker and the server.\n');
 }
 
-/** An example that runs as it stands, with the input beside it where it has one. */
+/** An example that needs nothing but its input, which lies beside it: `hello.yaml`, `hello.input.json`. */
 function exampleToRun(cwd: string): string {
-  const names = existsSync(EXAMPLES_FOLDER) ? readdirSync(EXAMPLES_FOLDER).sort() : [];
-  const flows = names.filter((name) => name.endsWith('.yaml'));
-  const flow = flows.find((name) => name === 'hello.yaml') ?? flows[0];
-  if (flow === undefined) return 'FLOW.yaml';
-  const input = names.find((name) => name === `${basename(flow, '.yaml')}.input.json`);
+  const names = existsSync(EXAMPLES_FOLDER) ? readdirSync(EXAMPLES_FOLDER) : [];
   const at = (name: string) => shellWord(shortPath(join(EXAMPLES_FOLDER, name), cwd));
-  return input === undefined ? at(flow) : `${at(flow)} --input @${at(input)}`;
+  if (!names.includes(EXAMPLE)) return 'FLOW.yaml';
+  return names.includes(EXAMPLE_INPUT) ? `${at(EXAMPLE)} --input @${at(EXAMPLE_INPUT)}` : at(EXAMPLE);
 }
 
 /** Relative where that is below the folder we are in. */

@@ -1,8 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../worker/logger';
-import type { RunningWorker } from '../worker/run-worker';
+import { type RunningWorker, startWorker } from '../worker/run-worker';
+import { connectionConfig } from '../worker/temporal-connection';
+import { translateClientError } from './client-errors';
 import { EXIT, type ExitCode } from './exit-codes';
 import type { StopRequest } from './stop-request';
+
+/** Starts a worker; what Temporal refuses comes out as an error for people. */
+export async function startWorkerFor(options: Parameters<typeof startWorker>[0]): Promise<RunningWorker> {
+  try {
+    return await startWorker(options);
+  } catch (error) {
+    throw translateClientError(error, connectionConfig(options.target));
+  }
+}
 
 /** Logs what a worker serves. */
 export function logStarted(worker: RunningWorker, logger: Logger): void {

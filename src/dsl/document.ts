@@ -24,7 +24,7 @@ export const MAX_DOCUMENT_LENGTH = 1_000_000;
  * Most tokens of a document (words, brackets, indentations, line ends). The parser takes about 3 µs for each; a document of
  * ordinary text has one for every 4 characters, a hostile one for every character.
  */
-const MAX_DOCUMENT_TOKENS = 300_000;
+const MAX_DOCUMENT_TOKENS = 250_000;
 
 /** A well-formed document: its value, and where each part of it stands in the text. */
 export interface ParsedDocument {

@@ -65,10 +65,10 @@ const MAX_NAMES_SHOWN = 20;
 const MAX_CANDIDATES = 1_000;
 const MAX_COMPARED_LENGTH = 128;
 
-/** The one of `known` that was probably meant: at most 2 edits away, or equal but for case. */
+/** The one of `known` that was probably meant: at most 2 edits away (fewer for a short name), or equal but for case. */
 export function closestName(name: string, known: Iterable<string>): string | undefined {
   if (name.length > MAX_COMPARED_LENGTH) return undefined;
-  const limit = Math.min(2, Math.floor(Math.max(name.length, 3) / 3));
+  const limit = Math.min(2, name.length - 1, Math.floor(Math.max(name.length, 3) / 3));
   let best: { name: string; distance: number } | undefined;
   let compared = 0;
   for (const candidate of known) {

@@ -54,9 +54,7 @@ export function parseStartInput(value: unknown): { start: StartInput } | { probl
     priorityKey !== undefined &&
     !(Number.isInteger(priorityKey) && Number(priorityKey) >= 1 && Number(priorityKey) <= 5)
   ) {
-    problems.push(
-      `priorityKey: got ${shortJson(priorityKey)}, expected a whole number from 1 (first) to 5 (last)`,
-    );
+    problems.push(`priorityKey: got ${shortJson(priorityKey)}, expected a whole number from 1 (first) to 5 (last)`);
   }
   if (requestedBy !== undefined && (typeof requestedBy !== 'string' || requestedBy === '')) {
     problems.push(`requestedBy: got ${shortJson(requestedBy)}, expected a person's name`);

@@ -122,7 +122,8 @@ export function mergeOptions(sources: {
 }): OptionValues {
   const merged: OptionValues = {};
   for (const spec of WORKER_OPTIONS as readonly (OptionSpec & { name: OptionName })[]) {
-    const fromEnv = sources.env[environmentName(spec.name)];
+    // A variable that is set to nothing is how shells and containers take one away.
+    const fromEnv = sources.env[environmentName(spec.name)] || undefined;
     const envValue = fromEnv !== undefined && spec.isRepeatable === true ? splitList(fromEnv) : fromEnv;
     const value = sources.flags[spec.name] ?? envValue ?? sources.file[spec.name];
     if (value !== undefined && spec.isUnsupported === true) {

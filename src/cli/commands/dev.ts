@@ -5,7 +5,7 @@ import { flowError } from '../../dsl/errors';
 import { parseWorkerConfig, type WorkerConfig } from '../../worker/config';
 import { createLogger, type Logger } from '../../worker/logger';
 import type { OptionValues } from '../../worker/options';
-import { newWorkerId, type RunningWorker, startWorker } from '../../worker/run-worker';
+import { newWorkerId, type RunningWorker } from '../../worker/run-worker';
 import { installRuntime } from '../../worker/runtime';
 import type { AddCommand, Cli } from '../cli';
 import { CommandError } from '../command-error';
@@ -16,7 +16,7 @@ import { LOOPBACK_HOSTS } from '../loopback-hosts';
 import { ReleaseStack } from '../release-stack';
 import { Stopped, StopRequest } from '../stop-request';
 import { addWorkerFlags, readWorkerOptions, type WorkerFlags } from '../worker-flags';
-import { logStarted, serveUntilStopped, stopOrGiveUp } from '../worker-life';
+import { logStarted, serveUntilStopped, startWorkerFor, stopOrGiveUp } from '../worker-life';
 
 /** For a person at a terminal; what the table says is for a worker in production. */
 const DEV_DEFAULTS: OptionValues = { 'log-level': 'warn', 'log-format': 'pretty', 'shutdown-grace': '5' };
@@ -109,7 +109,7 @@ async function start(flags: Flags, { config, logger, stop, releases, cli }: Star
   releases.add(() => server.stop());
   installRuntime(logger);
   const worker = await stop.interrupting(
-    startWorker({ config, target: ownTarget(server), logger, workerId: newWorkerId() }),
+    startWorkerFor({ config, target: ownTarget(server), logger, workerId: newWorkerId() }),
   );
   releases.add(() => stopOrGiveUp(worker, STOP_LIMIT_MS));
   logStarted(worker, logger);

@@ -1,12 +1,12 @@
 import { createLogger } from '../../worker/logger';
-import { newWorkerId, startWorker } from '../../worker/run-worker';
+import { newWorkerId } from '../../worker/run-worker';
 import { installRuntime } from '../../worker/runtime';
 import type { AddCommand, Cli } from '../cli';
 import { addConnectionFlags, type ConnectionFlags, targetOf } from '../connection-flags';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { Stopped, StopRequest } from '../stop-request';
 import { addWorkerFlags, readWorkerConfig, type WorkerFlags } from '../worker-flags';
-import { logStarted, serveUntilStopped } from '../worker-life';
+import { logStarted, serveUntilStopped, startWorkerFor } from '../worker-life';
 
 const EXAMPLES = `
 Examples:
@@ -43,7 +43,7 @@ async function work(flags: Flags, cli: Cli): Promise<ExitCode> {
   cli.onReaderGone = () => stop.request('EPIPE');
   try {
     installRuntime(logger);
-    const worker = await stop.interrupting(startWorker({ config, target: targetOf(flags), logger, workerId }));
+    const worker = await stop.interrupting(startWorkerFor({ config, target: targetOf(flags), logger, workerId }));
     logStarted(worker, logger);
     return await serveUntilStopped(worker, { stop, logger });
   } catch (error) {

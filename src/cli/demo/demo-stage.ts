@@ -6,14 +6,14 @@ import { startTemporalServer, type TemporalServer } from '../../../temporal-dev/
 import { parseWorkerConfig } from '../../worker/config';
 import { createLogger } from '../../worker/logger';
 import { mergeOptions } from '../../worker/options';
-import { newWorkerId, type RunningWorker, startWorker } from '../../worker/run-worker';
+import { newWorkerId, type RunningWorker } from '../../worker/run-worker';
 import { installRuntime } from '../../worker/runtime';
 import type { Cli } from '../cli';
 import { ownTarget } from '../embedded-temporal';
 import { LOOPBACK_HOSTS } from '../loopback-hosts';
 import type { ReleaseStack } from '../release-stack';
 import type { StopRequest } from '../stop-request';
-import { stopOrGiveUp } from '../worker-life';
+import { startWorkerFor, stopOrGiveUp } from '../worker-life';
 import { type OrderService, startOrderService } from './order-service';
 
 const STOP_LIMIT_MS = 8_000;
@@ -60,5 +60,5 @@ async function startDemoWorker(folder: string, server: TemporalServer): Promise<
   const config = parseWorkerConfig(mergeOptions({ flags, env: {}, file: {} }), folder);
   const logger = createLogger(config, 'demo');
   installRuntime(logger);
-  return startWorker({ config, target: ownTarget(server), logger, workerId: newWorkerId() });
+  return startWorkerFor({ config, target: ownTarget(server), logger, workerId: newWorkerId() });
 }

@@ -1,3 +1,4 @@
+import { formatDuration, parseDuration } from '../durations';
 import type { Template } from '../expressions/template';
 import type { FlowPlan, ForkPlan, ForPlan, TaskPlan, TryPlan } from '../planning/plan';
 
@@ -75,7 +76,7 @@ class Drawing {
     this.#connect({ from: BEGIN }, entry);
     for (const exit of exits) this.#connect(exit, FINISH);
     items.push({ id: FINISH, kind: 'finish', lines: ['end'] });
-    return { title: flow, items, edges: this.#edges };
+    return { title: flow, items, edges: this.#edges.sort((a, b) => numberOf(a.from) - numberOf(b.from)) };
   }
 
   /** Adds the tasks of a list and the ways between them; what is left are the ways out of the list. */
@@ -112,7 +113,7 @@ class Drawing {
       case 'set':
         return this.#addLeaf(items, 'set', [task.name, 'set'], next);
       case 'wait':
-        return this.#addLeaf(items, 'wait', [task.name, `wait ${describe(task.duration)}`], next);
+        return this.#addLeaf(items, 'wait', [task.name, `wait ${durationText(task.duration)}`], next);
       case 'raise':
         return { entry: this.#addNode(items, 'raise', [task.name, `raise ${errorOf(task.error)}`]), exits: [] };
       case 'switch': {
@@ -211,6 +212,11 @@ class Drawing {
   }
 }
 
+/** In the order in which the nodes were added, which is the document's. */
+function numberOf(id: string): number {
+  return id === BEGIN ? 0 : Number(id.slice(1));
+}
+
 /** One way for each case; without a case that always holds, the switch's own `then` is the last one. */
 function switchExits(task: Extract<TaskPlan, { kind: 'switch' }>, from: string, next: string): OpenExit[] {
   const exits = task.cases.map((item) => ({
@@ -244,6 +250,11 @@ function errorOf(error: Template): string {
   }
   const title = field('title') ?? field('type');
   return title === undefined ? 'error' : lastSegment(describe(title));
+}
+
+function durationText(duration: Template): string {
+  const parsed = 'value' in duration ? parseDuration(duration.value) : undefined;
+  return parsed !== undefined && 'ms' in parsed ? formatDuration(parsed.ms) : describe(duration);
 }
 
 /** A template as text for people. */

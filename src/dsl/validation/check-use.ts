@@ -80,12 +80,12 @@ export function checkAuthentication(value: Json, path: Path, use: JsonObject, ch
       `authentication: ${scheme} is not supported yet; there are basic and bearer`,
       'key',
     );
-  } else {
+  } else if (scheme === 'basic' || scheme === 'bearer') {
     checkScheme(policy[scheme], [...path, scheme], scheme, checker);
   }
 }
 
-function checkScheme(value: Json | undefined, path: Path, scheme: string, checker: Checker): void {
+function checkScheme(value: Json | undefined, path: Path, scheme: 'basic' | 'bearer', checker: Checker): void {
   const properties = checker.object(value, path, `authentication: ${scheme}`);
   if (properties === undefined) return;
   if (properties.use !== undefined) {

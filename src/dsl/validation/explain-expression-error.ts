@@ -12,6 +12,12 @@ const NOT_THERE: ReadonlyMap<string, string> = new Map([
   ['steps', '`steps` exists only in steps and in the output of the flow'],
 ]);
 
+const BRACKETS: ReadonlyMap<string, string> = new Map([
+  ['RPAREN', '")"'],
+  ['RBRACKET', '"]"'],
+  ['RBRACE', '"}"'],
+]);
+
 /** What the library says, and what people usually meant. */
 export function explainExpressionError({ message }: ExpressionError, variables: readonly string[]): string {
   const unknown = /^Unknown variable: (\w+)/.exec(message)?.[1];
@@ -21,7 +27,9 @@ export function explainExpressionError({ message }: ExpressionError, variables: 
   if (/^Unexpected (character: \$|token: DOT)/.test(message)) {
     return `${message}; this looks like jq, but the flow is in CEL: write data.name or context.name`;
   }
-  if (message === 'Unexpected token: EOF') return 'it ends too early';
+  const awaited = /^Expected (\w+), got EOF$/.exec(message)?.[1];
+  if (message === 'Unexpected token: EOF' || awaited === 'IDENTIFIER') return 'it ends too early';
+  if (awaited !== undefined) return `it ends too early, expected ${BRACKETS.get(awaited) ?? awaited}`;
   if (/^Expected IDENTIFIER, got (IN|NULL|BOOLEAN)$/.test(message)) {
     return `${message}; a key that is a word of CEL is written in brackets: data["in"]`;
   }

@@ -34,7 +34,14 @@ const MAX_VIOLATIONS = 50;
 const DRAFT_7 = /^http:\/\/json-schema\.org\/draft-07\/schema#?$/;
 const DRAFT_2020_12 = /^https:\/\/json-schema\.org\/draft\/2020-12\/schema#?$/;
 
-const OPTIONS: Options = { allErrors: true, strict: false, verbose: true, logger: false };
+const OPTIONS: Options = {
+  allErrors: true,
+  strict: false,
+  verbose: true,
+  logger: false,
+  // An object has no `constructor` or `toString` but its own.
+  ownProperties: true,
+};
 
 /** They check schemas, and nothing is ever compiled in them; making one takes 25 ms, mostly for the draft's own schema. */
 const META_CHECKERS = { draft7: new Ajv(OPTIONS), draft2020: new Ajv2020(OPTIONS) };
@@ -50,18 +57,29 @@ export function compileSchema(schema: Json): SchemaCheck {
   const draft = draftOf(schema);
   checkAgainstDraft(schema, draft);
   const validate = compile(schema, draft);
-  return (data) => violationsOf(validate, data);
+  return (data) => violationsOf(validate, data, validate);
 }
 
 const ENDLESS = 'the schema refers to itself without an end';
 
-function violationsOf(validate: ValidateFunction, data: Json): SchemaViolation[] {
+/** `report` has the errors of the latest check. */
+function violationsOf(
+  isValid: (data: Json) => boolean,
+  data: Json,
+  report: { readonly errors?: ErrorObject[] | null },
+): SchemaViolation[] {
   try {
-    return validate(data) ? [] : (validate.errors ?? []).slice(0, MAX_VIOLATIONS).map(toViolation);
+    return isValid(data) ? [] : (report.errors ?? []).slice(0, MAX_VIOLATIONS).map(toViolation);
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    return [{ path: [], message: `${ENDLESS}, or the value is nested too deeply for it` }];
+    return [{ path: [], message: explainCrash(error) }];
   }
+}
+
+/** The library recurses without a limit, and compares objects by their `valueOf`, which may be a key of theirs. */
+function explainCrash(error: unknown): string {
+  if (error instanceof RangeError) return `${ENDLESS}, or the value is nested too deeply for it`;
+  if (error instanceof TypeError) return 'objects with a key "valueOf" or "toString" cannot be compared';
+  throw error;
 }
 
 function draftOf(schema: boolean | JsonObject): keyof typeof META_CHECKERS {
@@ -77,9 +95,9 @@ function checkAgainstDraft(schema: boolean | JsonObject, draft: keyof typeof MET
     throw new InvalidSchemaError('$async is not a keyword of JSON Schema', ['$async']);
   }
   const checker = META_CHECKERS[draft];
-  if (checker.validateSchema(schema) === true) return;
-  const [error] = checker.errors ?? [];
-  const { path, message } = error === undefined ? { path: [], message: 'it is not valid' } : toViolation(error);
+  const [violation] = violationsOf((data) => checker.validateSchema(data as JsonObject) === true, schema, checker);
+  if (violation === undefined) return;
+  const { path, message } = violation;
   throw new InvalidSchemaError(path.length === 0 ? message : `${path.join('.')}: ${message}`, path);
 }
 

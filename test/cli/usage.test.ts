@@ -1,0 +1,117 @@
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { WORKER_OPTIONS } from '../../src/worker/options';
+import { runCli, startCli } from '../helpers/cli';
+
+const COMMANDS = ['validate', 'run', 'approvals', 'graph', 'worker', 'dev', 'demo'];
+const GROUPED = ['list', 'show', 'approve', 'reject'].map((name) => ['approvals', name]);
+
+describe('beamline', () => {
+  it('lists every command in its help', async () => {
+    const { code, stdout, stderr } = await runCli(['--help']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    for (const command of COMMANDS) expect(stdout).toMatch(new RegExp(`^  ${command} +\\w`, 'm'));
+    expect(stdout).toContain('Exit codes: 0 done, 1 the flow failed, 2 bad usage or an invalid flow, 3 Temporal');
+  });
+
+  it('prints the version of the package', async () => {
+    const { version } = JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8'));
+    expect(await runCli(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+  });
+
+  it.each([...COMMANDS.map((name) => [name]), ...GROUPED])('has examples in the help of %s %s', async (...words) => {
+    const args = words.filter((word) => typeof word === 'string');
+    const { code, stdout, stderr } = await runCli([...args, '--help']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(new RegExp(`^Usage: beamline ${args.join(' ')} `));
+    expect(stdout).toMatch(new RegExp(`^Examples:\\n  \\$ beamline ${args.join(' ')}`, 'm'));
+  });
+
+  it('helps the same way with "help COMMAND"', async () => {
+    expect((await runCli(['help', 'run'])).stdout).toBe((await runCli(['run', '--help'])).stdout);
+  });
+
+  it.each([
+    [['wrok'], "unknown command 'wrok' (Did you mean work", '--help'],
+    [['validate'], "missing required argument 'file'", 'validate --help'],
+    [['run', 'a.yaml', 'b.yaml'], 'too many arguments', 'run --help'],
+    [['run', 'a.yaml', '--inptu', '1'], "unknown option '--inptu'", 'run --help'],
+    [['run', 'a.yaml', '--priority', '6'], 'Expected a whole number from 1 (first) to 5 (last).', 'run --help'],
+    [['run', 'a.yaml', '--timeout', '5m'], 'Expected ISO 8601 such as PT30S', 'run --help'],
+    [['approvals', 'approve', 'x'], "required option '--by <NAME>' not specified", 'approvals --help'],
+    [['approvals', 'list', '--limit', '0'], 'Expected a whole number from 1 to 1000.', 'approvals --help'],
+    [['dev', '--port', '70000'], 'Expected a whole number from 1 to 65535.', 'dev --help'],
+  ])('refuses %j as bad usage', async (args, detail, help) => {
+    const { code, stdout, stderr } = await runCli(args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain(detail);
+    expect(stderr).toMatch(/^error: .+ \[BLW_USAGE\]\n {2}See `beamline .*--help`\.\n$/);
+    expect(stderr).toContain(`beamline ${help}`);
+  });
+
+  it.each([[[]], [['approvals']]])('prints the help on stderr for %j, which lacks a command', async (args) => {
+    const { code, stdout, stderr } = await runCli(args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(/^Usage: beamline/);
+  });
+
+  it('ends quietly when its reader goes away', async () => {
+    const cli = startCli(['dev', '--help']);
+    cli.child.stdout?.destroy();
+    const { code, stderr } = await cli.exited;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  });
+
+  it('says how to set it up where it has not been built', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'beamline-bin-'));
+    try {
+      mkdirSync(join(folder, 'bin'));
+      copyFileSync(join(__dirname, '..', '..', 'bin', 'beamline.js'), join(folder, 'bin', 'beamline.js'));
+      const { status, stderr } = spawnSync(process.execPath, [join(folder, 'bin', 'beamline.js')], {
+        encoding: 'utf8',
+      });
+      expect({ status, stderr }).toEqual({
+        status: 2,
+        stderr: `beamline is not set up yet: run \`npm run setup\` in ${realpathSync(folder)}\n`,
+      });
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('writes no colours where it does not write to a terminal', async () => {
+    const { stdout, stderr } = await runCli(['validate', 'missing.yaml']);
+    expect(`${stdout}${stderr}`).not.toContain('\u001b');
+  });
+});
+
+describe('the flags of beamline worker', () => {
+  it('are those of the table, with environment names and defaults, without what is not supported', async () => {
+    const { stdout } = await runCli(['worker', '--help']);
+    const help = stdout.replace(/\s+/g, ' ');
+    for (const spec of WORKER_OPTIONS) {
+      const isShown = !('isUnsupported' in spec && spec.isUnsupported);
+      expect(help.includes(`--${spec.name} <${spec.value}>`)).toBe(isShown);
+      if (isShown && 'default' in spec)
+        expect(help).toMatch(new RegExp(`env: BEAMLINE_[A-Z_]+; default: ${spec.default}`));
+    }
+    expect(help).toContain('(env: BEAMLINE_IO_POOL_SIZE; default: 16)');
+  });
+
+  it.each([
+    [['--io-pool-size', 'many'], {}, '--io-pool-size: got "many", expected a whole number from 1 to 1000'],
+    [['--pools', 'io,tpu'], {}, '--pools: got "io,tpu", expected one or more of io,cpu,gpu'],
+    [['--nats-url', 'nats://127.0.0.1:4222'], {}, '--nats-url is not supported yet; leave it out'],
+    [['--database', 'nonsense'], {}, '--database: got no usable name'],
+    [['--config', 'missing.yaml'], {}, '--config missing.yaml: cannot be read (ENOENT)'],
+    [[], { BEAMLINE_CPU_POOL_SIZE: '0' }, '--cpu-pool-size: got "0", expected a whole number from 1 to 1000'],
+    [[], { BEAMLINE_CONFIG: 'gone.yaml' }, '--config gone.yaml: cannot be read (ENOENT)'],
+  ])('refuse %j with %j', async (args, env, detail) => {
+    const { code, stderr } = await runCli(['worker', '--address', '127.0.0.1:1', ...args], { env });
+    expect(code).toBe(2);
+    expect(stderr).toContain(detail);
+    expect(stderr).toContain('[BLW_CONFIG]');
+  });
+});

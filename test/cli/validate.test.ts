@@ -1,0 +1,116 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runCli } from '../helpers/cli';
+
+const VALID = `document: { dsl: '1.0.3', namespace: shop, name: greet, version: '1.0.0' }
+evaluate: { language: cel }
+do:
+  - both:
+      do:
+        - greet:
+            set: { message: "Hello" }
+  - wait:
+      wait: PT1S
+`;
+const INVALID = `document: { dsl: '1.0.3', namespace: shop, name: greet, version: '1.0.0' }
+do:
+  - greet:
+      sett: { message: Hello }
+  - fetch:
+      call: htpt
+      with: {}
+`;
+
+describe('beamline validate', () => {
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'beamline-validate-'));
+    writeFileSync(join(folder, 'good.yaml'), VALID);
+    writeFileSync(join(folder, 'bad.yaml'), INVALID);
+    writeFileSync(join(folder, 'broken.yaml'), 'document: [unclosed\n');
+    writeFileSync(join(folder, 'latin1.yaml'), Buffer.from('document: { title: Bestellung f\xfcr }', 'latin1'));
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  const validate = (...args: string[]) => runCli(['validate', ...args], { cwd: folder });
+
+  it('tells name and size of a valid flow', async () => {
+    expect(await validate('good.yaml')).toEqual({
+      code: 0,
+      stdout: 'ok: good.yaml shop/greet:1.0.0, 3 steps\n',
+      stderr: '',
+    });
+  });
+
+  it('lists every problem as file:line:column CODE message, and how many there are', async () => {
+    const { code, stdout } = await validate('bad.yaml', 'good.yaml');
+    expect(code).toBe(2);
+    expect(stdout).toMatch(/^bad\.yaml:3:5 BLW_TASK_UNKNOWN .*did you mean "set"/m);
+    expect(stdout).toMatch(/^bad\.yaml:6:13 BLW_BLOCK_UNKNOWN .*htpt/m);
+    expect(stdout).toMatch(/^ok: good\.yaml shop\/greet:1\.0\.0, 3 steps$/m);
+    expect(stdout).toMatch(/^\d+ problems in 1 file$/m);
+  });
+
+  it('reads standard input for -', async () => {
+    const good = await runCli(['validate', '-'], { stdin: VALID });
+    expect(good).toEqual({ code: 0, stdout: 'ok: <stdin> shop/greet:1.0.0, 3 steps\n', stderr: '' });
+    const bad = await runCli(['validate', '-'], { stdin: INVALID });
+    expect(bad.stdout).toMatch(/^<stdin>:3:5 BLW_TASK_UNKNOWN/);
+  });
+
+  it('reads JSON, and text with a byte order mark', async () => {
+    const json = {
+      document: { dsl: '1.0.3', namespace: 'a', name: 'b', version: '1.0.0' },
+      do: [{ s: { set: { x: 1 } } }],
+    };
+    const { code, stdout } = await runCli(['validate', '-'], { stdin: `\uFEFF${JSON.stringify(json)}` });
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'ok: <stdin> a/b:1.0.0, 1 step\n' });
+  });
+
+  it.each([
+    ['text that is not UTF-8', 'latin1.yaml', /^latin1\.yaml:1:1 BLW_DOC_SYNTAX the document is not UTF-8/],
+    ['text that is not YAML', 'broken.yaml', /^broken\.yaml:\d+:\d+ BLW_DOC_SYNTAX /],
+  ])('reports %s with its position', async (_, file, line) => {
+    const { code, stdout } = await validate(file);
+    expect(code).toBe(2);
+    expect(stdout).toMatch(line);
+    expect(stdout).toMatch(/^\d+ problems? in 1 file$/m);
+  });
+
+  it('says what is wrong with a file that cannot be read, and checks the others', async () => {
+    const { code, stdout, stderr } = await validate('missing.yaml', 'good.yaml', '.');
+    expect(code).toBe(2);
+    expect(stdout).toBe('ok: good.yaml shop/greet:1.0.0, 3 steps\n');
+    expect(stderr).toContain('error: missing.yaml: there is no such file [BLW_USAGE]');
+    expect(stderr).toContain('error: .: is a folder, expected a file [BLW_USAGE]');
+  });
+
+  it('prints one JSON object with --json', async () => {
+    const { code, stdout, stderr } = await validate('good.yaml', 'bad.yaml', 'missing.yaml', '--json');
+    expect({ code, stderr }).toEqual({ code: 2, stderr: '' });
+    const { files } = JSON.parse(stdout);
+    expect(files).toHaveLength(3);
+    expect(files[0]).toEqual({ file: 'good.yaml', valid: true, flow: 'shop/greet:1.0.0', problems: [] });
+    expect(files[1]).toMatchObject({ file: 'bad.yaml', valid: false });
+    expect(files[1].problems).toContainEqual({
+      code: 'BLW_BLOCK_UNKNOWN',
+      line: 6,
+      column: 13,
+      path: '/do/1/fetch/call',
+      message: expect.stringContaining('htpt'),
+    });
+    expect(files[2]).toMatchObject({ file: 'missing.yaml', valid: false, problems: [{ code: 'BLW_USAGE' }] });
+  });
+
+  it('refuses to read standard input twice', async () => {
+    const { code, stderr } = await validate('-', '-');
+    expect({ code, stderr }).toMatchObject({ code: 2, stderr: expect.stringContaining('- can be given only once') });
+  });
+
+  it('shows no control characters of a document', async () => {
+    const { stdout } = await runCli(['validate', '-'], { stdin: '{"do": [], "\\u001b[31mred": 1}' });
+    expect(stdout).toContain('red');
+    expect(stdout).not.toContain('\u001b');
+  });
+});

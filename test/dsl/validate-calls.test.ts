@@ -1,0 +1,138 @@
+import { BLOCK_SPECS } from '../../src/dsl/block-registry';
+import { validateFlowText } from '../../src/dsl/validation/validate-flow';
+import { badRows, expectProblem, expectProblems, flowText, validFlow } from './marked-flow';
+
+const REJECTS = 'rejects %s with %s';
+
+function expectInCall(task: string, code: string, message: string): void {
+  expectProblem(flowText(`- a: { ${task} }`), code, message);
+}
+
+describe('call', () => {
+  it.each(
+    badRows([
+      'BLW_BLOCK_UNKNOWN | there is no block "fs.putt"; did you mean "fs.put"? | call: «fs.putt',
+      'BLW_BLOCK_UNKNOWN | did you mean "http"? | call: «http.request',
+      'BLW_BLOCK_UNKNOWN | there are: http, http.stream, fs.put | call: «mail.send',
+      'BLW_BLOCK_UNKNOWN | there is no block "constructor" | call: «constructor',
+      'BLW_BLOCK_UNKNOWN | there is no block "${ data.block }" | call: «"${ data.block }"',
+      'BLW_VALUE_INVALID | call: got a number, expected text | call: «5',
+      'BLW_VALUE_INVALID | call: got null | call: «null',
+      'BLW_UNSUPPORTED | is a cataloged function | call: «log:1.0.0@default',
+      'BLW_UNSUPPORTED | is a cataloged function | call: «https://x.test/functions/log.yaml',
+      ...['openapi', 'grpc', 'asyncapi', 'mcp', 'a2a'].map(
+        (name) => `BLW_UNSUPPORTED | call: ${name} is not supported yet | call: «${name}, with: { a: 1 }`,
+      ),
+      'BLW_KEY_UNKNOWN | did you mean "with"? | call: fs.list, «wiht: {}',
+      'BLW_ARG_INVALID | with: got an array, expected an object of arguments | call: fs.list, with: «[]',
+      'BLW_ARG_INVALID | with: got null | call: fs.list, with: «null',
+      'BLW_ARG_INVALID | with: got a string | call: fs.list, with: «"${ data }"',
+    ]),
+  )(REJECTS, expectInCall);
+
+  it('tells a function of use.functions from a block that does not exist', () => {
+    expectProblems(flowText('- a: { call: «mine }', 'use: { «functions: { mine: { wait: PT1S } } }\n'), [
+      'BLW_UNSUPPORTED use.functions is not supported yet',
+      'BLW_UNSUPPORTED "mine" is a function of use.functions',
+    ]);
+  });
+});
+
+describe('arguments of blocks', () => {
+  const URI = 'endpoint: http://x.test';
+  const GET = `method: get, ${URI}`;
+  it.each(
+    badRows([
+      'BLW_ARG_INVALID | http: "method" is missing | call: http, with: «{ endpoint: http://x.test }',
+      'BLW_ARG_INVALID | http: "endpoint" is missing | call: http, with: «{ method: get }',
+      `BLW_ARG_INVALID | http: "metod" is not known; did you mean "method"? | call: http, with: { ${GET}, «metod: get }`,
+      `BLW_ARG_INVALID | http: method: got "fetch", expected one of "get" | call: http, with: { method: «fetch, ${URI} }`,
+      'BLW_ARG_INVALID | endpoint: got a number, expected object | call: http, with: { method: get, endpoint: «5 }',
+      'BLW_ARG_INVALID | endpoint: "uri" is missing | call: http, with: { method: get, endpoint: «{} }',
+      'BLW_ARG_INVALID | "url" is not known; did you mean "uri"? | call: http, with: { method: get, endpoint: { uri: x, «url: x } }',
+      `BLW_ARG_INVALID | headers: got a string, expected object | call: http, with: { ${GET}, headers: «x }`,
+      `BLW_ARG_INVALID | headers.accept: got an array | call: http, with: { ${GET}, headers: { accept: «[] } }`,
+      `BLW_ARG_INVALID | query.q: got an object | call: http, with: { ${GET}, query: { q: «{} } }`,
+      `BLW_ARG_INVALID | output: got "json", expected one of "content", "response", "raw" | call: http, with: { ${GET}, output: «json }`,
+      `BLW_ARG_INVALID | redirect: got a string, expected boolean | call: http, with: { ${GET}, redirect: «'no' }`,
+      'BLW_ARG_INVALID | {id,name} in a URI: expected the name of a property | call: http, with: { method: get, endpoint: «"http://x.test/{id,name}" }',
+      'BLW_ARG_INVALID | {+path} in a URI | call: http, with: { method: get, endpoint: { uri: «"http://x.test{+path}" } }',
+      'BLW_ARG_INVALID | {} in a URI | call: http, with: { method: get, endpoint: «"http://x.test/{}" }',
+      'BLW_KEY_UNKNOWN | it has: use, basic, bearer | call: http, with: { method: get, endpoint: { uri: x, authentication: { «apiKey: x } } }',
+      'BLW_REF_UNKNOWN | use.authentications has no "shop" | call: http, with: { method: get, endpoint: { uri: x, authentication: { use: «shop } } }',
+      'BLW_ARG_INVALID | http.stream: "to" is missing | call: http.stream, with: «{ endpoint: http://x.test }',
+      `BLW_ARG_INVALID | method: got "put", expected one of "get", "post" | call: http.stream, with: { ${URI}, to: a, method: «put }`,
+      `BLW_ARG_INVALID | maxBytes: must be >= 1 (got 0) | call: http.stream, with: { ${URI}, to: a, maxBytes: «0 }`,
+      `BLW_ARG_INVALID | sha256: must match pattern | call: http.stream, with: { ${URI}, to: a, sha256: «abc }`,
+      `BLW_ARG_INVALID | to: must NOT have fewer than 1 characters | call: http.stream, with: { ${URI}, to: «'' }`,
+      'BLW_ARG_INVALID | fs.put: "path" is missing | call: fs.put, with: «{ content: a }',
+      'BLW_ARG_INVALID | fs.put: path: got a number, expected string | call: fs.put, with: { path: «1, content: a }',
+      'BLW_ARG_INVALID | ifMatch: must match pattern | call: fs.put, with: { path: a, content: a, ifMatch: «latest }',
+      'BLW_ARG_INVALID | fs.get: "path" is missing | call: «fs.get',
+      'BLW_ARG_INVALID | as: got "yaml", expected one of "text", "json", "base64" | call: fs.get, with: { path: a, as: «yaml }',
+      'BLW_ARG_INVALID | limit: must be <= 1000 (got 1001) | call: fs.list, with: { limit: «1001 }',
+      'BLW_ARG_INVALID | limit: got a number, expected integer | call: fs.list, with: { limit: «1.5 }',
+      'BLW_ARG_INVALID | fs.list: "path" is not known; there are: prefix, limit, after | call: fs.list, with: { «path: a }',
+      'BLW_ARG_INVALID | ifMissing: got "skip" | call: fs.stat, with: { path: a, ifMissing: «skip }',
+      'BLW_ARG_INVALID | fs.delete: "path" is missing | call: fs.delete, with: «{}',
+      'BLW_ARG_INVALID | sql.query: "database" is missing | call: sql.query, with: «{ statement: SELECT 1 }',
+      'BLW_ARG_INVALID | parameters: got a string, expected object or array | call: sql.query, with: { database: a, statement: b, parameters: «x }',
+      'BLW_ARG_INVALID | maxRows: must be <= 10000 | call: sql.query, with: { database: a, statement: b, maxRows: «99999 }',
+      'BLW_ARG_INVALID | sql.execute: "statement" is missing | call: sql.execute, with: «{ database: a }',
+      'BLW_ARG_INVALID | did you mean "parameters"? | call: sql.execute, with: { database: a, statement: b, «parameter: [1] }',
+      'BLW_ARG_INVALID | statements: must NOT have fewer than 1 items | call: sql.transaction, with: { database: a, statements: «[] }',
+      'BLW_ARG_INVALID | statements.1: "statement" is missing | call: sql.transaction, with: { database: a, statements: [{ statement: b }, «{}] }',
+      'BLW_ARG_INVALID | statements.0: got a string, expected object | call: sql.transaction, with: { database: a, statements: [«b] }',
+      'BLW_ARG_INVALID | human.approval: "title" is missing | call: human.approval, with: «{}',
+      'BLW_ARG_INVALID | requiredApprovals: must be >= 1 | call: human.approval, with: { title: a, requiredApprovals: «0 }',
+      'BLW_ARG_INVALID | onTimeout: got "retry", expected one of "fail", "reject", "continue" | call: human.approval, with: { title: a, timeout: P1D, onTimeout: «retry }',
+      'BLW_ARG_INVALID | onTimeout needs a timeout | call: human.approval, with: { title: a, «onTimeout: reject }',
+      'BLW_ARG_INVALID | assignees: "user" is not known; did you mean "users"? | call: human.approval, with: { title: a, assignees: { «user: [b] } }',
+      'BLW_ARG_INVALID | assignees.users: got a string, expected array | call: human.approval, with: { title: a, assignees: { users: «bob } }',
+      'BLW_DURATION_INVALID | human.approval: timeout: got "2 days" | call: human.approval, with: { title: a, timeout: «2 days }',
+      'BLW_SCHEMA_INVALID | form: type: got "dict" | call: human.approval, with: { title: a, form: { type: «dict } }',
+    ]),
+  )(REJECTS, expectInCall);
+
+  it('reports every argument that is wrong', () => {
+    expectProblems(
+      flowText('- a: { call: http, with: «{ «methode: get, endpoint: http://x.test, headers: «5, redirect: «2 } }'),
+      [
+        'BLW_ARG_INVALID http: "method" is missing',
+        'BLW_ARG_INVALID "methode" is not known; did you mean "method"?',
+        'BLW_ARG_INVALID headers: got a number',
+        'BLW_ARG_INVALID redirect: got a number',
+      ],
+    );
+  });
+
+  it.each([
+    "{ method: '${ data.method }', endpoint: 'http://x.test' }",
+    "{ method: get, endpoint: '${ data.uri }' }",
+    "{ method: get, endpoint: { uri: '${ data.uri }' } }",
+    "{ method: get, endpoint: 'http://x.test', headers: '${ data.headers }', redirect: '${ data.follow }' }",
+    "{ method: get, endpoint: 'http://x.test/{order.id}/{order_id}/{a-b}/{%C3%A9}' }",
+    "{ method: get, endpoint: 'http://x.test/${ data.id }/{0,1}' }",
+  ])('leaves arguments that are computed to the run: %s', (args) => {
+    expect(validateFlowText(flowText(`- a: { call: http, with: ${args} }`)).problems).toEqual([]);
+  });
+
+  it('checks the literal arguments beside one that is computed', () => {
+    expectProblem(
+      flowText("- a: { call: fs.get, with: { path: '${ data.path }', as: «xml } }"),
+      'BLW_ARG_INVALID',
+      'as: got "xml"',
+    );
+  });
+
+  it.each(BLOCK_SPECS.map((spec) => [spec.call, spec.example]))('takes the example of %s', (_call, example) => {
+    validFlow(flowText(example.trimEnd()));
+  });
+
+  it.each(BLOCK_SPECS.map((spec) => [spec.call]))('refuses an unknown argument of %s', (call) => {
+    const { problems } = validateFlowText(flowText(`- a: { call: ${call}, with: { nonsenseArgument: 1 } }`));
+    expect(problems.map(({ message }) => message)).toContainEqual(
+      expect.stringContaining(`${call}: "nonsenseArgument" is not known`),
+    );
+  });
+});

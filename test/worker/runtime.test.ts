@@ -1,0 +1,50 @@
+import type { LogFields, Logger } from '../../src/worker/logger';
+import { sdkLogger } from '../../src/worker/runtime';
+
+describe('the logger of the SDK', () => {
+  const lines: { level: string; message: string; fields: LogFields | undefined }[] = [];
+  const ours: Logger = { log: (level, message, fields) => lines.push({ level, message, fields }) };
+  const logger = sdkLogger(ours);
+  beforeEach(() => {
+    lines.length = 0;
+  });
+
+  it.each([
+    ['TRACE', 'trace'],
+    ['DEBUG', 'trace'],
+    ['INFO', 'debug'],
+    ['WARN', 'warn'],
+    ['ERROR', 'error'],
+  ] as const)('writes %s as %s', (level, expected) => {
+    logger.log(level, 'a message');
+    expect(lines).toEqual([{ level: expected, message: 'a message', fields: {} }]);
+  });
+
+  it('keeps the metadata that is safe to log, in our names, and no other', () => {
+    logger.warn('odd', {
+      taskQueue: 'q-io',
+      workflowId: 'f-1',
+      attempt: 2,
+      taskToken: 'secret',
+      args: [{ password: 1 }],
+    });
+    expect(lines[0]?.fields).toEqual({ task_queue: 'q-io', flow_id: 'f-1', attempt: 2 });
+  });
+
+  it('logs why something of the SDK failed, but of a failed flow only the code', () => {
+    logger.error('Worker failed', { error: new Error('connection lost') });
+    logger.warn('Workflow failed', { workflowId: 'f-1', error: new Error('/do/0/x: got "secret" [BLW_DATA_INVALID]') });
+    expect(lines.map(({ fields }) => fields)).toEqual([
+      { error: 'connection lost' },
+      { flow_id: 'f-1', error_code: 'BLW_DATA_INVALID' },
+    ]);
+  });
+
+  it.each(['Activity failed', 'No workflows registered, not polling for workflow tasks'])(
+    'does not repeat "%s"',
+    (message) => {
+      logger.warn(message, { error: new Error('x') });
+      expect(lines).toEqual([]);
+    },
+  );
+});
