@@ -1,7 +1,7 @@
 import { CancelledFailure } from '@temporalio/workflow';
 import { FlowError, flowError, flowErrorToJson } from '../dsl/errors';
 import type { Variables } from '../dsl/expressions/evaluator';
-import type { Json, JsonObject } from '../dsl/json';
+import { type Json, type JsonObject, setOwn } from '../dsl/json';
 import type { TaskPlan } from '../dsl/planning/plan';
 import type { Routine } from './drive';
 import { dateTime, type FlowRun } from './flow-run';
@@ -111,7 +111,7 @@ function* runLife(
 
   if (task.export !== undefined)
     yield* exportContext(run, task, { ...after, context: run.context, output, data: output });
-  if (run.keepsOutputOf(task.name)) scope.steps[task.name] = { output };
+  if (run.keepsOutputOf(task.name)) setOwn(scope.steps, task.name, { output });
   step.end('completed');
 
   const next = result.next ?? task.next ?? 'continue';

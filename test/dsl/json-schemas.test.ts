@@ -142,8 +142,8 @@ describe('schemas that are none', () => {
     [{ required: 'a' }, 'required', 'required: got a string, expected array'],
     [{ minimum: '1' }, 'minimum', 'minimum: got a string, expected number'],
     [{ maxLength: -1 }, 'maxLength', 'maxLength: must be >= 0 (got -1)'],
-    [{ pattern: '(' }, '', 'Invalid regular expression: /(/u: Unterminated group'],
-    [{ patternProperties: { '[': {} } }, '', 'Invalid regular expression'],
+    [{ pattern: '(' }, '', 'error parsing regexp: missing closing )'],
+    [{ patternProperties: { '[': {} } }, '', 'error parsing regexp: missing closing ]'],
     [{ items: [{}] }, 'items', 'items: got an array, expected object or boolean'],
     [{ $ref: '#/$defs/x' }, '', '$ref #/$defs/x is not in the schema'],
     [

@@ -58,6 +58,10 @@ describe('arguments of blocks', () => {
       'BLW_ARG_INVALID | {id,name} in a URI: expected the name of a property | call: http, with: { method: get, endpoint: «"http://x.test/{id,name}" }',
       'BLW_ARG_INVALID | {+path} in a URI | call: http, with: { method: get, endpoint: { uri: «"http://x.test{+path}" } }',
       'BLW_ARG_INVALID | {} in a URI | call: http, with: { method: get, endpoint: «"http://x.test/{}" }',
+      'BLW_ARG_INVALID | expected a URI such as https://example.com/{id}, or one expression | call: http, with: { method: get, endpoint: «"${ data.base }/orders" }',
+      'BLW_ARG_INVALID | or one expression | call: http, with: { method: get, endpoint: { uri: «"http://x.test/${ data.id }" } }',
+      'BLW_ARG_INVALID | fs.put: expected exactly one of content and base64 | call: fs.put, with: «{ path: a }',
+      'BLW_ARG_INVALID | exactly one of content and base64 | call: fs.put, with: «{ path: a, content: b, base64: Yg== }',
       'BLW_KEY_UNKNOWN | it has: use, basic, bearer | call: http, with: { method: get, endpoint: { uri: x, authentication: { «apiKey: x } } }',
       'BLW_REF_UNKNOWN | use.authentications has no "shop" | call: http, with: { method: get, endpoint: { uri: x, authentication: { use: «shop } } }',
       'BLW_ARG_INVALID | http.stream: "to" is missing | call: http.stream, with: «{ endpoint: http://x.test }',
@@ -112,7 +116,7 @@ describe('arguments of blocks', () => {
     "{ method: get, endpoint: { uri: '${ data.uri }' } }",
     "{ method: get, endpoint: 'http://x.test', headers: '${ data.headers }', redirect: '${ data.follow }' }",
     "{ method: get, endpoint: 'http://x.test/{order.id}/{order_id}/{a-b}/{%C3%A9}' }",
-    "{ method: get, endpoint: 'http://x.test/${ data.id }/{0,1}' }",
+    '{ method: get, endpoint: \'${ data.base + "/{0,1}" }\' }',
   ])('leaves arguments that are computed to the run: %s', (args) => {
     expect(validateFlowText(flowText(`- a: { call: http, with: ${args} }`)).problems).toEqual([]);
   });

@@ -155,6 +155,11 @@ describe('text of expressions', () => {
     ["«'${ .orders[0] }'", 'this looks like jq, but the flow is in CEL'],
     ["«'${ $context.a }'", 'this looks like jq'],
     ["«'${ data.null }'", 'is written in brackets: data["in"]'],
+    [
+      '«\'${ data.?a // "none" }\'',
+      'at character 9: // begins a comment; for a value that may be absent write a.?b.orValue(c)',
+    ],
+    ['«\'${ data.a.matches("(?!x)") }\'', 'invalid or unsupported Perl syntax'],
     ["«'${ jq(data) }'", 'there is no function jq(dyn)'],
     ["«'${ data.length() }'", 'there is no function dyn.length()'],
     ['«\'${ 1 + "a" }\'', 'no such overload: int + string; convert one side'],
@@ -185,6 +190,8 @@ describe('text of expressions', () => {
   it.each([
     ['\'${ "}" + data.a + "{" }\''],
     ['\'${ {"a": {"b": 1}} }\''],
+    ['\'${ "http://x.test" + data.a }\''],
+    ["'${ data.a.matches('^https?://x') }'".replaceAll("'^https?://x'", '"^https?://x"')],
     ['\'${ "${" }\''],
     ["'$5 and {braces} and } and $ {'"],
     ["'${ data.a }${ data.b }'"],

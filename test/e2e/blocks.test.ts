@@ -53,8 +53,7 @@ function endless(response: import('node:http').ServerResponse): void {
 
 describe('http', () => {
   test('gets, and hands the content on', async () => {
-    const flow =
-      'do: [{g: {call: http, with: {method: get, endpoint: "${ data.origin }/things"}, output: {as: data.n + 1}}}]';
+    const flow = `do: [{g: {call: http, with: {method: get, endpoint: "\${ data.origin + '/things' }"}, output: {as: data.n + 1}}}]`;
     expect(await worker.run(flow, { origin })).toBe(42);
   });
 
@@ -218,10 +217,10 @@ do:
 
 describe('a cancelled flow', () => {
   test.each([
-    ['an http call', `call: http, with: {method: get, endpoint: "\${ data.origin }/endless"}`],
+    ['an http call', `call: http, with: {method: get, endpoint: "\${ data.origin + '/endless' }"}`],
     [
       'an http call in a process of its own',
-      `call: http, metadata: {resources: cpu}, with: {method: get, endpoint: "\${ data.origin }/endless"}`,
+      `call: http, metadata: {resources: cpu}, with: {method: get, endpoint: "\${ data.origin + '/endless' }"}`,
     ],
   ])('stops %s that runs', async (_, step) => {
     const before = { seen: seen.length, closed: endlessClosed };

@@ -59,8 +59,8 @@ describe('a wrong start fails at once, in words, and not for ever', () => {
     const error = await errorOf(handle);
     expect(error).toMatchObject({ code: 'BLW_FLOW_INVALID' });
     expect((error.data as JsonObject).problems).toMatchObject([
-      { code: 'BLW_BLOCK_UNKNOWN', path: '/do/0/a/call' },
       { code: 'BLW_NAME_DUPLICATE', path: '/do/1/a' },
+      { code: 'BLW_BLOCK_UNKNOWN', path: '/do/0/a/call' },
       { code: 'BLW_EXPR_SYNTAX', path: '/do/1/a/set/x' },
     ]);
     expect((await handle.describe()).searchAttributes.BeamlineStatus).toEqual(['Failed']);

@@ -1,5 +1,7 @@
 import { Duration, Environment, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
 import { describeJsonType, isJsonObject, type Json, type JsonObject, setOwn } from '../json';
+import { linearRegExp } from '../regular-expression';
+import { visitNodes } from './syntax-tree';
 
 /** A failure of an expression: what went wrong, and where in its text (offset of a character, from 0). */
 export class ExpressionError extends Error {
@@ -56,7 +58,29 @@ export function createEnvironment(unlistedVariablesAreDyn: boolean): Environment
   });
   environment.registerFunction('toJson(dyn): string', (value: unknown) => JSON.stringify(toJson(value)));
   environment.registerFunction('fromJson(string): dyn', parseJson);
+  environment.registerFunction(`string.${LINEAR_MATCHES}(string): bool`, matchesLinear);
   return environment;
+}
+
+/** What `matches` becomes: the library's own takes JavaScript's regular expressions, which backtrack, and cannot be replaced. */
+export const LINEAR_MATCHES = 'linearMatches';
+
+function matchesLinear(text: string, pattern: string): boolean {
+  try {
+    return linearRegExp(pattern).test(text);
+  } catch (error) {
+    throw new Error(`matches(): ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** Parses an expression and puts our own `matches` in the place of the library's. */
+export function parseExpression(environment: Environment, expression: string): ReturnType<Environment['parse']> {
+  const parsed = environment.parse(expression);
+  visitNodes(parsed.ast, ({ op, args }) => {
+    if (op === 'rcall' && Array.isArray(args) && args[0] === 'matches') args[0] = LINEAR_MATCHES;
+    return true;
+  });
+  return parsed;
 }
 
 function mergeMaps(left: object, right: object): object {
@@ -114,7 +138,7 @@ const runtimeEnvironment = createEnvironment(true);
 
 /** Parses an expression once for many evaluations. Throws {@link ExpressionError} where it does not parse. */
 export function compileExpression(expression: string): CompiledExpression {
-  const evaluate = guarded(expression, () => runtimeEnvironment.parse(expression));
+  const evaluate = guarded(expression, () => parseExpression(runtimeEnvironment, expression));
   return (variables) => guarded(expression, () => toJson(run(evaluate, variables)));
 }
 
@@ -140,7 +164,8 @@ export function guarded<T>(expression: string, action: () => T): T {
 export function toExpressionError(expression: string, error: unknown): ExpressionError {
   if (error instanceof ExpressionError) return error;
   const { summary, message, range } = error as { summary?: string; message?: string; range?: { start: number } };
-  return new ExpressionError(summary ?? message ?? String(error), expression, range?.start);
+  const text = (summary ?? message ?? String(error)).replaceAll(LINEAR_MATCHES, 'matches');
+  return new ExpressionError(text, expression, range?.start);
 }
 
 /**

@@ -1,5 +1,7 @@
 import type { Environment } from '@marcbachmann/cel-js/evaluator';
-import { createEnvironment, ExpressionError, guarded, toExpressionError } from './cel';
+import { linearRegExp } from '../regular-expression';
+import { createEnvironment, ExpressionError, guarded, LINEAR_MATCHES, parseExpression, toExpressionError } from './cel';
+import { isAstNode, visitNodes } from './syntax-tree';
 
 /** Knows the functions and operators, and no variable. Never changed after it is made; others are made from it. */
 const checkingEnvironment = createEnvironment(false);
@@ -23,7 +25,7 @@ export function checkExpression(expression: string, variables: readonly string[]
 
 /** Reads off an expression's syntax tree which steps and whether definitions are used. Throws {@link ExpressionError}. */
 export function expressionReferences(expression: string): ExpressionReferences {
-  const { ast } = guarded(expression, () => checkingEnvironment.parse(expression));
+  const { ast } = guarded(expression, () => parseExpression(checkingEnvironment, expression));
   return referencesOf(ast);
 }
 
@@ -33,11 +35,13 @@ export function analyzeExpression(
   variables: readonly string[],
 ): { readonly error: ExpressionError } | { readonly references: ExpressionReferences } {
   try {
-    const parsed = environmentWith(variables).parse(expression);
+    const parsed = parseExpression(environmentWith(variables), expression);
     const references = referencesOf(parsed.ast);
     const { error } = parsed.check();
     if (error !== undefined) throw error;
     refuseLostKeys(expression, parsed.ast);
+    refuseComments(expression);
+    refuseBadPatterns(expression, parsed.ast);
     return { references };
   } catch (error) {
     return { error: toExpressionError(expression, error) };
@@ -98,18 +102,36 @@ function refuseLostKeys(expression: string, ast: unknown): void {
   });
 }
 
-interface AstNode {
-  readonly op: string;
-  readonly args: unknown;
-  readonly pos?: number;
+/** Comments are CEL, but nobody writes one in a flow: jq's `a // b` would mean `a`, without a word. */
+function refuseComments(expression: string): void {
+  const offset = withoutStrings(expression).indexOf('//');
+  if (offset === -1) return;
+  throw new ExpressionError(
+    '// begins a comment; for a value that may be absent write a.?b.orValue(c)',
+    expression,
+    offset,
+  );
 }
 
-/** Visits a node, and those below it where the visitor says so. The depth of a tree is limited by the parser. */
-function visitNodes(node: unknown, visit: (node: AstNode) => boolean): void {
-  if (Array.isArray(node)) for (const item of node) visitNodes(item, visit);
-  if (isAstNode(node) && visit(node)) visitNodes(node.args, visit);
+/** The expression with the content of its strings blanked, so that offsets stay. */
+function withoutStrings(expression: string): string {
+  const string = /("""|'''|"|')(?:\\[\s\S]|(?!\1)[\s\S])*\1/g;
+  return expression.replace(string, (text) => ' '.repeat(text.length));
 }
 
-function isAstNode(node: unknown): node is AstNode {
-  return typeof node === 'object' && node !== null && typeof (node as { op?: unknown }).op === 'string';
+/** A pattern that stands in the expression is checked before anything runs. */
+function refuseBadPatterns(expression: string, ast: unknown): void {
+  visitNodes(ast, ({ op, args }) => {
+    const [name, , operands] = op === 'rcall' ? (args as [string, unknown, unknown[]]) : [];
+    const pattern = operands?.[0];
+    if (name !== LINEAR_MATCHES || !isAstNode(pattern) || pattern.op !== 'value' || typeof pattern.args !== 'string')
+      return true;
+    try {
+      linearRegExp(pattern.args);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new ExpressionError(`matches(): ${reason}; patterns are of RE2's syntax`, expression, pattern.pos);
+    }
+    return true;
+  });
 }

@@ -68,6 +68,12 @@ export function hasExpression(source: string): boolean {
   return source.includes('${');
 }
 
+/** True where a string is one `${ … }` and nothing else. */
+export function isWholeExpression(source: string): boolean {
+  const { parts, unclosedAt } = splitString(source.trim());
+  return unclosedAt === undefined && parts.length === 1 && parts.some((part) => 'expr' in part);
+}
+
 /** The expression of a field that is an expression as a whole: `${ … }` may be left out (OWS, "Runtime Expressions"). */
 export function bareExpression(source: string): string {
   const { parts } = splitString(source.trim());

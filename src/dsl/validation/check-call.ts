@@ -1,6 +1,6 @@
 import { BLOCK_SPECS, findBlockByCall } from '../block-registry';
 import type { BlockSpec } from '../block-spec';
-import { hasExpression } from '../expressions/template';
+import { hasExpression, isWholeExpression } from '../expressions/template';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
 import { closestName, listNames, shortText } from '../problems';
 import { checkAuthentication } from './check-use';
@@ -51,6 +51,9 @@ export function checkCall(task: JsonObject, path: Path, use: JsonObject, checker
     checker.report('BLW_ARG_INVALID', at, `${argument}: ${violation.message}`, isKey ? 'key' : 'value');
   }
   if (name === 'human.approval') checkApproval(args, withPath, checker);
+  if (name === 'fs.put' && (args.content === undefined) === (args.base64 === undefined)) {
+    checker.report('BLW_ARG_INVALID', withPath, 'fs.put: expected exactly one of content and base64');
+  }
 }
 
 function reportUnknownBlock(name: string, path: Path, use: JsonObject, checker: Checker): void {
@@ -90,7 +93,15 @@ const URI_VARIABLE = /^(?:[A-Za-z0-9_]|%[0-9A-Fa-f]{2})(?:[A-Za-z0-9_.-]|%[0-9A-
 
 function checkUriTemplate(endpoint: Json | undefined, path: Path, checker: Checker): void {
   if (isJsonObject(endpoint)) checkUriTemplate(endpoint.uri, [...path, 'uri'], checker);
-  if (typeof endpoint !== 'string' || hasExpression(endpoint)) return;
+  if (typeof endpoint !== 'string') return;
+  if (hasExpression(endpoint)) {
+    // OWS has a URI or an expression here, not text with expressions in it (schema, "endpoint").
+    if (isWholeExpression(endpoint)) return;
+    const message =
+      'endpoint: expected a URI such as https://example.com/{id}, or one expression such as ${ data.base + "/orders" }';
+    checker.report('BLW_ARG_INVALID', path, message);
+    return;
+  }
   for (const [, name = ''] of endpoint.matchAll(/\{([^{}]*)\}/g)) {
     if (URI_VARIABLE.test(name)) continue;
     const message = `{${shortText(name)}} in a URI: expected the name of a property of the data, such as {orderId}; for all else use \${ … }`;

@@ -3,6 +3,7 @@ import Ajv2020 from 'ajv/dist/2020';
 import addFormats from 'ajv-formats';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
 import { closestName, listNames, shortJson, shortText } from '../problems';
+import { linearRegExp } from '../regular-expression';
 
 /** One way in which data does not match a schema. */
 export interface SchemaViolation {
@@ -41,6 +42,7 @@ const OPTIONS: Options = {
   logger: false,
   // An object has no `constructor` or `toString` but its own.
   ownProperties: true,
+  code: { regExp: Object.assign(linearRegExp, { code: 'linearRegExp' }) },
 };
 
 /** They check schemas, and nothing is ever compiled in them; making one takes 25 ms, mostly for the draft's own schema. */
