@@ -29,11 +29,17 @@ const rejectSignal = defineSignal<[Json]>(REJECT_SIGNAL);
 export async function approval(request: ApprovalRequest): Promise<ApprovalResult> {
   refuseForeignStart(request);
   const ledger = new ApprovalLedger(request, Date.now());
-  setHandler(stateQuery, () => ledger.state());
-  setHandler(decideUpdate, (input) => decide(ledger, input), { validator: (input) => refuseInvalid(ledger, input) });
+  setHandler(stateQuery, () => ledger.state(), {
+    description: 'What is to be decided, by whom, and the decisions so far.',
+  });
+  setHandler(decideUpdate, (input) => decide(ledger, input), {
+    validator: (input) => refuseInvalid(ledger, input),
+    description: '{"decision": "approved" or "rejected", "by": "…", "groups"?: […], "comment"?: "…", "form"?: {…}}',
+  });
   const receive = (decision: DecisionInput['decision']) => (input: Json) => receiveSignal(ledger, decision, input);
-  setHandler(approveSignal, receive('approved'));
-  setHandler(rejectSignal, receive('rejected'));
+  const likeDecide = 'As the update decide, without "decision"; what is refused shows in the query state.';
+  setHandler(approveSignal, receive('approved'), { description: likeDecide });
+  setHandler(rejectSignal, receive('rejected'), { description: likeDecide });
   publishAttributes({
     tenant: request.tenant,
     flow: request.flow,

@@ -35,7 +35,9 @@ const { prepareFlow } = proxyLocalActivities<{ prepareFlow(start: unknown): Prom
  */
 export async function runFlow(start: unknown): Promise<Json> {
   const progress = new ProgressTracker();
-  setHandler(progressQuery, (input) => progress.snapshot(input?.since));
+  setHandler(progressQuery, (input) => progress.snapshot(input?.since), {
+    description: 'Status of the flow and of its steps; {"since": version} gives only what changed after that version.',
+  });
   try {
     const prepared = await prepareFlow(start);
     const run = new FlowRun(prepared, isJsonObject(start) ? (start.input ?? null) : null, progress);
