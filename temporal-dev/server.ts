@@ -1,5 +1,7 @@
+import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { flowError } from '../src/dsl/errors';
+import { assertDatabaseFree, claimDatabase } from './database-owner';
 import { configArguments, SEARCH_ATTRIBUTES } from './dynamic-config';
 import { type GuardedProcess, startGuarded } from './guarded-process';
 import { isServing } from './health-probe';
@@ -61,10 +63,12 @@ export interface TemporalServer {
 export async function startTemporalServer(options: TemporalServerOptions): Promise<TemporalServer> {
   // First of all, since finding a CLI may take minutes, and a port that is taken should be told at once.
   await choosePorts(options);
+  if (options.dbFile !== undefined) assertDatabaseFree(resolve(options.dbFile));
   const cli = options.cli ?? (await findTemporal({ log: options.log }));
   for (let attempt = 1; ; attempt++) {
     const launch = await prepareLaunch(options, cli);
     const server = await startProcess(launch);
+    if (options.dbFile !== undefined) claimDatabase(launch.files.dbFile, server.pid);
     const problem = await waitUntilServing(server, launch.address);
     if (problem === undefined) return await complete(launch, server);
     const logTail = await readLogTail(launch.files);

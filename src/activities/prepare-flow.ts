@@ -12,8 +12,8 @@ import { describeViolations } from './validate-data';
 /** Problems that the message of a failed start spells out; the details have all. */
 const SPELLED_OUT = 10;
 
-/** A plan is one entry of a Temporal history, which holds 2 MB. */
-const MAX_PLAN_LENGTH = 1_500_000;
+/** A plan is one entry of a Temporal history, which holds 2 MiB. */
+const MAX_PLAN_BYTES = 1_800_000;
 
 /**
  * Local activity: reads the start input, validates the document, makes its plan, and checks the flow's input against the
@@ -27,11 +27,11 @@ export async function prepareFlow(value: unknown): Promise<PreparedFlow> {
   if (result.flow === undefined) throw refuseFlow(result.problems);
   checkInput(start, flowInputSchema(result.flow));
   const plan = planFlow(result.flow);
-  const length = JSON.stringify(plan).length;
-  if (length > MAX_PLAN_LENGTH) {
+  const bytes = Buffer.byteLength(JSON.stringify(plan));
+  if (bytes > MAX_PLAN_BYTES) {
     throw refuse(
       'BLW_FLOW_INVALID',
-      `the flow's plan has ${length} characters, at most ${MAX_PLAN_LENGTH} fit; split the flow`,
+      `the flow's plan has ${bytes} bytes, at most ${MAX_PLAN_BYTES} fit; split the flow`,
       null,
     );
   }

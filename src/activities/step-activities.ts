@@ -8,8 +8,8 @@ import { Heartbeat } from './heartbeat';
 import { toApplicationFailure } from './step-failure';
 import { findArgumentError } from './validate-data';
 
-/** Largest output of a step, in characters of JSON: a payload of Temporal's holds 2 MB. */
-const MAX_OUTPUT_LENGTH = 1_900_000;
+/** Largest output of a step, in bytes of JSON: a payload of Temporal's holds 2 MiB. */
+const MAX_OUTPUT_BYTES = 1_900_000;
 
 /** Part of the time that is kept back for reporting, and its most in milliseconds. */
 const DEADLINE_MARGIN = 0.1;
@@ -97,11 +97,11 @@ function deadlineOf(info: Context['info']): number {
 }
 
 function checkSize(output: Json): Json {
-  const length = JSON.stringify(output).length;
-  if (length <= MAX_OUTPUT_LENGTH) return output;
+  const bytes = Buffer.byteLength(JSON.stringify(output));
+  if (bytes <= MAX_OUTPUT_BYTES) return output;
   throw notRetryable(
     'BLW_RESULT_TOO_LARGE',
-    `the output has ${length} characters of JSON, at most ${MAX_OUTPUT_LENGTH} fit into the history`,
+    `the output has ${bytes} bytes of JSON, at most ${MAX_OUTPUT_BYTES} fit into the history`,
   );
 }
 

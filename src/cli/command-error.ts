@@ -1,5 +1,6 @@
 import { ERROR_CODES } from '../dsl/error-codes';
-import { FlowError, flowError } from '../dsl/errors';
+import { FlowError, flowError, flowErrorData, flowErrorToJson } from '../dsl/errors';
+import type { JsonObject } from '../dsl/json';
 import { EXIT, type ExitCode } from './exit-codes';
 import { printable, type TextOutput } from './output';
 
@@ -20,6 +21,13 @@ export class CommandError extends Error {
 export function usageError(detail: string, options: { help?: string; cause?: unknown } = {}): CommandError {
   const { help, cause } = options;
   return new CommandError(flowError('BLW_USAGE', detail, cause === undefined ? {} : { cause }), EXIT.invalid, help);
+}
+
+/** What a command threw, as data for programs. */
+export function errorDataOf(thrown: unknown): JsonObject {
+  const error = thrown instanceof CommandError ? thrown.error : thrown;
+  if (error instanceof FlowError) return flowErrorToJson(error.data);
+  return flowErrorToJson(flowErrorData('BLW_BLOCK_FAILED', error instanceof Error ? error.message : String(error)));
 }
 
 /** Prints whatever a command threw, as `error: <detail> [CODE]` and a line of help, and returns its exit code. */

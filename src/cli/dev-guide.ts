@@ -6,6 +6,7 @@ import type { WorkerConfig } from '../worker/config';
 import { EXAMPLES_FOLDER } from '../worker/package-files';
 import type { RunningWorker } from '../worker/run-worker';
 import type { Cli } from './cli';
+import { beamlineCommand } from './command-name';
 import { shellWord } from './output';
 
 /** The address that everything uses where nothing else is said. */
@@ -51,6 +52,7 @@ export function printWhere({ server, worker, config, dbFile, logFile }: DevParts
 
 /** Prints commands to go on with, to be copied into another terminal. */
 export function printNextSteps({ server, config, temporal }: DevParts, cli: Cli): void {
+  const beamline = beamlineCommand(cli.cwd);
   const ownAddress = cli.env.TEMPORAL_ADDRESS ?? DEFAULT_ADDRESS;
   const isElsewhere = ownAddress !== server.address;
   const prefix = config.queuePrefix === 'beamline' ? '' : ` --queue-prefix ${config.queuePrefix}`;
@@ -58,8 +60,8 @@ export function printNextSteps({ server, config, temporal }: DevParts, cli: Cli)
   const start = `${temporal} workflow start --type ${RUN_FLOW} --task-queue ${queue} --workflow-id hello-1`;
   const commands = [
     ...(isElsewhere ? [`export TEMPORAL_ADDRESS=${server.address}`] : []),
-    `npx beamline run ${exampleToRun(cli.cwd)}${prefix}`,
-    'npx beamline approvals list',
+    `${beamline} run ${exampleToRun(cli.cwd)}${prefix}`,
+    `${beamline} approvals list`,
     `${start} --input '${JSON.stringify({ flow: TINY_FLOW })}'`,
   ];
   cli.out.line('\nWhat to do next, in another terminal:');

@@ -28,4 +28,15 @@ function leave(exitCode: ExitCode): void {
   }, LINGER_MS).unref();
 }
 
+/**
+ * The Temporal client repeats a call on a timer; where its connection has been closed by then, it throws there, and nobody
+ * could catch it. The call is nobody's any more, so it must not change how the command ends.
+ */
+process.on('uncaughtException', (error) => {
+  if (error.message === 'Channel has been shut down') return;
+  process.stderr.write(`error: unexpected, please report it: ${error.stack ?? error.message}\n`, () =>
+    process.exit(EXIT.failed),
+  );
+});
+
 void main();

@@ -48,7 +48,7 @@ export async function checkStart(input: StartInput): Promise<void> {
   }
 }
 
-/** Starts a flow as a workflow of type `runFlow`. Throws BLW_USAGE where one with the same id is running. */
+/** Starts a flow as a workflow of type `runFlow`. Throws BLW_USAGE where one with the same id is running or has completed. */
 export async function startFlow(client: Client, start: FlowStart): Promise<WatchedFlow> {
   const { input, plan, workflowId, queuePrefix, timeoutMs } = start;
   const taskQueue = taskQueueOf(queuePrefix, 'io');
@@ -60,12 +60,14 @@ export async function startFlow(client: Client, start: FlowStart): Promise<Watch
       args: [input],
       staticSummary: summaryOf(plan),
       priority: { fairnessKey: input.tenant, ...(priorityKey === undefined ? {} : { priorityKey }) },
+      // The id is part of every idempotency key: a second run under it would find its effects done. A failed one may go on so.
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE_FAILED_ONLY',
       ...(timeoutMs === undefined ? {} : { workflowExecutionTimeout: timeoutMs }),
     });
     return { client, workflowId, runId: handle.firstExecutionRunId, taskQueue };
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-    throw usageError(`a flow with the id "${workflowId}" is running already`, {
+    throw usageError(`a flow with the id "${workflowId}" is running or has completed already`, {
       cause: error,
       help: 'Take another --id, or leave it out to get one of its own.',
     });

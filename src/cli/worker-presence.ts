@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
 import { DEFAULT_QUEUE_PREFIX } from '../dsl/names';
+import { beamlineCommand } from './command-name';
 import { shellWord } from './output';
 
 /** A worker's poll lasts up to a minute; one that has not polled for longer is gone. */
@@ -18,8 +19,9 @@ export async function hasWorker(client: Client, taskQueue: string): Promise<bool
 }
 
 /** What a person does where no worker polls a queue. */
-export function startWorkerHint(taskQueue: string): string {
+export function startWorkerHint(taskQueue: string, cwd = process.cwd()): string {
+  const beamline = beamlineCommand(cwd);
   const prefix = taskQueue.replace(/-(io|cpu|gpu)$/, '');
   const flag = prefix === DEFAULT_QUEUE_PREFIX ? '' : ` --queue-prefix ${shellWord(prefix)}`;
-  return `start one with \`npx beamline worker${flag}\`, or \`npx beamline dev${flag}\``;
+  return `start one with \`${beamline} worker${flag}\`, or \`${beamline} dev${flag}\``;
 }

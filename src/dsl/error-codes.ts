@@ -174,7 +174,7 @@ export const ERROR_CODES = define({
     type: 'timeout',
     status: 408,
     title: 'The worker that ran the step stopped reporting',
-    help: 'Look at the worker: it was ended, or its machine or process stalled.',
+    help: 'Look at the worker: it was ended, or stalled. Was the step not repeated, it may have taken effect: check, or set metadata.idempotent.',
   },
   BLW_RESULT_TOO_LARGE: {
     type: 'runtime',
@@ -383,7 +383,7 @@ export const ERROR_CODES = define({
     type: 'communication',
     status: 503,
     title: 'Temporal cannot be reached',
-    help: 'Check TEMPORAL_ADDRESS, or start one with `npx beamline dev`.',
+    help: 'Check TEMPORAL_ADDRESS, or start one with `beamline dev`.',
   },
 });
 

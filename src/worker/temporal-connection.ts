@@ -63,7 +63,7 @@ export async function connectClient(
 function unreachable(address: string, cause: unknown): Error {
   return flowError(
     'BLW_TEMPORAL_UNREACHABLE',
-    `Temporal does not answer at ${address}; start one with "npx beamline dev", or set TEMPORAL_ADDRESS or --address`,
+    `Temporal does not answer at ${address}; start one with "beamline dev", or set TEMPORAL_ADDRESS or --address`,
     { cause },
   );
 }

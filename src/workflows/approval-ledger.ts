@@ -1,9 +1,14 @@
 import type { ApprovalRequest, ApprovalResult, ApprovalState, Decision, DecisionInput } from '../dsl/approval';
 import { flowError } from '../dsl/errors';
 import { describeJsonType, isJsonObject, type Json } from '../dsl/json';
+import { shortJson, shortText } from '../dsl/problems';
 
-/** Refused signals that are kept for the query. */
+/** Refused signals that are kept for the query, and the longest text of one: anybody may send a signal. */
 const KEPT_REFUSALS = 20;
+const MAX_REFUSAL_LENGTH = 300;
+
+/** All decisions together, in characters of JSON: they are one result, and an answer to each update and query. */
+const MAX_DECISIONS_LENGTH = 500_000;
 
 const KEYS = ['decision', 'by', 'groups', 'comment', 'form'];
 const MAX_COMMENT_LENGTH = 10_000;
@@ -29,6 +34,13 @@ export class ApprovalLedger {
     if (this.decisions.some(({ by }) => by === decision.by)) {
       throw flowError('BLW_APPROVAL_CLOSED', `${decision.by} has decided already; one person counts once`);
     }
+    const length = JSON.stringify([...this.decisions, decision]).length;
+    if (length > MAX_DECISIONS_LENGTH) {
+      throw flowError(
+        'BLW_APPROVAL_INVALID',
+        `the decisions would have ${length} characters of JSON, at most ${MAX_DECISIONS_LENGTH} fit; send less in the form`,
+      );
+    }
     return decision;
   }
 
@@ -53,7 +65,11 @@ export class ApprovalLedger {
   /** Remembers a signal that did not count: a signal cannot answer. */
   refuse(input: Json, reason: string, now: number): void {
     const by = isJsonObject(input) && typeof input.by === 'string' ? input.by : 'unknown';
-    this.#refused.push({ by, at: new Date(now).toISOString(), reason });
+    this.#refused.push({
+      by: shortText(by, MAX_REFUSAL_LENGTH),
+      at: new Date(now).toISOString(),
+      reason: shortText(reason, MAX_REFUSAL_LENGTH),
+    });
     if (this.#refused.length > KEPT_REFUSALS) this.#refused.shift();
   }
 
@@ -86,10 +102,12 @@ function parseDecision(input: Json): DecisionInput {
     flowError('BLW_APPROVAL_INVALID', `${detail}; send {"decision": "approved", "by": "alice"}`);
   if (!isJsonObject(input)) throw invalid(`got ${describeJsonType(input)}, expected an object`);
   const unknown = Object.keys(input).find((key) => !KEYS.includes(key));
-  if (unknown !== undefined) throw invalid(`"${unknown}" is not known, there are ${KEYS.join(', ')}`);
+  if (unknown !== undefined) throw invalid(`"${shortText(unknown)}" is not known, there are ${KEYS.join(', ')}`);
   const { decision, by, groups, comment, form } = input;
   if (decision !== 'approved' && decision !== 'rejected') {
-    throw invalid(`decision: got ${JSON.stringify(decision) ?? 'nothing'}, expected "approved" or "rejected"`);
+    throw invalid(
+      `decision: got ${decision === undefined ? 'nothing' : shortJson(decision)}, expected "approved" or "rejected"`,
+    );
   }
   if (typeof by !== 'string' || by.trim() === '' || by.length > 200)
     throw invalid('by: expected who decides, 1 to 200 characters');

@@ -7,11 +7,13 @@ import {
   isCancellation,
   setCurrentDetails,
   setHandler,
+  workflowInfo,
 } from '@temporalio/workflow';
 import type { ApprovalRequest, ApprovalResult, ApprovalState, DecisionInput } from '../dsl/approval';
 import { FlowError, flowError } from '../dsl/errors';
 import { isJsonObject, type Json } from '../dsl/json';
 import { APPROVAL_STATE_QUERY, APPROVE_SIGNAL, DECIDE_UPDATE, REJECT_SIGNAL } from '../dsl/names';
+import { undecodableReason } from '../dsl/undecodable';
 import { ApprovalLedger } from './approval-ledger';
 import { toFlowError, toWorkflowFailure } from './failures';
 import { localActivities } from './flow-run';
@@ -75,15 +77,12 @@ async function awaitOutcome(ledger: ApprovalLedger): Promise<void> {
   else if (!(await condition(isDecided, timeoutMs))) ledger.timeOut();
 }
 
-/** An approval is started by a flow; a start by hand with something else fails at once instead of its workflow task for ever. */
+/**
+ * An approval is started by a flow, which has checked its arguments; a start by hand fails at once, since what it brings
+ * could fail its workflow task for ever.
+ */
 function refuseForeignStart(request: unknown): void {
-  const texts = ['tenant', 'flow', 'flowId', 'stepId', 'title', 'onTimeout'];
-  if (
-    isJsonObject(request) &&
-    texts.every((key) => typeof request[key] === 'string') &&
-    typeof request.requiredApprovals === 'number'
-  )
-    return;
+  if (workflowInfo().parent !== undefined && isJsonObject(request) && undecodableReason(request) === undefined) return;
   throw toWorkflowFailure(
     flowError('BLW_START_INVALID', 'approvals are started by flows; use a step "call: human.approval"'),
   );

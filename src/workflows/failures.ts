@@ -4,10 +4,13 @@ import {
   ApplicationFailure,
   CancelledFailure,
   ChildWorkflowFailure,
+  TemporalFailure,
   TimeoutFailure,
 } from '@temporalio/workflow';
 import { FlowError, type FlowErrorData, flowError, flowErrorToJson } from '../dsl/errors';
 import { isJsonObject } from '../dsl/json';
+import { shortText } from '../dsl/problems';
+import { jsonBytes } from './json-size';
 
 /**
  * What went wrong with an activity or a child workflow, as an error of the flow. A cancellation stays a cancellation,
@@ -24,7 +27,8 @@ export function toFlowError(error: unknown): unknown {
       ? flowError('BLW_BLOCK_FAILED', cause.message, { cause })
       : new FlowError(data, { cause });
   }
-  return cause === error
+  // Among the others of Temporal's: the workflow id of an approval is taken.
+  return cause === error && !(error instanceof TemporalFailure)
     ? error
     : flowError('BLW_BLOCK_FAILED', cause instanceof Error ? cause.message : 'it failed for no known reason', {
         cause: error,
@@ -57,7 +61,7 @@ export function attemptsOf(error: unknown): number | undefined {
  * cause, which the history has in the event of the step.
  */
 export function toWorkflowFailure(error: FlowError): ApplicationFailure {
-  const { data } = error;
+  const data = withinLimits(error.data);
   const where = data.instance === undefined ? '' : `${data.instance}: `;
   const code = data.code === undefined ? '' : ` [${data.code}]`;
   return ApplicationFailure.create({
@@ -66,4 +70,20 @@ export function toWorkflowFailure(error: FlowError): ApplicationFailure {
     nonRetryable: true,
     details: [flowErrorToJson(data)],
   });
+}
+
+/** Longest text of an error, and most data, that a failed workflow shows: a `raise` may make them of anything. */
+const MAX_TEXT_LENGTH = 10_000;
+const MAX_DATA_BYTES = 500_000;
+
+function withinLimits(data: FlowErrorData): FlowErrorData {
+  const { data: extra, ...rest } = data;
+  const texts = Object.entries(rest).map(([key, value]) => [
+    key,
+    typeof value === 'string' ? shortText(value, MAX_TEXT_LENGTH) : value,
+  ]);
+  return {
+    ...(Object.fromEntries(texts) as Omit<FlowErrorData, 'data'>),
+    ...(extra === undefined || jsonBytes(extra) > MAX_DATA_BYTES ? {} : { data: extra }),
+  };
 }

@@ -4,6 +4,7 @@ import { Evaluator } from '../dsl/expressions/evaluator';
 import type { Json, JsonObject } from '../dsl/json';
 import type { FlowPlan } from '../dsl/planning/plan';
 import type { PreparedFlow } from '../dsl/start';
+import { Dispatch } from './dispatch';
 import type { ProgressTracker } from './progress-tracker';
 import { publishAttributes } from './search-attributes';
 
@@ -12,6 +13,9 @@ const MAX_STEPS_WITHOUT_WAIT = 20_000;
 
 /** Temporal ends a workflow at 51,200 events; a flow stops in good order before. */
 const MAX_HISTORY_EVENTS = 48_000;
+
+/** Likewise 50 MiB. What runs when the limit is met adds its results still, so the rest is ample. */
+const MAX_HISTORY_BYTES = 40_000_000;
 
 /** Version that `runtime.version` shows to expressions. */
 export const RUNTIME_VERSION = '0.1.0';
@@ -33,6 +37,7 @@ export class FlowRun {
   readonly plan: FlowPlan;
   readonly tenant: string;
   readonly evaluator = new Evaluator();
+  readonly dispatch = new Dispatch();
   readonly id = workflowInfo().workflowId;
   readonly taskQueue = workflowInfo().taskQueue;
   /** `$context` of OWS. */
@@ -92,14 +97,22 @@ export class FlowRun {
         `${MAX_STEPS_WITHOUT_WAIT} steps ran without a wait, expected a loop to end or to wait`,
       );
     }
-    if (workflowInfo().historyLength > MAX_HISTORY_EVENTS) {
+    const { historyLength, historySize } = workflowInfo();
+    if (historyLength > MAX_HISTORY_EVENTS) {
       throw flowError('BLW_STEP_LIMIT', `the history has more than ${MAX_HISTORY_EVENTS} events`);
+    }
+    if (historySize > MAX_HISTORY_BYTES) {
+      throw flowError(
+        'BLW_STEP_LIMIT',
+        `the history has more than ${MAX_HISTORY_BYTES} bytes; pass large data between steps as blobs`,
+      );
     }
   }
 
   /** To be called where the flow really waits. */
   waits(): void {
     this.#stepsSinceWait = 0;
+    this.evaluator.renewBudget();
   }
 
   /** True where some expression reads the step's output through `steps`; all others are not kept. */

@@ -1,7 +1,6 @@
 import {
-  allHandlersFinished,
+  CancellationScope,
   CancelledFailure,
-  condition,
   defineQuery,
   isCancellation,
   proxyLocalActivities,
@@ -15,6 +14,7 @@ import type { PreparedFlow } from '../dsl/start';
 import { drive, type Routine } from './drive';
 import { toFlowError, toWorkflowFailure } from './failures';
 import { FlowRun } from './flow-run';
+import { refuseTooLarge } from './json-size';
 import { ProgressTracker } from './progress-tracker';
 import { runTaskList } from './run-task';
 import { publishAttributes } from './search-attributes';
@@ -48,7 +48,8 @@ export async function runFlow(start: unknown): Promise<Json> {
     return output;
   } catch (thrown) {
     const error = toFlowError(thrown);
-    if (isCancellation(error)) {
+    const isCancelled = error instanceof FlowError && CancellationScope.current().consideredCancelled;
+    if (isCancellation(error) || isCancelled) {
       publishAttributes({ status: 'Cancelled' });
       progress.setStatus('Cancelled');
       throw new CancelledFailure('the flow was cancelled');
@@ -58,8 +59,6 @@ export async function runFlow(start: unknown): Promise<Json> {
     publishAttributes({ status: 'Failed' });
     progress.setStatus('Failed');
     throw toWorkflowFailure(error);
-  } finally {
-    await condition(allHandlersFinished);
   }
 }
 
@@ -70,7 +69,7 @@ function* runPlan(run: FlowRun, rawInput: Json): Routine<Json> {
   const input = plan.inputFrom === undefined ? rawInput : evaluator.render(plan.inputFrom, before);
   run.context = input;
   const steps = {};
-  const runTasks = () => runTaskList(run, plan.tasks, input, { variables: {}, steps, iteration: '' });
+  const runTasks = () => runTaskList(run, plan.tasks, input, { variables: {}, steps, iteration: '', depth: 0 });
   const { output } =
     plan.timeout === undefined
       ? yield* runTasks()
@@ -78,5 +77,6 @@ function* runPlan(run: FlowRun, rawInput: Json): Routine<Json> {
   const after = { ...constants, context: run.context, steps, data: output };
   const result = plan.output?.as === undefined ? output : evaluator.render(plan.output.as, after);
   if (plan.output?.schema !== undefined) yield* validate(run, plan.output.schema, result, 'output of the flow');
+  refuseTooLarge(result, 'output of the flow');
   return result;
 }

@@ -11,6 +11,8 @@ export interface TaskScope {
   readonly steps: JsonObject;
   /** Indexes of the loops around and numbers of repeated visits, e.g. `2`, `0.4`, `~1`; part of every idempotency key. */
   readonly iteration: string;
+  /** Lists around this one: 0 for the flow's own. */
+  readonly depth: number;
 }
 
 /** The scope of a nested list: sees the outputs around it, keeps its own to itself. */
@@ -19,12 +21,18 @@ export function innerScope(scope: TaskScope, changes: { variables?: JsonObject; 
     variables: changes.variables === undefined ? scope.variables : { ...scope.variables, ...changes.variables },
     steps: { ...scope.steps },
     iteration: changes.index === undefined ? scope.iteration : join(scope.iteration, String(changes.index)),
+    depth: scope.depth + 1,
   };
 }
 
-/** The scope of a task that is visited again in the same list (`then` pointed back): a new execution with a new key. */
+/**
+ * The scope of a task that is visited again in the same list (`then` pointed back): a new execution with a new key. The depth
+ * of the list is part of it, since the second visit of a group and the second visit of a step in it are not the same.
+ */
 export function visitScope(scope: TaskScope, visit: number): TaskScope {
-  return visit === 0 ? scope : { ...scope, iteration: join(scope.iteration, `~${visit}`) };
+  return visit === 0
+    ? scope
+    : { ...scope, iteration: join(scope.iteration, `${scope.depth === 0 ? '' : scope.depth}~${visit}`) };
 }
 
 function join(iteration: string, part: string): string {

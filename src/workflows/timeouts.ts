@@ -26,20 +26,27 @@ async function raceTimeout<T>(ms: number, start: () => Routine<T>): Promise<T> {
   const work = new CancellationScope();
   const timer = new CancellationScope();
   let isTimeUp = false;
-  const watching = timer.run(async () => {
-    await sleep(ms);
-    isTimeUp = true;
-    work.cancel();
-  });
+  // Handled at once: a cancellation from outside ends the timer before the work, which may take a while to end.
+  const watching = timer
+    .run(() => sleep(ms))
+    .then(
+      () => {
+        isTimeUp = true;
+        work.cancel();
+      },
+      (error: unknown) => {
+        if (!isCancellation(error)) throw error;
+      },
+    );
   try {
     return await work.run(() => drive(start()));
   } catch (error) {
-    if (isTimeUp && isCancellation(error)) throw flowError('BLW_STEP_TIMEOUT', `it took longer than ${ms} ms`);
+    const isCancelledFromOutside = CancellationScope.current().consideredCancelled;
+    if (isTimeUp && !isCancelledFromOutside && isCancellation(error))
+      throw flowError('BLW_STEP_TIMEOUT', `it took longer than ${ms} ms`);
     throw error;
   } finally {
     timer.cancel();
-    await watching.catch((error: unknown) => {
-      if (!isCancellation(error)) throw error;
-    });
+    await watching;
   }
 }

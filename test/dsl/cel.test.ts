@@ -362,3 +362,65 @@ describe('errors', () => {
     );
   });
 });
+
+describe('work', () => {
+  const numbers = (count: number) => ({ data: { l: Array.from({ length: count }, (_, n) => n) } });
+  const doubling = (step: string) =>
+    Array.from({ length: 29 }).reduce<string>(
+      (inner, _, n) => `cel.bind(a${n}, ${inner}, ${step.replaceAll('$', `a${n}`)})`,
+      'data.l',
+    );
+  test.each([
+    ['nested loops', 'data.l.filter(a, data.l.all(b, data.l.all(c, true)))', 1_000],
+    ['a result of many items', 'data.l.map(a, data.l.map(b, data.l))', 200],
+    ['a loop that searches a list', 'data.l.all(a, a in data.l)', 100_000],
+    ['a loop that compares lists', 'data.l.all(a, data.l == data.l)', 100_000],
+    ['lists that double', doubling('$ + $'), 10],
+    ['lists that hold another twice', doubling('[$, $]'), 10],
+    ['text that doubles', doubling('$ + $').replace('data.l', '"some text"'), 1],
+  ])('is limited for %s', (_, expression, count) => {
+    expect(() => compileExpression(expression)(numbers(count))).toThrow(
+      /too much work for expressions|Invalid string length/,
+    );
+  });
+
+  test('is enough for each of 1,000 items to look at all others', () => {
+    const result = compileExpression('size(data.l.filter(a, data.l.exists(b, a + 1.0 == b)))')(numbers(1_000));
+    expect(result).toBe(999);
+  });
+
+  test('is taken from a budget that evaluations share', () => {
+    const budget = { left: 250 };
+    const evaluate = compileExpression('data.l.map(x, x * 2)');
+    expect(evaluate(numbers(10), budget)).toHaveLength(10);
+    expect(() => {
+      for (let times = 0; times < 10; times += 1) evaluate(numbers(10), budget);
+    }).toThrow('too much work for expressions');
+  });
+});
+
+describe('time', () => {
+  const zone = process.env.TZ;
+  afterEach(() => {
+    if (zone === undefined) delete process.env.TZ;
+    else process.env.TZ = zone;
+  });
+  // Clocks in Berlin went from 02:00 to 03:00 on 2024-03-31.
+  test.each(['UTC', 'Europe/Berlin', 'America/New_York'])('is the same on a machine in %s', (machineZone) => {
+    process.env.TZ = machineZone;
+    const results = [
+      'timestamp("2024-03-31T02:30:00Z").getHours("UTC")',
+      'timestamp("2024-03-31T02:30:00Z").getHours("Europe/Berlin")',
+      'timestamp("2024-07-01T00:30:00Z").getDayOfYear()',
+      'timestamp("2024-03-31T00:30:00Z").getDayOfYear("UTC")',
+      'timestamp("2024-01-01T00:30:00Z").getFullYear("America/New_York")',
+      'duration("90m").getHours()',
+      'timestamp(60).getMinutes()',
+    ].map((expression) => compileExpression(expression)({}));
+    expect(results).toEqual([2, 4, 182, 90, 2023, 1, 1]);
+  });
+
+  test.each(['Jan 15 2024 10:00:00', '2024-01-15T10:00:00.0', 'soon'])('needs a zone: %s', (text) => {
+    expect(() => compileExpression(`timestamp("${text}")`)({})).toThrow('ISO 8601 text with a zone');
+  });
+});

@@ -73,7 +73,7 @@ describe('calls', () => {
       idempotent: true,
       summaryArguments: ['path'],
     });
-    expect(planCall('call: http.stream, with: { endpoint: x, to: b }')).toMatchObject({
+    expect(planCall('call: http.stream, with: { endpoint: http://x.test, to: b }')).toMatchObject({
       block: 'http.stream',
       heartbeatMs: 30_000,
       startToCloseMs: 3_600_000,

@@ -79,7 +79,7 @@ describe('a plan', () => {
     'fork: { branches: [{ x: { wait: PT1S } }], compete: true }',
     'try: [{ x: { wait: PT1S } }], catch: { errors: { with: { status: 400 } }, retry: { delay: PT1S } }',
     'raise: { error: { type: t, status: 400, detail: "${ toJson(data) }" } }',
-    'switch: [{ x: { when: steps.s0.output == 1, then: end } }]',
+    'switch: [{ x: { when: data.x == 1, then: end } }]',
   ];
   const tasks = fc.array(fc.constantFrom(...KINDS), { minLength: 1, maxLength: 8 });
   const textOf = (kinds: readonly string[]) =>

@@ -224,6 +224,7 @@ describe('metadata', () => {
       `BLW_DURATION_INVALID | metadata: timeout: got "\${ data.t }", expected ISO 8601 | { ${CALL}, metadata: { timeout: «'\${ data.t }' } }`,
       `BLW_DURATION_INVALID | metadata: timeout: expected at least 1 ms | { ${CALL}, metadata: { timeout: «PT0S } }`,
       `BLW_DURATION_INVALID | metadata: heartbeat | { ${CALL}, metadata: { heartbeat: «often } }`,
+      `BLW_DURATION_INVALID | metadata: heartbeat: expected at least 2000 ms | { ${CALL}, metadata: { heartbeat: «PT1S } }`,
       `BLW_VALUE_INVALID | metadata: retry: got a number | { ${CALL}, metadata: { retry: «3 } }`,
       `BLW_KEY_UNKNOWN | did you mean "maximumAttempts"? | { ${CALL}, metadata: { retry: { «maximumAttempt: 3 } } }`,
       `BLW_VALUE_INVALID | maximumAttempts: got 0 | { ${CALL}, metadata: { retry: { maximumAttempts: «0 } } }`,

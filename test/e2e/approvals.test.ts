@@ -1,8 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
 import { WorkflowUpdateFailedError } from '@temporalio/client';
 import type { ApprovalState } from '../../src/dsl/approval';
 import type { Json } from '../../src/dsl/json';
-import { errorOf, eventually, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
+import { errorOf, eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 let worker: TestWorker;
 beforeAll(async () => {
@@ -156,11 +157,65 @@ test('is cancelled with its flow', async () => {
   await eventually(async () => ((await approval.describe()).status.name === 'CANCELLED' ? true : undefined));
 });
 
-test('fails at once where somebody starts one by hand with something else', async () => {
+test('is cancelled with its flow where it has a timeout around it', async () => {
+  const flow = await worker.start('do: [{ask: {call: human.approval, timeout: {after: PT1H}, with: {title: Go?}}}]');
+  const approval = worker.client.workflow.getHandle(`${flow.workflowId}/ask`);
+  await eventually(() => approval.query<ApprovalState>('state'));
+  await flow.cancel();
+  await expect(flow.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
+  expect((await approval.describe()).status.name).toBe('CANCELLED');
+});
+
+const CAUGHT =
+  'do: [{t: {try: [{ask: {call: human.approval, with: {title: Go?}}}], catch: {do: [{h: {set: {code: "${ error.code }", at: "${ error.instance }"}}}]}}}]';
+
+test('fails the step, not the flow, where somebody cancels the approval itself', async () => {
+  const flow = await worker.start(CAUGHT);
+  const approval = worker.client.workflow.getHandle(`${flow.workflowId}/t/ask`);
+  await eventually(() => approval.query<ApprovalState>('state'));
+  await approval.cancel();
+  expect(await flow.result()).toEqual({ code: 'BLW_CANCELLED', at: '/do/0/t/try/0/ask' });
+});
+
+test('fails the step where the workflow id of the approval is taken', async () => {
+  const workflowId = `flow-${randomUUID()}`;
+  const taskQueue = `${worker.queuePrefix}-io`;
+  const start = (id: string, flow: string) =>
+    worker.client.workflow.start('runFlow', { taskQueue, workflowId: id, args: [{ flow: flowOf(flow) }] });
+  const other = await start(`${workflowId}/t/ask`, 'do: [{w: {wait: PT1H}}]');
+  const flow = await start(workflowId, CAUGHT);
+  expect(await flow.result()).toEqual({ code: 'BLW_BLOCK_FAILED', at: '/do/0/t/try/0/ask' });
+  await other.terminate();
+});
+
+test('is decided also after signals with endless texts', async () => {
+  const { flow, approval } = await ask('assignees: {users: [alice]}');
+  for (let count = 0; count < 4; count += 1) await approval.signal('approve', { by: 'x'.repeat(1_500_000) });
+  expect(await decide(approval, { decision: 'approved', by: 'alice' })).toMatchObject({ status: 'approved' });
+  expect(await flow.result()).toMatchObject({ decision: 'approved' });
+});
+
+test.each<[string, Json]>([
+  ['something else', { title: 'x' }],
+  ['nothing', null],
+  [
+    'all that a flow brings, but in a form that no flow checked',
+    {
+      tenant: 'a',
+      flow: 'f',
+      flowId: 'i',
+      stepId: 's',
+      title: 't',
+      onTimeout: 'fail',
+      requiredApprovals: 1,
+      timeoutMs: 'soon',
+    },
+  ],
+])('fails at once where somebody starts one by hand with %s', async (_, request) => {
   const handle = await worker.client.workflow.start('approval', {
     taskQueue: `${worker.queuePrefix}-io`,
-    workflowId: `by-hand-${Date.now()}`,
-    args: [{ title: 'x' }],
+    workflowId: `by-hand-${randomUUID()}`,
+    args: [request],
   });
   expect(await errorOf(handle)).toMatchObject({ code: 'BLW_START_INVALID' });
 });

@@ -41,6 +41,15 @@ describe('beamline dev', () => {
     return cli;
   };
 
+  it('refuses a database that another server is using', async () => {
+    await dev().waitFor(/^ready$/m, { timeoutMs: START_MS });
+    port = await servers.closedPort();
+    uiPort = await servers.closedPort();
+    const { code, stderr } = await runCli(['dev', '--port', `${port}`, '--ui-port', `${uiPort}`], { cwd });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/temporal\.db is in use by another Temporal server \(process \d+\); .* \[BLW_CONFIG\]/);
+  });
+
   it('starts a server and a worker, says where they are, runs flows, and stops at Ctrl-C', async () => {
     const { origin } = await servers.http((_, response) => response.end('"pong"'));
     const cli = dev();
@@ -50,7 +59,7 @@ describe('beamline dev', () => {
     expect(cli.stdout()).toMatch(new RegExp(`^UI +http://127.0.0.1:${uiPort}$`, 'm'));
     expect(cli.stdout()).toMatch(/^Task queues +beamline-io \(16\), beamline-cpu \(8\), beamline-gpu \(2\)$/m);
     expect(cli.stdout()).toMatch(/^Databases +dev \(SQLite, \.beamline\/dev\.db\)$/m);
-    expect(cli.stdout()).toContain(`  export TEMPORAL_ADDRESS=${address}\n  npx beamline run `);
+    expect(cli.stdout()).toMatch(new RegExp(`  export TEMPORAL_ADDRESS=${address}\\n  node \\S*beamline\\.js run `));
     expect(cli.stdout()).toMatch(
       / workflow start --type runFlow --task-queue beamline-io --workflow-id hello-1 --input '\{"flow":/,
     );

@@ -194,7 +194,9 @@ describe('beamline run and beamline approvals', () => {
       expect(JSON.parse(first.stdout)).toMatchObject({ workflowId: id, status: 'Running' });
       const second = await run('asking', '--id', id, '--detach');
       expect(second.code).toBe(2);
-      expect(second.stderr).toContain(`error: a flow with the id "${id}" is running already [BLW_USAGE]`);
+      expect(second.stderr).toContain(
+        `error: a flow with the id "${id}" is running or has completed already [BLW_USAGE]`,
+      );
       await client.workflow.getHandle(id).terminate();
     });
 
@@ -222,7 +224,7 @@ describe('beamline run and beamline approvals', () => {
       const id = newId();
       const cli = startCli(runArguments('asking', ['--id', id]), { cwd: folder });
       started.push(cli);
-      await cli.waitFor(/awaits approval .*\n +npx beamline approvals approve /, { stream: 'stderr' });
+      await cli.waitFor(/awaits approval .*\n +node \S*beamline\.js approvals approve /, { stream: 'stderr' });
       cli.child.kill('SIGINT');
       const { code, stdout, stderr } = await cli.exited;
       expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
@@ -242,7 +244,7 @@ describe('beamline run and beamline approvals', () => {
         },
       );
       started.push(cli);
-      await cli.waitFor(/no worker polls .*-io yet; start one with `npx beamline worker --queue-prefix /, {
+      await cli.waitFor(/no worker polls .*-io yet; start one with `node \S*beamline\.js worker --queue-prefix /, {
         stream: 'stderr',
       });
       await client.workflow.getHandle(id).terminate('test is over');

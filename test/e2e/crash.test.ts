@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FlowProgress } from '../../src/dsl/progress';
 import { connectClient } from '../../src/worker/temporal-connection';
+import { LoopbackServers } from '../helpers/loopback';
 import { testTemporal } from '../helpers/temporal';
-import { eventually, flowOf } from '../helpers/test-worker';
+import { errorOf, eventually, flowOf } from '../helpers/test-worker';
 
 const BEAMLINE = join(__dirname, '..', '..', 'bin', 'beamline.js');
 
@@ -40,6 +41,8 @@ async function spawnWorker(): Promise<ChildProcess> {
     namespace,
     '--queue-prefix',
     prefix,
+    '--allow-host',
+    '127.0.0.1',
     '--blob-root',
     join(folder, 'blobs'),
   ];
@@ -89,6 +92,42 @@ test('a flow whose worker is killed in the middle completes on the next one, rep
     await close();
   }
 }, 60_000);
+
+test.each([
+  ['is not repeated where it may have taken effect', 'post', '', 1, 'BLW_STEP_STALLED'],
+  ['is repeated where that is harmless', 'put', '', 2, undefined],
+  ['is repeated where the author says that it is harmless', 'post', 'idempotent: true, ', 2, undefined],
+])(
+  'a call whose worker is killed %s',
+  async (_, method, metadata, expected, code) => {
+    const servers = new LoopbackServers();
+    // The first request is never answered: its worker dies while it waits.
+    const server = await servers.http((_request, response) => {
+      if (server.requests.length > 1) response.end();
+    });
+    const first = await spawnWorker();
+    const { client, close } = await connectClient(testTemporal());
+    try {
+      const flow = flowOf(
+        `do: [{p: {call: http, metadata: {${metadata}heartbeat: PT2S}, with: {method: ${method}, endpoint: "${server.origin}/"}}}]`,
+      );
+      const options = { taskQueue: `${prefix}-io`, workflowId: `lost-${randomUUID()}`, args: [{ flow }] };
+      const handle = await client.workflow.start('runFlow', options);
+      await eventually(async () => (server.requests.length > 0 ? true : undefined));
+      first.kill('SIGKILL');
+      await once(first, 'exit');
+      await spawnWorker();
+      if (code === undefined) await handle.result();
+      else expect(await errorOf(handle)).toMatchObject({ code, instance: '/do/0/p' });
+      expect(server.requests).toHaveLength(expected);
+      expect(new Set(server.requests.map(({ headers }) => headers['idempotency-key'])).size).toBe(1);
+    } finally {
+      await close();
+      await servers.close();
+    }
+  },
+  60_000,
+);
 
 test('SIGTERM lets the running step finish, and the worker ends with exit code 0', async () => {
   const worker = await spawnWorker();

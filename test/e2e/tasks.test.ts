@@ -420,6 +420,23 @@ describe('cancellation', () => {
     await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
     expect((await handle.describe()).status.name).toBe('CANCELLED');
   });
+
+  test('is not caught where a branch failed before', async () => {
+    const handle = await worker.start(
+      'do: [{t: {try: [{f: {fork: {compete: true, branches: [{bad: {raise: {error: {type: a, status: 500}}}}, {slow: {wait: PT1H}}]}}}], catch: {do: [{h: {set: {caught: true}}}]}}}]',
+    );
+    await progressWhen(handle, ({ steps }) => steps.some(({ name }) => name === 'slow'));
+    await handle.cancel();
+    await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
+    const { status, steps } = await handle.query<FlowProgress>('progress');
+    expect(status).toBe('Cancelled');
+    expect(steps.map(({ name, status }) => [name, status])).toEqual([
+      ['t', 'cancelled'],
+      ['f', 'cancelled'],
+      ['bad', 'failed'],
+      ['slow', 'cancelled'],
+    ]);
+  });
 });
 
 describe('progress', () => {

@@ -1,4 +1,5 @@
 import type { AddCommand, Cli } from '../cli';
+import { beamlineCommand } from '../command-name';
 import { type DemoStage, setStage } from '../demo/demo-stage';
 import { prepareExample, runExample, startByHand } from '../demo/run-example';
 import { ownTarget, temporalCommand } from '../embedded-temporal';
@@ -82,12 +83,12 @@ async function printHints(
   cli.out.line(
     keep
       ? `\nTemporal's UI: ${ui}`
-      : `\nTemporal's UI was ${ui} and is gone with the demo; \`npx beamline dev\` keeps one.`,
+      : `\nTemporal's UI was ${ui} and is gone with the demo; \`${beamlineCommand(cli.cwd)} dev\` keeps one.`,
   );
   cli.out.line(
     keep
       ? 'The same flow, started by hand:'
-      : 'The same flow, started by hand (while it is up: npx beamline demo --keep):',
+      : `The same flow, started by hand (while it is up: ${beamlineCommand(cli.cwd)} demo --keep):`,
   );
   cli.out.line(`  ${await startByHand(start, { stage, temporal })}`);
 }

@@ -1,11 +1,14 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '../../dsl/durations';
+import { flowErrorData, flowErrorToJson } from '../../dsl/errors';
 import type { Json, JsonObject } from '../../dsl/json';
 import { DEFAULT_QUEUE_PREFIX } from '../../dsl/names';
+import { type Problem, toJsonPointer } from '../../dsl/problems';
 import { DEFAULT_TENANT } from '../../dsl/start';
 import { environmentName } from '../../worker/options';
 import type { AddCommand, Cli } from '../cli';
-import { usageError } from '../command-error';
+import { errorDataOf, usageError } from '../command-error';
+import { beamlineCommand } from '../command-name';
 import { addConnectionFlags, type ConnectionFlags, repeatFlags, targetOf } from '../connection-flags';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { printProblems, readFlowFile } from '../flow-file';
@@ -85,10 +88,29 @@ function parseTimeout(text: string): number {
 }
 
 async function run(source: string, flags: RunFlags, cli: Cli): Promise<ExitCode> {
+  /** Known once the flow has been started; what happens to the connection afterwards does not end the flow. */
+  const started: { flow?: WatchedFlow } = {};
+  try {
+    return await runToEnd(source, { flags, cli, started });
+  } catch (error) {
+    if (flags.json === true) {
+      const { workflowId, runId } = started.flow ?? {};
+      const status = started.flow === undefined ? 'NotStarted' : 'Unknown';
+      cli.out.line(JSON.stringify({ workflowId, runId, status, error: errorDataOf(error) }));
+    }
+    throw error;
+  }
+}
+
+async function runToEnd(
+  source: string,
+  { flags, cli, started }: { flags: RunFlags; cli: Cli; started: { flow?: WatchedFlow } },
+): Promise<ExitCode> {
   const start = await prepare(source, flags, cli);
   if (start === undefined) return EXIT.invalid;
   return withTemporal(targetOf(flags), async (session) => {
     const flow = await startFlow(session.client, start);
+    started.flow = flow;
     if (flags.detach === true) return tellStarted(flow, session, flags, cli);
     cli.err.line(`${start.plan.flow} runs as ${flow.workflowId}`);
     return follow(flow, flags, cli);
@@ -102,6 +124,7 @@ async function prepare(source: string, flags: RunFlags, cli: Cli): Promise<FlowS
   const file = await readFlowFile(source, cli);
   if (file.flow === undefined) {
     printProblems([file], cli.err);
+    if (flags.json === true) cli.out.line(JSON.stringify({ status: 'NotStarted', error: invalidFlow(file.problems) }));
     return undefined;
   }
   const given: Json = flags.input === undefined ? null : await readJsonArgument('--input', flags.input, cli);
@@ -116,6 +139,13 @@ async function prepare(source: string, flags: RunFlags, cli: Cli): Promise<FlowS
     queuePrefix,
     ...(timeout === undefined ? {} : { timeoutMs: timeout }),
   };
+}
+
+function invalidFlow(problems: readonly Problem[]): JsonObject {
+  const list = problems.map(({ code, path, message }) => ({ code, path: toJsonPointer(path), message }));
+  return flowErrorToJson(
+    flowErrorData('BLW_FLOW_INVALID', `${problems.length} problem(s)`, { data: { problems: list } }),
+  );
 }
 
 function tellStarted(flow: WatchedFlow, session: TemporalSession, flags: RunFlags, cli: Cli): ExitCode {
@@ -136,7 +166,7 @@ async function follow(flow: WatchedFlow, flags: RunFlags, cli: Cli): Promise<Exi
   const connection = repeatFlags(flags);
   const printer = new ProgressPrinter(
     cli.err,
-    (approval) => `npx beamline approvals approve ${shellWord(approval)} --by NAME${connection}`,
+    (approval) => `${beamlineCommand(cli.cwd)} approvals approve ${shellWord(approval)} --by NAME${connection}`,
   );
   const observer = {
     onProgress: (progress: Parameters<ProgressPrinter['show']>[0]) => printer.show(progress),
@@ -149,6 +179,8 @@ async function follow(flow: WatchedFlow, flags: RunFlags, cli: Cli): Promise<Exi
     return exitCodeOf(outcome);
   } catch (error) {
     if (!(error instanceof Stopped)) throw error;
+    if (flags.json === true)
+      cli.out.line(JSON.stringify({ workflowId: flow.workflowId, runId: flow.runId, status: 'Running' }));
     tellGoesOn(flow.workflowId, connection, cli);
     return EXIT.interrupted;
   } finally {

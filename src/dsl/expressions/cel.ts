@@ -2,6 +2,8 @@ import { Duration, Environment, UnsignedInt } from '@marcbachmann/cel-js/evaluat
 import { describeJsonType, isJsonObject, type Json, type JsonObject, setOwn } from '../json';
 import { linearRegExp } from '../regular-expression';
 import { visitNodes } from './syntax-tree';
+import { registerTimestamps, replaceTimestampCall, withAuthorsNames } from './timestamps';
+import { MAX_WORK, meter, spend, type WorkBudget, withBudget, withinResultSize, workOf } from './work-limit';
 
 /** A failure of an expression: what went wrong, and where in its text (offset of a character, from 0). */
 export class ExpressionError extends Error {
@@ -16,8 +18,11 @@ export class ExpressionError extends Error {
   }
 }
 
-/** A parsed expression: evaluates on the given variables, synchronously. Throws {@link ExpressionError}. */
-export type CompiledExpression = (variables: Variables) => Json;
+/**
+ * A parsed expression: evaluates on the given variables, synchronously, and takes its work from the budget (default: one of
+ * its own). Throws {@link ExpressionError}.
+ */
+export type CompiledExpression = (variables: Variables, budget?: WorkBudget) => Json;
 
 type Variables = Record<string, unknown>;
 
@@ -59,6 +64,7 @@ export function createEnvironment(unlistedVariablesAreDyn: boolean): Environment
   environment.registerFunction('toJson(dyn): string', (value: unknown) => JSON.stringify(toJson(value)));
   environment.registerFunction('fromJson(string): dyn', parseJson);
   environment.registerFunction(`string.${LINEAR_MATCHES}(string): bool`, matchesLinear);
+  registerTimestamps(environment);
   return environment;
 }
 
@@ -73,11 +79,14 @@ function matchesLinear(text: string, pattern: string): boolean {
   }
 }
 
-/** Parses an expression and puts our own `matches` in the place of the library's. */
+/** Parses an expression, puts our own `matches` in the place of the library's, and meters its work. */
 export function parseExpression(environment: Environment, expression: string): ReturnType<Environment['parse']> {
   const parsed = environment.parse(expression);
-  visitNodes(parsed.ast, ({ op, args }) => {
+  visitNodes(parsed.ast, (node) => {
+    const { op, args } = node;
     if (op === 'rcall' && Array.isArray(args) && args[0] === 'matches') args[0] = LINEAR_MATCHES;
+    replaceTimestampCall(node);
+    meter(node);
     return true;
   });
   return parsed;
@@ -139,7 +148,12 @@ const runtimeEnvironment = createEnvironment(true);
 /** Parses an expression once for many evaluations. Throws {@link ExpressionError} where it does not parse. */
 export function compileExpression(expression: string): CompiledExpression {
   const evaluate = guarded(expression, () => parseExpression(runtimeEnvironment, expression));
-  return (variables) => guarded(expression, () => toJson(run(evaluate, variables)));
+  return (variables, budget = { left: MAX_WORK }) =>
+    guarded(expression, () => withBudget(budget, () => resultOf(run(evaluate, variables))));
+}
+
+function resultOf(value: unknown): Json {
+  return withinResultSize(() => toJson(value));
 }
 
 /** Expressions have no effects: one that met a value that the library has no type for is evaluated again. */
@@ -164,7 +178,7 @@ export function guarded<T>(expression: string, action: () => T): T {
 export function toExpressionError(expression: string, error: unknown): ExpressionError {
   if (error instanceof ExpressionError) return error;
   const { summary, message, range } = error as { summary?: string; message?: string; range?: { start: number } };
-  const text = (summary ?? message ?? String(error)).replaceAll(LINEAR_MATCHES, 'matches');
+  const text = withAuthorsNames(summary ?? message ?? String(error)).replaceAll(LINEAR_MATCHES, 'matches');
   return new ExpressionError(text, expression, range?.start);
 }
 
@@ -174,6 +188,7 @@ export function toExpressionError(expression: string, error: unknown): Expressio
  * form: null in their place would hide a division by zero.
  */
 function toJson(value: unknown, depth = 0): Json {
+  spend(1 + (typeof value === 'string' ? workOf(value) : 0));
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
   if (typeof value === 'number') {
     if (Number.isFinite(value)) return value === 0 ? 0 : value;

@@ -2,6 +2,7 @@ import { flowError } from '../errors';
 import { describeJsonType, getOwn, isJsonObject, type Json, type JsonObject, setOwn } from '../json';
 import { type CompiledExpression, compileExpression, ExpressionError } from './cel';
 import type { Template } from './template';
+import { MAX_WORK, type WorkBudget } from './work-limit';
 
 /**
  * The arguments of an expression (OWS dsl, "Runtime expression arguments") plus `data`, what it is evaluated on,
@@ -12,11 +13,17 @@ export type Variables = Record<string, unknown> & { readonly data: Json };
 /** Evaluates templates and expressions of one flow; parses each expression once. Synchronous and deterministic. */
 export class Evaluator {
   readonly #compiled = new Map<string, CompiledExpression>();
+  readonly #budget: WorkBudget = { left: MAX_WORK };
+
+  /** To be called where the flow waits: the work until then did not stall anybody for long. */
+  renewBudget(): void {
+    this.#budget.left = MAX_WORK;
+  }
 
   /** Value of one expression. Throws BLW_EXPR_FAILED. */
   evaluate(expression: string, variables: Variables): Json {
     try {
-      return this.#compile(expression)(variables);
+      return this.#compile(expression)(variables, this.#budget);
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error;
       const where = error.offset === undefined ? '' : ` at character ${error.offset + 1}`;

@@ -102,6 +102,13 @@ function checkUriTemplate(endpoint: Json | undefined, path: Path, checker: Check
     checker.report('BLW_ARG_INVALID', path, message);
     return;
   }
+  if (!/^(?:https?:\/\/|\{)/i.test(endpoint)) {
+    checker.report(
+      'BLW_ARG_INVALID',
+      path,
+      `endpoint: got "${shortText(endpoint)}", expected an absolute http or https URL`,
+    );
+  }
   for (const [, name = ''] of endpoint.matchAll(/\{([^{}]*)\}/g)) {
     if (URI_VARIABLE.test(name)) continue;
     const message = `{${shortText(name)}} in a URI: expected the name of a property of the data, such as {orderId}; for all else use \${ … }`;

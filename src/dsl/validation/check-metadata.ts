@@ -28,6 +28,9 @@ const UNSUPPORTED_KEYS = [
   'mock',
 ];
 
+/** The worker reports every half second: with less than this, a busy one would count as lost. */
+const MIN_HEARTBEAT_MS = 2_000;
+
 /** Checks `metadata`. Other keys are the author's own, as OWS allows, unless they look like a slip of the pen. */
 export function checkMetadata(
   value: Json | undefined,
@@ -43,8 +46,8 @@ export function checkMetadata(
   checker.oneOf(metadata.resources, [...path, 'resources'], 'metadata: resources', RESOURCE_CLASSES.slice());
   checker.integer(metadata.priorityKey, [...path, 'priorityKey'], 'metadata: priorityKey', { min: 1, max: 5 });
   checkWeight(metadata.fairnessWeight, [...path, 'fairnessWeight'], checker);
-  for (const key of ['heartbeat', 'timeout'])
-    checker.literalDuration(metadata[key], [...path, key], `metadata: ${key}`, 1);
+  checker.literalDuration(metadata.heartbeat, [...path, 'heartbeat'], 'metadata: heartbeat', MIN_HEARTBEAT_MS);
+  checker.literalDuration(metadata.timeout, [...path, 'timeout'], 'metadata: timeout', 1);
   checker.boolean(metadata.idempotent, [...path, 'idempotent'], 'metadata: idempotent');
   if (checker.text(metadata.summary, [...path, 'summary'], 'metadata: summary') !== undefined) {
     expressions.template(metadata.summary, { ...site, path: [...path, 'summary'] });

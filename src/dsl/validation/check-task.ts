@@ -55,14 +55,36 @@ export function checkTaskList(
   }
   const entries = value.flatMap((item, index) => readNamedEntry(item, [...path, index], 'task', checker));
   const siblings: Siblings = { names: new Set(entries.map(({ name }) => name)), areBranches };
-  const listScope = innerScope(scope, siblings.names);
   reportDuplicates(entries, checker);
+  // Where the list goes back, any of its steps may have run before any other; else only those above have.
+  const visible = hasWayBack(entries) ? new Set(siblings.names) : new Set<string>();
+  const listScope: Scope = { ...scope, steps: visible, outer: scope };
   for (const { name, value: task, path: taskPath } of entries) {
     // What a branch puts out is seen after the fork, not by the other branches.
-    const taskScope = areBranches ? innerScope(scope, [name]) : listScope;
+    const taskScope = areBranches ? innerScope(scope, []) : listScope;
     const checkList: TaskSite['checkList'] = (list) => checkTaskList(list, context);
     checkTask({ task, path: taskPath, scope: taskScope, siblings, context, checkList });
+    visible.add(name);
   }
+}
+
+/** True where some step may go on at itself or at one above it. */
+function hasWayBack(entries: readonly NamedEntry[]): boolean {
+  const indexes = new Map(entries.map(({ name }, index) => [name, index]));
+  return entries.some(({ value }, index) =>
+    targetsOf(value).some((target) => (indexes.get(target) ?? index + 1) <= index),
+  );
+}
+
+/** Everywhere that a task may say where to go on. */
+function targetsOf(task: JsonObject): string[] {
+  const cases = Array.isArray(task.switch)
+    ? task.switch.filter(isJsonObject).flatMap((item) => Object.values(item))
+    : [];
+  return [task, task.catch, ...cases].flatMap((place) => {
+    const then = isJsonObject(place) ? place.then : undefined;
+    return typeof then === 'string' ? [then] : [];
+  });
 }
 
 function reportDuplicates(entries: readonly NamedEntry[], checker: Checker): void {

@@ -33,11 +33,11 @@ export function* executeCall(task: CallPlan, frame: TaskFrame): Routine<TaskResu
     idempotent: task.idempotent,
     with: args,
   };
-  run.waits();
+  const options = activityOptions(task, frame, args);
+  yield* run.dispatch.enter(request);
   try {
-    const result = yield* waitFor(
-      scheduleActivity<StepResult>(task.block, [request], activityOptions(task, frame, args)),
-    );
+    run.waits();
+    const result = yield* waitFor(scheduleActivity<StepResult>(task.block, [request], options));
     const unreadable = undecodableReason(result);
     if (unreadable !== undefined)
       throw flowError('BLW_BLOCK_FAILED', `the step's result cannot be read: ${unreadable}`);
@@ -47,6 +47,8 @@ export function* executeCall(task: CallPlan, frame: TaskFrame): Routine<TaskResu
     const attempts = attemptsOf(error);
     if (attempts !== undefined) step.update({ attempts });
     throw toFlowError(error);
+  } finally {
+    run.dispatch.leave();
   }
 }
 
@@ -64,14 +66,29 @@ function activityOptions(task: CallPlan, { run, variables }: TaskFrame, args: Js
       backoffCoefficient: retry.backoffCoefficient,
       maximumInterval: retry.maximumIntervalMs,
       maximumAttempts: retry.maximumAttempts,
-      ...(retry.nonRetryableErrorTypes === undefined
-        ? {}
-        : { nonRetryableErrorTypes: [...retry.nonRetryableErrorTypes] }),
+      nonRetryableErrorTypes: [
+        ...(retry.nonRetryableErrorTypes ?? []),
+        ...(isRepeatable(task, args) ? [] : LOST_ATTEMPT),
+      ],
     },
     cancellationType: ActivityCancellationType.TRY_CANCEL,
     summary: summaryOf(task, run, variables, args),
     priority: priorityOf(task, run),
   };
+}
+
+/**
+ * How Temporal's server names an attempt that nobody reported on, in a retry policy: its worker was lost or stalled, and
+ * what it did is not known. (server, common/retrypolicy: TimeoutFailureTypePrefix)
+ */
+const LOST_ATTEMPT = ['TemporalTimeout:Heartbeat', 'TemporalTimeout:StartToClose'];
+
+/** Methods that may be sent again (RFC 9110, section 9.2.2). */
+const IDEMPOTENT_METHODS: ReadonlySet<unknown> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
+
+/** True where a lost attempt may simply be made again, for all that it may have done. */
+function isRepeatable({ block, idempotent }: CallPlan, { method = 'GET' }: JsonObject): boolean {
+  return idempotent || (block.startsWith('http.') && IDEMPOTENT_METHODS.has(String(method).toUpperCase()));
 }
 
 /** Fairness between tenants is Temporal's own: the tenant is the fairness key. */

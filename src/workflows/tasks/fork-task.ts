@@ -1,4 +1,4 @@
-import { CancellationScope } from '@temporalio/workflow';
+import { CancellationScope, isCancellation } from '@temporalio/workflow';
 import type { Json } from '../../dsl/json';
 import type { ForkPlan, TaskPlan } from '../../dsl/planning/plan';
 import { drive, type Routine, waitFor } from '../drive';
@@ -18,6 +18,8 @@ class ForkRace {
   readonly #scopes: CancellationScope[] = [];
   readonly #outputs: Json[] = [];
   #firstError: { error: unknown } | undefined;
+  /** The fork as a whole was cancelled: counts more than what branches failed with before. */
+  #cancellation: { error: unknown } | undefined;
   /** Set by the branch that decides before all have ended: the winner, or one that ends the flow. */
   #decided: TaskResult | undefined;
 
@@ -35,7 +37,8 @@ class ForkRace {
     }
     await Promise.all(branches);
     if (this.#decided !== undefined) return this.#decided;
-    if (this.#firstError !== undefined) throw this.#firstError.error;
+    const failure = this.#cancellation ?? this.#firstError;
+    if (failure !== undefined) throw failure.error;
     return { output: this.#outputs };
   }
 
@@ -63,6 +66,7 @@ class ForkRace {
   }
 
   #failed(error: unknown): void {
+    if (!this.#isOver && isCancellation(error)) this.#cancellation ??= { error };
     this.#firstError ??= { error };
     if (this.#isOver) this.#cancelAll();
   }

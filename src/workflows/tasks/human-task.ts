@@ -1,4 +1,4 @@
-import { executeChild, ParentClosePolicy } from '@temporalio/workflow';
+import { CancellationScope, executeChild, isCancellation, ParentClosePolicy } from '@temporalio/workflow';
 import type { ApprovalRequest, ApprovalResult, OnTimeout } from '../../dsl/approval';
 import { parseDuration } from '../../dsl/durations';
 import { flowError } from '../../dsl/errors';
@@ -17,23 +17,32 @@ export function* executeHuman(task: CallPlan, frame: TaskFrame): Routine<TaskRes
   const args = run.evaluator.render(task.with, variables) as JsonObject;
   yield* validateArguments(run, task.block, args);
   const workflowId = approvalId(run.id, task.path, scope.iteration);
+  const request = approvalRequest(task, frame, args);
+  const summary = summaryOf(task, run, variables, args);
+  // The details go out beside the request.
+  yield* run.dispatch.enter([request, request.description ?? null]);
   run.approvalBegins();
   step.update({ status: 'awaitingApproval', approval: workflowId });
   try {
     const child = executeChild(APPROVAL, {
       workflowId,
-      args: [approvalRequest(task, frame, args)],
+      args: [request],
       parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
-      staticSummary: summaryOf(task, run, variables, args),
-      ...(typeof args.description === 'string' ? { staticDetails: args.description } : {}),
+      staticSummary: summary,
+      ...(request.description === undefined ? {} : { staticDetails: request.description }),
       priority: priorityOf(task, run),
     });
     const result: ApprovalResult = yield* waitFor(child);
     return { output: result as unknown as Json };
-  } catch (error) {
-    throw toFlowError(error);
+  } catch (thrown) {
+    const error = toFlowError(thrown);
+    // Somebody cancelled the approval itself: to the flow, that is a step that failed.
+    if (isCancellation(error) && !CancellationScope.current().consideredCancelled)
+      throw flowError('BLW_CANCELLED', `the approval ${workflowId} was cancelled`, { cause: thrown });
+    throw error;
   } finally {
     run.approvalEnds();
+    run.dispatch.leave();
   }
 }
 

@@ -1,4 +1,4 @@
-import { sleep } from '@temporalio/workflow';
+import { CancellationScope, sleep } from '@temporalio/workflow';
 import { FlowError, type FlowErrorData, flowErrorToJson, isSameErrorType } from '../../dsl/errors';
 import type { Variables } from '../../dsl/expressions/evaluator';
 import type { JsonObject } from '../../dsl/json';
@@ -20,7 +20,7 @@ export function* executeTry(task: TryPlan, frame: TaskFrame): Routine<TaskResult
       const { output, endsFlow } = yield* runAttempt(task, frame);
       return { output, endsFlow };
     } catch (error) {
-      if (!(error instanceof FlowError)) throw error;
+      if (!(error instanceof FlowError) || isBeyondCatching(error)) throw error;
       const caught = catchError(task, frame, error.data);
       if (caught === undefined) throw error;
       const delayMs = retryDelay(task.catch.retry, { retries, startedAt, frame, variables: caught.variables });
@@ -31,6 +31,14 @@ export function* executeTry(task: TryPlan, frame: TaskFrame): Routine<TaskResult
       }
     }
   }
+}
+
+/**
+ * A flow over its limits ends: a retry would meet the same limit again, at once and for ever. In a scope that is cancelled
+ * meanwhile nothing may go on, whatever the list failed with.
+ */
+function isBeyondCatching({ data }: FlowError): boolean {
+  return data.code === 'BLW_STEP_LIMIT' || CancellationScope.current().consideredCancelled;
 }
 
 function* runAttempt(task: TryPlan, frame: TaskFrame): Routine<TaskResult> {

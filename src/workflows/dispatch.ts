@@ -1,0 +1,66 @@
+import { CancellationScope, condition, sleep, workflowInfo } from '@temporalio/workflow';
+import { flowError } from '../dsl/errors';
+import { type Routine, waitFor } from './drive';
+import { jsonBytes, MAX_PAYLOAD_BYTES } from './json-size';
+
+/** Steps of one flow that Temporal knows of at once; it refuses the 2,001st, and would do so for ever. */
+const MAX_PENDING = 1_900;
+
+/** What one workflow task sends, in bytes: its message holds 4 MiB, and the first one has the plan too. */
+const MAX_TASK_BYTES = 2_200_000;
+
+/** On top of its argument, what a step's command takes: names, options, summary, details. */
+const COMMAND_BYTES = 1_000;
+
+/**
+ * Lets a flow's steps out to Temporal only as fast as it takes them: a wide fork, or several large arguments at once,
+ * would else fail the workflow task, again and again.
+ */
+export class Dispatch {
+  #pending = 0;
+  /** Bytes sent in the present workflow task, which the length of the history tells from the others. */
+  #taskBytes = 0;
+  #task = -1;
+  #isTurning = false;
+
+  /** Waits for room; `leave` has to follow. Throws BLW_ARG_INVALID for a request that never fits. */
+  *enter(request: unknown): Routine<void> {
+    const bytes = jsonBytes(request);
+    if (bytes > MAX_PAYLOAD_BYTES) {
+      throw flowError(
+        'BLW_ARG_INVALID',
+        `the arguments have ${bytes} bytes of JSON, at most ${MAX_PAYLOAD_BYTES} fit; pass large data as a blob`,
+      );
+    }
+    const size = bytes + COMMAND_BYTES;
+    while (!this.#hasRoom(size)) {
+      if (this.#pending < MAX_PENDING) this.#turn();
+      yield* waitFor(condition(() => this.#hasRoom(size)));
+    }
+    this.#pending += 1;
+    this.#taskBytes += size;
+  }
+
+  leave(): void {
+    this.#pending -= 1;
+  }
+
+  #hasRoom(size: number): boolean {
+    const { historyLength } = workflowInfo();
+    if (historyLength !== this.#task) {
+      this.#task = historyLength;
+      this.#taskBytes = 0;
+    }
+    return this.#pending < MAX_PENDING && (this.#taskBytes === 0 || this.#taskBytes + size <= MAX_TASK_BYTES);
+  }
+
+  /** Makes for another workflow task, whatever else the flow waits for. */
+  #turn(): void {
+    if (this.#isTurning) return;
+    this.#isTurning = true;
+    const turned = () => {
+      this.#isTurning = false;
+    };
+    CancellationScope.nonCancellable(() => sleep(1)).then(turned, turned);
+  }
+}

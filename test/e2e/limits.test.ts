@@ -1,0 +1,127 @@
+import type { WorkflowHandle } from '@temporalio/client';
+import type { Json } from '../../src/dsl/json';
+import { errorOf, eventually, startTestWorker, type TestWorker } from '../helpers/test-worker';
+
+let worker: TestWorker;
+beforeAll(async () => {
+  worker = await startTestWorker({ pools: 'io' });
+});
+afterAll(() => worker.stop());
+
+const MEGABYTE = { d: 'x'.repeat(1_000_000) };
+const times = (count: number) => Array.from({ length: count }, () => 'data.d').join(' + ');
+
+/** Tasks of a workflow that failed: each would be tried again for ever. */
+async function failedTasks(handle: WorkflowHandle): Promise<number> {
+  const { events } = await handle.fetchHistory();
+  return (events ?? []).filter((event) => event.workflowTaskFailedEventAttributes != null).length;
+}
+
+describe('ends a flow in words, not its workflow task for ever, where', () => {
+  test.each<[string, string, Json, string]>([
+    [
+      'a retry without a wait meets the same error again and again',
+      'do: [{t: {try: [{r: {raise: {error: {type: "https://x.test/e", status: 500}}}}], catch: {retry: {}}}}]',
+      null,
+      'BLW_STEP_LIMIT',
+    ],
+    [
+      'steps that fail before they wait go round and round',
+      'do: [{t: {try: [{c: {call: fs.stat, with: {path: x}, timeout: {after: "${ data.bad }"}}}], catch: {}}}, {g: {switch: [{x: {then: t}}]}}]',
+      { bad: 'soon' },
+      'BLW_STEP_LIMIT',
+    ],
+    [
+      'arguments are too large for a payload',
+      `do: [{a: {call: fs.put, with: {path: x, content: "\${ ${times(3)} }"}}}]`,
+      MEGABYTE,
+      'BLW_ARG_INVALID',
+    ],
+    [
+      'arguments are too large for a message',
+      `do: [{a: {call: fs.put, with: {path: x, content: "\${ ${times(5)} }"}}}]`,
+      MEGABYTE,
+      'BLW_ARG_INVALID',
+    ],
+    [
+      'an expression would run for minutes',
+      'do: [{a: {set: {n: "${ size(data.l.filter(a, data.l.all(b, data.l.all(c, true)))) }"}}}]',
+      { l: Array.from({ length: 1_000 }, (_, n) => n) },
+      'BLW_EXPR_FAILED',
+    ],
+    [
+      'data doubles with each step',
+      'do: [{a: {set: {l: "${ data.l + data.l }"}}}, {b: {switch: [{again: {then: a}}]}}]',
+      { l: [1, 2, 3] },
+      'BLW_EXPR_FAILED',
+    ],
+    ['the output is too large', `do: [{a: {set: "\${ ${times(5)} }"}}]`, MEGABYTE, 'BLW_RESULT_TOO_LARGE'],
+    [
+      'the output is too large in bytes, not in characters',
+      'do: [{a: {set: "${ data.d + data.d }"}}]',
+      { d: '漢'.repeat(330_000) },
+      'BLW_RESULT_TOO_LARGE',
+    ],
+  ])('%s', async (_, flow, input, code) => {
+    const handle = await worker.start(flow, input);
+    expect(await errorOf(handle)).toMatchObject({ code });
+    expect(await failedTasks(handle)).toBe(0);
+  });
+
+  test('the error is too large', async () => {
+    const handle = await worker.start(
+      `do: [{a: {raise: {error: {type: "https://x.test/e", status: 500, detail: "\${ ${times(5)} }"}}}}]`,
+      MEGABYTE,
+    );
+    const error = await errorOf(handle);
+    expect(error).toMatchObject({ status: 500, type: 'https://x.test/e' });
+    expect(String(error.detail)).toHaveLength(10_000);
+  });
+
+  test('the history grows too large', async () => {
+    const flow =
+      'do: [{p: {call: fs.put, with: {path: x, content: "${ data.d }"}}}, {l: {for: {in: workflow.input.rounds}, do: [{g: {call: fs.get, with: {path: x}, output: {as: "null"}}}]}}]';
+    const error = await worker.fail(flow, { ...MEGABYTE, rounds: Array.from({ length: 60 }, () => 0) });
+    expect(error).toMatchObject({ code: 'BLW_STEP_LIMIT', detail: expect.stringContaining('bytes') });
+  });
+});
+
+test('sends large arguments of several branches one after the other', async () => {
+  const branches = [1, 2, 3, 4, 5].map((n) => `{b${n}: {call: fs.put, with: {path: x${n}, content: "\${ data.d }"}}}`);
+  const handle = await worker.start(`do: [{f: {fork: {branches: [${branches.join(', ')}]}}}]`, MEGABYTE);
+  const size = { size: 1_000_000 };
+  expect(await handle.result()).toMatchObject([size, size, size, size, size]);
+});
+
+test('holds back branches beyond what Temporal takes at once', async () => {
+  // Nobody serves the queue of gpu here, so that all of them stay pending.
+  const call = 'call: fs.stat, with: {path: x}, metadata: {resources: gpu}';
+  const branches = Array.from({ length: 2_100 }, (_, n) => `{b${n}: {${call}}}`);
+  const handle = await worker.start(`do: [{f: {fork: {branches: [${branches.join(', ')}]}}}]`);
+  await eventually(async () => {
+    const { raw } = await handle.describe();
+    return raw.pendingActivities?.length === 1_900 && raw.pendingWorkflowTask == null ? true : undefined;
+  });
+  expect(await failedTasks(handle)).toBe(0);
+  await handle.terminate();
+});
+
+test('gives every execution of a step a key of its own, also in a group that is visited again', async () => {
+  const handle = await worker.start(`
+do:
+  - begin: { set: { n: 1 }, export: { as: { inner: 0, outer: 0 } } }
+  - group:
+      do:
+        - step: { call: fs.stat, with: { path: x, ifMissing: ignore } }
+        - count: { set: { n: 1 }, export: { as: { inner: "\${ context.inner + 1 }", outer: "\${ context.outer }" } } }
+        - again: { switch: [{ more: { when: context.inner % 2 == 1, then: step } }, { enough: { then: exit } }] }
+  - count: { set: { n: 1 }, export: { as: { inner: "\${ context.inner }", outer: "\${ context.outer + 1 }" } } }
+  - again: { switch: [{ more: { when: context.outer < 2, then: group } }, { enough: { then: exit } }] }
+`);
+  await handle.result();
+  const { events } = await handle.fetchHistory();
+  const keys = (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: scheduled }) =>
+    scheduled == null ? [] : [JSON.parse(Buffer.from(scheduled.input?.payloads?.[0]?.data ?? []).toString()).key],
+  );
+  expect(keys.map((key: string) => key.split(':').at(-2))).toEqual(['0', '1~1', '~1', '~1.1~1']);
+});
