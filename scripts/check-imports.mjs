@@ -21,7 +21,7 @@ const RULES = {
   activities: { areas: ['activities', 'dsl'] },
   worker: { areas: ['worker', 'workflows', 'activities', 'dsl', 'temporal-dev'] },
   cli: { areas: ['cli', 'worker', 'workflows', 'activities', 'dsl', 'temporal-dev'] },
-  'temporal-dev': { areas: ['temporal-dev'], files: ['src/dsl/errors'], packages: [] },
+  'temporal-dev': { areas: ['temporal-dev'], files: ['src/dsl/errors', 'src/dsl/names'], packages: [] },
 };
 const OTHER_AREAS = ['cli', 'worker', 'workflows', 'activities', 'dsl'];
 

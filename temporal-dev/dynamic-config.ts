@@ -1,13 +1,9 @@
-/**
- * Search attributes of the project (docs: "Public names"), with their types in Temporal. They live in other
- * people's saved searches: add, never rename.
- */
-export const SEARCH_ATTRIBUTES = {
-  BeamlineTenant: 'Keyword',
-  BeamlineFlow: 'Keyword',
-  BeamlineStatus: 'Keyword',
-  BeamlineBlock: 'Keyword',
-} as const;
+import { SEARCH_ATTRIBUTES as ATTRIBUTE_NAMES } from '../src/dsl/names';
+
+/** The project's search attributes, with their types in Temporal. */
+export const SEARCH_ATTRIBUTES: Readonly<Record<string, 'Keyword'>> = Object.fromEntries(
+  Object.values(ATTRIBUTE_NAMES).map((name) => [name, 'Keyword'] as const),
+);
 
 /** A limit that one machine never meets. */
 const NO_LIMIT = 100_000;

@@ -7,6 +7,7 @@ import { formatProblem, type Problem, toJsonPointer } from '../dsl/problems';
 import { type PreparedFlow, parseStartInput, type StartInput } from '../dsl/start';
 import { compileSchema } from '../dsl/validation/json-schemas';
 import { validateFlow } from '../dsl/validation/validate-flow';
+import { RUNTIME_VERSION } from '../dsl/version';
 import { describeViolations } from './validate-data';
 
 /** Problems that the message of a failed start spells out; the details have all. */
@@ -39,6 +40,7 @@ export async function prepareFlow(value: unknown): Promise<PreparedFlow> {
   return {
     plan,
     tenant,
+    runtimeVersion: RUNTIME_VERSION,
     ...(priorityKey === undefined ? {} : { priorityKey }),
     ...(requestedBy === undefined ? {} : { requestedBy }),
   };

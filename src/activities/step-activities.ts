@@ -1,15 +1,12 @@
 import { CancelledFailure, Context } from '@temporalio/activity';
 import { BLOCK_SPECS } from '../dsl/block-registry';
 import { isJsonObject, type Json, type JsonObject } from '../dsl/json';
-import type { StepRequest, StepResult } from '../dsl/step-request';
+import { MAX_PAYLOAD_BYTES, type StepRequest, type StepResult } from '../dsl/step-request';
 import type { BlockContext, BlockExecutor, Ports, StepIdentity } from './block';
 import { notRetryable } from './block-failure';
 import { Heartbeat } from './heartbeat';
 import { toApplicationFailure } from './step-failure';
 import { findArgumentError } from './validate-data';
-
-/** Largest output of a step, in bytes of JSON: a payload of Temporal's holds 2 MiB. */
-const MAX_OUTPUT_BYTES = 1_900_000;
 
 /** Part of the time that is kept back for reporting, and its most in milliseconds. */
 const DEADLINE_MARGIN = 0.1;
@@ -98,10 +95,10 @@ function deadlineOf(info: Context['info']): number {
 
 function checkSize(output: Json): Json {
   const bytes = Buffer.byteLength(JSON.stringify(output));
-  if (bytes <= MAX_OUTPUT_BYTES) return output;
+  if (bytes <= MAX_PAYLOAD_BYTES) return output;
   throw notRetryable(
     'BLW_RESULT_TOO_LARGE',
-    `the output has ${bytes} bytes of JSON, at most ${MAX_OUTPUT_BYTES} fit into the history`,
+    `the output has ${bytes} bytes of JSON, at most ${MAX_PAYLOAD_BYTES} fit into the history`,
   );
 }
 

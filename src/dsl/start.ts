@@ -23,6 +23,8 @@ export interface PreparedFlow {
   readonly tenant: string;
   readonly priorityKey?: number;
   readonly requestedBy?: string;
+  /** Version of the program that prepared the flow; absent in histories from before it was recorded, all of 0.1.0. */
+  readonly runtimeVersion?: string;
 }
 
 export const DEFAULT_TENANT = 'default';

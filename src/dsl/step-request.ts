@@ -1,5 +1,8 @@
 import type { Json, JsonObject } from './json';
 
+/** Largest value that crosses Temporal's wire, in bytes of JSON; the server ends a workflow that sends more than 2 MiB. */
+export const MAX_PAYLOAD_BYTES = 1_900_000;
+
 /** Input of a step's activity. */
 export interface StepRequest {
   readonly tenant: string;

@@ -1,7 +1,8 @@
 import { CancellationScope, condition, sleep, workflowInfo } from '@temporalio/workflow';
 import { flowError } from '../dsl/errors';
+import { MAX_PAYLOAD_BYTES } from '../dsl/step-request';
 import { type Routine, waitFor } from './drive';
-import { jsonBytes, MAX_PAYLOAD_BYTES } from './json-size';
+import { jsonBytes } from './json-size';
 
 /** Steps of one flow that Temporal knows of at once; it refuses the 2,001st, and would do so for ever. */
 const MAX_PENDING = 1_900;

@@ -17,9 +17,6 @@ const MAX_HISTORY_EVENTS = 48_000;
 /** Likewise 50 MiB. What runs when the limit is met adds its results still, so the rest is ample. */
 const MAX_HISTORY_BYTES = 40_000_000;
 
-/** Version that `runtime.version` shows to expressions. */
-export const RUNTIME_VERSION = '0.1.0';
-
 /** Local activities that the interpreter uses: what needs a schema library, which is not in the workflow's bundle. */
 export interface FlowLocalActivities {
   validateData(request: { schema: Json; data: Json; what: string }): Promise<void>;
@@ -63,7 +60,11 @@ export class FlowRun {
         startedAt: dateTime(workflowInfo().startTime.getTime()),
         ...(definition === undefined ? {} : { definition }),
       },
-      runtime: { name: 'Beamline Worker', version: RUNTIME_VERSION, metadata: { tenant: this.tenant } },
+      runtime: {
+        name: 'Beamline Worker',
+        version: prepared.runtimeVersion ?? '0.1.0',
+        metadata: { tenant: this.tenant },
+      },
     };
     progress.flow = this.plan.flow;
     progress.tenant = this.tenant;

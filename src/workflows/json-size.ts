@@ -1,8 +1,6 @@
 import { flowError } from '../dsl/errors';
 import type { Json } from '../dsl/json';
-
-/** Largest value that crosses Temporal's wire, in bytes of JSON; the server ends a workflow that sends more than 2 MiB. */
-export const MAX_PAYLOAD_BYTES = 1_900_000;
+import { MAX_PAYLOAD_BYTES } from '../dsl/step-request';
 
 /** Size of a value as JSON in UTF-8. */
 export function jsonBytes(value: unknown): number {

@@ -8,7 +8,7 @@ import {
 } from '@temporalio/workflow';
 import { FlowError } from '../dsl/errors';
 import { isJsonObject, type Json } from '../dsl/json';
-import { PROGRESS_QUERY } from '../dsl/names';
+import { type FlowStatus, PROGRESS_QUERY } from '../dsl/names';
 import type { FlowProgress, ProgressQueryInput } from '../dsl/progress';
 import type { PreparedFlow } from '../dsl/start';
 import { drive, type Routine } from './drive';
@@ -38,26 +38,27 @@ export async function runFlow(start: unknown): Promise<Json> {
   setHandler(progressQuery, (input) => progress.snapshot(input?.since), {
     description: 'Status of the flow and of its steps; {"since": version} gives only what changed after that version.',
   });
+  const settle = (status: FlowStatus) => {
+    publishAttributes({ status });
+    progress.setStatus(status);
+  };
   try {
     const prepared = await prepareFlow(start);
     const run = new FlowRun(prepared, isJsonObject(start) ? (start.input ?? null) : null, progress);
     run.publishIdentity();
     const output = await drive(runPlan(run, run.constants.workflow.input ?? null));
-    publishAttributes({ status: 'Completed' });
-    progress.setStatus('Completed');
+    settle('Completed');
     return output;
   } catch (thrown) {
     const error = toFlowError(thrown);
     const isCancelled = error instanceof FlowError && CancellationScope.current().consideredCancelled;
     if (isCancellation(error) || isCancelled) {
-      publishAttributes({ status: 'Cancelled' });
-      progress.setStatus('Cancelled');
+      settle('Cancelled');
       throw new CancelledFailure('the flow was cancelled');
     }
     // Anything else is a defect of this program: it fails the workflow task, which a corrected worker takes up again.
     if (!(error instanceof FlowError)) throw error;
-    publishAttributes({ status: 'Failed' });
-    progress.setStatus('Failed');
+    settle('Failed');
     throw toWorkflowFailure(error);
   }
 }

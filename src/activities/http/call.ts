@@ -1,3 +1,4 @@
+import { isIdempotentMethod } from '../../dsl/http-methods';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../../dsl/json';
 import type { BlockContext, StepIdentity } from '../block';
 import { notRetryable } from '../block-failure';
@@ -37,8 +38,6 @@ export interface HttpCall {
   readonly isRepeatable: boolean;
 }
 
-const IDEMPOTENT_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS']);
-
 /**
  * Makes the call from a block's arguments.
  * Throws BLW_HTTP_URL or BLW_ARG_INVALID (not retryable); messages show no header value, query value or credential.
@@ -59,7 +58,7 @@ export function buildHttpCall(args: HttpArguments, step: StepIdentity): HttpCall
     headers: Object.fromEntries(headers),
     ...(body === undefined ? {} : { body }),
     label: `${method} ${describeUrl(url)}`,
-    isRepeatable: step.idempotent || IDEMPOTENT_METHODS.has(method),
+    isRepeatable: step.idempotent || isIdempotentMethod(method),
   };
 }
 

@@ -1,5 +1,6 @@
 import { ActivityCancellationType, type ActivityOptions, scheduleActivity } from '@temporalio/workflow';
 import { flowError } from '../../dsl/errors';
+import { isIdempotentMethod } from '../../dsl/http-methods';
 import { getOwn, isJsonObject, type Json, type JsonObject } from '../../dsl/json';
 import { siblingTaskQueue } from '../../dsl/names';
 import type { CallPlan } from '../../dsl/planning/plan';
@@ -83,12 +84,9 @@ function activityOptions(task: CallPlan, { run, variables }: TaskFrame, args: Js
  */
 const LOST_ATTEMPT = ['TemporalTimeout:Heartbeat', 'TemporalTimeout:StartToClose'];
 
-/** Methods that may be sent again (RFC 9110, section 9.2.2). */
-const IDEMPOTENT_METHODS: ReadonlySet<unknown> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
-
 /** True where a lost attempt may simply be made again, for all that it may have done. */
 function isRepeatable({ block, idempotent }: CallPlan, { method = 'GET' }: JsonObject): boolean {
-  return idempotent || (block.startsWith('http.') && IDEMPOTENT_METHODS.has(String(method).toUpperCase()));
+  return idempotent || (block.startsWith('http.') && isIdempotentMethod(String(method)));
 }
 
 /** Fairness between tenants is Temporal's own: the tenant is the fairness key. */
