@@ -50,8 +50,8 @@ test.each<[string, string, string]>([
   ['src/index.ts', "import './../temporal-dev/server';", 'src/index.ts:1: src may not import temporal-dev/server'],
   [
     'temporal-dev/a.ts',
-    "import { b } from '../src/dsl/names';",
-    'temporal-dev/a.ts:1: temporal-dev may not import src/dsl/names',
+    "import { b } from '../src/dsl/start';",
+    'temporal-dev/a.ts:1: temporal-dev may not import src/dsl/start',
   ],
   [
     'temporal-dev/a.ts',
