@@ -8,6 +8,7 @@ import type { Routine } from './drive';
 import { dateTime, type FlowRun } from './flow-run';
 import type { TrackedStep } from './progress-tracker';
 import { type TaskOutcome, type TaskScope, visitScope } from './scope';
+import { placeSecrets } from './step-secrets';
 import type { TaskFrame, TaskResult } from './task-frame';
 import { executeTask } from './tasks/execute-task';
 import { durationOf, withTimeout } from './timeouts';
@@ -80,7 +81,8 @@ function* runLife(
     ...(run.plan.definition === undefined ? {} : { definition: definitionOf(run.plan.definition, task.path) }),
   };
   const base = { ...scope.variables, ...run.constants, steps: scope.steps, task: descriptor };
-  const before = yield* beforeTask(run, task, { ...base, context: run.context, data: rawInput });
+  const { secrets, variables: secretVariables } = placeSecrets(task);
+  const before = yield* beforeTask(run, task, { ...base, ...secretVariables, context: run.context, data: rawInput });
   if (before === undefined) {
     step.end('skipped');
     return { output: rawInput, next: 'continue', endsFlow: false };
@@ -94,6 +96,7 @@ function* runLife(
     input,
     variables,
     values: before,
+    ...(secrets === undefined ? {} : { secrets }),
     step,
     runList: (tasks, listInput, listScope) => runTaskList(run, tasks, listInput, listScope),
     runOne: (inner, taskInput, taskScope) => runTask(run, inner, taskInput, taskScope),
