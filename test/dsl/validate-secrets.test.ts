@@ -228,7 +228,7 @@ describe('authentication', () => {
   });
 });
 
-const EXAMPLES = '/work/shared/ows/examples';
+const EXAMPLES = join(__dirname, '../../../shared/ows/examples');
 const files = existsSync(EXAMPLES) ? readdirSync(EXAMPLES).filter((file) => file.startsWith('authentication-')) : [];
 (files.length === 0 ? describe.skip : describe)('the examples of OWS, where they are at hand', () => {
   it.each(files.length === 0 ? ['none'] : files)('%s has no problem but its language', (file) => {

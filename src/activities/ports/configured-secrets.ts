@@ -50,6 +50,8 @@ export function createConfiguredSecrets(
   }
   return {
     async get(name, tenant) {
+      // A name with a tenant in it is no name: it would reach into another tenant's secrets.
+      if (name.includes('/')) return undefined;
       const config = byKey.get(keyOf({ name, tenant })) ?? byKey.get(name);
       return config === undefined ? undefined : parseSecret(await readSource(config, env));
     },
