@@ -13,6 +13,9 @@ function maskOf(...values: string[]): Mask {
 it.each([
   ['as it is', SECRET],
   ['URL-encoded', encodeURIComponent(SECRET)],
+  ['URL-encoded in lower case', encodeURIComponent(SECRET).replace(/%../g, (code) => code.toLowerCase())],
+  ['in the path of a URL', new URL(`http://x.test/${SECRET}/`).pathname],
+  ['in the query of a URL', new URL(`http://x.test/?${SECRET}`).search],
   ['as in a form', new URLSearchParams({ a: SECRET }).toString()],
   ['as in JSON', JSON.stringify({ a: SECRET })],
   ['as in JSON of ASCII', '"p\\u00e4$$ w/rd+\\"7"'],

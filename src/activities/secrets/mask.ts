@@ -81,7 +81,7 @@ function formsOf(value: string): string[] {
   const json = JSON.stringify(value).slice(1, -1);
   const forms = [
     value,
-    encodeURIComponent(Buffer.from(value).toString()),
+    ...urlForms(value),
     // Forms, which write a space as +.
     new URLSearchParams({ v: value }).toString().slice(2),
     json,
@@ -90,6 +90,16 @@ function formsOf(value: string): string[] {
     ...base64Forms(value),
   ];
   return forms.filter((form) => form.length >= MIN_LENGTH_INSIDE);
+}
+
+/** Percent-encoded as a part of a URL, in upper and lower case, and as the URL parser writes a path and a query. */
+function urlForms(value: string): string[] {
+  const encoded = encodeURIComponent(Buffer.from(value).toString());
+  const url = new URL('http://host/');
+  url.pathname = `/${value}`;
+  url.search = value;
+  const lower = encoded.replace(/%../g, (code) => code.toLowerCase());
+  return [encoded, lower, url.pathname.slice(1), url.search.slice(1)];
 }
 
 /**
