@@ -88,7 +88,6 @@ export const httpRequest: BlockSpec = {
     'BLW_HTTP_REDIRECT',
     'BLW_HTTP_CONTENT',
     'BLW_AUTH_FAILED',
-    'BLW_SECRET_UNAVAILABLE',
   ],
   example: `- getOrder:
     call: http

@@ -40,7 +40,7 @@ function celReferences(expression: string): SecretReferences {
 
 const MEMBER = new Set(['.', '.?', '[]', '[?]']);
 /** Calls that hand their arguments on as they are. */
-const HANDING_ON = new Set(['string', 'has', 'toJson']);
+const HANDING_ON = new Set(['string', 'has']);
 
 /** A walk over CEL's syntax tree. */
 class SecretVisit {
