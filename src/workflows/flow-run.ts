@@ -21,11 +21,15 @@ import { publishAttributes } from './search-attributes';
 /** Steps that may run without a wait in between; more is a loop that would stall the worker's workflow thread. */
 const MAX_STEPS_WITHOUT_WAIT = 20_000;
 
-/** Temporal ends a workflow at 51,200 events; a flow stops in good order before. */
+/** Temporal ends a workflow at 51,200 events; a flow that cannot continue as new stops in good order before. */
 const MAX_HISTORY_EVENTS = 48_000;
 
 /** Likewise 50 MiB. What runs when the limit is met adds its results still, so the rest is ample. */
 const MAX_HISTORY_BYTES = 40_000_000;
+
+/** From here on a flow continues as new even beside a long wait. */
+const CROWDED_EVENTS = 40_000;
+const CROWDED_BYTES = 30_000_000;
 
 /** Local activities that the interpreter uses: what needs libraries that are not in the workflow's bundle. */
 export interface FlowLocalActivities {
@@ -54,12 +58,29 @@ export class FlowRun {
   readonly constants: { readonly workflow: JsonObject; readonly runtime: JsonObject };
   #stepsSinceWait = 0;
   #awaitedApprovals = 0;
+  /** Waits under way that may take long, and cannot be taken along to another run. */
+  #longWaits = 0;
 
-  constructor(
-    readonly prepared: PreparedFlow,
-    input: Json,
-    readonly progress: ProgressTracker,
-  ) {
+  readonly prepared: PreparedFlow;
+  readonly progress: ProgressTracker;
+  /** When its first run began, in ms since 1970. */
+  readonly startedAt: number;
+
+  constructor({
+    prepared,
+    input,
+    progress,
+    startedAt,
+  }: {
+    prepared: PreparedFlow;
+    /** The flow's raw input. */
+    input: Json;
+    progress: ProgressTracker;
+    startedAt: number;
+  }) {
+    this.prepared = prepared;
+    this.progress = progress;
+    this.startedAt = startedAt;
     this.plan = prepared.plan;
     this.tenant = prepared.tenant;
     this.context = null;
@@ -68,7 +89,7 @@ export class FlowRun {
       workflow: {
         id: this.id,
         input,
-        startedAt: dateTime(workflowInfo().startTime.getTime()),
+        startedAt: dateTime(startedAt),
         ...(definition === undefined ? {} : { definition }),
       },
       runtime: {
@@ -84,6 +105,27 @@ export class FlowRun {
   /** Makes the flow visible in Temporal's lists. One command of the first workflow task. */
   publishIdentity(): void {
     publishAttributes({ tenant: this.tenant, flow: this.plan.flow, status: 'Running' });
+  }
+
+  /**
+   * True where the flow should go on with a new history, as the server suggests it: asked between tasks. Not beside a wait
+   * that may be long, since the others would stand still until it ends; only where the history is nearly full.
+   */
+  shouldContinueAsNew(): boolean {
+    const { continueAsNewSuggested, historyLength, historySize, cronSchedule } = workflowInfo();
+    if (!continueAsNewSuggested || this.prepared.continuesAsNew !== true || cronSchedule !== undefined) return false;
+    return this.#longWaits === 0 || historyLength > CROWDED_EVENTS || historySize > CROWDED_BYTES;
+  }
+
+  /** Waits for something that may take long, such as a person. */
+  *longWait<T>(routine: Routine<T>): Routine<T> {
+    this.#longWaits += 1;
+    this.waits();
+    try {
+      return yield* routine;
+    } finally {
+      this.#longWaits -= 1;
+    }
   }
 
   approvalBegins(): void {
