@@ -15,6 +15,7 @@ import type { PreparedFlow } from '../dsl/start';
 import { Dispatch } from './dispatch';
 import { type Routine, waitFor } from './drive';
 import { toFlowError } from './failures';
+import { jsonBytes } from './json-size';
 import type { ProgressTracker } from './progress-tracker';
 import { publishAttributes } from './search-attributes';
 
@@ -175,12 +176,18 @@ export class FlowRun {
     if (language === 'cel') return this.#evaluator.evaluateBatch({ items, variables });
     const constant = evaluateBatch({ items, variables }).next();
     if (constant.done === true) return constant.value;
+    yield* this.dispatch.enterLocal();
     this.waits();
+    let bytes = 0;
     try {
       const request = { language, items, variables: variablesOf(items, variables) };
-      return yield* waitFor(localActivities.evaluateExpressions(request));
+      const values = yield* waitFor(localActivities.evaluateExpressions(request));
+      bytes = jsonBytes(values);
+      return values;
     } catch (error) {
       throw toFlowError(error);
+    } finally {
+      this.dispatch.leaveLocal(bytes);
     }
   }
 
