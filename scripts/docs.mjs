@@ -219,6 +219,8 @@ function schemaRows(schema, prefix = '') {
   return Object.entries(schema.properties ?? {}).flatMap(([key, property]) => {
     const name = `${prefix}${key}`;
     const isRequired = schema.required?.includes(key) === true;
+    // Has a page of its own.
+    if (key === 'authentication') return [{ name, schema: property, isRequired }];
     const below =
       property.items === undefined ? schemaRows(property, `${name}.`) : schemaRows(property.items, `${name}[].`);
     return [{ name, schema: property, isRequired }, ...below];

@@ -5,6 +5,8 @@ import type { ResourceClass } from './block-spec';
 /** Workflow types. */
 export const RUN_FLOW = 'runFlow';
 export const APPROVAL = 'approval';
+/** A batch of a large loop. */
+export const RUN_WINDOW = 'runWindow';
 
 /** Queries, updates and signals. */
 export const PROGRESS_QUERY = 'progress';

@@ -5,6 +5,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import type { JsonObject } from '../../src/dsl/json';
 import { type AuthorizationServer, startAuthorizationServer } from '../helpers/authorization-server';
 import { type LoopbackServer, LoopbackServers } from '../helpers/loopback';
+import { testTemporal } from '../helpers/temporal';
 import { errorOf, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 /** Long and odd enough that it stands nowhere by chance, and that every encoding of it differs. */
@@ -49,6 +50,7 @@ beforeAll(async () => {
   const secret = ['token', 'shop', 'login'].map((name) => `${name}=file:${join(folder, name)}`);
   worker = await startTestWorker(
     { secret: [...secret, `acme/private=file:${join(folder, 'private')}`] },
+    testTemporal(),
     { log: (...line) => logged.push(JSON.stringify(line)) },
   );
 });

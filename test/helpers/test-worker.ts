@@ -45,6 +45,7 @@ let isQuiet = false;
 /** Starts a worker in this process; `settings` are flags. Database `test` is SQLite; loopback may be called. */
 export async function startTestWorker(
   settings: OptionValues = {},
+  target: { address: string; namespace: string } = testTemporal(),
   logger: Logger = { log: () => undefined },
 ): Promise<TestWorker> {
   if (!isQuiet) Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined), shutdownSignals: [] });
@@ -60,7 +61,6 @@ export async function startTestWorker(
     ...settings,
   };
   const config = parseWorkerConfig(mergeOptions({ flags, env: {}, file: {} }), folder);
-  const target = testTemporal();
   const worker = await startWorker({ config, target, logger, workerId: queuePrefix });
   const { client, close } = await connectClient(target);
 

@@ -6,6 +6,7 @@ import type { ValidFlow } from '../validation/validate-flow';
 import type { FlowPlan, InputPlan, OutputPlan, RetryPlan, TaskPlan, TaskPlanBase, TryPlan } from './plan';
 import { planCall } from './plan-call';
 import { optional, type PlanContext, reference } from './plan-context';
+import { planParallel } from './plan-parallel';
 
 /** Makes the plan of a valid document. Pure: the same document gives the same plan. */
 export function planFlow(flow: ValidFlow): FlowPlan {
@@ -91,6 +92,7 @@ function planFor(base: TaskPlanBase, task: JsonObject, context: PlanContext): Ta
     in: Array.isArray(loop.in) ? compileTemplate(loop.in) : { expr: bareExpression(loop.in as string) },
     ...optional('while', expressionOf(task.while)),
     tasks: planTasks(task.do, `${base.path}/do`, context),
+    ...optional('parallel', planParallel(task.metadata)),
   };
 }
 
