@@ -201,6 +201,15 @@ test('a whole oauth2 policy may be a secret', async () => {
   await expectNoSecret(handle);
 });
 
+test('a stream is authenticated as well', async () => {
+  const endpoint = `{ uri: '${authorization.origin}/resource', authentication: { oidc: { use: login } } }`;
+  const handle = await worker.start(`${USE}do:
+  - get: { call: http.stream, with: { endpoint: ${endpoint}, to: blob } }
+  - read: { call: fs.get, with: { path: blob, as: json }, output: { as: data.content } }`);
+  // A blob is not the history: what a step writes there is written as it is.
+  expect(await handle.result()).toEqual({ saw: expect.stringMatching(/^Bearer access-token-\d+$/) });
+});
+
 test('the error of a failing step has no secret, whatever the server says back', async () => {
   const endpoint = `{ uri: '${echo.origin}/fail', authentication: { basic: { use: shop } } }`;
   const handle = await worker.start(`${USE}do:
