@@ -20,7 +20,7 @@ describe('call', () => {
       'BLW_VALUE_INVALID | call: got null | call: «null',
       'BLW_UNSUPPORTED | is a cataloged function | call: «log:1.0.0@default',
       'BLW_UNSUPPORTED | is a cataloged function | call: «https://x.test/functions/log.yaml',
-      ...['openapi', 'grpc', 'asyncapi', 'mcp', 'a2a'].map(
+      ...['grpc', 'asyncapi', 'mcp', 'a2a'].map(
         (name) => `BLW_UNSUPPORTED | call: ${name} is not supported yet | call: «${name}, with: { a: 1 }`,
       ),
       'BLW_KEY_UNKNOWN | did you mean "with"? | call: fs.list, «wiht: {}',
