@@ -1,4 +1,4 @@
-import { getOwn, isJsonObject, type Json, type JsonObject, setOwn } from '../../dsl/json';
+import { getOwn, type Json, type JsonObject, setOwn } from '../../dsl/json';
 import { closestName, listNames, shortText } from '../../dsl/problems';
 import type { SchemaViolation } from '../../dsl/validation/json-schemas';
 import { notRetryable } from '../block-failure';
@@ -93,9 +93,4 @@ function namesOf({ parameters, body }: Operation): string[] {
   const own = parameters.map(({ key }) => key);
   if (body === undefined) return own;
   return [...own, ...(body.key === undefined ? [] : [body.key]), ...(body.properties === 'any' ? [] : body.properties)];
-}
-
-/** True for a file as flows give it, or bytes: `{ base64, filename, contentType }`. */
-export function isFileValue(value: Json): value is { base64: string; filename?: string; contentType?: string } {
-  return isJsonObject(value) && typeof value.base64 === 'string';
 }

@@ -5,6 +5,8 @@ export interface CachedDocument {
   readonly document: OpenApiDocument;
   /** Size of its text; what it takes in memory is some times that. */
   readonly bytes: number;
+  /** Of its text: what was made of the document still holds where the same comes again. */
+  readonly sha256: string;
   /** To ask the server whether it has changed (RFC 9110 section 8.8.3). */
   readonly etag?: string;
   /** Until then it is used without asking; milliseconds since 1970. */

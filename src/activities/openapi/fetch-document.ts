@@ -85,9 +85,12 @@ async function readDocument(
     ),
   );
   const { etag } = response.headers;
+  const sha256 = createHash('sha256').update(bytes).digest('base64');
+  const isSame = known?.sha256 === sha256 && known.document.url.href === response.url.href;
   return {
-    document: parseOpenApiDocument(bytes, response.url, label),
+    document: isSame ? known.document : parseOpenApiDocument(bytes, response.url, label),
     bytes: bytes.length,
+    sha256,
     freshUntil,
     // RFC 9110 section 8.8.3; anything else could not be sent back as it is.
     ...(etag !== undefined && /^(?:W\/)?"[\x21\x23-\x7e]*"$/.test(etag) ? { etag } : {}),

@@ -60,6 +60,8 @@ export interface Body {
   readonly schema: Json;
   /** How fields of a form are written, by name; the others in the usual way. */
   readonly fields: ReadonlyMap<string, FormField>;
+  /** Fields of a form that are files, also where a flow gives text for them. */
+  readonly files: ReadonlySet<string>;
 }
 
 /** What a document says of an operation, whatever its version. */

@@ -2,6 +2,7 @@ import { isJsonObject, type Json, type JsonObject } from '../../dsl/json';
 import { parseMediaType } from '../http/media-type';
 import { dereference, listOf, type OpenApiDocument, objectOf } from './openapi-document';
 import type { BodyKind } from './operation';
+import { isFile } from './request-schema';
 
 const KINDS: readonly BodyKind[] = ['json', 'form', 'multipart', 'text', 'binary'];
 
@@ -47,6 +48,16 @@ export function propertyNamesOf(document: OpenApiDocument, schema: Json | undefi
   const { type, additionalProperties } = objectOf(dereference(document, schema));
   const takesObjects = type === undefined || [type].flat().includes('object');
   return takesObjects && additionalProperties !== false ? 'any' : names;
+}
+
+/** Names of a form's properties that are files, or lists of them. */
+export function fileNamesOf(document: OpenApiDocument, schema: Json | undefined): ReadonlySet<string> {
+  const { properties } = objectOf(dereference(document, schema));
+  const names = Object.entries(objectOf(properties)).filter(([, property]) => {
+    const resolved = objectOf(dereference(document, property));
+    return isFile(resolved) || isFile(objectOf(dereference(document, resolved.items)));
+  });
+  return new Set(names.map(([name]) => name));
 }
 
 function collectNames(

@@ -1,8 +1,8 @@
 import { isJsonObject, type Json, type JsonObject } from '../../dsl/json';
-import { badOperation, type OperationSite } from './find-operation';
 import { dereference, objectOf, textOf } from './openapi-document';
 import type { Body, FormField, OperationDescription, ParameterPlace, ParameterStyle, ValueForm } from './operation';
-import { acceptOf, bodyKindOf, concreteMediaType, preferredMediaType, propertyNamesOf } from './read-body';
+import { badOperation, type OperationSite } from './operation-site';
+import { acceptOf, bodyKindOf, concreteMediaType, fileNamesOf, preferredMediaType, propertyNamesOf } from './read-body';
 import {
   apiKeysOf,
   isListSchema,
@@ -99,6 +99,7 @@ function readBody(site: OperationSite): Body | undefined {
     properties: hasNames ? propertyNamesOf(document, schema) : new Set(),
     schema: schemaOf(kind, schema),
     fields: readFields(site, objectOf(encoding)),
+    files: fileNamesOf(document, schema),
   };
 }
 

@@ -1,7 +1,7 @@
 import { getOwn, isJsonObject, type Json, type JsonObject } from '../../dsl/json';
-import type { OperationSite } from './find-operation';
 import { dereference, listOf, objectOf, textOf } from './openapi-document';
 import type { Parameter, ParameterPlace } from './operation';
+import type { OperationSite } from './operation-site';
 
 /** A parameter before it is known whether its name is another one's, too. */
 export type ReadParameter = Omit<Parameter, 'key'>;

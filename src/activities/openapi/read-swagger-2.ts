@@ -1,7 +1,7 @@
 import { type Json, type JsonObject, setOwn } from '../../dsl/json';
-import { badOperation, type OperationSite } from './find-operation';
 import { listOf, textOf } from './openapi-document';
 import type { Body, FormField, OperationDescription, ParameterPlace, ValueForm } from './operation';
+import { badOperation, type OperationSite } from './operation-site';
 import { acceptOf, bodyKindOf, concreteMediaType, preferredMediaType, propertyNamesOf } from './read-body';
 import { apiKeysOf, isPlace, nameOf, parametersOf, type ReadParameter, withKeys } from './read-parameters';
 import { swaggerServerOf } from './server-url';
@@ -75,6 +75,7 @@ function readBody(site: OperationSite, parameters: readonly JsonObject[]): Body 
     properties: isData ? propertyNamesOf(document, parameter.schema) : new Set(),
     schema: isData ? (parameter.schema ?? true) : true,
     fields: new Map(),
+    files: new Set(),
   };
 }
 
@@ -96,6 +97,7 @@ function readForm(site: OperationSite, parameters: readonly JsonObject[]): Body 
     properties: new Set(Object.keys(properties)),
     schema: { type: 'object', properties, required },
     fields: new Map(fields.map((field): [string, FormField] => [nameOf(field), valueForm(field, 'formData')])),
+    files: new Set(fields.filter(({ type }) => type === 'file').map(nameOf)),
   };
 }
 

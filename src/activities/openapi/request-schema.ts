@@ -140,7 +140,7 @@ function isSchema(value: Json | undefined): boolean {
 }
 
 /** Bytes: `type: file` in Swagger, `format: binary` in 3.0, a media type or an encoding of the content in 3.1. */
-function isFile({ type, format, contentMediaType, contentEncoding }: JsonObject): boolean {
+export function isFile({ type, format, contentMediaType, contentEncoding }: JsonObject): boolean {
   return type === 'file' || format === 'binary' || contentMediaType !== undefined || contentEncoding !== undefined;
 }
 

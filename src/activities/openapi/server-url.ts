@@ -1,8 +1,8 @@
 import { getOwn } from '../../dsl/json';
 import { shortJson } from '../../dsl/problems';
 import { findUrlProblem } from '../http/url';
-import type { OperationSite } from './find-operation';
 import { badDocument, listOf, type OpenApiDocument, objectOf, textOf } from './openapi-document';
+import type { OperationSite } from './operation-site';
 
 /**
  * The server of an operation of OpenAPI 3: the first that the operation, its path or the document names, its variables at

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
-import { isJsonObject, type Json } from '../../dsl/json';
+import { isJsonObject, type Json, type JsonObject } from '../../dsl/json';
 import { type BlockFailure, notRetryable } from '../block-failure';
 import { parseMediaType } from '../http/media-type';
-import { isFileValue } from './check-input';
 import type { Body, FormField, ValueForm } from './operation';
 import { encodeText, textOfScalar, writePairs } from './write-parameters';
 
@@ -12,11 +11,21 @@ export interface WrittenBody {
   readonly contentType: string;
 }
 
+interface FileValue {
+  readonly base64: string;
+  readonly filename?: string;
+  readonly contentType?: string;
+}
+
 /** Lists repeat the name, objects are JSON (OpenAPI, "Encoding Object"). */
 const USUAL: ValueForm = { style: 'form', explode: true, allowReserved: false, isJson: false };
 
 /** Encodes a body as its media type asks for. Throws BLW_ARG_INVALID (not retryable). */
-export function writeBody({ kind, contentType, fields }: Body, value: Json, path: readonly string[]): WrittenBody {
+export function writeBody(
+  { kind, contentType, fields, files }: Body,
+  value: Json,
+  path: readonly string[],
+): WrittenBody {
   switch (kind) {
     case 'json':
       return { body: JSON.stringify(value), contentType };
@@ -27,7 +36,7 @@ export function writeBody({ kind, contentType, fields }: Body, value: Json, path
     case 'form':
       return { body: writeForm(entriesOf(value, path), fields), contentType };
     case 'multipart':
-      return writeMultipart(entriesOf(value, path), fields, path);
+      return writeMultipart(entriesOf(value, path), { fields, files }, path);
   }
 }
 
@@ -61,13 +70,15 @@ function writeForm(entries: readonly [string, Json][], fields: Body['fields']): 
 
 function writeMultipart(
   entries: readonly [string, Json][],
-  fields: Body['fields'],
+  { fields, files }: Pick<Body, 'fields' | 'files'>,
   path: readonly string[],
 ): WrittenBody {
   const boundary = boundaryOf(entries);
   const parts = entries.flatMap(([name, value]) => {
     const items = Array.isArray(value) ? value : [value];
-    return items.map((item) => writePart(boundary, name, item, fields.get(name), [...path, name]));
+    return items.map((item) =>
+      writePart(boundary, { name, value: item, field: fields.get(name), isFile: files.has(name) }, [...path, name]),
+    );
   });
   const bytes = Buffer.concat([...parts, Buffer.from(`--${boundary}--\r\n`)]);
   return { body: { base64: bytes.toString('base64') }, contentType: `multipart/form-data; boundary=${boundary}` };
@@ -81,17 +92,20 @@ function boundaryOf(entries: readonly [string, Json][]): string {
   return `beamline-${createHash('sha256').update(JSON.stringify(entries)).digest('hex').slice(0, 32)}`;
 }
 
+interface Part {
+  readonly name: string;
+  readonly value: Json;
+  readonly field: FormField | undefined;
+  readonly isFile: boolean;
+}
+
 /** One part (RFC 7578): a file has a name and a type, text has neither, other values are JSON. */
-function writePart(
-  boundary: string,
-  name: string,
-  value: Json,
-  field: FormField | undefined,
-  path: readonly string[],
-): Buffer {
+function writePart(boundary: string, { name, value, field, isFile }: Part, path: readonly string[]): Buffer {
   const file = isFileValue(value) ? value : undefined;
-  const type = checkLine(file?.contentType ?? field?.contentType ?? usualPartType(value), path);
-  const filename = file === undefined ? '' : `; filename="${escapeQuoted(file.filename ?? name)}"`;
+  const usualType =
+    file !== undefined || isFile ? 'application/octet-stream' : isJsonObject(value) ? 'application/json' : undefined;
+  const type = checkLine(file?.contentType ?? field?.contentType ?? usualType, path);
+  const filename = file !== undefined || isFile ? `; filename="${escapeQuoted(file?.filename ?? name)}"` : '';
   const head =
     `--${boundary}\r\ncontent-disposition: form-data; name="${escapeQuoted(name)}"${filename}\r\n` +
     `${type === undefined ? '' : `content-type: ${type}\r\n`}\r\n`;
@@ -99,9 +113,8 @@ function writePart(
   return Buffer.concat([Buffer.from(head), content, Buffer.from('\r\n')]);
 }
 
-function usualPartType(value: Json): string | undefined {
-  if (isFileValue(value)) return 'application/octet-stream';
-  return isJsonObject(value) ? 'application/json' : undefined;
+function isFileValue(value: Json): value is JsonObject & FileValue {
+  return isJsonObject(value) && typeof value.base64 === 'string';
 }
 
 /** As browsers write names (HTML, "Multipart form data"). */

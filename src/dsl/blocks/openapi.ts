@@ -32,7 +32,7 @@ export const openapi: BlockSpec = {
   several content types the first of JSON, \`application/x-www-form-urlencoded\`, \`multipart/form-data\`, text and binary is taken.
   A file, and a binary body, is text or \`{ base64, filename, contentType }\`.
 - **Checks**: an unknown, missing or ill-typed parameter fails before the request is sent, as
-  [\`BLW_ARG_INVALID\`](../errors.md#blw_arg_invalid). Schemas of more than 5,000 parts are left to the server.
+  [\`BLW_ARG_INVALID\`](../errors.md#blw_arg_invalid). Schemas of more than 500 parts are left to the server.
 - **Retry**: after an answer, or a lost one, by the operation's method as with \`http\`. Where the worker itself was lost, the method
   is not known: the step is then not repeated, but fails with [\`BLW_STEP_STALLED\`](../errors.md#blw_step_stalled). Say
   \`metadata.idempotent: true\` for operations that only read.`,
