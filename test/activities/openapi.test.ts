@@ -317,6 +317,15 @@ describe('parameters that do not fit', () => {
     expect(server.requests.map(({ url }) => url)).toEqual([document]);
   });
 
+  it('are left to the server where the schema is very large', async () => {
+    const properties = Object.fromEntries(Array.from({ length: 600 }, (_, index) => [`p${index}`, { type: 'string' }]));
+    const content = { 'application/json': { schema: { type: 'object', properties } } };
+    const operation = { operationId: 'a', requestBody: { content } };
+    const server = await serve({ '/d': () => ({ openapi: '3.1.0', paths: { '/a': { post: operation } } }) });
+    await call(`${server.origin}/d`, { operationId: 'a', parameters: { body: { p1: 1 } } });
+    expect(server.requests[1]?.body).toBe('{"p1":1}');
+  });
+
   it('does not show a value', async () => {
     const server = await serve(DOCUMENTS);
     const parameters = { status: ['hunter2'] };
@@ -334,8 +343,8 @@ describe('a document that cannot be used', () => {
     operation({ parameters: [{ name: 'p', in: 'query', schema }] });
   it.each<[string, JsonObject | string, string, string]>([
     ['no object', '[]', 'BLW_OPENAPI_DOCUMENT', 'got [], expected an object'],
-    ['broken JSON', '{"a": ', 'BLW_OPENAPI_DOCUMENT', 'neither JSON nor YAML at line 1'],
-    ['broken YAML', 'a: [1\nb: 2', 'BLW_OPENAPI_DOCUMENT', 'neither JSON nor YAML at line 2'],
+    ['broken JSON', '{"a": ', 'BLW_OPENAPI_DOCUMENT', 'cannot be read as JSON or YAML: line 1'],
+    ['broken YAML', 'a: [1\nb: 2', 'BLW_OPENAPI_DOCUMENT', 'cannot be read as JSON or YAML: line 2'],
     ['nothing', '', 'BLW_OPENAPI_DOCUMENT', 'got null, expected an object'],
     ['another format', { asyncapi: '3.0.0' }, 'BLW_OPENAPI_DOCUMENT', 'got neither "openapi" nor "swagger"'],
     [

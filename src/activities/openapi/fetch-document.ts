@@ -9,7 +9,7 @@ import type { HttpClient, HttpResponse } from '../ports/http-client';
 import { type CachedDocument, DocumentCache } from './document-cache';
 import { badDocument, type OpenApiDocument, parseOpenApiDocument } from './openapi-document';
 
-/** Largest document: 8 MiB. JSON of that size takes about 0.1 s to parse; YAML has a smaller limit of its own. */
+/** Largest document: 8 MiB. JSON of that size takes up to half a second to parse; YAML, which is slower, has the limits of flows. */
 const MAX_DOCUMENT_BYTES = 8_388_608;
 /** Part of the step's time that fetching the document may take. */
 const MAX_FETCH_MS = 15_000;

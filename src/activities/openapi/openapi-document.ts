@@ -117,8 +117,8 @@ function parseText(text: string, label: string): Json {
   const parsed = parseDocumentText(text, { roundsNumbers: true });
   if ('document' in parsed) return parsed.document.value;
   const [problem] = parsed.problems;
-  const where = problem === undefined ? '' : ` at line ${problem.position.line}: ${shortText(problem.message, 200)}`;
-  throw badDocument(label, `got text that is neither JSON nor YAML${where}`);
+  const reason = problem === undefined ? '' : `: line ${problem.position.line}: ${shortText(problem.message, 200)}`;
+  throw badDocument(label, `got text that cannot be read as JSON or YAML${reason}`);
 }
 
 function versionOf(root: JsonObject, label: string): OpenApiVersion {

@@ -17,8 +17,8 @@ export const openapi: BlockSpec = {
   description: `Fetches the document, finds the operation, checks the parameters against it and sends the request as
 [\`http\`](http.md) does: what is said there of output, status, idempotency key, retry, limits and network holds here as well.
 
-- **Document**: OpenAPI 3.0, 3.1 or Swagger 2.0, in JSON (at most 8 MiB) or YAML (at most 1,000,000 characters); redirects are
-  followed. \`endpoint\` is a URL or \`{ uri, authentication }\`. It is fetched under the same rules as any other URL, within
+- **Document**: OpenAPI 3.0, 3.1 or Swagger 2.0, in JSON (at most 8 MiB) or YAML (within the [limits](../dsl.md#limits) of a flow's
+  document); redirects are followed. \`endpoint\` is a URL or \`{ uri, authentication }\`. It is fetched under the same rules as any other URL, within
   15 s, and kept by the worker for 60 s, then asked for by its \`ETag\`. A \`$ref\` reaches only into the document itself: bundle
   one that is spread over several files.
 - **Server**: the first that the document names for the operation, its variables at their defaults; relative ones start from the
