@@ -15,6 +15,9 @@ const METHODS = ['get', 'put', 'post', 'delete', 'options', 'head', 'patch'];
 /** Largest schema that is checked here, in schemas inside of it: compiling takes 0.8 ms for each, in which the worker stands still. */
 const MAX_SCHEMAS = 500;
 
+/** Operations of one document that are kept, since compiled schemas take much memory. */
+const MAX_KEPT = 100;
+
 /**
  * The operation of that name, read once per document. Throws BLW_OPENAPI_OPERATION where there is none, or it cannot be
  * called, and BLW_OPENAPI_DOCUMENT where the document is at fault; neither is retried.
@@ -25,6 +28,7 @@ export function findOperation(document: OpenApiDocument, operationId: string): O
   const site = findSite(document, operationId);
   const description = document.version === '2.0' ? readSwagger2(site) : readOpenApi3(site);
   const operation = { ...description, ...compileChecks(document, description) };
+  if (document.operations.size >= MAX_KEPT) document.operations.clear();
   document.operations.set(operationId, operation);
   return operation;
 }
