@@ -1,10 +1,20 @@
 import { proxyLocalActivities, workflowInfo } from '@temporalio/workflow';
 import { flowError } from '../dsl/errors';
+import {
+  type BatchItem,
+  type BatchValues,
+  type ExpressionRequest,
+  evaluateBatch,
+  type Variables,
+} from '../dsl/expressions/batch';
 import { Evaluator } from '../dsl/expressions/evaluator';
+import { variablesOf } from '../dsl/expressions/references';
 import type { Json, JsonObject } from '../dsl/json';
 import type { FlowPlan } from '../dsl/planning/plan';
 import type { PreparedFlow } from '../dsl/start';
 import { Dispatch } from './dispatch';
+import { type Routine, waitFor } from './drive';
+import { toFlowError } from './failures';
 import type { ProgressTracker } from './progress-tracker';
 import { publishAttributes } from './search-attributes';
 
@@ -17,8 +27,9 @@ const MAX_HISTORY_EVENTS = 48_000;
 /** Likewise 50 MiB. What runs when the limit is met adds its results still, so the rest is ample. */
 const MAX_HISTORY_BYTES = 40_000_000;
 
-/** Local activities that the interpreter uses: what needs a schema library, which is not in the workflow's bundle. */
+/** Local activities that the interpreter uses: what needs libraries that are not in the workflow's bundle. */
 export interface FlowLocalActivities {
+  evaluateExpressions(request: ExpressionRequest): Promise<BatchValues>;
   validateData(request: { schema: Json; data: Json; what: string }): Promise<void>;
   validateArguments(request: { block: string; args: Json }): Promise<void>;
 }
@@ -33,7 +44,7 @@ export const localActivities = proxyLocalActivities<FlowLocalActivities>({
 export class FlowRun {
   readonly plan: FlowPlan;
   readonly tenant: string;
-  readonly evaluator = new Evaluator();
+  readonly #evaluator = new Evaluator();
   readonly dispatch = new Dispatch();
   readonly id = workflowInfo().workflowId;
   readonly taskQueue = workflowInfo().taskQueue;
@@ -113,7 +124,22 @@ export class FlowRun {
   /** To be called where the flow really waits. */
   waits(): void {
     this.#stepsSinceWait = 0;
-    this.evaluator.renewBudget();
+    this.#evaluator.renewBudget();
+  }
+
+  /** Evaluates what a step needs together. CEL at once; the other languages in a local activity. Throws BLW_EXPR_FAILED. */
+  *evaluate(items: readonly BatchItem[], variables: Variables): Routine<BatchValues> {
+    const { language = 'cel' } = this.plan;
+    if (language === 'cel') return this.#evaluator.evaluateBatch({ items, variables });
+    const constant = evaluateBatch({ items, variables }).next();
+    if (constant.done === true) return constant.value;
+    this.waits();
+    try {
+      const request = { language, items, variables: variablesOf(items, variables) };
+      return yield* waitFor(localActivities.evaluateExpressions(request));
+    } catch (error) {
+      throw toFlowError(error);
+    }
   }
 
   /** True where some expression reads the step's output through `steps`; all others are not kept. */

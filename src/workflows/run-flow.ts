@@ -9,6 +9,7 @@ import {
 import { FlowError } from '../dsl/errors';
 import { isJsonObject, type Json } from '../dsl/json';
 import { type FlowStatus, PROGRESS_QUERY } from '../dsl/names';
+import { valueItem } from '../dsl/planning/definition-items';
 import type { FlowProgress, ProgressQueryInput } from '../dsl/progress';
 import type { PreparedFlow } from '../dsl/start';
 import { drive, type Routine } from './drive';
@@ -65,18 +66,17 @@ export async function runFlow(start: unknown): Promise<Json> {
 
 /** The flow around its tasks: input, timeout, output (OWS dsl, "Data Flow"). The input's schema was checked in preparation. */
 function* runPlan(run: FlowRun, rawInput: Json): Routine<Json> {
-  const { plan, evaluator, constants } = run;
-  const before = { ...constants, data: rawInput };
-  const input = plan.inputFrom === undefined ? rawInput : evaluator.render(plan.inputFrom, before);
+  const { plan, constants } = run;
+  const beforeItems = [...valueItem('input', plan.inputFrom), ...valueItem('timeout', plan.timeout)];
+  const before = yield* run.evaluate(beforeItems, { ...constants, data: rawInput });
+  const { input = rawInput, timeout } = before;
   run.context = input;
   const steps = {};
   const runTasks = () => runTaskList(run, plan.tasks, input, { variables: {}, steps, iteration: '', depth: 0 });
   const { output } =
-    plan.timeout === undefined
-      ? yield* runTasks()
-      : yield* withTimeout(durationOf(plan.timeout, run, before, 'timeout'), runTasks);
+    timeout === undefined ? yield* runTasks() : yield* withTimeout(durationOf(timeout, 'timeout'), runTasks);
   const after = { ...constants, context: run.context, steps, data: output };
-  const result = plan.output?.as === undefined ? output : evaluator.render(plan.output.as, after);
+  const { output: result = output } = yield* run.evaluate(valueItem('output', plan.output?.as), after);
   if (plan.output?.schema !== undefined) yield* validate(run, plan.output.schema, result, 'output of the flow');
   refuseTooLarge(result, 'output of the flow');
   return result;

@@ -1,7 +1,8 @@
 import { CancelledFailure } from '@temporalio/workflow';
 import { FlowError, flowError, flowErrorToJson } from '../dsl/errors';
-import type { Variables } from '../dsl/expressions/evaluator';
+import type { BatchValues, Variables } from '../dsl/expressions/batch';
 import { type Json, type JsonObject, setOwn } from '../dsl/json';
+import { conditionItem, definitionItems, valueItem } from '../dsl/planning/definition-items';
 import type { TaskPlan } from '../dsl/planning/plan';
 import type { Routine } from './drive';
 import { dateTime, type FlowRun } from './flow-run';
@@ -79,38 +80,31 @@ function* runLife(
     ...(run.plan.definition === undefined ? {} : { definition: definitionOf(run.plan.definition, task.path) }),
   };
   const base = { ...scope.variables, ...run.constants, steps: scope.steps, task: descriptor };
-  const before: Variables = { ...base, context: run.context, data: rawInput };
-  if (task.if !== undefined && !run.evaluator.evaluateCondition(task.if, before, 'if')) {
+  const before = yield* beforeTask(run, task, { ...base, context: run.context, data: rawInput });
+  if (before === undefined) {
     step.end('skipped');
     return { output: rawInput, next: 'continue', endsFlow: false };
   }
 
-  if (task.input?.schema !== undefined) yield* validate(run, task.input.schema, rawInput, 'input');
-  const input = task.input?.from === undefined ? rawInput : run.evaluator.render(task.input.from, before);
-
+  const { input = rawInput } = before;
   const variables: Variables = { ...base, context: run.context, input, data: input };
   const frame: TaskFrame = {
     run,
     scope,
     input,
     variables,
+    values: before,
     step,
     runList: (tasks, listInput, listScope) => runTaskList(run, tasks, listInput, listScope),
     runOne: (inner, taskInput, taskScope) => runTask(run, inner, taskInput, taskScope),
   };
   const result = yield* executeWithTimeout(task, frame);
-
-  const after: Variables = {
+  const output = yield* afterTask(run, task, {
     ...variables,
     context: run.context,
     data: result.output,
     task: { ...descriptor, output: result.output },
-  };
-  const output = task.output?.as === undefined ? result.output : run.evaluator.render(task.output.as, after);
-  if (task.output?.schema !== undefined) yield* validate(run, task.output.schema, output, 'output');
-
-  if (task.export !== undefined)
-    yield* exportContext(run, task, { ...after, context: run.context, output, data: output });
+  });
   if (run.keepsOutputOf(task.name)) setOwn(scope.steps, task.name, { output });
   step.end('completed');
 
@@ -118,17 +112,47 @@ function* runLife(
   return { output, next, endsFlow: result.endsFlow === true || next === 'end' };
 }
 
-/** A call's timeout is its activity's, kept by the server; every other task's is a timer of the flow. */
-function* executeWithTimeout(task: TaskPlan, frame: TaskFrame): Routine<TaskResult> {
-  if (task.timeout === undefined || (task.kind === 'call' && task.human !== true))
-    return yield* executeTask(task, frame);
-  const ms = durationOf(task.timeout, frame.run, frame.variables, 'timeout');
-  return yield* withTimeout(ms, () => executeTask(task, frame));
+/**
+ * Evaluates what comes before a task runs: `if` and `input.from` on its raw input, then its definition on the
+ * transformed one. Undefined where `if` says no.
+ */
+function* beforeTask(run: FlowRun, task: TaskPlan, variables: Variables): Routine<BatchValues | undefined> {
+  const conditionItems = conditionItem('if', task.if, 'if').map((item) => ({ ...item, stopIf: false }));
+  const inputItems =
+    task.input?.from === undefined ? [] : [{ name: 'input', template: task.input.from, bind: ['input', 'data'] }];
+  const definition = [...inputItems, ...definitionItems(task)];
+  const withInput: Variables = { ...variables, input: variables.data };
+  if (task.input?.schema === undefined) {
+    const values = yield* run.evaluate([...conditionItems, ...definition], withInput);
+    return values.if === false ? undefined : values;
+  }
+  const condition = yield* run.evaluate(conditionItems, variables);
+  if (condition.if === false) return undefined;
+  yield* validate(run, task.input.schema, variables.data, 'input');
+  return yield* run.evaluate(definition, withInput);
 }
 
-function* exportContext(run: FlowRun, task: TaskPlan, variables: Variables): Routine<void> {
-  if (task.export?.as !== undefined) run.context = run.evaluator.render(task.export.as, variables);
-  if (task.export?.schema !== undefined) yield* validate(run, task.export.schema, run.context, 'export');
+/** Evaluates what comes after: `output.as` on the raw output, `export.as` on the transformed one, which it returns. */
+function* afterTask(run: FlowRun, task: TaskPlan, variables: Variables): Routine<Json> {
+  const values = yield* run.evaluate(
+    [
+      ...valueItem('output', task.output?.as).map((item) => ({ ...item, bind: ['output', 'data'] })),
+      ...valueItem('context', task.export?.as),
+    ],
+    { ...variables, output: variables.data },
+  );
+  const { output = variables.data, context = run.context } = values;
+  if (task.output?.schema !== undefined) yield* validate(run, task.output.schema, output, 'output');
+  if (task.export?.schema !== undefined) yield* validate(run, task.export.schema, context, 'export');
+  if (values.context !== undefined) run.context = values.context;
+  return output;
+}
+
+/** A call's timeout is its activity's, kept by the server; every other task's is a timer of the flow. */
+function* executeWithTimeout(task: TaskPlan, frame: TaskFrame): Routine<TaskResult> {
+  const { timeout } = frame.values;
+  if (timeout === undefined || (task.kind === 'call' && task.human !== true)) return yield* executeTask(task, frame);
+  return yield* withTimeout(durationOf(timeout, 'timeout'), () => executeTask(task, frame));
 }
 
 function definitionOf(document: JsonObject, path: string): Json {

@@ -1,4 +1,4 @@
-import type { Variables } from '../dsl/expressions/evaluator';
+import type { BatchValues, Variables } from '../dsl/expressions/batch';
 import type { Json } from '../dsl/json';
 import type { TaskPlan } from '../dsl/planning/plan';
 import type { Routine } from './drive';
@@ -14,6 +14,8 @@ export interface TaskFrame {
   readonly input: Json;
   /** Arguments of the expressions in the task's definition. */
   readonly variables: Variables;
+  /** What was evaluated of the task's definition, by the names of `definitionItems`. */
+  readonly values: BatchValues;
   readonly step: TrackedStep;
   /** Runs a list of tasks below this one. */
   runList(tasks: readonly TaskPlan[], input: Json, scope: TaskScope): Routine<TaskOutcome>;

@@ -1,14 +1,11 @@
 import { CancellationScope, isCancellation, sleep } from '@temporalio/workflow';
 import { parseDuration } from '../dsl/durations';
 import { flowError } from '../dsl/errors';
-import type { Variables } from '../dsl/expressions/evaluator';
-import type { Template } from '../dsl/expressions/template';
+import type { Json } from '../dsl/json';
 import { drive, type Routine, waitFor } from './drive';
-import type { FlowRun } from './flow-run';
 
-/** A duration of the document in milliseconds; an expression may give it. Throws BLW_DURATION_INVALID. */
-export function durationOf(template: Template, run: FlowRun, variables: Variables, what: string): number {
-  const value = run.evaluator.render(template, variables);
+/** A duration that the document gives, or an expression in it, in milliseconds. Throws BLW_DURATION_INVALID. */
+export function durationOf(value: Json, what: string): number {
   const parsed = parseDuration(value);
   if ('problem' in parsed) throw flowError('BLW_DURATION_INVALID', `${what}: ${parsed.problem}`);
   return parsed.ms;

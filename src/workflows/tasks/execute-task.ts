@@ -1,3 +1,4 @@
+import { requireValue } from '../../dsl/expressions/batch';
 import type { TaskPlan } from '../../dsl/planning/plan';
 import type { Routine } from '../drive';
 import { innerScope } from '../scope';
@@ -25,7 +26,7 @@ export function* executeTask(task: TaskPlan, frame: TaskFrame): Routine<TaskResu
     case 'raise':
       return executeRaise(task, frame);
     case 'set':
-      return { output: frame.run.evaluator.render(task.value, frame.variables) };
+      return { output: requireValue(frame.values, 'value') };
     case 'switch':
       return executeSwitch(task, frame);
     case 'try':

@@ -1,5 +1,5 @@
 import { flowError } from '../../dsl/errors';
-import type { Variables } from '../../dsl/expressions/evaluator';
+import { requireValue, type Variables } from '../../dsl/expressions/batch';
 import { describeJsonType } from '../../dsl/json';
 import type { ForPlan } from '../../dsl/planning/plan';
 import type { Routine } from '../drive';
@@ -12,7 +12,7 @@ import type { TaskFrame, TaskResult } from '../task-frame';
  */
 export function* executeFor(task: ForPlan, frame: TaskFrame): Routine<TaskResult> {
   const { run, scope, variables } = frame;
-  const items = run.evaluator.render(task.in, variables);
+  const items = requireValue(frame.values, 'in');
   if (!Array.isArray(items))
     throw flowError('BLW_EXPR_FAILED', `for: in: got ${describeJsonType(items)}, expected a list`);
   let output = frame.input;
@@ -20,7 +20,8 @@ export function* executeFor(task: ForPlan, frame: TaskFrame): Routine<TaskResult
     const loop = { [task.each]: item, [task.at]: index };
     if (task.while !== undefined) {
       const current: Variables = { ...variables, ...loop, context: run.context, data: output };
-      if (!run.evaluator.evaluateCondition(task.while, current, 'while')) break;
+      const { holds } = yield* run.evaluate([{ name: 'holds', condition: task.while, field: 'while' }], current);
+      if (holds === false) break;
     }
     const outcome = yield* frame.runList(task.tasks, output, innerScope(scope, { variables: loop, index }));
     output = outcome.output;

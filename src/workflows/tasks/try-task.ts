@@ -1,7 +1,8 @@
 import { CancellationScope, sleep } from '@temporalio/workflow';
 import { FlowError, type FlowErrorData, flowErrorToJson, isSameErrorType } from '../../dsl/errors';
-import type { Variables } from '../../dsl/expressions/evaluator';
+import type { BatchItem, BatchValues, Variables } from '../../dsl/expressions/batch';
 import type { JsonObject } from '../../dsl/json';
+import { conditionItem, valueItem } from '../../dsl/planning/definition-items';
 import type { RetryPlan, TryPlan } from '../../dsl/planning/plan';
 import { type Routine, waitFor } from '../drive';
 import { innerScope } from '../scope';
@@ -21,9 +22,9 @@ export function* executeTry(task: TryPlan, frame: TaskFrame): Routine<TaskResult
       return { output, endsFlow };
     } catch (error) {
       if (!(error instanceof FlowError) || isBeyondCatching(error)) throw error;
-      const caught = catchError(task, frame, error.data);
+      const caught = yield* catchError(task, frame, error.data);
       if (caught === undefined) throw error;
-      const delayMs = retryDelay(task.catch.retry, { retries, startedAt, frame, variables: caught.variables });
+      const delayMs = retryDelay(task.catch.retry, caught.values, { retries, elapsedMs: Date.now() - startedAt });
       if (delayMs === undefined) return yield* handle(task, frame, caught.error);
       if (delayMs > 0) {
         frame.run.waits();
@@ -43,26 +44,42 @@ function isBeyondCatching({ data }: FlowError): boolean {
 
 function* runAttempt(task: TryPlan, frame: TaskFrame): Routine<TaskResult> {
   const run = (): Routine<TaskResult> => frame.runList(task.tasks, frame.input, innerScope(frame.scope));
-  const limit = task.catch.retry?.attemptDuration;
+  const { attemptDuration: limit } = frame.values;
   if (limit === undefined) return yield* run();
-  return yield* withTimeout(durationOf(limit, frame.run, frame.variables, 'retry: limit.attempt.duration'), run);
+  return yield* withTimeout(durationOf(limit, 'retry: limit.attempt.duration'), run);
 }
 
-/** The error as a variable, where the clause catches it. */
-function catchError(
+/** What a clause needs to know of an error: whether it catches it, and what its retry policy says then. */
+function catchItems({ catch: clause }: TryPlan): BatchItem[] {
+  const { retry } = clause;
+  return [
+    ...stop(conditionItem('when', clause.when, 'catch: when'), false),
+    ...stop(conditionItem('exceptWhen', clause.exceptWhen, 'catch: exceptWhen'), true),
+    ...stop(conditionItem('retryWhen', retry?.when, 'retry: when'), false),
+    ...stop(conditionItem('retryExceptWhen', retry?.exceptWhen, 'retry: exceptWhen'), true),
+    ...valueItem('delay', retry?.delay),
+    ...valueItem('maxDuration', retry?.maxDuration),
+    ...valueItem('jitterFrom', retry?.jitter?.from),
+    ...valueItem('jitterTo', retry?.jitter?.to),
+  ];
+}
+
+function stop(items: BatchItem[], stopIf: boolean): BatchItem[] {
+  return items.map((item) => ({ ...item, stopIf }));
+}
+
+/** The error as a variable and what was evaluated with it, where the clause catches it. */
+function* catchError(
   task: TryPlan,
   frame: TaskFrame,
   data: FlowErrorData,
-): { error: JsonObject; variables: Variables } | undefined {
-  const { errorsWith, as, when, exceptWhen } = task.catch;
+): Routine<{ error: JsonObject; values: BatchValues } | undefined> {
+  const { errorsWith, as } = task.catch;
   if (errorsWith !== undefined && !matches(data, errorsWith)) return undefined;
-  const { evaluator, context } = frame.run;
   const error = flowErrorToJson(data);
-  const variables: Variables = { ...frame.variables, context, [as]: error };
-  if (when !== undefined && !evaluator.evaluateCondition(when, variables, 'catch: when')) return undefined;
-  if (exceptWhen !== undefined && evaluator.evaluateCondition(exceptWhen, variables, 'catch: exceptWhen'))
-    return undefined;
-  return { error, variables };
+  const variables: Variables = { ...frame.variables, context: frame.run.context, [as]: error };
+  const values = yield* frame.run.evaluate(catchItems(task), variables);
+  return values.when === false || values.exceptWhen === true ? undefined : { error, values };
 }
 
 function matches(error: FlowErrorData, filter: JsonObject): boolean {
@@ -85,29 +102,16 @@ function* handle(task: TryPlan, frame: TaskFrame, error: JsonObject): Routine<Ta
 /** Milliseconds until the next try, or undefined where there is none. */
 function retryDelay(
   policy: RetryPlan | undefined,
-  {
-    retries,
-    startedAt,
-    frame,
-    variables,
-  }: { retries: number; startedAt: number; frame: TaskFrame; variables: Variables },
+  values: BatchValues,
+  { retries, elapsedMs }: { retries: number; elapsedMs: number },
 ): number | undefined {
   if (policy === undefined) return undefined;
-  const { run } = frame;
   if (policy.maxAttempts !== undefined && retries >= policy.maxAttempts) return undefined;
-  if (policy.when !== undefined && !run.evaluator.evaluateCondition(policy.when, variables, 'retry: when'))
+  if (values.retryWhen === false || values.retryExceptWhen === true) return undefined;
+  const delay = values.delay === undefined ? 0 : durationOf(values.delay, 'retry: delay');
+  const ms = backoff(policy.backoff, delay, retries) + jitter(values);
+  if (values.maxDuration !== undefined && elapsedMs + ms > durationOf(values.maxDuration, 'retry: limit.duration'))
     return undefined;
-  if (
-    policy.exceptWhen !== undefined &&
-    run.evaluator.evaluateCondition(policy.exceptWhen, variables, 'retry: exceptWhen')
-  )
-    return undefined;
-  const delay = policy.delay === undefined ? 0 : durationOf(policy.delay, run, variables, 'retry: delay');
-  const ms = backoff(policy.backoff, delay, retries) + jitter(policy, frame, variables);
-  if (policy.maxDuration !== undefined) {
-    const limit = durationOf(policy.maxDuration, run, variables, 'retry: limit.duration');
-    if (Date.now() - startedAt + ms > limit) return undefined;
-  }
   return ms;
 }
 
@@ -120,9 +124,9 @@ function backoff(kind: RetryPlan['backoff'], delay: number, retries: number): nu
 }
 
 /** Random in the given range; Math.random of the workflow is seeded, so replay draws the same. */
-function jitter(policy: RetryPlan, { run }: TaskFrame, variables: Variables): number {
-  if (policy.jitter === undefined) return 0;
-  const from = durationOf(policy.jitter.from, run, variables, 'retry: jitter.from');
-  const to = durationOf(policy.jitter.to, run, variables, 'retry: jitter.to');
+function jitter({ jitterFrom, jitterTo }: BatchValues): number {
+  if (jitterFrom === undefined || jitterTo === undefined) return 0;
+  const from = durationOf(jitterFrom, 'retry: jitter.from');
+  const to = durationOf(jitterTo, 'retry: jitter.to');
   return Math.round(from + Math.random() * Math.max(0, to - from));
 }
