@@ -3,10 +3,11 @@ import { basename, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parseDocumentText } from '../src/dsl/document';
 import { FlowError } from '../src/dsl/errors';
+import { valueOf } from '../src/dsl/expressions/batch';
 import { type ExpressionLanguage, isExpressionLanguage } from '../src/dsl/expressions/language';
 import { getOwn, isJsonObject, type Json, type JsonObject } from '../src/dsl/json';
 import { formatProblem } from '../src/dsl/problems';
-import type { EvaluateExpression } from './expression-languages';
+import type { LanguageEvaluator } from './expression-languages';
 import { AssertionFailure } from './verdict';
 
 /** One expression with what it must give. */
@@ -61,23 +62,27 @@ function readCase(value: Json, where: string): ExpressionCase {
 }
 
 /** Throws AssertionFailure where a case does not give what it must. `error` is part of the message, code included. */
-export async function checkCase(
-  { expression, data, variables, expected }: ExpressionCase,
-  evaluate: EvaluateExpression,
-) {
-  const outcome = await evaluate({ expression, variables: { ...variables, data } }).then(
-    (result) => ({ result }),
-    (error: unknown) => ({ error }),
-  );
-  if ('result' in outcome) {
-    if ('result' in expected && isDeepStrictEqual(outcome.result, expected.result)) return;
-    const wanted = 'result' in expected ? expected.result : `an error ${expected.error}`;
-    throw new AssertionFailure({ what: expression, got: outcome.result, expected: wanted });
+export async function checkCase(one: ExpressionCase, evaluator: LanguageEvaluator): Promise<void> {
+  const { expression, expected } = one;
+  const got = await outcomeOf(one, evaluator);
+  if ('result' in got && 'result' in expected && isDeepStrictEqual(got.result, expected.result)) return;
+  if ('error' in got && 'error' in expected && (expected.error === true || got.error.includes(expected.error))) return;
+  throw new AssertionFailure({ what: expression, got: describe(got), expected: describe(expected) });
+}
+
+type Outcome = { readonly result: Json } | { readonly error: string | true };
+
+async function outcomeOf({ expression, data, variables }: ExpressionCase, evaluator: LanguageEvaluator) {
+  const items = [{ name: 'value', template: { expr: expression } }];
+  try {
+    return { result: valueOf(await evaluator.evaluate({ items, variables: { ...variables, data } }), 'value') };
+  } catch (error) {
+    if (!(error instanceof FlowError)) throw error;
+    return { error: `${error.data.code}: ${error.data.detail}` };
   }
-  if (!(outcome.error instanceof FlowError)) throw outcome.error;
-  const { code, detail } = outcome.error.data;
-  const got = `${code}: ${detail}`;
-  if ('error' in expected && (expected.error === true || got.includes(expected.error))) return;
-  const wanted = 'result' in expected ? expected.result : `an error with ${JSON.stringify(expected.error)}`;
-  throw new AssertionFailure({ what: expression, got: `the error ${got}`, expected: wanted });
+}
+
+function describe(outcome: Outcome): string {
+  if ('result' in outcome) return JSON.stringify(outcome.result);
+  return outcome.error === true ? 'an error' : `an error with ${JSON.stringify(outcome.error)}`;
 }

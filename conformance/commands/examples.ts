@@ -20,7 +20,7 @@ export function listExamples(folder = OWS_EXAMPLES_FOLDER): number {
     if (problems.length > 0) refused += 1;
     const codes = [...new Set(problems.map(({ code }) => code))].sort();
     console.log([codes.join(' ') || 'valid', file].join('  '));
-    for (const problem of problems) console.log(`    ${formatProblem(problem, file)}`);
+    for (const problem of problems) console.log(formatProblem(problem, '   ').replace(':', ' '));
   }
   console.log(`\n${files.length - refused} valid, ${refused} refused`);
   return 0;

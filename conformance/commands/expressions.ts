@@ -20,7 +20,7 @@ async function runSuite({ language, cases }: ExpressionSuite): Promise<number> {
   try {
     for (const one of cases) {
       try {
-        await checkCase(one, evaluator.evaluate);
+        await checkCase(one, evaluator);
       } catch (error) {
         failed += 1;
         const reason = error instanceof Error ? error.message : String(error);
