@@ -3,7 +3,6 @@ import { basename, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parseDocumentText } from '../src/dsl/document';
 import { FlowError } from '../src/dsl/errors';
-import { valueOf } from '../src/dsl/expressions/batch';
 import { type ExpressionLanguage, isExpressionLanguage } from '../src/dsl/expressions/language';
 import { getOwn, isJsonObject, type Json, type JsonObject } from '../src/dsl/json';
 import { formatProblem } from '../src/dsl/problems';
@@ -75,7 +74,9 @@ type Outcome = { readonly result: Json } | { readonly error: string | true };
 async function outcomeOf({ expression, data, variables }: ExpressionCase, evaluator: LanguageEvaluator) {
   const items = [{ name: 'value', template: { expr: expression } }];
   try {
-    return { result: valueOf(await evaluator.evaluate({ items, variables: { ...variables, data } }), 'value') };
+    const { value } = await evaluator.evaluate({ items, variables: { ...variables, data } });
+    if (value === undefined) throw new Error(`the evaluator gave no value for ${expression}`);
+    return { result: value };
   } catch (error) {
     if (!(error instanceof FlowError)) throw error;
     return { error: `${error.data.code}: ${error.data.detail}` };
