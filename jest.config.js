@@ -13,7 +13,7 @@ module.exports = {
     ],
   },
   // The CEL library and the reader of features are published as ES modules only.
-  transformIgnorePatterns: ['/node_modules/(?!(@marcbachmann/cel-js|@cucumber)/)', '/dist/'],
+  transformIgnorePatterns: ['/node_modules/(?!(@marcbachmann/cel-js|@cucumber)/)', '<rootDir>/dist/'],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   globalSetup: '<rootDir>/test/helpers/global-setup.js',
   globalTeardown: '<rootDir>/test/helpers/global-teardown.js',

@@ -3,7 +3,7 @@ import type { FlowOutcome } from '../src/cli/flow-outcome';
 import { getOwn, type Json, type JsonObject } from '../src/dsl/json';
 import { valueAt } from './json-path';
 import type { Check, Ending } from './steps';
-import { AssertionFailure } from './verdict';
+import { AssertionFailure, asJson } from './verdict';
 
 type FlowCheck = Extract<Check, { kind: 'flowEnds' | 'hasProperties' | 'propertyIs' | 'itemCount' }>;
 
@@ -36,24 +36,33 @@ export function checkFlow(check: FlowCheck, outcome: FlowOutcome): void {
 function expectProperties(output: Json, expected: readonly string[]): void {
   const missing = expected.filter((path) => valueAt(output, path) === undefined);
   if (missing.length === 0) return;
-  throw new AssertionFailure({ what: `the output lacks ${missing.join(', ')}`, got: output, expected });
+  throw new AssertionFailure({
+    what: `the output lacks ${missing.join(', ')}`,
+    got: asJson(output),
+    expected: expected.join(', '),
+  });
 }
 
 function expectItems(what: string, got: Json | undefined, count: number): void {
   if (Array.isArray(got) && got.length === count) return;
-  throw new AssertionFailure({ what, got, expected: `an array of ${count} items` });
+  throw new AssertionFailure({ what, got: asJson(got), expected: `an array of ${count} items` });
 }
 
 /** Throws AssertionFailure unless two values are the same JSON; the order of keys does not matter. */
 export function expectEqual(what: string, got: Json | undefined, expected: Json): void {
-  if (!isDeepStrictEqual(got, expected)) throw new AssertionFailure({ what, got, expected });
+  if (!isDeepStrictEqual(got, expected))
+    throw new AssertionFailure({ what, got: asJson(got), expected: asJson(expected) });
 }
 
 /** Throws AssertionFailure unless an error has the fields that are expected, with their values; it may have more. */
 export function expectError(what: string, got: JsonObject, expected: JsonObject): void {
   const differs = Object.entries(expected).filter(([name, value]) => !isDeepStrictEqual(getOwn(got, name), value));
   if (differs.length === 0) return;
-  throw new AssertionFailure({ what: `${what}: ${differs.map(([name]) => name).join(', ')}`, got, expected });
+  throw new AssertionFailure({
+    what: `${what}: ${differs.map(([name]) => name).join(', ')}`,
+    got: asJson(got),
+    expected: asJson(expected),
+  });
 }
 
 function checkEnding(ending: Ending, outcome: FlowOutcome): void {
@@ -74,6 +83,6 @@ function outputOf(outcome: FlowOutcome): Json {
 }
 
 function describeOutcome(outcome: FlowOutcome): string {
-  if (outcome.status === 'Completed') return `completed with the output ${JSON.stringify(outcome.output)}`;
-  return `${STATUS[outcome.status] ?? outcome.status} with the error ${JSON.stringify(outcome.error)}`;
+  if (outcome.status === 'Completed') return `completed with the output ${asJson(outcome.output)}`;
+  return `${STATUS[outcome.status] ?? outcome.status} with the error ${asJson(outcome.error)}`;
 }

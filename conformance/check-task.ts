@@ -2,7 +2,7 @@ import type { StepProgress, StepStatus } from '../src/dsl/progress';
 import { expectEqual, expectError } from './check-flow';
 import type { Execution } from './execution';
 import type { Check, Ending } from './steps';
-import { AssertionFailure } from './verdict';
+import { AssertionFailure, asJson } from './verdict';
 
 type TaskCheck = Extract<Check, { kind: 'runsFirst' | 'runsLast' | 'runsBefore' | 'taskEnds' }>;
 
@@ -69,9 +69,9 @@ async function checkEnding(
 ): Promise<void> {
   const last = own.at(-1);
   if (last?.status !== STATUS[ending.status]) {
-    const error = last?.error === undefined ? '' : ` with the error ${JSON.stringify(last.error)}`;
+    const error = last?.error === undefined ? '' : ` with the error ${asJson(last.error)}`;
     const got = `${last?.status}${error}`;
-    throw new AssertionFailure({ what: `how the task ${task} ended`, got, expected: STATUS[ending.status] });
+    throw new AssertionFailure({ what: `how the task ${task} ended`, got, expected: ending.status });
   }
   if (ending.status === 'completed' && ending.output !== undefined) {
     expectEqual(`the output of the task ${task}`, await execution.outputOf(task), ending.output);

@@ -9,15 +9,9 @@ export interface LanguageEvaluator {
   close(): Promise<void>;
 }
 
-/** Starts the evaluator of a language; undefined for one that the engine does not run. */
-export function startLanguage(language: ExpressionLanguage): LanguageEvaluator | undefined {
-  switch (language) {
-    case 'cel':
-      // One evaluator a batch: each has a budget of its own, as after every wait of a flow.
-      return { evaluate: async (batch) => new Evaluator().evaluateBatch(batch), close: async () => undefined };
-    // PLUG IN HERE the engine of jq and JSONata: evaluate: (batch) => engine.evaluate({ language, ...batch }).
-    case 'jq':
-    case 'jsonata':
-      return undefined;
-  }
-}
+/** Starts the evaluator of a language. A language that is not in here is not evaluated by the engine: its cases fail. */
+export const LANGUAGE_EVALUATORS: Readonly<Partial<Record<ExpressionLanguage, () => LanguageEvaluator>>> = {
+  // One evaluator a batch: each has a budget of its own, as after every wait of a flow.
+  cel: () => ({ evaluate: async (batch) => new Evaluator().evaluateBatch(batch), close: async () => undefined }),
+  // PLUG IN HERE jq and jsonata: evaluate: (batch) => engine.evaluate({ language, ...batch }), close: () => engine.close().
+};

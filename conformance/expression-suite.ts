@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parseDocumentText } from '../src/dsl/document';
 import { FlowError } from '../src/dsl/errors';
+import { requireValue } from '../src/dsl/expressions/batch';
 import { type ExpressionLanguage, isExpressionLanguage } from '../src/dsl/expressions/language';
 import { getOwn, isJsonObject, type Json, type JsonObject } from '../src/dsl/json';
 import { formatProblem } from '../src/dsl/problems';
@@ -74,9 +75,7 @@ type Outcome = { readonly result: Json } | { readonly error: string | true };
 async function outcomeOf({ expression, data, variables }: ExpressionCase, evaluator: LanguageEvaluator) {
   const items = [{ name: 'value', template: { expr: expression } }];
   try {
-    const { value } = await evaluator.evaluate({ items, variables: { ...variables, data } });
-    if (value === undefined) throw new Error(`the evaluator gave no value for ${expression}`);
-    return { result: value };
+    return { result: requireValue(await evaluator.evaluate({ items, variables: { ...variables, data } }), 'value') };
   } catch (error) {
     if (!(error instanceof FlowError)) throw error;
     return { error: `${error.data.code}: ${error.data.detail}` };

@@ -1,4 +1,4 @@
-import { startLanguage } from '../expression-languages';
+import { LANGUAGE_EVALUATORS } from '../expression-languages';
 import { checkCase, type ExpressionSuite, readExpressionSuites } from '../expression-suite';
 import { EXPRESSION_SUITES_FOLDER } from '../folders';
 
@@ -11,7 +11,7 @@ export async function runExpressionSuites(folder = EXPRESSION_SUITES_FOLDER): Pr
 
 /** Number of cases that fail. */
 async function runSuite({ language, cases }: ExpressionSuite): Promise<number> {
-  const evaluator = startLanguage(language);
+  const evaluator = LANGUAGE_EVALUATORS[language]?.();
   if (evaluator === undefined) {
     console.log(`${language}: 0 passed, ${cases.length} failed (the engine does not evaluate ${language})`);
     return cases.length;
