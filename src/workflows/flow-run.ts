@@ -15,17 +15,22 @@ import type { PreparedFlow } from '../dsl/start';
 import { Dispatch } from './dispatch';
 import { type Routine, waitFor } from './drive';
 import { toFlowError } from './failures';
+import { jsonBytes } from './json-size';
 import type { ProgressTracker } from './progress-tracker';
 import { publishAttributes } from './search-attributes';
 
 /** Steps that may run without a wait in between; more is a loop that would stall the worker's workflow thread. */
 const MAX_STEPS_WITHOUT_WAIT = 20_000;
 
-/** Temporal ends a workflow at 51,200 events; a flow stops in good order before. */
+/** Temporal ends a workflow at 51,200 events; a flow that cannot continue as new stops in good order before. */
 const MAX_HISTORY_EVENTS = 48_000;
 
 /** Likewise 50 MiB. What runs when the limit is met adds its results still, so the rest is ample. */
 const MAX_HISTORY_BYTES = 40_000_000;
+
+/** From here on a flow continues as new even beside a long wait. */
+const CROWDED_EVENTS = 40_000;
+const CROWDED_BYTES = 30_000_000;
 
 /** Local activities that the interpreter uses: what needs libraries that are not in the workflow's bundle. */
 export interface FlowLocalActivities {
@@ -54,12 +59,29 @@ export class FlowRun {
   readonly constants: { readonly workflow: JsonObject; readonly runtime: JsonObject };
   #stepsSinceWait = 0;
   #awaitedApprovals = 0;
+  /** Waits under way that may take long, and cannot be taken along to another run. */
+  #longWaits = 0;
 
-  constructor(
-    readonly prepared: PreparedFlow,
-    input: Json,
-    readonly progress: ProgressTracker,
-  ) {
+  readonly prepared: PreparedFlow;
+  readonly progress: ProgressTracker;
+  /** When its first run began, in ms since 1970. */
+  readonly startedAt: number;
+
+  constructor({
+    prepared,
+    input,
+    progress,
+    startedAt,
+  }: {
+    prepared: PreparedFlow;
+    /** The flow's raw input. */
+    input: Json;
+    progress: ProgressTracker;
+    startedAt: number;
+  }) {
+    this.prepared = prepared;
+    this.progress = progress;
+    this.startedAt = startedAt;
     this.plan = prepared.plan;
     this.tenant = prepared.tenant;
     this.context = null;
@@ -68,7 +90,7 @@ export class FlowRun {
       workflow: {
         id: this.id,
         input,
-        startedAt: dateTime(workflowInfo().startTime.getTime()),
+        startedAt: dateTime(startedAt),
         ...(definition === undefined ? {} : { definition }),
       },
       runtime: {
@@ -84,6 +106,27 @@ export class FlowRun {
   /** Makes the flow visible in Temporal's lists. One command of the first workflow task. */
   publishIdentity(): void {
     publishAttributes({ tenant: this.tenant, flow: this.plan.flow, status: 'Running' });
+  }
+
+  /**
+   * True where the flow should go on with a new history, as the server suggests it: asked between tasks. Not beside a wait
+   * that may be long, since the others would stand still until it ends; only where the history is nearly full.
+   */
+  shouldContinueAsNew(): boolean {
+    const { continueAsNewSuggested, historyLength, historySize, cronSchedule } = workflowInfo();
+    if (!continueAsNewSuggested || this.prepared.continuesAsNew !== true || cronSchedule !== undefined) return false;
+    return this.#longWaits === 0 || historyLength > CROWDED_EVENTS || historySize > CROWDED_BYTES;
+  }
+
+  /** Waits for something that may take long, such as a person. */
+  *longWait<T>(routine: Routine<T>): Routine<T> {
+    this.#longWaits += 1;
+    this.waits();
+    try {
+      return yield* routine;
+    } finally {
+      this.#longWaits -= 1;
+    }
   }
 
   approvalBegins(): void {
@@ -133,12 +176,18 @@ export class FlowRun {
     if (language === 'cel') return this.#evaluator.evaluateBatch({ items, variables });
     const constant = evaluateBatch({ items, variables }).next();
     if (constant.done === true) return constant.value;
+    yield* this.dispatch.enterLocal();
     this.waits();
+    let bytes = 0;
     try {
       const request = { language, items, variables: variablesOf(items, variables) };
-      return yield* waitFor(localActivities.evaluateExpressions(request));
+      const values = yield* waitFor(localActivities.evaluateExpressions(request));
+      bytes = jsonBytes(values);
+      return values;
     } catch (error) {
       throw toFlowError(error);
+    } finally {
+      this.dispatch.leaveLocal(bytes);
     }
   }
 

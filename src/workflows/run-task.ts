@@ -1,38 +1,64 @@
 import { CancelledFailure } from '@temporalio/workflow';
 import { FlowError, flowError, flowErrorToJson } from '../dsl/errors';
 import type { BatchValues, Variables } from '../dsl/expressions/batch';
-import { type Json, type JsonObject, setOwn } from '../dsl/json';
+import { getOwn, type Json, type JsonObject, setOwn } from '../dsl/json';
 import { conditionItem, definitionItems, valueItem } from '../dsl/planning/definition-items';
 import type { TaskPlan } from '../dsl/planning/plan';
 import type { Routine } from './drive';
 import { dateTime, type FlowRun } from './flow-run';
 import type { TrackedStep } from './progress-tracker';
 import { type TaskOutcome, type TaskScope, visitScope } from './scope';
+import { type ListCursor, Suspension, suspendable, type TaskCursor } from './suspension';
 import type { TaskFrame, TaskResult } from './task-frame';
 import { executeTask } from './tasks/execute-task';
-import { durationOf, withTimeout } from './timeouts';
+import { type Deadline, deadlineIn, durationOf, withDeadline } from './timeouts';
 import { validate } from './validation';
 
-/** Runs the tasks of a list, one after the other and as their `then` says, until the list or the flow ends. */
+/**
+ * Runs the tasks of a list, one after the other and as their `then` says, until the list or the flow ends. Before a task
+ * begins is where a flow may continue as new.
+ */
 export function* runTaskList(
   run: FlowRun,
   tasks: readonly TaskPlan[],
   input: Json,
   scope: TaskScope,
+  from?: ListCursor,
 ): Routine<TaskOutcome> {
-  const visits = new Map<string, number>();
-  let output = input;
-  let index = 0;
+  const visits = new Map(Object.entries(from?.visits ?? {}));
+  for (const [name, step] of Object.entries(from?.steps ?? {})) setOwn(scope.steps, name, step);
+  let { index, output } = from ?? { index: 0, output: input };
+  let { task: taskFrom } = from ?? {};
   for (let task = tasks[index]; task !== undefined; task = tasks[index]) {
+    const cursor = (): ListCursor => ({ index, output, visits: again(visits), steps: stepsOf(tasks, scope) });
+    if (taskFrom === undefined && run.shouldContinueAsNew()) throw new Suspension(cursor());
     const visit = visits.get(task.name) ?? 0;
+    const outcome = yield* suspendable(runTask(run, task, output, visitScope(scope, visit), taskFrom), (inner) => ({
+      ...cursor(),
+      task: inner as TaskCursor,
+    }));
+    taskFrom = undefined;
     visits.set(task.name, visit + 1);
-    const outcome = yield* runTask(run, task, output, visitScope(scope, visit));
     output = outcome.output;
     if (outcome.endsFlow) return { output, next: 'continue', endsFlow: true };
     if (outcome.next === 'exit') break;
     index = outcome.next === 'continue' ? index + 1 : indexOfTask(tasks, outcome.next, task.path);
   }
   return { output, next: 'continue', endsFlow: false };
+}
+
+function again(visits: ReadonlyMap<string, number>): Record<string, number> {
+  return Object.fromEntries(visits);
+}
+
+/** What this list has added to the outputs that expressions may read. */
+function stepsOf(tasks: readonly TaskPlan[], { steps }: TaskScope): JsonObject {
+  const own: JsonObject = {};
+  for (const { name } of tasks) {
+    const step = getOwn(steps, name);
+    if (step !== undefined) setOwn(own, name, step);
+  }
+  return own;
 }
 
 function indexOfTask(tasks: readonly TaskPlan[], name: string, from: string): number {
@@ -43,18 +69,26 @@ function indexOfTask(tasks: readonly TaskPlan[], name: string, from: string): nu
 }
 
 /** Runs one task through its whole life (OWS dsl, "Data Flow"). */
-export function* runTask(run: FlowRun, task: TaskPlan, rawInput: Json, scope: TaskScope): Routine<TaskOutcome> {
+export function* runTask(
+  run: FlowRun,
+  task: TaskPlan,
+  rawInput: Json,
+  scope: TaskScope,
+  from?: TaskCursor,
+): Routine<TaskOutcome> {
   run.countStep();
-  const step = run.progress.begin({
+  const description = {
     id: task.path,
     name: task.name,
     ...(scope.iteration === '' ? {} : { iteration: scope.iteration }),
     block: task.kind === 'call' ? task.block : task.kind,
     ...(task.kind === 'call' && task.human !== true ? { pool: task.resources } : {}),
-  });
+  };
+  const step = from === undefined ? run.progress.begin(description) : run.progress.resume(description, from.startedAt);
   try {
-    return yield* runLife(run, task, rawInput, scope, step);
+    return yield* runLife({ run, task, scope, step }, from?.rawInput ?? rawInput, from);
   } catch (error) {
+    if (error instanceof Suspension) throw error;
     if (error instanceof FlowError) {
       const placed = error.at(task.path);
       step.end('failed', flowErrorToJson(placed.data));
@@ -65,22 +99,26 @@ export function* runTask(run: FlowRun, task: TaskPlan, rawInput: Json, scope: Ta
   }
 }
 
-function* runLife(
-  run: FlowRun,
-  task: TaskPlan,
-  rawInput: Json,
-  scope: TaskScope,
-  step: TrackedStep,
-): Routine<TaskOutcome> {
+/** A task that runs. */
+interface RunningTask {
+  readonly run: FlowRun;
+  readonly task: TaskPlan;
+  readonly scope: TaskScope;
+  readonly step: TrackedStep;
+}
+
+function* runLife(running: RunningTask, rawInput: Json, from: TaskCursor | undefined): Routine<TaskOutcome> {
+  const { run, task, scope, step } = running;
+  const startedAt = from?.startedAt ?? Date.now();
   const descriptor: JsonObject = {
     name: task.name,
     reference: task.path,
     input: rawInput,
-    startedAt: dateTime(Date.now()),
+    startedAt: dateTime(startedAt),
     ...(run.plan.definition === undefined ? {} : { definition: definitionOf(run.plan.definition, task.path) }),
   };
   const base = { ...scope.variables, ...run.constants, steps: scope.steps, task: descriptor };
-  const before = yield* beforeTask(run, task, { ...base, context: run.context, data: rawInput });
+  const before = from?.values ?? (yield* beforeTask(run, task, { ...base, context: run.context, data: rawInput }));
   if (before === undefined) {
     step.end('skipped');
     return { output: rawInput, next: 'continue', endsFlow: false };
@@ -95,10 +133,18 @@ function* runLife(
     variables,
     values: before,
     step,
-    runList: (tasks, listInput, listScope) => runTaskList(run, tasks, listInput, listScope),
-    runOne: (inner, taskInput, taskScope) => runTask(run, inner, taskInput, taskScope),
+    from: from?.at,
+    runList: (tasks, listInput, listScope, listFrom) => runTaskList(run, tasks, listInput, listScope, listFrom),
+    runOne: (inner, taskInput, taskScope, taskFrom) => runTask(run, inner, taskInput, taskScope, taskFrom),
   };
-  const result = yield* executeWithTimeout(task, frame);
+  const deadline = from === undefined ? deadlineOf(task, before) : from.deadline;
+  const result = yield* suspendable(executeUntil(deadline, task, frame), (at) => ({
+    rawInput,
+    values: before,
+    startedAt,
+    ...(deadline === undefined ? {} : { deadline }),
+    at,
+  }));
   const output = yield* afterTask(run, task, {
     ...variables,
     context: run.context,
@@ -110,6 +156,17 @@ function* runLife(
 
   const next = result.next ?? task.next ?? 'continue';
   return { output, next, endsFlow: result.endsFlow === true || next === 'end' };
+}
+
+/** A call's timeout is its activity's, kept by the server; every other task's is a timer of the flow. */
+function deadlineOf(task: TaskPlan, { timeout }: BatchValues): Deadline | undefined {
+  if (timeout === undefined || (task.kind === 'call' && task.human !== true)) return undefined;
+  return deadlineIn(durationOf(timeout, 'timeout'));
+}
+
+function* executeUntil(deadline: Deadline | undefined, task: TaskPlan, frame: TaskFrame): Routine<TaskResult> {
+  if (deadline === undefined) return yield* executeTask(task, frame);
+  return yield* withDeadline(deadline, () => executeTask(task, frame));
 }
 
 /**
@@ -146,13 +203,6 @@ function* afterTask(run: FlowRun, task: TaskPlan, variables: Variables): Routine
   if (task.export?.schema !== undefined) yield* validate(run, task.export.schema, context, 'export');
   if (values.context !== undefined) run.context = values.context;
   return output;
-}
-
-/** A call's timeout is its activity's, kept by the server; every other task's is a timer of the flow. */
-function* executeWithTimeout(task: TaskPlan, frame: TaskFrame): Routine<TaskResult> {
-  const { timeout } = frame.values;
-  if (timeout === undefined || (task.kind === 'call' && task.human !== true)) return yield* executeTask(task, frame);
-  return yield* withTimeout(durationOf(timeout, 'timeout'), () => executeTask(task, frame));
 }
 
 function definitionOf(document: JsonObject, path: string): Json {

@@ -33,7 +33,7 @@ export function* executeHuman(task: CallPlan, frame: TaskFrame): Routine<TaskRes
       ...(request.description === undefined ? {} : { staticDetails: request.description }),
       priority: priorityOf(task, run),
     });
-    const result: ApprovalResult = yield* waitFor(child);
+    const result: ApprovalResult = yield* run.longWait(waitFor(child));
     return { output: result as unknown as Json };
   } catch (thrown) {
     const error = toFlowError(thrown);

@@ -6,8 +6,9 @@ import { conditionItem, valueItem } from '../../dsl/planning/definition-items';
 import type { RetryPlan, TryPlan } from '../../dsl/planning/plan';
 import { type Routine, waitFor } from '../drive';
 import { innerScope } from '../scope';
+import { type ListCursor, suspendable, type TryCursor } from '../suspension';
 import type { TaskFrame, TaskResult } from '../task-frame';
-import { durationOf, withTimeout } from '../timeouts';
+import { deadlineIn, durationOf, withDeadline } from '../timeouts';
 
 /**
  * Runs the list; an error that the clause catches is retried as its policy says, then handled by `catch.do` (OWS
@@ -15,23 +16,31 @@ import { durationOf, withTimeout } from '../timeouts';
  * keys, so that a server which honours them does nothing twice.
  */
 export function* executeTry(task: TryPlan, frame: TaskFrame): Routine<TaskResult> {
-  const startedAt = Date.now();
-  for (let retries = 0; ; retries += 1) {
+  const from = frame.from as TryCursor | undefined;
+  const startedAt = from?.startedAt ?? Date.now();
+  if (from?.caught !== undefined)
+    return yield* handle(task, frame, { caught: from.caught, retries: from.retries, startedAt });
+  for (let retries = from?.retries ?? 0; ; retries += 1) {
     try {
-      const { output, endsFlow } = yield* runAttempt(task, frame);
+      const { output, endsFlow } = yield* runAttempt(task, frame, { retries, startedAt });
       return { output, endsFlow };
     } catch (error) {
       if (!(error instanceof FlowError) || isBeyondCatching(error)) throw error;
       const caught = yield* catchError(task, frame, error.data);
       if (caught === undefined) throw error;
       const delayMs = retryDelay(task.catch.retry, caught.values, { retries, elapsedMs: Date.now() - startedAt });
-      if (delayMs === undefined) return yield* handle(task, frame, caught.error);
+      if (delayMs === undefined) return yield* handle(task, frame, { caught: caught.error, retries, startedAt });
       if (delayMs > 0) {
-        frame.run.waits();
-        yield* waitFor(sleep(delayMs, { summary: `${task.name}: retry ${retries + 1}` }));
+        yield* frame.run.longWait(waitFor(sleep(delayMs, { summary: `${task.name}: retry ${retries + 1}` })));
       }
     }
   }
+}
+
+/** How far a try has come. */
+interface Progress {
+  readonly retries: number;
+  readonly startedAt: number;
 }
 
 /**
@@ -42,11 +51,18 @@ function isBeyondCatching({ data }: FlowError): boolean {
   return data.code === 'BLW_STEP_LIMIT' || CancellationScope.current().consideredCancelled;
 }
 
-function* runAttempt(task: TryPlan, frame: TaskFrame): Routine<TaskResult> {
-  const run = (): Routine<TaskResult> => frame.runList(task.tasks, frame.input, innerScope(frame.scope));
+function* runAttempt(task: TryPlan, frame: TaskFrame, progress: Progress): Routine<TaskResult> {
+  const from = frame.from as TryCursor | undefined;
+  const current = from?.retries === progress.retries ? from : undefined;
+  const list = (): Routine<TaskResult> =>
+    frame.runList(task.tasks, frame.input, innerScope(frame.scope), current?.list);
   const { attemptDuration: limit } = frame.values;
-  if (limit === undefined) return yield* run();
-  return yield* withTimeout(durationOf(limit, 'retry: limit.attempt.duration'), run);
+  if (limit === undefined) {
+    return yield* suspendable(list(), (inner) => ({ ...progress, list: inner as ListCursor }));
+  }
+  const attemptDeadline = current?.attemptDeadline ?? deadlineIn(durationOf(limit, 'retry: limit.attempt.duration'));
+  const attempt = withDeadline(attemptDeadline, list);
+  return yield* suspendable(attempt, (inner) => ({ ...progress, attemptDeadline, list: inner as ListCursor }));
 }
 
 /** What a clause needs to know of an error: whether it catches it, and what its retry policy says then. */
@@ -91,11 +107,20 @@ function matches(error: FlowErrorData, filter: JsonObject): boolean {
   );
 }
 
-function* handle(task: TryPlan, frame: TaskFrame, error: JsonObject): Routine<TaskResult> {
+function* handle(
+  task: TryPlan,
+  frame: TaskFrame,
+  { caught, ...progress }: Progress & { caught: JsonObject },
+): Routine<TaskResult> {
   const next = task.catch.next;
   if (task.catch.do === undefined) return { output: frame.input, next };
-  const scope = innerScope(frame.scope, { variables: { [task.catch.as]: error } });
-  const { output, endsFlow } = yield* frame.runList(task.catch.do, frame.input, scope);
+  const scope = innerScope(frame.scope, { variables: { [task.catch.as]: caught } });
+  const from = frame.from as TryCursor | undefined;
+  const listFrom = from?.caught === undefined ? undefined : from.list;
+  const { output, endsFlow } = yield* suspendable(
+    frame.runList(task.catch.do, frame.input, scope, listFrom),
+    (inner) => ({ ...progress, caught, list: inner as ListCursor }),
+  );
   return { output, endsFlow, next };
 }
 

@@ -10,8 +10,7 @@ import { durationOf } from '../timeouts';
 export function* executeWait(task: WaitPlan, { run, input, values }: TaskFrame): Routine<TaskResult> {
   const ms = durationOf(requireValue(values, 'duration'), 'wait');
   if (ms > 0) {
-    run.waits();
-    yield* waitFor(sleep(ms, { summary: `${task.name}: ${formatDuration(ms)}` }));
+    yield* run.longWait(waitFor(sleep(ms, { summary: `${task.name}: ${formatDuration(ms)}` })));
   }
   return { output: input };
 }
