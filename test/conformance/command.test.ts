@@ -6,6 +6,9 @@ import { join } from 'node:path';
 /** What `npm run conformance` runs, once it has built. */
 const MAIN = join(__dirname, '..', '..', 'dist', 'conformance', 'main.js');
 
+// Each starts a process, some of them a server too.
+jest.setTimeout(120_000);
+
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'beamline-test-'));
