@@ -210,6 +210,14 @@ test('a stream is authenticated as well', async () => {
   expect(await handle.result()).toEqual({ saw: expect.stringMatching(/^Bearer access-token-\d+$/) });
 });
 
+test('an operation of OpenAPI is authenticated as well', async () => {
+  const document = `{ endpoint: '${authorization.origin}/openapi.json' }`;
+  const handle = await worker.start(`use: { secrets: [login], authentications: { shop: { oauth2: { use: login } } } }
+do: [{ read: { call: openapi, with: { document: ${document}, operationId: read, authentication: { use: shop } } } }]`);
+  expect(await handle.result()).toEqual({ saw: 'Bearer ***' });
+  await expectNoSecret(handle);
+});
+
 test('the error of a failing step has no secret, whatever the server says back', async () => {
   const endpoint = `{ uri: '${echo.origin}/fail', authentication: { basic: { use: shop } } }`;
   const handle = await worker.start(`${USE}do:

@@ -23,7 +23,7 @@ export interface AuthorizationServer extends LoopbackServer {
   revoke(): void;
 }
 
-/** Paths: `/realms/shop/oauth2/token` and `/connect/token` give tokens, `/resource` wants the last one. */
+/** Paths: `/realms/shop/oauth2/token` and `/connect/token` give tokens, `/resource` wants the last one, `/openapi.json` describes it. */
 export async function startAuthorizationServer(servers: LoopbackServers): Promise<AuthorizationServer> {
   const behaviour: AuthorizationBehaviour = {
     answer: { token_type: 'Bearer', expires_in: 3_600 },
@@ -50,6 +50,13 @@ export async function startAuthorizationServer(servers: LoopbackServers): Promis
         count += 1;
         valid = behaviour.token(count);
         return send(200, { access_token: valid, ...behaviour.answer });
+      case '/openapi.json':
+        return send(200, {
+          openapi: '3.0.3',
+          info: { title: 'a', version: '1' },
+          servers: [{ url: server.origin }],
+          paths: { '/resource': { get: { operationId: 'read', responses: { 200: { description: 'ok' } } } } },
+        });
       case '/resource':
         if (request.headers.authorization !== `Bearer ${valid}`) return send(401, { error: 'invalid_token' });
         return send(200, { saw: request.headers.authorization });

@@ -21,7 +21,7 @@ export function planCall(base: TaskPlanBase, task: JsonObject, context: PlanCont
     kind: 'call',
     block: spec.type,
     ...(spec.kind === 'human' ? { human: true as const } : {}),
-    with: planArguments(args),
+    with: (spec.call === 'openapi' ? planOpenApi : planArguments)(args),
     ...optional('secrets', planSecrets({ input: task.input, args }, context.language)),
     resources: (metadata.resources as ResourceClass | undefined) ?? spec.resources,
     startToCloseMs: durationMs(metadata.timeout) ?? spec.startToCloseMs,
@@ -58,6 +58,17 @@ function planEndpoint(endpoint: Json): Template {
     entries.push(['authentication', planAuthentication(endpoint.authentication)]);
   }
   return { map: entries };
+}
+
+/** Arguments of `call: openapi`: the document's endpoint is one as any other, the authentication stands beside it. */
+function planOpenApi(args: JsonObject): Template {
+  return {
+    map: Object.entries(args).map(([key, value]): [string, Template] => {
+      if (key === 'document' && isJsonObject(value)) return [key, planArguments(value)];
+      if (key === 'authentication' && isJsonObject(value)) return [key, planAuthentication(value)];
+      return [key, compileTemplate(value)];
+    }),
+  };
 }
 
 function planRetryPolicy(spec: BlockSpec, overrides: readonly (Json | undefined)[]): RetryPolicySpec {
