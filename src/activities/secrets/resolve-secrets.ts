@@ -27,9 +27,10 @@ export async function resolveSecrets(args: JsonObject, secrets: StepSecrets, acc
   }
   if (placeholders.length === 0) return resolved;
   const values = new Map<string, Json>();
+  const written = JSON.stringify(args);
   for (const { text, path } of placeholders) {
     // One that is not in the arguments after all (in a branch not taken) need not exist.
-    if (!JSON.stringify(args).includes(text)) continue;
+    if (!written.includes(text)) continue;
     const value = await valueAt(path, access);
     access.mask.addAll(value);
     values.set(text, value);

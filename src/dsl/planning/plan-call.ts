@@ -16,13 +16,15 @@ export function planCall(base: TaskPlanBase, task: JsonObject, context: PlanCont
   const metadata: JsonObject = { ...context.defaults, ...((task.metadata ?? {}) as JsonObject) };
   const heartbeatMs = durationMs(metadata.heartbeat) ?? spec.heartbeatMs;
   const args = resolveAuthentication((task.with ?? {}) as JsonObject, context.use);
+  const template = (spec.call === 'openapi' ? planOpenApi : planArguments)(args);
+  const templates = [template, ...(base.input?.from === undefined ? [] : [base.input.from])];
   return {
     ...base,
     kind: 'call',
     block: spec.type,
     ...(spec.kind === 'human' ? { human: true as const } : {}),
-    with: (spec.call === 'openapi' ? planOpenApi : planArguments)(args),
-    ...optional('secrets', planSecrets({ input: task.input, args }, context.language)),
+    with: template,
+    ...optional('secrets', planSecrets({ args, templates }, context.language)),
     resources: (metadata.resources as ResourceClass | undefined) ?? spec.resources,
     startToCloseMs: durationMs(metadata.timeout) ?? spec.startToCloseMs,
     heartbeatMs,

@@ -1,30 +1,25 @@
 import type { ExpressionLanguage } from '../expressions/language';
 import { secretReferences } from '../expressions/secret-references';
-import { compileTemplate, templateExpressions } from '../expressions/template';
+import { type Template, templateExpressions } from '../expressions/template';
 import { getOwn, isJsonObject, type Json, type JsonObject } from '../json';
-import { distinctPaths, type SecretPath, type SecretPolicy, type SecretsPlan } from '../secrets';
+import { distinctPaths, type SecretPolicy, type SecretsPlan } from '../secrets';
 import { AUTHENTICATION_PLACES } from './plan-authentication';
 
-/**
- * The secrets of a call, from its `input` and its arguments as the author wrote them, names of authentications resolved.
- * Undefined where it has none.
- */
-export function planSecrets(
-  { input, args }: { input: Json | undefined; args: JsonObject },
-  language: ExpressionLanguage,
-): SecretsPlan | undefined {
-  const from = isJsonObject(input) ? (input.from ?? null) : null;
-  const paths = distinctPaths([...pathsIn(from, language, true), ...pathsIn(args, language, false)]);
+/** The parts of a call that may have secrets. */
+export interface CallParts {
+  /** `with`, names of authentications resolved. */
+  readonly args: JsonObject;
+  /** What is evaluated: the arguments, and `input.from`. */
+  readonly templates: readonly Template[];
+}
+
+/** The secrets of a call, by name; undefined where it has none. */
+export function planSecrets({ args, templates }: CallParts, language: ExpressionLanguage): SecretsPlan | undefined {
+  const expressions = templates.flatMap((template) => [...templateExpressions(template)]);
+  const paths = distinctPaths(expressions.flatMap((expression) => secretReferences(expression, language).paths));
   const policies = AUTHENTICATION_PLACES.flatMap((at) => secretPolicies(args, at));
   if (paths.length === 0 && policies.length === 0) return undefined;
   return { ...(paths.length === 0 ? {} : { paths }), ...(policies.length === 0 ? {} : { policies }) };
-}
-
-/** `isExpression`: text is an expression also without `${ }`. */
-function pathsIn(value: Json, language: ExpressionLanguage, isExpression: boolean): SecretPath[] {
-  const expressions = [...templateExpressions(compileTemplate(value))];
-  if (isExpression && typeof value === 'string' && expressions.length === 0) expressions.push(value);
-  return expressions.flatMap((expression) => secretReferences(expression, language).paths);
 }
 
 function secretPolicies(args: JsonObject, at: readonly string[]): SecretPolicy[] {

@@ -1,6 +1,7 @@
 import { isExpressionLanguage } from '../expressions/language';
 import { secretReferences } from '../expressions/secret-references';
-import type { Json, JsonObject } from '../json';
+import { bareExpression, compileTemplate } from '../expressions/template';
+import { isJsonObject, type Json, type JsonObject } from '../json';
 import { resolveAuthentication } from '../planning/plan-authentication';
 import { planSecrets } from '../planning/plan-secrets';
 import { shortText } from '../problems';
@@ -57,8 +58,12 @@ export class SecretChecker {
   call(task: JsonObject, args: JsonObject, path: Path): void {
     if (!isExpressionLanguage(this.language)) return;
     const resolved = resolveAuthentication(args, this.use);
-    const secrets = planSecrets({ input: task.input, args: resolved }, this.language);
-    const conflict = findSecretConflict(secrets?.paths ?? []);
+    const from = isJsonObject(task.input) ? (task.input.from ?? null) : null;
+    const templates = [
+      compileTemplate(resolved),
+      typeof from === 'string' ? { expr: bareExpression(from) } : compileTemplate(from),
+    ];
+    const conflict = findSecretConflict(planSecrets({ args: resolved, templates }, this.language)?.paths ?? []);
     if (conflict === undefined) return;
     const message = `${shortText(secretText(conflict))} is used as a whole and by its keys in one step; use one of the two`;
     this.checker.report('BLW_SECRET_PLACE', path, message);
