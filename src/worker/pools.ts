@@ -6,6 +6,7 @@ import { HEARTBEAT_INTERVAL_MS } from '../activities/heartbeat';
 import type { SecretStore } from '../activities/ports/secret-store';
 import { prepareFlow } from '../activities/prepare-flow';
 import { type BlockProcessPool, createBlockProcessPool } from '../activities/process/block-process-pool';
+import type { ResultCache } from '../activities/result-cache';
 import {
   type BlockRunner,
   createStepActivities,
@@ -26,6 +27,7 @@ export interface PoolParts {
   readonly identity: string;
   readonly ports: Ports;
   readonly secrets: SecretStore;
+  readonly results: ResultCache;
   readonly middleware: readonly StepMiddleware[];
 }
 
@@ -43,7 +45,7 @@ const SQLITE_PROCESSES = Math.min(4, Math.max(2, cpus().length));
 
 /** Makes the pool of one class; it polls once its worker runs. */
 export async function createPool(resources: ResourceClass, parts: PoolParts): Promise<Pool> {
-  const { config, connection, namespace, identity, ports, secrets, middleware } = parts;
+  const { config, connection, namespace, identity, ports, secrets, results, middleware } = parts;
   const slots = config.poolSizes[resources];
   const taskQueue = taskQueueOf(config.queuePrefix, resources);
   const processes = createBlockProcessPool({
@@ -60,7 +62,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     taskQueue,
     dataConverter: { payloadConverterPath: PAYLOAD_CONVERTER },
     activities: {
-      ...createStepActivities({ ports, secrets, runBlock, middleware }),
+      ...createStepActivities({ ports, secrets, results, runBlock, middleware }),
       ...(resources === 'io' ? flowActivities : {}),
     },
     maxConcurrentActivityTaskExecutions: slots,
