@@ -27,6 +27,7 @@ describe('metadata.cache', () => {
       `BLW_EXPR_SYNTAX | "dta" is not known here; did you mean "data"? | ${READ}, metadata: { cache: { key: «"\${ dta.id }" } }`,
       `BLW_STEP_UNKNOWN | steps.b: there is no such step in scope | ${READ}, metadata: { cache: { key: «"\${ steps.b.output }" } }`,
       `BLW_SECRET_PLACE | secrets.token: a secret cannot stand here | ${READ}, metadata: { cache: { key: «"\${ secrets.token }" } }`,
+      `BLW_VALUE_INVALID | cache: a result that is reused is the doing of another flow | ${READ}, metadata: { «cache: {}, compensate: [{ u: { ${READ} } }] }`,
       'BLW_UNSUPPORTED | no effect on human.approval: people decide each time | call: human.approval, with: { title: a }, metadata: { «cache: { key: a } }',
       'BLW_UNSUPPORTED | metadata.cache has no effect on a wait task; write it on its calls | wait: PT1S, metadata: { «cache: {} }',
     ]),

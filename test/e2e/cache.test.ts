@@ -52,13 +52,16 @@ afterAll(async () => {
 
 let paths = 0;
 /** A path of the server that no other test uses, so that none shares results. */
-const path = () => `/${(paths += 1)}`;
+const path = () => {
+  paths += 1;
+  return `/${paths}`;
+};
 
 /** A flow of one step that gives the number of the request that its output is from. */
 const get = (at: string, cache = '{}', method = 'get') => `do:
   - read:
       call: http
-      with: { method: ${method}, endpoint: ${server.origin}${at} }
+      with: { method: ${method}, endpoint: '${server.origin}${at}' }
       output: { as: data.number }
       metadata: { cache: ${cache}, retry: { initialInterval: { milliseconds: 10 }, maximumAttempts: 2 } }`;
 

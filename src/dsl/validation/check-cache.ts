@@ -23,6 +23,11 @@ export function checkCache({ task, path, scope, context }: TaskSite): void {
     checker.report('BLW_UNSUPPORTED', at, message, 'key');
     return;
   }
+  if (task.metadata.compensate !== undefined) {
+    const message =
+      'cache: a result that is reused is the doing of another flow, and compensate would undo it there; leave one of the two out';
+    checker.report('BLW_VALUE_INVALID', at, message, 'key');
+  }
   const cache = checker.shaped(task.metadata.cache, at, 'metadata: cache', { optional: ['key', 'maxAge'] });
   if (cache === undefined) return;
   checkMaxAge(cache.maxAge, [...at, 'maxAge'], checker);
