@@ -2,6 +2,7 @@ import { CancelledFailure, Context } from '@temporalio/activity';
 import { BLOCK_SPECS } from '../dsl/block-registry';
 import { isJsonObject, type Json, type JsonObject } from '../dsl/json';
 import { MAX_PAYLOAD_BYTES, type StepRequest, type StepResult } from '../dsl/step-request';
+import { lostPayloadOf } from '../dsl/undecodable';
 import type { BlockContext, BlockExecutor, Ports, StepIdentity } from './block';
 import { notRetryable } from './block-failure';
 import { Heartbeat } from './heartbeat';
@@ -41,6 +42,8 @@ async function runStep(
 ): Promise<StepResult> {
   const temporal = Context.current();
   const { attempt } = temporal.info;
+  const lost = lostPayloadOf(request);
+  if (lost !== undefined) throw toApplicationFailure(notRetryable(lost.code, `arguments: ${lost.detail}`), { attempt });
   const step: StepIdentity = {
     tenant: request.tenant,
     flowId: temporal.info.workflowExecution?.workflowId ?? '',
@@ -77,7 +80,8 @@ function blockContext(step: StepIdentity, ports: Ports, temporal: Context, beat:
     signal: temporal.cancellationSignal,
     deadline: deadlineOf(info),
     heartbeat: (details) => beat.report(details),
-    lastHeartbeat: isJsonObject(lastHeartbeat) ? lastHeartbeat : undefined,
+    lastHeartbeat:
+      isJsonObject(lastHeartbeat) && lostPayloadOf(lastHeartbeat) === undefined ? lastHeartbeat : undefined,
   };
 }
 
@@ -98,7 +102,7 @@ function checkSize(output: Json): Json {
   if (bytes <= MAX_PAYLOAD_BYTES) return output;
   throw notRetryable(
     'BLW_RESULT_TOO_LARGE',
-    `the output has ${bytes} bytes of JSON, at most ${MAX_PAYLOAD_BYTES} fit into the history`,
+    `the output has ${bytes} bytes of JSON, at most ${MAX_PAYLOAD_BYTES} fit into a flow; write large data to a blob and pass its path`,
   );
 }
 

@@ -6,6 +6,7 @@ import type { Json, JsonObject } from '../dsl/json';
 import { RUN_FLOW, taskQueueOf } from '../dsl/names';
 import type { FlowPlan } from '../dsl/planning/plan';
 import type { StartInput } from '../dsl/start';
+import { MAX_PAYLOAD_BYTES } from '../dsl/step-request';
 import { CommandError, usageError } from './command-error';
 import { EXIT } from './exit-codes';
 import { failureToJson } from './flow-outcome';
@@ -13,9 +14,6 @@ import type { WatchedFlow } from './flow-watcher';
 
 /** Temporal keeps 200 bytes of a summary; a character takes up to 4. */
 const MAX_SUMMARY_LENGTH = 100;
-
-/** Temporal takes 2 MiB in one argument. */
-const MAX_START_BYTES = 2 * 1024 * 1024;
 
 /** A flow that is to be started. */
 export interface FlowStart {
@@ -34,8 +32,8 @@ export interface FlowStart {
  */
 export async function checkStart(input: StartInput): Promise<void> {
   const size = Buffer.byteLength(JSON.stringify(input));
-  if (size > MAX_START_BYTES) {
-    throw usageError(`the flow and its input have ${size} bytes, Temporal takes at most ${MAX_START_BYTES}`, {
+  if (size > MAX_PAYLOAD_BYTES) {
+    throw usageError(`the flow and its input have ${size} bytes, at most ${MAX_PAYLOAD_BYTES} fit`, {
       help: 'Put large data where the flow can fetch it (http.stream, fs.get) and pass its place.',
     });
   }

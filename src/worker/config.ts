@@ -16,6 +16,8 @@ export interface WorkerConfig {
   readonly maxMemoryMb: number;
   /** Absolute. */
   readonly blobRoot: string;
+  /** Absent: large payloads are kept. */
+  readonly payloadRetentionMs?: number;
   readonly databases: readonly DatabaseConfig[];
   /** `HOST[:PORT]`; checked where the HTTP client is made. */
   readonly allowHosts: readonly string[];
@@ -53,6 +55,9 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     queuePrefix: parsePrefix(text('queue-prefix')),
     maxMemoryMb: integer('max-memory-mb', 64, 1_048_576),
     blobRoot: resolve(cwd, text('blob-root')),
+    ...(text('payload-retention-days') === ''
+      ? {}
+      : { payloadRetentionMs: integer('payload-retention-days', 1, 36_500) * 86_400_000 }),
     databases: list('database').map((flag) => parseDatabaseFlag(flag, cwd)),
     allowHosts: list('allow-host'),
     shutdownGraceMs: integer('shutdown-grace', 0, 86_400) * 1_000,

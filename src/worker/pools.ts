@@ -3,6 +3,7 @@ import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/w
 import type { Ports } from '../activities/block';
 import { findExecutor } from '../activities/executors';
 import { HEARTBEAT_INTERVAL_MS } from '../activities/heartbeat';
+import type { PayloadStore } from '../activities/payloads/payload-store';
 import { prepareFlow } from '../activities/prepare-flow';
 import { type BlockProcessPool, createBlockProcessPool } from '../activities/process/block-process-pool';
 import {
@@ -15,7 +16,8 @@ import { validateArguments, validateData } from '../activities/validate-data';
 import type { ResourceClass } from '../dsl/block-spec';
 import { PREPARE_FLOW, taskQueueOf, VALIDATE_ARGUMENTS, VALIDATE_DATA } from '../dsl/names';
 import type { WorkerConfig } from './config';
-import { CHILD_ENTRY, PAYLOAD_CONVERTER, WORKFLOW_BUNDLE } from './package-files';
+import { workerDataConverter } from './data-converter';
+import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
 
 /** What the pools of a worker are made from. */
 export interface PoolParts {
@@ -24,6 +26,7 @@ export interface PoolParts {
   readonly namespace: string;
   readonly identity: string;
   readonly ports: Ports;
+  readonly payloads: PayloadStore;
   readonly middleware: readonly StepMiddleware[];
 }
 
@@ -41,7 +44,7 @@ const SQLITE_PROCESSES = Math.min(4, Math.max(2, cpus().length));
 
 /** Makes the pool of one class; it polls once its worker runs. */
 export async function createPool(resources: ResourceClass, parts: PoolParts): Promise<Pool> {
-  const { config, connection, namespace, identity, ports, middleware } = parts;
+  const { config, connection, namespace, identity, ports, payloads, middleware } = parts;
   const slots = config.poolSizes[resources];
   const taskQueue = taskQueueOf(config.queuePrefix, resources);
   const processes = createBlockProcessPool({
@@ -56,7 +59,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     namespace,
     identity,
     taskQueue,
-    dataConverter: { payloadConverterPath: PAYLOAD_CONVERTER },
+    dataConverter: workerDataConverter(payloads, namespace),
     activities: {
       ...createStepActivities({ ports, runBlock, middleware }),
       ...(resources === 'io' ? flowActivities : {}),

@@ -11,6 +11,7 @@ import { FlowError, type FlowErrorData, flowError, flowErrorToJson } from '../ds
 import { isJsonObject } from '../dsl/json';
 import { shortText } from '../dsl/problems';
 import { jsonBytes } from './json-size';
+import { readable } from './lost-payload';
 
 /**
  * What went wrong with an activity or a child workflow, as an error of the flow. A cancellation stays a cancellation,
@@ -43,7 +44,7 @@ function timeoutError(failure: TimeoutFailure): FlowError {
 }
 
 function flowErrorDataOf(failure: ApplicationFailure): FlowErrorData | undefined {
-  const data: unknown = failure.details?.[0];
+  const data: unknown = readable(failure.details?.[0], 'the data of an error');
   return isJsonObject(data) && typeof data.type === 'string' && typeof data.status === 'number'
     ? (data as unknown as FlowErrorData)
     : undefined;

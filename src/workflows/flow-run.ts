@@ -4,6 +4,7 @@ import { Evaluator } from '../dsl/expressions/evaluator';
 import type { Json, JsonObject } from '../dsl/json';
 import type { FlowPlan } from '../dsl/planning/plan';
 import type { PreparedFlow } from '../dsl/start';
+import { MAX_INLINE_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES } from '../dsl/step-request';
 import { Dispatch } from './dispatch';
 import type { ProgressTracker } from './progress-tracker';
 import { publishAttributes } from './search-attributes';
@@ -34,7 +35,9 @@ export class FlowRun {
   readonly plan: FlowPlan;
   readonly tenant: string;
   readonly evaluator = new Evaluator();
-  readonly dispatch = new Dispatch();
+  readonly dispatch: Dispatch;
+  /** Largest value that goes in or out, in bytes of JSON. */
+  readonly maxPayloadBytes: number;
   readonly id = workflowInfo().workflowId;
   readonly taskQueue = workflowInfo().taskQueue;
   /** `$context` of OWS. */
@@ -51,6 +54,9 @@ export class FlowRun {
   ) {
     this.plan = prepared.plan;
     this.tenant = prepared.tenant;
+    const claimsLarge = prepared.largePayloads === true;
+    this.maxPayloadBytes = claimsLarge ? MAX_PAYLOAD_BYTES : MAX_INLINE_PAYLOAD_BYTES;
+    this.dispatch = new Dispatch({ maxBytes: this.maxPayloadBytes, claimsLarge });
     this.context = null;
     const definition = this.plan.definition;
     this.constants = {

@@ -1,10 +1,16 @@
 import { flowError } from '../dsl/errors';
 import type { Json } from '../dsl/json';
-import { MAX_PAYLOAD_BYTES } from '../dsl/step-request';
+import { isTooLong } from './encoded-json';
 
-/** Size of a value as JSON in UTF-8. */
+/** Size of a value as JSON in UTF-8; Infinity where it is longer than any text may be. */
 export function jsonBytes(value: unknown): number {
-  const text = JSON.stringify(value) ?? '';
+  let text: string;
+  try {
+    text = JSON.stringify(value) ?? '';
+  } catch (error) {
+    if (isTooLong(error)) return Number.POSITIVE_INFINITY;
+    throw error;
+  }
   let bytes = text.length;
   for (let index = 0; index < text.length; index += 1) {
     const code = text.charCodeAt(index);
@@ -15,11 +21,11 @@ export function jsonBytes(value: unknown): number {
 }
 
 /** Throws BLW_RESULT_TOO_LARGE for a value that does not fit. */
-export function refuseTooLarge(value: Json, what: string): void {
+export function refuseTooLarge(value: Json, what: string, maxBytes: number): void {
   const bytes = jsonBytes(value);
-  if (bytes <= MAX_PAYLOAD_BYTES) return;
+  if (bytes <= maxBytes) return;
   throw flowError(
     'BLW_RESULT_TOO_LARGE',
-    `${what}: ${bytes} bytes of JSON, at most ${MAX_PAYLOAD_BYTES} fit; write large data to a blob and pass its path`,
+    `${what}: ${bytes} bytes of JSON, at most ${maxBytes} fit; write large data to a blob and pass its path`,
   );
 }

@@ -15,6 +15,7 @@ import { drive, type Routine } from './drive';
 import { toFlowError, toWorkflowFailure } from './failures';
 import { FlowRun } from './flow-run';
 import { refuseTooLarge } from './json-size';
+import { readable } from './lost-payload';
 import { ProgressTracker } from './progress-tracker';
 import { runTaskList } from './run-task';
 import { publishAttributes } from './search-attributes';
@@ -43,7 +44,7 @@ export async function runFlow(start: unknown): Promise<Json> {
     progress.setStatus(status);
   };
   try {
-    const prepared = await prepareFlow(start);
+    const prepared = readable(await prepareFlow(readable(start, 'the start input')), "the flow's plan");
     const run = new FlowRun(prepared, isJsonObject(start) ? (start.input ?? null) : null, progress);
     run.publishIdentity();
     const output = await drive(runPlan(run, run.constants.workflow.input ?? null));
@@ -78,6 +79,6 @@ function* runPlan(run: FlowRun, rawInput: Json): Routine<Json> {
   const after = { ...constants, context: run.context, steps, data: output };
   const result = plan.output?.as === undefined ? output : evaluator.render(plan.output.as, after);
   if (plan.output?.schema !== undefined) yield* validate(run, plan.output.schema, result, 'output of the flow');
-  refuseTooLarge(result, 'output of the flow');
+  refuseTooLarge(result, 'output of the flow', run.maxPayloadBytes);
   return result;
 }

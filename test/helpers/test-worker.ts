@@ -58,7 +58,7 @@ export async function startTestWorker(settings: OptionValues = {}): Promise<Test
   const config = parseWorkerConfig(mergeOptions({ flags, env: {}, file: {} }), folder);
   const target = testTemporal();
   const worker = await startWorker({ config, target, logger: { log: () => undefined }, workerId: queuePrefix });
-  const { client, close } = await connectClient(target);
+  const { client, close } = await connectClient({ ...target, blobRoot: config.blobRoot });
 
   const start: TestWorker['start'] = (flow, input = null, extra = {}) =>
     client.workflow.start(RUN_FLOW, {
