@@ -1,5 +1,6 @@
 import { CancelledFailure, Context } from '@temporalio/activity';
 import { BLOCK_SPECS } from '../dsl/block-registry';
+import { measureJson } from '../dsl/encoded-json';
 import { isJsonObject, type Json, type JsonObject } from '../dsl/json';
 import { MAX_PAYLOAD_BYTES, type StepRequest, type StepResult } from '../dsl/step-request';
 import { lostPayloadOf } from '../dsl/undecodable';
@@ -58,11 +59,11 @@ async function runStep(
   const execute = async (): Promise<Json> => {
     const problem = findArgumentError(blockType, request.with);
     if (problem !== undefined) throw problem;
-    return checkSize(await runBlock(blockType, request.with, blockContext(step, ports, temporal, beat)));
+    return await runBlock(blockType, request.with, blockContext(step, ports, temporal, beat));
   };
   const run = middleware.reduceRight<() => Promise<Json>>((next, layer) => () => layer(step, next), execute);
   try {
-    return { output: await run(), attempt };
+    return checkSize({ output: await run(), attempt });
   } catch (error) {
     if (error instanceof CancelledFailure) throw error;
     throw toApplicationFailure(error, { attempt });
@@ -97,9 +98,10 @@ function deadlineOf(info: Context['info']): number {
   return end - Math.min(MAX_DEADLINE_MARGIN_MS, Math.max(0, end - now) * DEADLINE_MARGIN);
 }
 
-function checkSize(output: Json): Json {
-  const bytes = Buffer.byteLength(JSON.stringify(output));
-  if (bytes <= MAX_PAYLOAD_BYTES) return output;
+/** Measured as a whole, since it is sent like that and encoding it once is enough. */
+function checkSize(result: StepResult): StepResult {
+  const bytes = measureJson(result) - (JSON.stringify({ ...result, output: null }).length - 'null'.length);
+  if (bytes <= MAX_PAYLOAD_BYTES) return result;
   throw notRetryable(
     'BLW_RESULT_TOO_LARGE',
     `the output has ${bytes} bytes of JSON, at most ${MAX_PAYLOAD_BYTES} fit into a flow; write large data to a blob and pass its path`,

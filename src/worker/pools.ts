@@ -85,8 +85,16 @@ function flowOptions(config: WorkerConfig): Partial<WorkerOptions> {
     workflowBundle: { codePath: WORKFLOW_BUNDLE },
     maxCachedWorkflows: config.maxCachedFlows,
     reuseV8Context: true,
+    ...LARGE_VALUES,
   };
 }
+
+/**
+ * How long workflow code may run between two waits: the SDK's default of 5 s is too short to read 100 MB of small objects
+ * (measured: 3 s to parse on an idle machine). The option is the SDK's, but not in its types. Endless code is stopped by our own
+ * limits (work-limit.ts, MAX_STEPS_WITHOUT_WAIT) long before.
+ */
+const LARGE_VALUES = { isolateExecutionTimeout: '60s' };
 
 /** Cpu and gpu blocks never run on the event loop that polls Temporal. */
 function processRunner(processes: BlockProcessPool): BlockRunner {

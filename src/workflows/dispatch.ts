@@ -1,8 +1,8 @@
 import { CancellationScope, condition, sleep, workflowInfo } from '@temporalio/workflow';
+import { measureJson } from '../dsl/encoded-json';
 import { flowError } from '../dsl/errors';
 import { CLAIM_THRESHOLD_BYTES } from '../dsl/step-request';
 import { type Routine, waitFor } from './drive';
-import { measureJson } from './encoded-json';
 
 /** Steps of one flow that Temporal knows of at once; it refuses the 2,001st, and would do so for ever. */
 const MAX_PENDING = 1_900;

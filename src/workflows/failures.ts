@@ -7,10 +7,10 @@ import {
   TemporalFailure,
   TimeoutFailure,
 } from '@temporalio/workflow';
+import { measureJson } from '../dsl/encoded-json';
 import { FlowError, type FlowErrorData, flowError, flowErrorToJson } from '../dsl/errors';
 import { isJsonObject } from '../dsl/json';
 import { shortText } from '../dsl/problems';
-import { jsonBytes } from './json-size';
 import { readable } from './lost-payload';
 
 /**
@@ -85,6 +85,6 @@ function withinLimits(data: FlowErrorData): FlowErrorData {
   ]);
   return {
     ...(Object.fromEntries(texts) as Omit<FlowErrorData, 'data'>),
-    ...(extra === undefined || jsonBytes(extra) > MAX_DATA_BYTES ? {} : { data: extra }),
+    ...(extra === undefined || measureJson(extra) > MAX_DATA_BYTES ? {} : { data: extra }),
   };
 }

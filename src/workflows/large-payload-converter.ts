@@ -1,5 +1,5 @@
 import { defaultPayloadConverter, type Payload, type PayloadConverter, RawValue } from '@temporalio/common';
-import { takeEncoded } from './encoded-json';
+import { takeEncoded } from '../dsl/encoded-json';
 
 /**
  * From this size on the platform's own UTF-8 decoder is used instead of the SDK's, which is written in JavaScript: 100 MB in
@@ -15,8 +15,7 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 /** Temporal's default converter, but faster for large JSON. Throws on what it cannot read. */
 export const payloadConverter: PayloadConverter = {
   toPayload: (value) => {
-    const isJson =
-      typeof value === 'object' && value !== null && !(value instanceof Uint8Array || value instanceof RawValue);
+    const isJson = !(value instanceof Uint8Array || value instanceof RawValue);
     const data = isJson ? takeEncoded(value) : undefined;
     if (data === undefined) return defaultPayloadConverter.toPayload(value);
     return { metadata: { encoding: JSON_METADATA }, data };
