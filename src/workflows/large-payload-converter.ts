@@ -1,5 +1,6 @@
 import { defaultPayloadConverter, type Payload, type PayloadConverter, RawValue } from '@temporalio/common';
 import { takeEncoded } from '../dsl/encoded-json';
+import { INLINE_METADATA, isInline } from '../dsl/inline-values';
 
 /**
  * From this size on the platform's own UTF-8 decoder is used instead of the SDK's, which is written in JavaScript: 100 MB in
@@ -18,7 +19,8 @@ export const payloadConverter: PayloadConverter = {
     const isJson = !(value instanceof Uint8Array || value instanceof RawValue);
     const data = isJson ? takeEncoded(value) : undefined;
     if (data === undefined) return defaultPayloadConverter.toPayload(value);
-    return { metadata: { encoding: JSON_METADATA }, data };
+    const mark = isInline(value) ? { [INLINE_METADATA]: JSON_METADATA } : {};
+    return { metadata: { encoding: JSON_METADATA, ...mark }, data };
   },
   fromPayload: <T>(payload: Payload): T => {
     const { data, metadata } = payload;

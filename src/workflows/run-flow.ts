@@ -7,6 +7,7 @@ import {
   setHandler,
 } from '@temporalio/workflow';
 import { FlowError } from '../dsl/errors';
+import { inline } from '../dsl/inline-values';
 import { isJsonObject, type Json } from '../dsl/json';
 import { type FlowStatus, PROGRESS_QUERY } from '../dsl/names';
 import type { FlowProgress, ProgressQueryInput } from '../dsl/progress';
@@ -36,7 +37,7 @@ const { prepareFlow } = proxyLocalActivities<{ prepareFlow(start: unknown): Prom
  */
 export async function runFlow(start: unknown): Promise<Json> {
   const progress = new ProgressTracker();
-  setHandler(progressQuery, (input) => progress.snapshot(input?.since), {
+  setHandler(progressQuery, (input) => inline(progress.snapshot(input?.since)), {
     description: 'Status of the flow and of its steps; {"since": version} gives only what changed after that version.',
   });
   const settle = (status: FlowStatus) => {

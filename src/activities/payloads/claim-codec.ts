@@ -1,5 +1,6 @@
 import { ApplicationFailure, type Payload, type PayloadCodec, type SerializationContext } from '@temporalio/common';
 import { FlowError, flowErrorToJson } from '../../dsl/errors';
+import { INLINE_METADATA } from '../../dsl/inline-values';
 import { CLAIM_THRESHOLD_BYTES, MAX_INLINE_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES } from '../../dsl/step-request';
 import { lostPayload } from '../../dsl/undecodable';
 import { notRetryable } from '../block-failure';
@@ -94,8 +95,9 @@ export class ClaimCodec implements PayloadCodec {
   }
 }
 
-function isLarge({ data }: Payload): boolean {
-  return data != null && data.length > CLAIM_THRESHOLD_BYTES;
+function isLarge({ data, metadata }: Payload): boolean {
+  const threshold = metadata?.[INLINE_METADATA] == null ? CLAIM_THRESHOLD_BYTES : MAX_INLINE_PAYLOAD_BYTES;
+  return data != null && data.length > threshold;
 }
 
 function jsonPayload(value: unknown): Payload {
