@@ -42,6 +42,7 @@ export async function prepareFlow(value: unknown): Promise<PreparedFlow> {
     tenant,
     runtimeVersion: RUNTIME_VERSION,
     largePayloads: true,
+    continuesAsNew: true,
     ...(priorityKey === undefined ? {} : { priorityKey }),
     ...(requestedBy === undefined ? {} : { requestedBy }),
   };

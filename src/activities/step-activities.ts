@@ -7,6 +7,9 @@ import { lostPayloadOf } from '../dsl/undecodable';
 import type { BlockContext, BlockExecutor, Ports, StepIdentity } from './block';
 import { notRetryable } from './block-failure';
 import { Heartbeat } from './heartbeat';
+import type { SecretStore } from './ports/secret-store';
+import { Mask } from './secrets/mask';
+import { resolveSecrets } from './secrets/resolve-secrets';
 import { toApplicationFailure } from './step-failure';
 import { findArgumentError } from './validate-data';
 
@@ -26,6 +29,7 @@ export type StepMiddleware = (step: StepIdentity, next: () => Promise<Json>) => 
 /** The activities of a worker: one for each block that is an activity. */
 export function createStepActivities(options: {
   ports: Ports;
+  secrets: SecretStore;
   runBlock: BlockRunner;
   middleware: readonly StepMiddleware[];
 }): Record<string, StepActivity> {
@@ -39,7 +43,7 @@ export function createStepActivities(options: {
 async function runStep(
   blockType: string,
   request: StepRequest,
-  { ports, runBlock, middleware }: { ports: Ports; runBlock: BlockRunner; middleware: readonly StepMiddleware[] },
+  { ports, secrets, runBlock, middleware }: Parameters<typeof createStepActivities>[0],
 ): Promise<StepResult> {
   const temporal = Context.current();
   const { attempt } = temporal.info;
@@ -56,10 +60,18 @@ async function runStep(
     idempotent: request.idempotent,
   };
   const beat = new Heartbeat(temporal);
+  const mask = new Mask();
+  // Innermost, so that no layer around it sees a secret.
   const execute = async (): Promise<Json> => {
-    const problem = findArgumentError(blockType, request.with);
-    if (problem !== undefined) throw problem;
-    return await runBlock(blockType, request.with, blockContext(step, ports, temporal, beat));
+    try {
+      const access = { store: secrets, tenant: request.tenant, mask };
+      const args = await resolveSecrets(request.with, request.secrets ?? {}, access);
+      const problem = findArgumentError(blockType, args);
+      if (problem !== undefined) throw problem;
+      return mask.json(await runBlock(blockType, args, blockContext(step, ports, temporal, { beat, mask })));
+    } catch (error) {
+      throw mask.error(error);
+    }
   };
   const run = middleware.reduceRight<() => Promise<Json>>((next, layer) => () => layer(step, next), execute);
   try {
@@ -72,7 +84,12 @@ async function runStep(
   }
 }
 
-function blockContext(step: StepIdentity, ports: Ports, temporal: Context, beat: Heartbeat): BlockContext {
+function blockContext(
+  step: StepIdentity,
+  ports: Ports,
+  temporal: Context,
+  { beat, mask }: { beat: Heartbeat; mask: Mask },
+): BlockContext {
   const { info } = temporal;
   const lastHeartbeat: unknown = info.heartbeatDetails;
   return {
@@ -80,7 +97,8 @@ function blockContext(step: StepIdentity, ports: Ports, temporal: Context, beat:
     ports,
     signal: temporal.cancellationSignal,
     deadline: deadlineOf(info),
-    heartbeat: (details) => beat.report(details),
+    heartbeat: (details) => beat.report(mask.json(details)),
+    conceal: (credential) => mask.add(credential),
     lastHeartbeat:
       isJsonObject(lastHeartbeat) && lostPayloadOf(lastHeartbeat) === undefined ? lastHeartbeat : undefined,
   };

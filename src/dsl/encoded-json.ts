@@ -22,10 +22,24 @@ export function measureJson(value: unknown): number {
     if (typeof value === 'string' && value.length >= KEPT_TEXT_LENGTH) keptText = { value, bytes };
     return bytes.length;
   } catch (error) {
-    // V8's error about a text that would be longer than a text may be.
-    if (error instanceof RangeError && error.message === 'Invalid string length') return Number.POSITIVE_INFINITY;
+    if (isTooLong(error)) return Number.POSITIVE_INFINITY;
     throw error;
   }
+}
+
+/** The same for what is not sent: nothing is kept. */
+export function jsonBytes(value: unknown): number {
+  try {
+    return encoded(value)?.length ?? 0;
+  } catch (error) {
+    if (isTooLong(error)) return Number.POSITIVE_INFINITY;
+    throw error;
+  }
+}
+
+/** True for V8's error about a text that would be longer than a text may be. */
+export function isTooLong(error: unknown): boolean {
+  return error instanceof RangeError && error.message === 'Invalid string length';
 }
 
 /** The JSON of a value in UTF-8, for who sends it: what was kept is forgotten. Undefined for what is not JSON. */

@@ -96,6 +96,12 @@ export const ERROR_CODES = define({
     title: 'A name refers to nothing that `use` defines',
     help: 'Define it under `use`, or correct the name.',
   },
+  BLW_SECRET_PLACE: {
+    type: 'validation',
+    status: 400,
+    title: 'A secret stands where it cannot be used',
+    help: 'Use it under `with` or in `input.from` of a call, as it is or joined to text: its value is put in when the step runs.',
+  },
   BLW_STEP_UNKNOWN: {
     type: 'validation',
     status: 400,
@@ -164,6 +170,18 @@ export const ERROR_CODES = define({
     title: 'The flow ran more steps than one run may',
     help: 'Split the flow, or look for a loop that does not end.',
   },
+  BLW_LOOP_FAILED: {
+    type: 'runtime',
+    status: 500,
+    title: 'More iterations of a loop failed than it tolerates',
+    help: 'The error carries what the first of them failed with; raise metadata.toleratedFailures, or mend the items.',
+  },
+  BLW_COMPENSATION_FAILED: {
+    type: 'runtime',
+    status: 500,
+    title: 'A cancelled flow could not undo all its steps',
+    help: 'The error lists the steps and what their compensations failed with; undo them by hand.',
+  },
   BLW_STEP_TIMEOUT: {
     type: 'timeout',
     status: 408,
@@ -231,6 +249,19 @@ export const ERROR_CODES = define({
     title: 'The step was cancelled',
     help: 'Nothing to do: the flow or its branch was cancelled.',
   },
+  // Secrets and authentication.
+  BLW_SECRET_UNAVAILABLE: {
+    type: 'authorization',
+    status: 403,
+    title: 'A secret is not there, or not for this tenant',
+    help: 'Give it to the worker with `--secret NAME=env:VARIABLE` or `--secret NAME=file:PATH`.',
+  },
+  BLW_AUTH_FAILED: {
+    type: 'authentication',
+    status: 401,
+    title: 'The worker could not authenticate',
+    help: 'The message has what the authorization server or the service answered: check authority, client, grant and credentials.',
+  },
   // HTTP.
   BLW_HTTP_URL: {
     type: 'configuration',
@@ -291,6 +322,19 @@ export const ERROR_CODES = define({
     status: 502,
     title: 'The downloaded bytes do not have the expected SHA-256',
     help: 'Check the expected hash; nothing was stored.',
+  },
+  // OpenAPI.
+  BLW_OPENAPI_DOCUMENT: {
+    type: 'configuration',
+    status: 400,
+    title: 'The OpenAPI document cannot be used',
+    help: 'Give the URL of an OpenAPI 3.0, 3.1 or Swagger 2.0 document, in one file of JSON or YAML.',
+  },
+  BLW_OPENAPI_OPERATION: {
+    type: 'configuration',
+    status: 400,
+    title: 'The OpenAPI document has no such operation, or it cannot be called',
+    help: 'Compare operationId with the document; call what it cannot describe with `call: http`.',
   },
   // Blobs.
   BLW_FS_PATH: {

@@ -5,6 +5,8 @@ import type { ResourceClass } from './block-spec';
 /** Workflow types. */
 export const RUN_FLOW = 'runFlow';
 export const APPROVAL = 'approval';
+/** A batch of a large loop. */
+export const RUN_WINDOW = 'runWindow';
 
 /** Queries, updates and signals. */
 export const PROGRESS_QUERY = 'progress';
@@ -27,7 +29,7 @@ export const SEARCH_ATTRIBUTES = {
 } as const;
 
 /** Values of `BeamlineStatus`. */
-export type FlowStatus = 'Running' | 'AwaitingApproval' | 'Completed' | 'Failed' | 'Cancelled';
+export type FlowStatus = 'Running' | 'AwaitingApproval' | 'Compensating' | 'Completed' | 'Failed' | 'Cancelled';
 
 export const DEFAULT_QUEUE_PREFIX = 'beamline';
 

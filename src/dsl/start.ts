@@ -27,6 +27,8 @@ export interface PreparedFlow {
   readonly runtimeVersion?: string;
   /** Values may have 100 MiB and count in workflow tasks as the claims they become; absent in flows from before. */
   readonly largePayloads?: true;
+  /** The flow goes on with a new history where the server suggests it; absent in histories of before. */
+  readonly continuesAsNew?: true;
 }
 
 export const DEFAULT_TENANT = 'default';

@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from './json';
+import type { StepSecrets } from './secrets';
 
 /** Largest value of a flow (input, arguments, output), in bytes of JSON: 100 MiB, by claim check where it is large. */
 export const MAX_PAYLOAD_BYTES = 104_857_600;
@@ -26,8 +27,10 @@ export interface StepRequest {
   readonly key: string;
   /** Doing it twice is harmless: the block's word, or the author's. */
   readonly idempotent: boolean;
-  /** Resolved arguments. */
+  /** Resolved arguments; where they hold a secret, a placeholder stands for it. */
   readonly with: JsonObject;
+  /** Secrets that the step's activity puts into the arguments, and no others. */
+  readonly secrets?: StepSecrets;
 }
 
 /** Result of a step's activity. */

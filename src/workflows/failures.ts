@@ -2,12 +2,13 @@ import { TimeoutType } from '@temporalio/common';
 import {
   ActivityFailure,
   ApplicationFailure,
+  CancellationScope,
   CancelledFailure,
   ChildWorkflowFailure,
   TemporalFailure,
   TimeoutFailure,
 } from '@temporalio/workflow';
-import { measureJson } from '../dsl/encoded-json';
+import { isTooLong, jsonBytes } from '../dsl/encoded-json';
 import { FlowError, type FlowErrorData, flowError, flowErrorToJson } from '../dsl/errors';
 import { isJsonObject } from '../dsl/json';
 import { shortText } from '../dsl/problems';
@@ -21,6 +22,8 @@ export function toFlowError(error: unknown): unknown {
   // A local activity rejects with the failure itself, the others with one around it.
   const cause = error instanceof ActivityFailure || error instanceof ChildWorkflowFailure ? error.cause : error;
   if (cause instanceof CancelledFailure) return cause;
+  if (isTooLong(cause))
+    return flowError('BLW_RESULT_TOO_LARGE', 'what the step reads has more than 512 MiB of JSON', { cause });
   if (cause instanceof TimeoutFailure) return timeoutError(cause);
   if (cause instanceof ApplicationFailure) {
     const data = flowErrorDataOf(cause);
@@ -36,6 +39,13 @@ export function toFlowError(error: unknown): unknown {
       });
 }
 
+/** As {@link toFlowError}; a child that somebody else cancelled is a step that failed. */
+export function childError(thrown: unknown, workflowId: string): unknown {
+  const error = toFlowError(thrown);
+  if (!(error instanceof CancelledFailure) || CancellationScope.current().consideredCancelled) return error;
+  return flowError('BLW_CANCELLED', `the workflow ${workflowId} was cancelled`, { cause: thrown });
+}
+
 function timeoutError(failure: TimeoutFailure): FlowError {
   if (failure.timeoutType === TimeoutType.HEARTBEAT) {
     return flowError('BLW_STEP_STALLED', 'the worker stopped reporting on the step', { cause: failure });
@@ -44,7 +54,13 @@ function timeoutError(failure: TimeoutFailure): FlowError {
 }
 
 function flowErrorDataOf(failure: ApplicationFailure): FlowErrorData | undefined {
-  const data: unknown = readable(failure.details?.[0], 'the data of an error');
+  let data: unknown;
+  try {
+    data = readable(failure.details?.[0], 'the data of an error');
+  } catch (error) {
+    if (error instanceof FlowError) return error.data;
+    throw error;
+  }
   return isJsonObject(data) && typeof data.type === 'string' && typeof data.status === 'number'
     ? (data as unknown as FlowErrorData)
     : undefined;
@@ -85,6 +101,6 @@ function withinLimits(data: FlowErrorData): FlowErrorData {
   ]);
   return {
     ...(Object.fromEntries(texts) as Omit<FlowErrorData, 'data'>),
-    ...(extra === undefined || measureJson(extra) > MAX_DATA_BYTES ? {} : { data: extra }),
+    ...(extra === undefined || jsonBytes(extra) > MAX_DATA_BYTES ? {} : { data: extra }),
   };
 }

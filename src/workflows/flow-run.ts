@@ -1,25 +1,46 @@
-import { proxyLocalActivities, workflowInfo } from '@temporalio/workflow';
+import { proxyLocalActivities, sleep, workflowInfo } from '@temporalio/workflow';
+import { jsonBytes } from '../dsl/encoded-json';
 import { flowError } from '../dsl/errors';
+import {
+  type BatchItem,
+  type BatchValues,
+  type ExpressionRequest,
+  evaluateBatch,
+  type Variables,
+} from '../dsl/expressions/batch';
 import { Evaluator } from '../dsl/expressions/evaluator';
+import { variablesOf } from '../dsl/expressions/references';
 import type { Json, JsonObject } from '../dsl/json';
 import type { FlowPlan } from '../dsl/planning/plan';
 import type { PreparedFlow } from '../dsl/start';
 import { MAX_INLINE_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES } from '../dsl/step-request';
+import { type CompensationEntry, Compensations } from './compensations';
 import { Dispatch } from './dispatch';
+import { type Routine, waitFor } from './drive';
+import { toFlowError } from './failures';
+import { readable } from './lost-payload';
 import type { ProgressTracker } from './progress-tracker';
 import { publishAttributes } from './search-attributes';
 
-/** Steps that may run without a wait in between; more is a loop that would stall the worker's workflow thread. */
-const MAX_STEPS_WITHOUT_WAIT = 20_000;
+/** Times that a flow may go back or try again without a wait in between; more is a loop that does not end. */
+const MAX_REPEATS_WITHOUT_WAIT = 20_000;
 
-/** Temporal ends a workflow at 51,200 events; a flow stops in good order before. */
+/** After so many steps without a wait a flow lets the others have the worker's workflow thread: some 0.1 s. */
+const STEPS_BETWEEN_PAUSES = 2_000;
+
+/** Temporal ends a workflow at 51,200 events; a flow that cannot continue as new stops in good order before. */
 const MAX_HISTORY_EVENTS = 48_000;
 
 /** Likewise 50 MiB. What runs when the limit is met adds its results still, so the rest is ample. */
 const MAX_HISTORY_BYTES = 40_000_000;
 
-/** Local activities that the interpreter uses: what needs a schema library, which is not in the workflow's bundle. */
+/** From here on a flow continues as new even beside a long wait. */
+const CROWDED_EVENTS = 40_000;
+const CROWDED_BYTES = 30_000_000;
+
+/** Local activities that the interpreter uses: what needs libraries that are not in the workflow's bundle. */
 export interface FlowLocalActivities {
+  evaluateExpressions(request: ExpressionRequest): Promise<BatchValues>;
   validateData(request: { schema: Json; data: Json; what: string }): Promise<void>;
   validateArguments(request: { block: string; args: Json }): Promise<void>;
 }
@@ -34,24 +55,52 @@ export const localActivities = proxyLocalActivities<FlowLocalActivities>({
 export class FlowRun {
   readonly plan: FlowPlan;
   readonly tenant: string;
-  readonly evaluator = new Evaluator();
+  readonly #evaluator = new Evaluator();
   readonly dispatch: Dispatch;
   /** Largest value that goes in or out, in bytes of JSON. */
   readonly maxPayloadBytes: number;
-  readonly id = workflowInfo().workflowId;
+  /** Steps that would be undone. */
+  readonly compensations: Compensations;
+  /** Workflow id of the flow, also in its windows: idempotency keys are made of it. */
+  readonly id: string;
   readonly taskQueue = workflowInfo().taskQueue;
   /** `$context` of OWS. */
   context: Json;
   /** Arguments that are the same for every expression of the flow. */
   readonly constants: { readonly workflow: JsonObject; readonly runtime: JsonObject };
   #stepsSinceWait = 0;
+  #repeatsSinceWait = 0;
   #awaitedApprovals = 0;
+  /** Waits under way that may take long, and cannot be taken along to another run. */
+  #longWaits = 0;
+  #isCompensating = false;
 
-  constructor(
-    readonly prepared: PreparedFlow,
-    input: Json,
-    readonly progress: ProgressTracker,
-  ) {
+  readonly prepared: PreparedFlow;
+  readonly progress: ProgressTracker;
+  /** When its first run began, in ms since 1970. */
+  readonly startedAt: number;
+
+  constructor({
+    prepared,
+    input,
+    progress,
+    startedAt,
+    id = workflowInfo().workflowId,
+    compensations = [],
+  }: {
+    prepared: PreparedFlow;
+    /** The flow's raw input. */
+    input: Json;
+    progress: ProgressTracker;
+    startedAt: number;
+    id?: string;
+    compensations?: readonly CompensationEntry[];
+  }) {
+    this.compensations = new Compensations(compensations);
+    this.id = id;
+    this.prepared = prepared;
+    this.progress = progress;
+    this.startedAt = startedAt;
     this.plan = prepared.plan;
     this.tenant = prepared.tenant;
     const claimsLarge = prepared.largePayloads === true;
@@ -63,7 +112,7 @@ export class FlowRun {
       workflow: {
         id: this.id,
         input,
-        startedAt: dateTime(workflowInfo().startTime.getTime()),
+        startedAt: dateTime(startedAt),
         ...(definition === undefined ? {} : { definition }),
       },
       runtime: {
@@ -81,6 +130,40 @@ export class FlowRun {
     publishAttributes({ tenant: this.tenant, flow: this.plan.flow, status: 'Running' });
   }
 
+  /**
+   * True where the flow should go on with a new history, as the server suggests it: asked between tasks. Not beside a wait
+   * that may be long, since the others would stand still until it ends; only where the history is nearly full.
+   */
+  shouldContinueAsNew(): boolean {
+    const { historyLength, historySize } = workflowInfo();
+    if (this.#isCompensating || !this.isHistoryFull()) return false;
+    return this.#longWaits === 0 || historyLength > CROWDED_EVENTS || historySize > CROWDED_BYTES;
+  }
+
+  /** True where the server suggests to go on with a new history, and the flow can. */
+  isHistoryFull(): boolean {
+    const { continueAsNewSuggested, cronSchedule } = workflowInfo();
+    return continueAsNewSuggested && this.prepared.continuesAsNew === true && cronSchedule === undefined;
+  }
+
+  /** The flow undoes steps: it continues as new between these only. */
+  beginCompensation(): void {
+    this.#isCompensating = true;
+    this.progress.setStatus('Compensating');
+    publishAttributes({ status: 'Compensating', block: null });
+  }
+
+  /** Waits for something that may take long, such as a person. */
+  *longWait<T>(routine: Routine<T>): Routine<T> {
+    this.#longWaits += 1;
+    this.waits();
+    try {
+      return yield* routine;
+    } finally {
+      this.#longWaits -= 1;
+    }
+  }
+
   approvalBegins(): void {
     this.#awaitedApprovals += 1;
     if (this.#awaitedApprovals > 1) return;
@@ -95,15 +178,26 @@ export class FlowRun {
     publishAttributes({ status: 'Running', block: null });
   }
 
-  /** Throws BLW_STEP_LIMIT for a flow that runs away. */
-  countStep(): void {
+  /** To be called before each step. Throws BLW_STEP_LIMIT for a flow that runs away. */
+  *beginStep(): Routine<void> {
     this.#stepsSinceWait += 1;
-    if (this.#stepsSinceWait > MAX_STEPS_WITHOUT_WAIT) {
-      throw flowError(
-        'BLW_STEP_LIMIT',
-        `${MAX_STEPS_WITHOUT_WAIT} steps ran without a wait, expected a loop to end or to wait`,
-      );
-    }
+    this.#refuseFullHistory();
+    if (this.prepared.continuesAsNew !== true || this.#stepsSinceWait % STEPS_BETWEEN_PAUSES !== 0) return;
+    yield* waitFor(sleep(1, { summary: 'lets other flows run' }));
+    this.#evaluator.renewBudget();
+  }
+
+  /** To be called where the flow does again what it did. Throws BLW_STEP_LIMIT where it does so for ever. */
+  countRepeat(): void {
+    this.#repeatsSinceWait += 1;
+    if (this.#repeatsSinceWait <= MAX_REPEATS_WITHOUT_WAIT) return;
+    throw flowError(
+      'BLW_STEP_LIMIT',
+      `went back ${MAX_REPEATS_WITHOUT_WAIT} times without a wait, expected a loop to end or to wait`,
+    );
+  }
+
+  #refuseFullHistory(): void {
     const { historyLength, historySize } = workflowInfo();
     if (historyLength > MAX_HISTORY_EVENTS) {
       throw flowError('BLW_STEP_LIMIT', `the history has more than ${MAX_HISTORY_EVENTS} events`);
@@ -119,7 +213,30 @@ export class FlowRun {
   /** To be called where the flow really waits. */
   waits(): void {
     this.#stepsSinceWait = 0;
-    this.evaluator.renewBudget();
+    this.#repeatsSinceWait = 0;
+    this.#evaluator.renewBudget();
+  }
+
+  /** Evaluates what a step needs together. CEL at once; the other languages in a local activity. Throws BLW_EXPR_FAILED. */
+  *evaluate(items: readonly BatchItem[], variables: Variables): Routine<BatchValues> {
+    const { language = 'cel' } = this.plan;
+    if (language === 'cel') return this.#evaluator.evaluateBatch({ items, variables });
+    const constant = evaluateBatch({ items, variables }).next();
+    if (constant.done === true) return constant.value;
+    yield* this.dispatch.enterLocal();
+    this.waits();
+    let bytes = 0;
+    try {
+      const request = { language, items, variables: variablesOf(items, variables) };
+      const answer = yield* waitFor(localActivities.evaluateExpressions(request));
+      const values = readable(answer, 'the values of the expressions');
+      bytes = jsonBytes(values);
+      return values;
+    } catch (error) {
+      throw toFlowError(error);
+    } finally {
+      this.dispatch.leaveLocal(bytes);
+    }
   }
 
   /** True where some expression reads the step's output through `steps`; all others are not kept. */

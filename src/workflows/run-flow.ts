@@ -1,29 +1,26 @@
 import {
   CancellationScope,
   CancelledFailure,
-  defineQuery,
   isCancellation,
   proxyLocalActivities,
-  setHandler,
+  workflowInfo,
 } from '@temporalio/workflow';
-import { FlowError } from '../dsl/errors';
-import { inline } from '../dsl/inline-values';
+import { FlowError, type FlowErrorData, flowErrorToJson } from '../dsl/errors';
 import { isJsonObject, type Json } from '../dsl/json';
-import { type FlowStatus, PROGRESS_QUERY } from '../dsl/names';
-import type { FlowProgress, ProgressQueryInput } from '../dsl/progress';
+import { valueItem } from '../dsl/planning/definition-items';
 import type { PreparedFlow } from '../dsl/start';
+import { type CompensationState, compensate, compensationFailed } from './compensation';
+import { type CarriedFlow, continuable, continueFlow, continueUndoing, resumeRun } from './continue-flow';
 import { drive, type Routine } from './drive';
-import { toFlowError, toWorkflowFailure } from './failures';
+import { toFlowError } from './failures';
 import { FlowRun } from './flow-run';
 import { refuseTooLarge } from './json-size';
 import { readable } from './lost-payload';
-import { ProgressTracker } from './progress-tracker';
+import type { ProgressTracker } from './progress-tracker';
 import { runTaskList } from './run-task';
-import { publishAttributes } from './search-attributes';
-import { durationOf, withTimeout } from './timeouts';
+import { runToEnd } from './run-to-end';
+import { type Deadline, deadlineIn, durationOf, withDeadline } from './timeouts';
 import { validate } from './validation';
-
-const progressQuery = defineQuery<FlowProgress, [ProgressQueryInput?]>(PROGRESS_QUERY);
 
 /** Parses, validates and plans outside of the workflow: the plan is in history, the schema library is not in the bundle. */
 const { prepareFlow } = proxyLocalActivities<{ prepareFlow(start: unknown): Promise<PreparedFlow> }>({
@@ -33,38 +30,44 @@ const { prepareFlow } = proxyLocalActivities<{ prepareFlow(start: unknown): Prom
 
 /**
  * Runs a flow. `start` is the documented start input ({@link StartInput}); whatever else arrives fails the workflow at
- * once, not retried, with BLW_START_INVALID or BLW_FLOW_INVALID. The result is the flow's output.
+ * once, not retried, with BLW_START_INVALID or BLW_FLOW_INVALID. The result is the flow's output. `carried` is what a flow
+ * that continues as new brings along; nobody else may send it.
  */
-export async function runFlow(start: unknown): Promise<Json> {
-  const progress = new ProgressTracker();
-  setHandler(progressQuery, (input) => inline(progress.snapshot(input?.since)), {
-    description: 'Status of the flow and of its steps; {"since": version} gives only what changed after that version.',
+export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Json> {
+  return await runToEnd<Json, CarriedFlow>({
+    body: async (progress) => {
+      const run =
+        carried === undefined
+          ? await beginRun(start, progress)
+          : resumeRun(readable(carried, 'the state of the flow'), progress);
+      return await drive(runUndoable(run, carried));
+    },
+    continueAsNew: continueFlow,
   });
-  const settle = (status: FlowStatus) => {
-    publishAttributes({ status });
-    progress.setStatus(status);
-  };
+}
+
+async function beginRun(start: unknown, progress: ProgressTracker): Promise<FlowRun> {
+  const request = withoutUncheckedInput(readable(start, 'the start input'));
+  const prepared = readable(await prepareFlow(request), "the flow's plan");
+  const input = isJsonObject(start) ? (start.input ?? null) : null;
+  const run = new FlowRun({ prepared, input, progress, startedAt: workflowInfo().startTime.getTime() });
+  run.publishIdentity();
+  return run;
+}
+
+/** The flow, and the compensations of its steps where it fails or is cancelled. */
+function* runUndoable(run: FlowRun, carried: CarriedFlow | undefined): Routine<Json> {
+  if (carried?.compensating !== undefined) throw yield* undoFlow(run, carried.compensating);
   try {
-    const prepared = readable(
-      await prepareFlow(withoutUncheckedInput(readable(start, 'the start input'))),
-      "the flow's plan",
-    );
-    const run = new FlowRun(prepared, isJsonObject(start) ? (start.input ?? null) : null, progress);
-    run.publishIdentity();
-    const output = await drive(runPlan(run, run.constants.workflow.input ?? null));
-    settle('Completed');
-    return output;
+    return yield* runPlan(run, carried);
   } catch (thrown) {
     const error = toFlowError(thrown);
-    const isCancelled = error instanceof FlowError && CancellationScope.current().consideredCancelled;
-    if (isCancellation(error) || isCancelled) {
-      settle('Cancelled');
-      throw new CancelledFailure('the flow was cancelled');
-    }
-    // Anything else is a defect of this program: it fails the workflow task, which a corrected worker takes up again.
-    if (!(error instanceof FlowError)) throw error;
-    settle('Failed');
-    throw toWorkflowFailure(error);
+    const isEnd = error instanceof FlowError || isCancellation(error);
+    const left = run.compensations.entries;
+    if (!isEnd || left.length === 0) throw thrown;
+    const isCancelled = isCancellation(error) || CancellationScope.current().consideredCancelled;
+    const cause = isCancelled || !(error instanceof FlowError) ? {} : { error: flowErrorToJson(error.data) };
+    throw yield* undoFlow(run, { ...cause, left, report: { completed: 0, failed: [] } });
   }
 }
 
@@ -74,21 +77,40 @@ function withoutUncheckedInput(start: unknown): unknown {
   return start.flow.input === undefined ? { ...start, input: null } : start;
 }
 
+/** Undoes what is left, and gives what the flow ends with. */
+function* undoFlow(run: FlowRun, state: CompensationState): Routine<Error> {
+  run.beginCompensation();
+  const report = yield* compensate(run, state, (rest) => {
+    throw continueUndoing(run, rest);
+  });
+  if (state.error !== undefined) {
+    return new FlowError({ ...(state.error as unknown as FlowErrorData), compensation: report });
+  }
+  if (report.failed.length === 0) return new CancelledFailure('the flow was cancelled');
+  return compensationFailed(report);
+}
+
 /** The flow around its tasks: input, timeout, output (OWS dsl, "Data Flow"). The input's schema was checked in preparation. */
-function* runPlan(run: FlowRun, rawInput: Json): Routine<Json> {
-  const { plan, evaluator, constants } = run;
-  const before = { ...constants, data: rawInput };
-  const input = plan.inputFrom === undefined ? rawInput : evaluator.render(plan.inputFrom, before);
-  run.context = input;
+function* runPlan(run: FlowRun, carried: CarriedFlow | undefined): Routine<Json> {
+  const { plan, constants } = run;
+  const { input, deadline } = carried ?? (yield* transformInput(run));
+  if (carried === undefined) run.context = input;
   const steps = {};
-  const runTasks = () => runTaskList(run, plan.tasks, input, { variables: {}, steps, iteration: '', depth: 0 });
-  const { output } =
-    plan.timeout === undefined
-      ? yield* runTasks()
-      : yield* withTimeout(durationOf(plan.timeout, run, before, 'timeout'), runTasks);
+  const runTasks = () =>
+    runTaskList(run, plan.tasks, input, { variables: {}, steps, iteration: '', depth: 0 }, carried?.list);
+  const tasks = deadline === undefined ? runTasks() : withDeadline(deadline, runTasks);
+  const { output } = yield* continuable(tasks, run, { input, deadline });
   const after = { ...constants, context: run.context, steps, data: output };
-  const result = plan.output?.as === undefined ? output : evaluator.render(plan.output.as, after);
+  const { output: result = output } = yield* run.evaluate(valueItem('output', plan.output?.as), after);
   if (plan.output?.schema !== undefined) yield* validate(run, plan.output.schema, result, 'output of the flow');
   refuseTooLarge(result, 'output of the flow', run.maxPayloadBytes);
   return result;
+}
+
+function* transformInput(run: FlowRun): Routine<{ input: Json; deadline?: Deadline }> {
+  const { plan, constants } = run;
+  const data = constants.workflow.input ?? null;
+  const items = [...valueItem('input', plan.inputFrom), ...valueItem('timeout', plan.timeout)];
+  const { input = data, timeout } = yield* run.evaluate(items, { ...constants, data });
+  return { input, ...(timeout === undefined ? {} : { deadline: deadlineIn(durationOf(timeout, 'timeout')) }) };
 }

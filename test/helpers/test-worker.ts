@@ -10,6 +10,7 @@ import type { Json, JsonObject } from '../../src/dsl/json';
 import { RUN_FLOW } from '../../src/dsl/names';
 import type { FlowProgress } from '../../src/dsl/progress';
 import { parseWorkerConfig } from '../../src/worker/config';
+import type { Logger } from '../../src/worker/logger';
 import { mergeOptions, type OptionValues } from '../../src/worker/options';
 import { type RunningWorker, startWorker } from '../../src/worker/run-worker';
 import { connectClient } from '../../src/worker/temporal-connection';
@@ -42,7 +43,11 @@ export interface TestWorker {
 let isQuiet = false;
 
 /** Starts a worker in this process; `settings` are flags. Database `test` is SQLite; loopback may be called. */
-export async function startTestWorker(settings: OptionValues = {}): Promise<TestWorker> {
+export async function startTestWorker(
+  settings: OptionValues = {},
+  target: { address: string; namespace: string } = testTemporal(),
+  logger: Logger = { log: () => undefined },
+): Promise<TestWorker> {
   if (!isQuiet) Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined), shutdownSignals: [] });
   isQuiet = true;
   const folder = mkdtempSync(join(tmpdir(), 'beamline-test-'));
@@ -56,8 +61,7 @@ export async function startTestWorker(settings: OptionValues = {}): Promise<Test
     ...settings,
   };
   const config = parseWorkerConfig(mergeOptions({ flags, env: {}, file: {} }), folder);
-  const target = testTemporal();
-  const worker = await startWorker({ config, target, logger: { log: () => undefined }, workerId: queuePrefix });
+  const worker = await startWorker({ config, target, logger, workerId: queuePrefix });
   const { client, close } = await connectClient({ ...target, blobRoot: config.blobRoot });
 
   const start: TestWorker['start'] = (flow, input = null, extra = {}) =>

@@ -1,6 +1,8 @@
 import type { ResourceClass, RetryPolicySpec } from '../block-spec';
+import type { ExpressionLanguage } from '../expressions/language';
 import type { Template } from '../expressions/template';
 import type { Json, JsonObject } from '../json';
+import type { SecretsPlan } from '../secrets';
 
 /**
  * What `runFlow` interprets: the document with its references resolved, defaults filled in and expressions found.
@@ -12,6 +14,8 @@ export interface FlowPlan {
   readonly flow: string;
   readonly title?: string;
   readonly summary?: string;
+  /** Language of the expressions; absent: cel. */
+  readonly language?: ExpressionLanguage;
   readonly inputFrom?: Template;
   readonly output?: OutputPlan;
   readonly timeout?: Template;
@@ -32,7 +36,7 @@ export interface OutputPlan {
   readonly schema?: Json;
 }
 
-/** What every kind of task has. Expressions are bare CEL text. */
+/** What every kind of task has. Expressions are bare text in the flow's language. */
 export interface TaskPlanBase {
   readonly name: string;
   /** JSON Pointer of the task in its document, e.g. `/do/0/getOrder`. */
@@ -45,6 +49,12 @@ export interface TaskPlanBase {
   readonly timeout?: Template;
   /** The task's `then`: `continue`, `exit`, `end` or the name of a task of the same list; absent: continue. */
   readonly next?: string;
+  /** What undoes the task, should the flow fail later. */
+  readonly compensate?: CompensatePlan;
+}
+
+export interface CompensatePlan {
+  readonly tasks: readonly TaskPlan[];
 }
 
 export interface DoPlan extends TaskPlanBase {
@@ -63,6 +73,8 @@ export interface CallPlan extends TaskPlanBase {
   /** `human`: a child workflow; else an activity. */
   readonly human?: true;
   readonly with: Template;
+  /** Secrets that the step uses, by name. */
+  readonly secrets?: SecretsPlan;
   readonly resources: ResourceClass;
   readonly startToCloseMs: number;
   readonly heartbeatMs: number;
@@ -88,6 +100,18 @@ export interface ForPlan extends TaskPlanBase {
   readonly in: Template;
   readonly while?: string;
   readonly tasks: readonly TaskPlan[];
+  /** Present where the iterations do not depend on each other. */
+  readonly parallel?: ParallelPlan;
+}
+
+/** Iterations that run side by side (`metadata.concurrency`, `batchSize`, `toleratedFailures`). */
+export interface ParallelPlan {
+  /** Iterations at once, over all batches. */
+  readonly concurrency: number;
+  /** Iterations of one batch; a loop of more items runs each batch as a workflow of its own. */
+  readonly batchSize: number;
+  /** Iterations that may fail: so many, or so many of a hundred. */
+  readonly tolerated: { readonly count: number } | { readonly percent: number };
 }
 
 export interface ForkPlan extends TaskPlanBase {
