@@ -1,3 +1,4 @@
+import { jsonBytes } from '../dsl/encoded-json';
 import type { Json } from '../dsl/json';
 import type { StepRequest } from '../dsl/step-request';
 import type { BlockContext } from './block';
@@ -19,6 +20,9 @@ export interface StepOutcome {
 /** Where the cache tells what it could not do. Never an argument, a key or an output. */
 export type CacheLog = (level: 'debug' | 'warn', message: string, fields: Record<string, string | number>) => void;
 
+/** What is known of a step while it runs. */
+type StepLife = Pick<BlockContext, 'step' | 'signal' | 'deadline'>;
+
 /**
  * Reuses results of steps (`metadata.cache`). Only the output of a block that has succeeded, and was not cancelled
  * meanwhile, is kept. The cache never fails a step: without it the block runs. Two that miss at the same time both run.
@@ -30,33 +34,43 @@ export class ResultCache {
   ) {}
 
   /** The result of the request's step, of an earlier time where it may be, else of `run`, whose errors pass through. */
-  async reuse(
-    request: StepRequest,
-    { step, signal, deadline }: Pick<BlockContext, 'step' | 'signal' | 'deadline'>,
-    run: () => Promise<Json>,
-  ): Promise<StepOutcome> {
+  async reuse(request: StepRequest, context: StepLife, run: () => Promise<Json>): Promise<StepOutcome> {
     const { cache, tenant } = request;
     if (cache === undefined) return { output: await run() };
-    const fields = { tenant_id: tenant, flow_id: step.flowId, step_id: step.stepId, block_type: step.blockType };
-    const attempt = async <T>(what: string, work: () => Promise<T>): Promise<T | undefined> => {
-      try {
-        return await within(Math.min(PATIENCE_MS, deadline - Date.now()), work());
-      } catch (error) {
-        this.log('warn', `result of a step could not be ${what} the cache`, { ...fields, error: messageOf(error) });
-        return undefined;
-      }
-    };
-    const id: ResultId = { tenant, digest: cacheDigest(step.blockType, request) };
-    const found = await attempt('read from', () => this.store.get(id, cache.maxAgeMs));
+    const { blockType } = context.step;
+    const id = await this.#try('named for', context, async () => ({ tenant, digest: cacheDigest(blockType, request) }));
+    if (id === undefined) return { output: await run() };
+    const found = await this.#try('read from', context, () => this.store.get(id, cache.maxAgeMs));
     if (found !== undefined) return { output: found.output, cached: true };
     const output = await run();
-    if (signal.aborted) return { output };
-    const bytes = Buffer.byteLength(JSON.stringify(output));
-    if (bytes > MAX_CACHED_BYTES)
-      this.log('debug', 'result of a step is too large for the cache', { ...fields, bytes });
-    else await attempt('written to', () => this.store.put(id, output, cache.maxAgeMs));
+    if (!context.signal.aborted) await this.#keep(id, output, { context, maxAgeMs: cache.maxAgeMs });
     return { output };
   }
+
+  async #keep(id: ResultId, output: Json, options: { context: StepLife; maxAgeMs: number }): Promise<void> {
+    const { context, maxAgeMs } = options;
+    const bytes = jsonBytes(output);
+    if (bytes > MAX_CACHED_BYTES) {
+      this.log('debug', 'result of a step is too large for the cache', { ...fieldsOf(context), bytes });
+      return;
+    }
+    await this.#try('written to', context, () => this.store.put(id, output, maxAgeMs));
+  }
+
+  /** What the cache gives; undefined where it fails or takes too long. */
+  async #try<T>(what: string, context: StepLife, work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await within(Math.min(PATIENCE_MS, context.deadline - Date.now()), work());
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.log('warn', `result of a step could not be ${what} the cache`, { ...fieldsOf(context), error: message });
+      return undefined;
+    }
+  }
+}
+
+function fieldsOf({ step }: StepLife): Record<string, string> {
+  return { tenant_id: step.tenant, flow_id: step.flowId, step_id: step.stepId, block_type: step.blockType };
 }
 
 /** Rejects where the work takes longer; it goes on then, unheard. */
@@ -70,8 +84,4 @@ async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
   } finally {
     clearTimeout(timer);
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -120,6 +120,14 @@ describe('ResultCache', () => {
     expect(log).toEqual([]);
   });
 
+  it('runs a step whose arguments cannot be told apart, and keeps nothing', async () => {
+    let nested: Json = [];
+    for (let depth = 0; depth < 100_000; depth += 1) nested = [nested];
+    const outcome = await resultsOf({}).reuse({ ...REQUEST, with: { nested } }, makeContext({}), block);
+    expect([outcome, stored.size]).toEqual([{ output: 'output 1' }, 0]);
+    expect(log.join()).toContain('could not be named for the cache');
+  });
+
   it('keeps nothing of a block that fails, and passes its error on', async () => {
     const failure = new Error('the service is down');
     await expect(resultsOf({}).reuse(REQUEST, makeContext({}), () => Promise.reject(failure))).rejects.toBe(failure);

@@ -70,7 +70,7 @@ export async function startTestWorker(
     workerId: queuePrefix,
     ...(stepCache === undefined ? {} : { stepCache }),
   });
-  const { client, close } = await connectClient(target);
+  const { client, close } = await connectClient({ ...target, blobRoot: config.blobRoot });
 
   const start: TestWorker['start'] = (flow, input = null, extra = {}) =>
     client.workflow.start(RUN_FLOW, {
