@@ -18,7 +18,7 @@ export function planCall(base: TaskPlanBase, task: JsonObject, context: PlanCont
     kind: 'call',
     block: spec.type,
     ...(spec.kind === 'human' ? { human: true as const } : {}),
-    with: planArguments((task.with ?? {}) as JsonObject, context.use),
+    with: planArguments((task.with ?? {}) as JsonObject, context),
     resources: (metadata.resources as ResourceClass | undefined) ?? spec.resources,
     startToCloseMs: durationMs(metadata.timeout) ?? spec.startToCloseMs,
     heartbeatMs,
@@ -26,34 +26,35 @@ export function planCall(base: TaskPlanBase, task: JsonObject, context: PlanCont
     idempotent: (metadata.idempotent as boolean | undefined) ?? spec.idempotent,
     ...optional('priorityKey', metadata.priorityKey as number | undefined),
     ...optional('fairnessWeight', metadata.fairnessWeight as number | undefined),
-    ...optional('summary', stepSummary(task)),
+    ...optional('summary', stepSummary(task, context)),
     summaryArguments: spec.summaryArguments,
   };
 }
 
 /** A summary is the step's own; the document's `metadata.summary` would say the same of every step. */
-function stepSummary(task: JsonObject): Template | undefined {
+function stepSummary(task: JsonObject, { language }: PlanContext): Template | undefined {
   const summary = (task.metadata as JsonObject | undefined)?.summary;
-  return summary === undefined ? undefined : compileTemplate(summary);
+  return summary === undefined ? undefined : compileTemplate(summary, language);
 }
 
 /** Arguments as templates; an endpoint in its object form, its URI with `{name}`, its authentication resolved. */
-function planArguments(args: JsonObject, use: JsonObject): Template {
+function planArguments(args: JsonObject, context: PlanContext): Template {
   const { endpoint } = args;
-  if (endpoint === undefined) return compileTemplate(args);
+  const { language } = context;
+  if (endpoint === undefined) return compileTemplate(args, language);
   const { endpoint: _, ...others } = args;
-  const rest = Object.entries(others).map(([key, value]) => [key, compileTemplate(value)] as const);
-  return { map: [['endpoint', planEndpoint(endpoint, use)], ...rest] };
+  const rest = Object.entries(others).map(([key, value]) => [key, compileTemplate(value, language)] as const);
+  return { map: [['endpoint', planEndpoint(endpoint, context)], ...rest] };
 }
 
-function planEndpoint(endpoint: Json, use: JsonObject): Template {
-  if (typeof endpoint === 'string') return { map: [['uri', compileUri(endpoint)]] };
-  if (!isJsonObject(endpoint)) return compileTemplate(endpoint);
-  const entries: [string, Template][] = [['uri', compileUri(String(endpoint.uri))]];
+function planEndpoint(endpoint: Json, { use, language }: PlanContext): Template {
+  if (typeof endpoint === 'string') return { map: [['uri', compileUri(endpoint, language)]] };
+  if (!isJsonObject(endpoint)) return compileTemplate(endpoint, language);
+  const entries: [string, Template][] = [['uri', compileUri(String(endpoint.uri), language)]];
   if (endpoint.authentication !== undefined) {
     const policy = endpoint.authentication as JsonObject;
     const resolved = typeof policy.use === 'string' ? reference(use, 'authentications', policy.use) : policy;
-    entries.push(['authentication', compileTemplate(resolved)]);
+    entries.push(['authentication', compileTemplate(resolved, language)]);
   }
   return { map: entries };
 }

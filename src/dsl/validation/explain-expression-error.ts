@@ -1,8 +1,8 @@
 import type { ExpressionError } from '../expressions/cel';
 import { closestName, listNames, shortText } from '../problems';
 
-/** Variables of OWS that a place does not have, or that are not supported. */
-const NOT_THERE: ReadonlyMap<string, string> = new Map([
+/** Variables of OWS that a place does not have, or that are not supported. In CEL's names. */
+export const NOT_THERE: ReadonlyMap<string, string> = new Map([
   ['secrets', 'secrets are not supported yet'],
   ['authorization', '`authorization` is not supported yet'],
   ['context', '`context` exists only in steps and in the output of the flow; use `data` or `workflow.input`'],
