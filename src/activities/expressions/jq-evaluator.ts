@@ -1,4 +1,4 @@
-import type { Evaluation } from '../../dsl/expressions/batch';
+import type { Variables } from '../../dsl/expressions/batch';
 import type { Json } from '../../dsl/json';
 import { MAX_PAYLOAD_BYTES } from '../../dsl/step-request';
 import { ExpressionFailure } from './expression-failure';
@@ -13,7 +13,7 @@ import {
   readJqLine,
 } from './jq-program';
 import type { JqRun, JqRuntime } from './jq-runtime';
-import type { SyntaxQuestion } from './protocol';
+import type { BatchExpression, SyntaxQuestion } from './protocol';
 
 /** jq's exit status for a program that does not compile. */
 const COMPILE_ERROR = 3;
@@ -24,57 +24,66 @@ const LINE_OVERHEAD_BYTES = 1_000;
 /** One thing to say of an expression: its value, or what is wrong. */
 export type Evaluated = { readonly value: Json } | { readonly failure: ExpressionFailure };
 
+/** Expressions that see the same variables. */
+export interface Group {
+  readonly expressions: readonly BatchExpression[];
+  readonly variables: Variables;
+}
+
 /**
- * Evaluates expressions that see the same variables, in one run of jq (most of a run is the reading of jq's own library).
- * Gives the values up to the first failure, which comes last. `onPosition` hears how many are done.
+ * Evaluates a group in one run of jq (most of a run is the reading of jq's own library). Gives the values up to the first
+ * failure, which comes last, or to the condition that ends the batch. `onPosition` hears how many are done.
  */
 export async function evaluateJq(
   runtime: JqRuntime,
-  group: readonly Evaluation[],
+  group: Group,
   onPosition: (done: number) => void,
 ): Promise<Evaluated[]> {
-  const [first] = group;
-  if (first === undefined) return [];
-  const obstructed = group.findIndex(({ expression }) => jqObstacle(expression) !== undefined);
-  const sound = obstructed === -1 ? group : group.slice(0, obstructed);
-  const results = sound.length === 0 ? [] : await runGroup(runtime, sound, onPosition);
-  if (obstructed === -1 || results.some((result) => 'failure' in result)) return results;
-  const { expression } = group[obstructed] as Evaluation;
-  return [...results, { failure: new ExpressionFailure(expression, jqObstacle(expression) ?? '') }];
+  const { expressions, variables } = group;
+  const obstructed = expressions.findIndex(({ expression }) => jqObstacle(expression) !== undefined);
+  if (obstructed === -1) return await runGroup(runtime, group, onPosition);
+  const before = expressions.slice(0, obstructed);
+  const expression = expressions[obstructed]?.expression ?? '';
+  const failure = new ExpressionFailure(expression, jqObstacle(expression) ?? '');
+  return await runThenFail(runtime, { expressions: before, variables }, failure, onPosition);
 }
 
-async function runGroup(
-  runtime: JqRuntime,
-  group: readonly Evaluation[],
-  onPosition: (done: number) => void,
-): Promise<Evaluated[]> {
-  const { variables } = group[0] as Evaluation;
+async function runGroup(runtime: JqRuntime, group: Group, onPosition: (done: number) => void): Promise<Evaluated[]> {
+  const { expressions, variables } = group;
   const { data, ...others } = variables;
   const names = Object.keys(others);
   const run = await runtime.run({
-    args: [
-      ...JQ_FLAGS,
-      jqProgram(
-        group.map(({ expression }) => expression),
-        names,
-      ),
-    ],
+    args: [...JQ_FLAGS, jqProgram(expressions, names)],
     stdin: JSON.stringify([data, names.map((name) => others[name] ?? null)]),
-    maxBytes: MAX_PAYLOAD_BYTES + group.length * LINE_OVERHEAD_BYTES,
+    maxBytes: MAX_PAYLOAD_BYTES + expressions.length * LINE_OVERHEAD_BYTES,
     onLines: onPosition,
   });
-  if (run.status === COMPILE_ERROR) return await failedToCompile(runtime, group, names);
-  return readRun(run, group);
+  if (run.status === COMPILE_ERROR) return await failedToCompile(runtime, group, onPosition);
+  return readRun(run, expressions);
 }
 
-function readRun(run: JqRun, group: readonly Evaluation[]): Evaluated[] {
+/** The values of a group, and behind them a failure, unless one of the group's comes before it or its end. */
+async function runThenFail(
+  runtime: JqRuntime,
+  group: Group,
+  failure: ExpressionFailure,
+  onPosition: (done: number) => void,
+): Promise<Evaluated[]> {
+  const results = group.expressions.length === 0 ? [] : await runGroup(runtime, group, onPosition);
+  return results.length < group.expressions.length || results.some((result) => 'failure' in result)
+    ? results
+    : [...results, { failure }];
+}
+
+function readRun(run: JqRun, expressions: readonly BatchExpression[]): Evaluated[] {
   const lines = run.stdout.split('\n').slice(0, -1);
   const results: Evaluated[] = [];
-  for (const [index, { expression }] of group.entries()) {
+  for (const [index, { expression, goesOn }] of expressions.entries()) {
     const line = lines[index];
     const read = line === undefined ? { problem: missingLine(run) } : readJqLine(line);
     if ('problem' in read) return [...results, { failure: new ExpressionFailure(expression, read.problem) }];
     results.push(read);
+    if (goesOn?.includes(read.value as boolean) === false) return results;
   }
   return results;
 }
@@ -90,19 +99,18 @@ function missingLine({ status, stderr, isOverfull }: JqRun): string {
 /** Finds the one that does not compile; those before it are evaluated. */
 async function failedToCompile(
   runtime: JqRuntime,
-  group: readonly Evaluation[],
-  names: readonly string[],
+  { expressions, variables }: Group,
+  onPosition: (done: number) => void,
 ): Promise<Evaluated[]> {
-  for (const [index, { expression }] of group.entries()) {
+  const names = Object.keys(variables).filter((name) => name !== 'data');
+  for (const [index, { expression }] of expressions.entries()) {
     const error = await compileError(runtime, { expression, variables: names });
     if (error === null) continue;
-    const before = index === 0 ? [] : await runGroup(runtime, group.slice(0, index), () => undefined);
-    if (before.some((result) => 'failure' in result)) return before;
-    return [...before, { failure: new ExpressionFailure(expression, error) }];
+    const before = { expressions: expressions.slice(0, index), variables };
+    return await runThenFail(runtime, before, new ExpressionFailure(expression, error), onPosition);
   }
-  // Each compiles and all together do not: too large together.
-  const [first] = group;
-  return [{ failure: new ExpressionFailure(first?.expression ?? '', 'the expressions of the step are too large') }];
+  const [first] = expressions;
+  return [{ failure: new ExpressionFailure(first?.expression ?? '', 'jq cannot compile it with those beside it') }];
 }
 
 /** What is wrong with the syntax of each, or null. `onPosition` hears how many are done. */

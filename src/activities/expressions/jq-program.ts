@@ -1,6 +1,7 @@
 import { jqDirective, jqIsSelfContained } from '../../dsl/expressions/jq-text';
 import { isJsonObject, type Json } from '../../dsl/json';
 import { shortText } from '../../dsl/problems';
+import type { BatchExpression } from './protocol';
 
 /** Options of every run: one value a line, written at once, no colours. */
 export const JQ_FLAGS = ['-c', '-M', '--unbuffered'] as const;
@@ -13,12 +14,17 @@ const LINES_BEFORE = 1;
 
 /**
  * A program that evaluates expressions one after the other, on the input `[data, [values of the variables]]`, and writes a
- * line for each: the list of what it gave, at most two values, or `{"e": …}` for an error. Each must be self-contained
- * (see {@link jqIsSelfContained}), else the brackets around it would not be what holds it together.
+ * line for each: the list of what it gave, at most two values, or `{"e": …}` for an error. It ends at the first that has no
+ * value, and where a condition does not let it go on. Each must be self-contained (see {@link jqIsSelfContained}), else the
+ * brackets around it would not be what holds it together.
  */
-export function jqProgram(expressions: readonly string[], variables: readonly string[]): string {
-  const parts = expressions.map((expression) => `(try [limit(2;(\n${expression}\n\n))] catch {e:.})`);
-  return `${declared(variables)}.[0] | (${parts.join(',')})`;
+export function jqProgram(expressions: readonly BatchExpression[], variables: readonly string[]): string {
+  const parts = expressions.map(({ expression, goesOn }) => {
+    const value = `(try [limit(2;(\n${expression}\n\n))] catch {e:.})`;
+    const isFine = goesOn?.map((wanted) => `. == [${wanted}]`).join(' or ') ?? 'type == "array" and length < 2';
+    return `(${value} | (., if ${isFine} then empty else break $__end end))`;
+  });
+  return `${declared(variables)}.[0] | label $__end | (${parts.join(',')})`;
 }
 
 /** A name that no expression calls by accident. */

@@ -75,7 +75,15 @@ export type ThreadMessage =
   /** The thread's number in the operating system, where it can be told. */
   { readonly type: 'ready'; readonly tid?: number } | { readonly type: 'answer'; readonly answer: string };
 
+/** An expression of a batch. */
+export interface BatchExpression {
+  readonly expression: string;
+  /** Values with which the batch goes on, where it is a condition; it ends with any other. */
+  readonly goesOn?: readonly boolean[];
+}
+
 /** The expressions of an item, in the order in which they are evaluated. */
-export function itemExpressions(item: BatchItem): string[] {
-  return 'condition' in item ? [item.condition] : [...templateExpressions(item.template)];
+export function itemExpressions(item: BatchItem): BatchExpression[] {
+  if (!('condition' in item)) return [...templateExpressions(item.template)].map((expression) => ({ expression }));
+  return [{ expression: item.condition, goesOn: [true, false].filter((value) => value !== item.stopIf) }];
 }
