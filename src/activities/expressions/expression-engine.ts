@@ -73,7 +73,8 @@ class Engine implements ExpressionEngine {
     if ('values' in answer) return answer.values;
     if ('detail' in answer) throw flowError('BLW_EXPR_FAILED', answer.detail);
     const expressions = request.items.flatMap(itemExpressions);
-    const { expression = '' } = ('stopped' in answer ? expressions[answer.expression] : undefined) ?? {};
+    const position = 'stopped' in answer ? answer.expression : 0;
+    const { expression = '' } = expressions[Math.min(position, expressions.length - 1)] ?? {};
     const reason = 'stopped' in answer ? stopText(answer.stopped, this.limits) : 'there is no answer';
     throw flowError('BLW_EXPR_FAILED', describeFailure(expression, reason));
   }

@@ -2,6 +2,7 @@ import { jqDirective, jqIsSelfContained } from '../../dsl/expressions/jq-text';
 import { isJsonObject, type Json } from '../../dsl/json';
 import { shortText } from '../../dsl/problems';
 import type { BatchExpression } from './protocol';
+import { isTooDeep, TOO_DEEP } from './result-depth';
 
 /** Options of every run: one value a line, written at once, no colours. */
 export const JQ_FLAGS = ['-c', '-M', '--unbuffered'] as const;
@@ -27,13 +28,10 @@ export function jqProgram(expressions: readonly BatchExpression[], variables: re
   return `${declared(variables)}.[0] | label $__end | (${parts.join(',')})`;
 }
 
-/** A name that no expression calls by accident. */
-const CHECKED = '__beamline_checked';
-
-/** A program that is only compiled: it declares the variables and evaluates nothing. */
+/** A program that compiles expressions and evaluates none: jq leaves out what is never called, not what is not reached. */
 export function jqCheckProgram(expressions: readonly string[], variables: readonly string[]): string {
-  const parts = expressions.map((expression) => `def ${CHECKED}: (\n${expression}\n\n);`);
-  return `[null,[]] | ${declared(variables)}${parts.join(' ')} empty`;
+  const parts = expressions.map((expression) => `(\n${expression}\n\n)`);
+  return `[null,[]] | ${declared(variables)}if .[0] then (${parts.join(',')}) else empty end`;
 }
 
 function declared(variables: readonly string[]): string {
@@ -54,6 +52,7 @@ export function readJqLine(line: string): { readonly value: Json } | { readonly 
   const values = parsed as Json[];
   const [value = null] = values;
   if (values.length > 1) return { problem: 'it gave more than one value; write [ ] around it for a list, or first( )' };
+  if (isTooDeep(value)) return { problem: TOO_DEEP };
   // Beyond what JSON readers hold; jq itself keeps such a literal as it is.
   if (/E\+\d{3}/.test(line) && !isFiniteThroughout(value)) return { problem: 'it gave a number that is too large' };
   return { value };
@@ -67,6 +66,7 @@ function isFiniteThroughout(value: Json): boolean {
 
 /** What was thrown: jq's own errors are text, `error(…)` takes anything. */
 function errorText(error: Json): string {
+  if (error === 'break') return 'there is no more input; what the expression is evaluated on is .';
   return typeof error === 'string' ? shortText(error, 500) : `it raised ${shortText(JSON.stringify(error), 500)}`;
 }
 

@@ -7,6 +7,8 @@ import { checkJqSyntax, type Evaluated, evaluateJq, type Group } from './jq-eval
 import type { JqRuntime } from './jq-runtime';
 import type { EvaluateJsonata } from './jsonata-sandbox';
 import { type Answer, type BatchExpression, itemExpressions, type Job } from './protocol';
+import { isTooDeep, TOO_DEEP } from './result-depth';
+import { withoutSecrets } from './secret-text';
 
 /** The languages of a thread, made when they are first needed. */
 export interface Languages {
@@ -36,7 +38,7 @@ export async function runJob(job: Job, languages: Languages, onPosition: (at: nu
     };
   } catch (error) {
     if (!(error instanceof ExpressionFailure) && !(error instanceof FlowError)) throw error;
-    return { kind: 'failed', detail: error.message };
+    return { kind: 'failed', detail: withoutSecrets(error.message, request.variables.secrets) };
   }
 }
 
@@ -88,6 +90,7 @@ async function evaluateJsonata(
     const result = await evaluate(expression, ...texts);
     if (!('json' in result)) return [...results, { failure: toFailure(expression, result) }];
     const value = JSON.parse(result.json) as Json;
+    if (isTooDeep(value)) return [...results, { failure: new ExpressionFailure(expression, TOO_DEEP) }];
     results.push({ value });
     if (goesOn?.includes(value as boolean) === false) break;
   }

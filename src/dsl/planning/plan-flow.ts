@@ -206,7 +206,7 @@ function collectReferences(
   language: ExpressionLanguage,
 ): { steps: readonly string[] | true; definition: boolean; count: number } {
   const steps = new Set<string>();
-  let count = 0;
+  const count = 0;
   let isComputed = false;
   let definition = false;
   for (const expression of planExpressions(plan)) {
