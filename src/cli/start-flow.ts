@@ -17,6 +17,9 @@ const MAX_SUMMARY_LENGTH = 100;
 /** Temporal takes 2 MiB in one argument. */
 const MAX_START_BYTES = 2 * 1024 * 1024;
 
+/** The syntax of expressions in jq has been checked when the document was read (`readFlowFile`). */
+const CHECKED_BEFORE = { checkJq: async (questions: readonly unknown[]) => questions.map(() => null) };
+
 /** A flow that is to be started. */
 export interface FlowStart {
   /** As `runFlow` takes it. */
@@ -40,7 +43,7 @@ export async function checkStart(input: StartInput): Promise<void> {
     });
   }
   try {
-    await prepareFlow(input);
+    await prepareFlow(input, CHECKED_BEFORE);
   } catch (error) {
     if (!(error instanceof ApplicationFailure)) throw error;
     const data = failureToJson(error) as unknown as FlowErrorData;

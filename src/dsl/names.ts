@@ -5,6 +5,8 @@ import type { ResourceClass } from './block-spec';
 /** Workflow types. */
 export const RUN_FLOW = 'runFlow';
 export const APPROVAL = 'approval';
+/** A batch of a large loop. */
+export const RUN_WINDOW = 'runWindow';
 
 /** Queries, updates and signals. */
 export const PROGRESS_QUERY = 'progress';
@@ -17,6 +19,7 @@ export const REJECT_SIGNAL = 'reject';
 export const PREPARE_FLOW = 'prepareFlow';
 export const VALIDATE_DATA = 'validateData';
 export const VALIDATE_ARGUMENTS = 'validateArguments';
+export const EVALUATE_EXPRESSIONS = 'evaluateExpressions';
 
 /** Search attributes, all of type Keyword. */
 export const SEARCH_ATTRIBUTES = {

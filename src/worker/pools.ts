@@ -1,7 +1,9 @@
 import { cpus } from 'node:os';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Ports } from '../activities/block';
+import { createEvaluateExpressions } from '../activities/evaluate-expressions';
 import { findExecutor } from '../activities/executors';
+import type { ExpressionEngine } from '../activities/expressions/expression-engine';
 import { HEARTBEAT_INTERVAL_MS } from '../activities/heartbeat';
 import { prepareFlow } from '../activities/prepare-flow';
 import { type BlockProcessPool, createBlockProcessPool } from '../activities/process/block-process-pool';
@@ -13,7 +15,7 @@ import {
 } from '../activities/step-activities';
 import { validateArguments, validateData } from '../activities/validate-data';
 import type { ResourceClass } from '../dsl/block-spec';
-import { PREPARE_FLOW, taskQueueOf, VALIDATE_ARGUMENTS, VALIDATE_DATA } from '../dsl/names';
+import { EVALUATE_EXPRESSIONS, PREPARE_FLOW, taskQueueOf, VALIDATE_ARGUMENTS, VALIDATE_DATA } from '../dsl/names';
 import type { WorkerConfig } from './config';
 import { CHILD_ENTRY, PAYLOAD_CONVERTER, WORKFLOW_BUNDLE } from './package-files';
 
@@ -24,6 +26,7 @@ export interface PoolParts {
   readonly namespace: string;
   readonly identity: string;
   readonly ports: Ports;
+  readonly expressions: ExpressionEngine;
   readonly middleware: readonly StepMiddleware[];
 }
 
@@ -41,7 +44,7 @@ const SQLITE_PROCESSES = Math.min(4, Math.max(2, cpus().length));
 
 /** Makes the pool of one class; it polls once its worker runs. */
 export async function createPool(resources: ResourceClass, parts: PoolParts): Promise<Pool> {
-  const { config, connection, namespace, identity, ports, middleware } = parts;
+  const { config, connection, namespace, identity, ports, expressions, middleware } = parts;
   const slots = config.poolSizes[resources];
   const taskQueue = taskQueueOf(config.queuePrefix, resources);
   const processes = createBlockProcessPool({
@@ -59,7 +62,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     dataConverter: { payloadConverterPath: PAYLOAD_CONVERTER },
     activities: {
       ...createStepActivities({ ports, runBlock, middleware }),
-      ...(resources === 'io' ? flowActivities : {}),
+      ...(resources === 'io' ? flowActivities(expressions) : {}),
     },
     maxConcurrentActivityTaskExecutions: slots,
     // A cancellation comes with the answer to a heartbeat; the default would hold these back for up to a minute.
@@ -71,11 +74,14 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
 }
 
 /** Flows are coordinated on the io queue. */
-const flowActivities = {
-  [PREPARE_FLOW]: prepareFlow,
-  [VALIDATE_DATA]: validateData,
-  [VALIDATE_ARGUMENTS]: validateArguments,
-};
+function flowActivities(expressions: ExpressionEngine) {
+  return {
+    [PREPARE_FLOW]: (value: unknown) => prepareFlow(value, expressions),
+    [VALIDATE_DATA]: validateData,
+    [VALIDATE_ARGUMENTS]: validateArguments,
+    [EVALUATE_EXPRESSIONS]: createEvaluateExpressions(expressions),
+  };
+}
 
 function flowOptions(config: WorkerConfig): Partial<WorkerOptions> {
   return {

@@ -6,6 +6,7 @@ import type { PreparedFlow } from '../dsl/start';
 import type { Routine } from './drive';
 import { FlowRun } from './flow-run';
 import type { ProgressState, ProgressTracker } from './progress-tracker';
+import { ContinueAsNew } from './run-to-end';
 import { type ListCursor, Suspension } from './suspension';
 import type { Deadline } from './timeouts';
 
@@ -26,12 +27,7 @@ export interface CarriedFlow {
   readonly progress: ProgressState;
 }
 
-/** Leaves the interpreter with all that the next run needs. */
-export class ContinueFlow {
-  constructor(readonly carried: CarriedFlow) {}
-}
-
-/** Runs the flow's tasks; where they are suspended, throws {@link ContinueFlow}. */
+/** Runs the flow's tasks; where they are suspended, throws {@link ContinueAsNew}. */
 export function* continuable<T>(
   tasks: Routine<T>,
   run: FlowRun,
@@ -41,7 +37,7 @@ export function* continuable<T>(
     return yield* tasks;
   } catch (error) {
     if (!(error instanceof Suspension)) throw error;
-    throw new ContinueFlow({
+    throw new ContinueAsNew<CarriedFlow>({
       prepared: run.prepared,
       workflowInput: run.constants.workflow.input ?? null,
       startedAt: run.startedAt,

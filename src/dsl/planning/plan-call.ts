@@ -18,7 +18,7 @@ export function planCall(base: TaskPlanBase, task: JsonObject, context: PlanCont
     kind: 'call',
     block: spec.type,
     ...(spec.kind === 'human' ? { human: true as const } : {}),
-    with: planArguments((task.with ?? {}) as JsonObject, context),
+    with: (spec.call === 'openapi' ? planOpenApi : planArguments)((task.with ?? {}) as JsonObject, context),
     resources: (metadata.resources as ResourceClass | undefined) ?? spec.resources,
     startToCloseMs: durationMs(metadata.timeout) ?? spec.startToCloseMs,
     heartbeatMs,
@@ -47,16 +47,32 @@ function planArguments(args: JsonObject, context: PlanContext): Template {
   return { map: [['endpoint', planEndpoint(endpoint, context)], ...rest] };
 }
 
-function planEndpoint(endpoint: Json, { use, language }: PlanContext): Template {
+function planEndpoint(endpoint: Json, context: PlanContext): Template {
+  const { language } = context;
   if (typeof endpoint === 'string') return { map: [['uri', compileUri(endpoint, language)]] };
   if (!isJsonObject(endpoint)) return compileTemplate(endpoint, language);
   const entries: [string, Template][] = [['uri', compileUri(String(endpoint.uri), language)]];
   if (endpoint.authentication !== undefined) {
-    const policy = endpoint.authentication as JsonObject;
-    const resolved = typeof policy.use === 'string' ? reference(use, 'authentications', policy.use) : policy;
-    entries.push(['authentication', compileTemplate(resolved, language)]);
+    entries.push(['authentication', planAuthentication(endpoint.authentication, context)]);
   }
   return { map: entries };
+}
+
+function planAuthentication(authentication: Json, { use, language }: PlanContext): Template {
+  const policy = authentication as JsonObject;
+  const resolved = typeof policy.use === 'string' ? reference(use, 'authentications', policy.use) : policy;
+  return compileTemplate(resolved, language);
+}
+
+/** Arguments of `call: openapi`: the document's endpoint is one as any other, the authentication stands beside it. */
+function planOpenApi(args: JsonObject, context: PlanContext): Template {
+  return {
+    map: Object.entries(args).map(([key, value]): [string, Template] => {
+      if (key === 'document' && isJsonObject(value)) return [key, planArguments(value, context)];
+      if (key === 'authentication') return [key, planAuthentication(value, context)];
+      return [key, compileTemplate(value, context.language)];
+    }),
+  };
 }
 
 function planRetryPolicy(spec: BlockSpec, overrides: readonly (Json | undefined)[]): RetryPolicySpec {

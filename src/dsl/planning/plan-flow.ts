@@ -7,6 +7,7 @@ import type { ValidFlow } from '../validation/validate-flow';
 import type { FlowPlan, InputPlan, OutputPlan, RetryPlan, TaskPlan, TaskPlanBase, TryPlan } from './plan';
 import { planCall } from './plan-call';
 import { optional, type PlanContext, reference } from './plan-context';
+import { planParallel } from './plan-parallel';
 
 /** Makes the plan of a valid document. Pure: the same document gives the same plan. */
 export function planFlow(flow: ValidFlow): FlowPlan {
@@ -100,6 +101,7 @@ function planFor(base: TaskPlanBase, task: JsonObject, context: PlanContext): Ta
       : { expr: bareExpression(loop.in as string, context.language) },
     ...optional('while', expressionOf(task.while, context)),
     tasks: planTasks(task.do, `${base.path}/do`, context),
+    ...optional('parallel', planParallel(task.metadata)),
   };
 }
 
