@@ -3,10 +3,11 @@ import { flowError } from '../../dsl/errors';
 import type { BatchValues, ExpressionRequest } from '../../dsl/expressions/batch';
 import { describeFailure } from './expression-failure';
 import { ExpressionHost } from './expression-host';
+import { ExpressionMemory } from './expression-memory';
 import {
   type Answer,
-  type EngineLanguage,
   type EngineLimits,
+  type HostJob,
   itemExpressions,
   type Job,
   type StopReason,
@@ -58,6 +59,7 @@ class Engine implements ExpressionEngine {
   #host: ExpressionHost | undefined;
   /** Jobs that ran when a process broke, one after the other in a process of their own. */
   #quarantine: Promise<unknown> = Promise.resolve();
+  readonly #memory = new ExpressionMemory();
   readonly #hosts = new Set<ExpressionHost>();
   #isClosed = false;
 
@@ -69,12 +71,17 @@ class Engine implements ExpressionEngine {
   async evaluate(request: ExpressionRequest): Promise<BatchValues> {
     const { language } = request;
     if (language === 'cel') throw new Error('CEL is evaluated in the workflow');
-    const answer = await this.#do({ kind: 'evaluate', request }, language);
+    const expressions = request.items.flatMap(itemExpressions).map(({ expression }) => expression);
+    const answer = await this.#do(
+      { kind: 'evaluate', request },
+      { language, experience: this.#memory.of(expressions) },
+    );
+    if (!('stopped' in answer)) this.#memory.wasQuick(expressions);
     if ('values' in answer) return answer.values;
     if ('detail' in answer) throw flowError('BLW_EXPR_FAILED', answer.detail);
-    const expressions = request.items.flatMap(itemExpressions);
     const position = 'stopped' in answer ? answer.expression : 0;
-    const { expression = '' } = expressions[Math.min(position, expressions.length - 1)] ?? {};
+    const expression = expressions[Math.min(position, expressions.length - 1)] ?? '';
+    this.#memory.wasStopped(expression);
     const reason = 'stopped' in answer ? stopText(answer.stopped, this.limits) : 'there is no answer';
     throw flowError('BLW_EXPR_FAILED', describeFailure(expression, reason));
   }
@@ -99,7 +106,7 @@ class Engine implements ExpressionEngine {
 
   /** Where a job is stopped, its expressions are checked one by one, so that only the one that takes long is blamed. */
   async #checkSome(questions: readonly SyntaxQuestion[]): Promise<(string | null)[]> {
-    const answer = await this.#do({ kind: 'checkJq', questions }, 'jq');
+    const answer = await this.#do({ kind: 'checkJq', questions }, { language: 'jq', experience: 'unknown' });
     if ('verdicts' in answer) return [...answer.verdicts];
     if (questions.length === 1) {
       return ['stopped' in answer ? `to check it ${stopText(answer.stopped, this.limits)}` : 'it cannot be checked'];
@@ -108,15 +115,15 @@ class Engine implements ExpressionEngine {
     return each.flat();
   }
 
-  async #do(job: Job, language: EngineLanguage): Promise<Answer | Stopped> {
-    const text = JSON.stringify(job);
+  async #do(job: Job, options: Omit<HostJob, 'text'>): Promise<Answer | Stopped> {
+    const hostJob = { ...options, text: JSON.stringify(job) };
     // A process that breaks before the job has begun has not broken by it.
     for (let tries = 0; tries < MAX_STARTS; tries += 1) {
-      const outcome = await this.#currentHost().run(text, language);
+      const outcome = await this.#currentHost().run(hostJob);
       if (this.#isClosed && outcome.kind !== 'answered') break;
       if (outcome.kind === 'answered') return JSON.parse(outcome.answer) as Answer;
       if (outcome.kind === 'stopped') return { stopped: outcome.reason, expression: outcome.expression };
-      if (outcome.began) return await this.#doAlone(text, language);
+      if (outcome.began) return await this.#doAlone(hostJob);
     }
     throw new Error(
       this.#isClosed ? 'the worker is stopping' : 'the process that evaluates expressions cannot be started',
@@ -124,11 +131,11 @@ class Engine implements ExpressionEngine {
   }
 
   /** A job that ran when its process broke: alone, so that if it breaks again, it was this one. */
-  async #doAlone(text: string, language: EngineLanguage): Promise<Answer | Stopped> {
+  async #doAlone(job: HostJob): Promise<Answer | Stopped> {
     const turn = this.#quarantine.then(async (): Promise<Answer | Stopped> => {
       const host = this.#newHost();
       try {
-        const outcome = await host.run(text, language);
+        const outcome = await host.run(job);
         if (outcome.kind === 'answered') return JSON.parse(outcome.answer) as Answer;
         if (outcome.kind === 'stopped') return { stopped: outcome.reason, expression: outcome.expression };
         return { stopped: 'memory', expression: 0 };

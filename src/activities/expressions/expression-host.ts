@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import type { EngineLanguage, EngineLimits, HostReply, HostRequest, Outcome } from './protocol';
+import type { EngineLimits, HostJob, HostReply, HostRequest, Outcome } from './protocol';
 
 /** How a job ended in its host; `lost`: the process ended before. */
 export type HostOutcome = Outcome | { readonly kind: 'lost'; readonly began: boolean };
@@ -56,7 +56,7 @@ export class ExpressionHost {
   }
 
   /** Does a job. Never rejects. */
-  run(job: string, language: EngineLanguage): Promise<HostOutcome> {
+  run(job: HostJob): Promise<HostOutcome> {
     return new Promise((settle) => {
       this.#jobs += 1;
       const id = this.#jobs;
@@ -65,7 +65,7 @@ export class ExpressionHost {
         return;
       }
       this.#pending.set(id, { began: false, settle });
-      this.#send({ type: 'job', id, job, language });
+      this.#send({ type: 'job', id, job });
     });
   }
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { EngineLanguage, EngineLimits, Outcome, StopReason, ThreadData, ThreadMessage } from './protocol';
@@ -66,6 +67,17 @@ export class ExpressionThread {
       if (this.#hasEnded) this.#finish({ kind: 'stopped', reason: 'crashed', expression: 0 });
       else this.#worker.postMessage(job);
     });
+  }
+
+  /** Processor time of the thread since it began, in ms; undefined where it cannot be told (not on Linux). */
+  cpuMs(): number | undefined {
+    if (this.#tid === undefined) return undefined;
+    try {
+      const [nanoseconds = ''] = readFileSync(`/proc/self/task/${this.#tid}/schedstat`, 'latin1').split(' ');
+      return Number(nanoseconds) / 1e6;
+    } catch {
+      return undefined;
+    }
   }
 
   /** Leaves the processors to the other threads, for good: only a privileged process could take it back. */

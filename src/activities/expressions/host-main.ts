@@ -17,8 +17,8 @@ async function receive(request: HostRequest): Promise<void> {
     process.disconnect();
     return;
   }
-  const { id, job, language } = request;
-  const outcome = await threads.run(job, language, () => reply({ type: 'began', id }));
+  const { id, job } = request;
+  const outcome = await threads.run(job, () => reply({ type: 'began', id }));
   reply({ type: 'ended', id, outcome });
 }
 

@@ -1,6 +1,7 @@
 import type { BatchItem, ExpressionRequest } from '../../dsl/expressions/batch';
 import { templateExpressions } from '../../dsl/expressions/template';
 import type { Json } from '../../dsl/json';
+import type { Experience } from './job-queue';
 
 /** Languages that need an engine beside the workflow. */
 export type EngineLanguage = 'jq' | 'jsonata';
@@ -33,8 +34,16 @@ export type StopReason = 'deadline' | 'memory' | 'crashed';
 
 /** From the worker to the host process. */
 export type HostRequest =
-  | { readonly type: 'job'; readonly id: number; readonly job: string; readonly language: EngineLanguage }
+  | { readonly type: 'job'; readonly id: number; readonly job: HostJob }
   | { readonly type: 'close' };
+
+/** A job as it goes to the host process. */
+export interface HostJob {
+  /** A {@link Job} as JSON text. */
+  readonly text: string;
+  readonly language: EngineLanguage;
+  readonly experience: Experience;
+}
 
 /** From the host process to the worker. */
 export type HostReply =

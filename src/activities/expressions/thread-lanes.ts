@@ -1,5 +1,6 @@
 import { ExpressionThread } from './expression-thread';
-import type { EngineLanguage, EngineLimits, Outcome, StopReason, ThreadData } from './protocol';
+import { JobQueue } from './job-queue';
+import type { EngineLanguage, EngineLimits, HostJob, Outcome, ThreadData } from './protocol';
 
 /** How lanes are made. */
 export interface LanesOptions {
@@ -10,7 +11,7 @@ export interface LanesOptions {
 }
 
 interface Waiting {
-  readonly job: string;
+  readonly text: string;
   readonly onBegin: () => void;
   readonly settle: (outcome: Outcome) => void;
 }
@@ -18,8 +19,20 @@ interface Waiting {
 interface Running {
   readonly thread: ExpressionThread;
   readonly since: number;
+  /** Processor time of the thread before the job. */
+  readonly cpuBefore: number | undefined;
   isDemoted: boolean;
 }
+
+/** Part of the time that a job must have computed, and not waited for a processor, to count as one that takes long. */
+const COMPUTED_SHARE = 0.3;
+
+/** On a machine that is overloaded a job has this many times its deadline. */
+const OVERLOAD_FACTOR = 2;
+
+/** Threads that are kept ready beyond the places of the fast lane, and how many more while it is held up. */
+const SPARE_THREADS = 1;
+const MAX_SPARE_THREADS = 8;
 
 /** How often it is looked at how long jobs take, and after how many looks at the memory. */
 const TICK_MS = 10;
@@ -33,12 +46,16 @@ const MIB = 1024 * 1024;
  * others for moments only, and expensive ones still have their second.
  */
 export class ThreadLanes {
-  readonly #queue: Waiting[] = [];
+  readonly #queue = new JobQueue<Waiting>();
+  /** Jobs that are known to take long: they never enter the fast lane. */
+  readonly #slowQueue: Waiting[] = [];
   readonly #idle: ExpressionThread[] = [];
   readonly #running = new Set<Running>();
   readonly #threads = new Set<ExpressionThread>();
   readonly #used = new Set<EngineLanguage>();
   #starting = 0;
+  #startingSlow = 0;
+  #spares = SPARE_THREADS;
   #ticker: NodeJS.Timeout | undefined;
   #ticks = 0;
   #isClosed = false;
@@ -46,10 +63,12 @@ export class ThreadLanes {
   constructor(private readonly options: LanesOptions) {}
 
   /** Does a job in a thread. Never rejects. */
-  run(job: string, language: EngineLanguage, onBegin: () => void): Promise<Outcome> {
+  run({ text, language, experience }: HostJob, onBegin: () => void): Promise<Outcome> {
     this.#used.add(language);
     return new Promise((settle) => {
-      this.#queue.push({ job, onBegin, settle });
+      const waiting: Waiting = { text, onBegin, settle };
+      if (experience === 'slow') this.#slowQueue.push(waiting);
+      else this.#queue.add(waiting, experience === 'quick');
       this.#dispatch();
     });
   }
@@ -58,7 +77,7 @@ export class ThreadLanes {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#ticker);
-    for (const { settle } of this.#queue.splice(0)) settle(CRASHED);
+    for (const { settle } of [...this.#queue.takeAll(), ...this.#slowQueue.splice(0)]) settle(CRASHED);
     const threads = [...this.#threads];
     for (const thread of threads) thread.stop('crashed');
     await Promise.all(threads.map(({ ended }) => ended));
@@ -69,12 +88,19 @@ export class ThreadLanes {
     const { fastThreads } = this.options.limits;
     while (this.#queue.length > 0 && this.#idle.length > 0 && this.#busyFast() < fastThreads) {
       const thread = this.#idle.pop();
-      const waiting = this.#queue.shift();
+      const waiting = this.#queue.take();
       if (thread !== undefined && waiting !== undefined) this.#begin(thread, waiting);
     }
-    // One more than is busy or asked for: the warm spare.
-    const wanted = Math.min(fastThreads, this.#busyFast() + this.#queue.length) + 1;
+    if (this.#queue.length === 0) this.#spares = SPARE_THREADS;
+    const wanted = Math.min(fastThreads, this.#busyFast() + this.#queue.length) + this.#spares;
     for (let have = this.#busyFast() + this.#idle.length + this.#starting; have < wanted; have += 1) this.#start();
+    while (this.#slowQueue.length > this.#startingSlow && this.#demoted() + this.#startingSlow < this.#maxDemoted) {
+      this.#startSlow();
+    }
+  }
+
+  get #maxDemoted(): number {
+    return this.options.limits.maxDemoted;
   }
 
   #busyFast(): number {
@@ -86,40 +112,59 @@ export class ThreadLanes {
   }
 
   #start(): void {
+    this.#starting += 1;
+    const thread = this.#newThread((isReady) => {
+      this.#starting -= 1;
+      // A thread that cannot even start fails a job, or the next one would wait for the next that cannot.
+      if (isReady) this.#idle.push(thread);
+      else this.#queue.take()?.settle(CRASHED);
+    });
+  }
+
+  #startSlow(): void {
+    this.#startingSlow += 1;
+    const thread = this.#newThread((isReady) => {
+      this.#startingSlow -= 1;
+      const waiting = this.#slowQueue.shift();
+      if (!isReady || waiting === undefined) {
+        waiting?.settle(CRASHED);
+        thread.stop('crashed');
+        return;
+      }
+      thread.demote();
+      this.#begin(thread, waiting, true);
+    });
+  }
+
+  /** A thread, and once: whether it is ready, or has ended before it was. */
+  #newThread(onStarted: (isReady: boolean) => void): ExpressionThread {
     const { entry, jq, limits } = this.options;
     const thread = new ExpressionThread(entry, { jq, warm: [...this.#used], limits });
     this.#threads.add(thread);
-    this.#starting += 1;
-    let isStarting = true;
-    const started = (): void => {
-      if (isStarting) this.#starting -= 1;
-      isStarting = false;
-    };
-    thread.ready.then(() => {
-      started();
-      this.#idle.push(thread);
+    let hasStarted = false;
+    const started = (isReady: boolean): void => {
+      if (!hasStarted) onStarted(isReady);
+      hasStarted = true;
       this.#dispatch();
-    }, ignore);
+    };
+    thread.ready.then(() => started(true), ignore);
     thread.ended.then(() => {
-      // A thread that cannot even start fails a job, or the next one would wait for the next that cannot.
-      if (isStarting) this.#queue.shift()?.settle(CRASHED);
-      started();
       this.#threads.delete(thread);
       const at = this.#idle.indexOf(thread);
       if (at !== -1) this.#idle.splice(at, 1);
-      if (this.#queue.length > 0) this.#dispatch();
+      started(false);
     }, ignore);
+    return thread;
   }
 
-  #begin(thread: ExpressionThread, { job, onBegin, settle }: Waiting): void {
-    const running: Running = { thread, since: performance.now(), isDemoted: false };
+  #begin(thread: ExpressionThread, { text, onBegin, settle }: Waiting, isDemoted = false): void {
+    const running: Running = { thread, since: performance.now(), cpuBefore: thread.cpuMs(), isDemoted };
     this.#running.add(running);
     this.#ticker ??= setInterval(() => this.#look(), TICK_MS);
     onBegin();
-    thread.run(job).then((outcome) => {
+    thread.run(text).then((outcome) => {
       this.#running.delete(running);
-      if (outcome.kind === 'answered' && !running.isDemoted) this.#idle.push(thread);
-      else if (outcome.kind === 'answered') thread.stop('crashed');
+      if (outcome.kind === 'answered') this.#keep(thread, running.isDemoted);
       settle(outcome);
       this.#dispatch();
       if (this.#running.size === 0) {
@@ -129,14 +174,29 @@ export class ThreadLanes {
     }, ignore);
   }
 
+  /** A thread that was demoted stays so; those beyond what is kept ready go, the oldest first. */
+  #keep(thread: ExpressionThread, isDemoted: boolean): void {
+    if (isDemoted) thread.stop('crashed');
+    else this.#idle.push(thread);
+    const kept = this.options.limits.fastThreads + this.#spares;
+    if (this.#busyFast() + this.#idle.length > kept) this.#idle.shift()?.stop('crashed');
+  }
+
   #look(): void {
-    const { deadlineMs, demoteAfterMs, demoteUnderLoadMs, maxDemoted } = this.options.limits;
+    const { deadlineMs, demoteAfterMs, demoteUnderLoadMs } = this.options.limits;
+    const waiting = this.#queue.length;
     const now = performance.now();
     for (const running of this.#running) {
       const tookMs = now - running.since;
-      const limitMs = this.#queue.length > 0 ? demoteUnderLoadMs : demoteAfterMs;
-      if (tookMs >= deadlineMs) running.thread.stop('deadline');
-      else if (!running.isDemoted && tookMs >= limitMs && this.#demoted() < maxDemoted) this.#demote(running);
+      const limitMs = waiting > 0 ? demoteUnderLoadMs : demoteAfterMs;
+      if (tookMs < limitMs) continue;
+      const isOver = tookMs >= deadlineMs && (running.isDemoted || hasComputed(running, deadlineMs));
+      if (isOver || tookMs >= deadlineMs * OVERLOAD_FACTOR) running.thread.stop('deadline');
+      else if (!running.isDemoted && hasComputed(running, limitMs) && this.#demoted() < this.#maxDemoted) {
+        // Whatever waits behind one that takes long may do so, too: have threads ready for when they are demoted in turn.
+        this.#spares = Math.max(this.#spares, Math.min(waiting, MAX_SPARE_THREADS));
+        this.#demote(running);
+      }
     }
     this.#ticks += 1;
     if (this.#ticks % TICKS_A_MEMORY_CHECK === 0) this.#watchMemory();
@@ -152,8 +212,14 @@ export class ThreadLanes {
   #watchMemory(): void {
     if (process.memoryUsage.rss() < this.options.limits.maxRssMb * MIB) return;
     const [longest] = [...this.#running].sort((left, right) => left.since - right.since);
-    longest?.thread.stop('memory' satisfies StopReason);
+    longest?.thread.stop('memory');
   }
+}
+
+/** True where a job has not mostly waited for a processor in this time. */
+function hasComputed({ thread, cpuBefore }: Running, timeMs: number): boolean {
+  const cpuMs = thread.cpuMs();
+  return cpuMs === undefined || cpuBefore === undefined || cpuMs - cpuBefore >= timeMs * COMPUTED_SHARE;
 }
 
 const CRASHED: Outcome = { kind: 'stopped', reason: 'crashed', expression: 0 };
