@@ -31,8 +31,11 @@ const COMPUTED_SHARE = 0.3;
 const OVERLOAD_FACTOR = 2;
 
 /** Threads that are kept ready beyond the places of the fast lane, and how many more while it is held up. */
-const SPARE_THREADS = 1;
+const SPARE_THREADS = 2;
 const MAX_SPARE_THREADS = 8;
+
+/** Threads that start at a time: a start takes some 50 ms of a processor, and the first to be ready is waited for most. */
+const MAX_STARTING = 2;
 
 /** How often it is looked at how long jobs take, and after how many looks at the memory. */
 const TICK_MS = 10;
@@ -93,14 +96,10 @@ export class ThreadLanes {
     }
     if (this.#queue.length === 0) this.#spares = SPARE_THREADS;
     const wanted = Math.min(fastThreads, this.#busyFast() + this.#queue.length) + this.#spares;
-    for (let have = this.#busyFast() + this.#idle.length + this.#starting; have < wanted; have += 1) this.#start();
-    while (this.#slowQueue.length > this.#startingSlow && this.#demoted() + this.#startingSlow < this.#maxDemoted) {
-      this.#startSlow();
-    }
-  }
-
-  get #maxDemoted(): number {
-    return this.options.limits.maxDemoted;
+    while (this.#starting < MAX_STARTING && this.#busyFast() + this.#idle.length + this.#starting < wanted)
+      this.#start();
+    const slowPlaces = Math.min(MAX_STARTING, this.options.limits.maxDemoted - this.#demoted());
+    while (this.#startingSlow < Math.min(this.#slowQueue.length, slowPlaces)) this.#startSlow();
   }
 
   #busyFast(): number {
@@ -183,7 +182,7 @@ export class ThreadLanes {
   }
 
   #look(): void {
-    const { deadlineMs, demoteAfterMs, demoteUnderLoadMs } = this.options.limits;
+    const { deadlineMs, demoteAfterMs, demoteUnderLoadMs, maxDemoted } = this.options.limits;
     const waiting = this.#queue.length;
     const now = performance.now();
     for (const running of this.#running) {
@@ -192,7 +191,7 @@ export class ThreadLanes {
       if (tookMs < limitMs) continue;
       const isOver = tookMs >= deadlineMs && (running.isDemoted || hasComputed(running, deadlineMs));
       if (isOver || tookMs >= deadlineMs * OVERLOAD_FACTOR) running.thread.stop('deadline');
-      else if (!running.isDemoted && hasComputed(running, limitMs) && this.#demoted() < this.#maxDemoted) {
+      else if (!running.isDemoted && hasComputed(running, limitMs) && this.#demoted() < maxDemoted) {
         // Whatever waits behind one that takes long may do so, too: have threads ready for when they are demoted in turn.
         this.#spares = Math.max(this.#spares, Math.min(waiting, MAX_SPARE_THREADS));
         this.#demote(running);
