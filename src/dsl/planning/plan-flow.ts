@@ -4,7 +4,16 @@ import { type ExpressionLanguage, isExpressionLanguage } from '../expressions/la
 import { bareExpression, compileTemplate, type Template, templateExpressions } from '../expressions/template';
 import { isJsonObject, type Json, type JsonObject } from '../json';
 import type { ValidFlow } from '../validation/validate-flow';
-import type { FlowPlan, InputPlan, OutputPlan, RetryPlan, TaskPlan, TaskPlanBase, TryPlan } from './plan';
+import type {
+  CompensatePlan,
+  FlowPlan,
+  InputPlan,
+  OutputPlan,
+  RetryPlan,
+  TaskPlan,
+  TaskPlanBase,
+  TryPlan,
+} from './plan';
 import { planCall } from './plan-call';
 import { optional, type PlanContext, reference } from './plan-context';
 import { planParallel } from './plan-parallel';
@@ -27,10 +36,10 @@ export function planFlow(flow: ValidFlow): FlowPlan {
     ...optional('timeout', planTimeout(flow.timeout, context)),
     tasks: planTasks(flow.do, '/do', context),
   };
-  const { steps, definition, count } = collectReferences(plan, language);
+  const { steps, definition, hasExpressions } = collectReferences(plan, language);
   return {
     ...plan,
-    ...(language === 'cel' || count === 0 ? {} : { language }),
+    ...(language === 'cel' || !hasExpressions ? {} : { language }),
     stepOutputs: steps,
     ...(definition ? { definition: flow } : {}),
   };
@@ -65,6 +74,7 @@ function planTask(name: string, task: JsonObject, path: string, context: PlanCon
     ...optional('export', planOutput(task.export, context)),
     ...optional('timeout', planTimeout(task.timeout, context)),
     ...optional('next', task.then as string | undefined),
+    ...optional('compensate', planCompensate(task.metadata, path, context)),
   };
   if (task.call !== undefined) return planCall(base, task, context);
   if (task.set !== undefined) return { ...base, kind: 'set', value: transformation(task.set, context) };
@@ -75,6 +85,11 @@ function planTask(name: string, task: JsonObject, path: string, context: PlanCon
   if (task.fork !== undefined) return planFork(base, task.fork as JsonObject, context);
   if (task.try !== undefined) return planTry(base, task, context);
   return { ...base, kind: 'raise', error: planError((task.raise as JsonObject).error, context) };
+}
+
+function planCompensate(metadata: Json | undefined, path: string, context: PlanContext): CompensatePlan | undefined {
+  if (!isJsonObject(metadata) || metadata.compensate === undefined) return undefined;
+  return { tasks: planTasks(metadata.compensate, `${path}/metadata/compensate`, context) };
 }
 
 function planSwitch(base: TaskPlanBase, cases: readonly JsonObject[], context: PlanContext): TaskPlan {
@@ -206,18 +221,19 @@ function templateOf(value: Json | undefined, { language }: PlanContext): Templat
 function collectReferences(
   plan: object,
   language: ExpressionLanguage,
-): { steps: readonly string[] | true; definition: boolean; count: number } {
+): { steps: readonly string[] | true; definition: boolean; hasExpressions: boolean } {
   const steps = new Set<string>();
-  const count = 0;
+  let hasExpressions = false;
   let isComputed = false;
   let definition = false;
   for (const expression of planExpressions(plan)) {
+    hasExpressions = true;
     const references = language === 'cel' ? expressionReferences(expression) : foreignReferences(expression, language);
     if (references.steps === true) isComputed = true;
     else for (const step of references.steps) steps.add(step);
     definition ||= references.definition;
   }
-  return { steps: isComputed || [...steps].sort(), definition, count };
+  return { steps: isComputed || [...steps].sort(), definition, hasExpressions };
 }
 
 const EXPRESSION_FIELDS = new Set(['if', 'while', 'when', 'exceptWhen']);
