@@ -40,7 +40,7 @@ export interface ExpressionEngine {
 export const ENGINE_LIMITS: EngineLimits = {
   deadlineMs: 1_000,
   demoteAfterMs: 100,
-  demoteUnderLoadMs: 30,
+  demoteUnderLoadMs: 50,
   maxDemoted: 16,
   fastThreads: availableParallelism(),
   heapMb: 192,
@@ -101,7 +101,7 @@ class Engine implements ExpressionEngine {
   }
 
   pids(): number[] {
-    return [...this.#hosts].flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
+    return [...this.#hosts].flatMap(({ pid, isUsable }) => (pid === undefined || !isUsable ? [] : [pid]));
   }
 
   /** Where a job is stopped, its expressions are checked one by one, so that only the one that takes long is blamed. */

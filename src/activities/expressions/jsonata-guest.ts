@@ -28,7 +28,7 @@ export async function evaluate(expression: string, data: string, variables: stri
   try {
     const bindings = JSON.parse(variables) as Record<string, unknown>;
     const value: unknown = await compile(expression).evaluate(JSON.parse(data), bindings);
-    const json = JSON.stringify(value, refuseFunctions);
+    const json = JSON.stringify(value, refuseOthers);
     return { json: json ?? 'null' };
   } catch (error) {
     return describe(error);
@@ -71,11 +71,12 @@ function fail(message: string): never {
   throw new NotData(message);
 }
 
-/** Functions are no data, and JSON would leave them out without a word. */
-function refuseFunctions(_key: string, value: unknown): unknown {
+/** Functions and infinite numbers are no JSON, which would leave them out without a word. */
+function refuseOthers(_key: string, value: unknown): unknown {
   const isObject = typeof value === 'object' && value !== null;
   const isFunction = isObject && ('_jsonata_lambda' in value || '_jsonata_function' in value);
   if (isFunction || typeof value === 'function') fail('it gave a function, expected data');
+  if (typeof value === 'number' && !Number.isFinite(value)) fail('it gave a number that JSON does not have');
   return value;
 }
 

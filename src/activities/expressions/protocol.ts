@@ -53,9 +53,9 @@ export type HostReply =
 
 /** Bounds of the evaluation; changed only by tests. */
 export interface EngineLimits {
-  /** Longest time of a batch, from when a thread takes it. */
+  /** Longest time of a batch, from when a thread takes it; twice that where the machine is overloaded. */
   readonly deadlineMs: number;
-  /** A batch that takes longer goes on at the lowest priority, and another thread takes its place. */
+  /** A batch that computes longer goes on at the lowest priority, and another thread takes its place. */
   readonly demoteAfterMs: number;
   /** The same where other batches wait for a thread. */
   readonly demoteUnderLoadMs: number;

@@ -24,8 +24,8 @@ interface Running {
   isDemoted: boolean;
 }
 
-/** Part of the time that a job must have computed, and not waited for a processor, to count as one that takes long. */
-const COMPUTED_SHARE = 0.3;
+/** Part of its deadline that a job must have computed, and not waited for a processor, to be ended at once. */
+const COMPUTED_SHARE = 0.5;
 
 /** On a machine that is overloaded a job has this many times its deadline. */
 const OVERLOAD_FACTOR = 2;
@@ -184,14 +184,13 @@ export class ThreadLanes {
   #look(): void {
     const { deadlineMs, demoteAfterMs, demoteUnderLoadMs, maxDemoted } = this.options.limits;
     const waiting = this.#queue.length;
-    const now = performance.now();
     for (const running of this.#running) {
-      const tookMs = now - running.since;
-      const limitMs = waiting > 0 ? demoteUnderLoadMs : demoteAfterMs;
-      if (tookMs < limitMs) continue;
-      const isOver = tookMs >= deadlineMs && (running.isDemoted || hasComputed(running, deadlineMs));
+      const tookMs = performance.now() - running.since;
+      const computedMs = computedTime(running) ?? tookMs;
+      const isOver = tookMs >= deadlineMs && computedMs >= deadlineMs * COMPUTED_SHARE;
       if (isOver || tookMs >= deadlineMs * OVERLOAD_FACTOR) running.thread.stop('deadline');
-      else if (!running.isDemoted && hasComputed(running, limitMs) && this.#demoted() < maxDemoted) {
+      else if (!running.isDemoted && computedMs >= (waiting > 0 ? demoteUnderLoadMs : demoteAfterMs)) {
+        if (this.#demoted() >= maxDemoted) continue;
         // Whatever waits behind one that takes long may do so, too: have threads ready for when they are demoted in turn.
         this.#spares = Math.max(this.#spares, Math.min(waiting, MAX_SPARE_THREADS));
         this.#demote(running);
@@ -215,10 +214,10 @@ export class ThreadLanes {
   }
 }
 
-/** True where a job has not mostly waited for a processor in this time. */
-function hasComputed({ thread, cpuBefore }: Running, timeMs: number): boolean {
+/** What a job has computed so far, in ms of a processor; undefined where that cannot be told. */
+function computedTime({ thread, cpuBefore }: Running): number | undefined {
   const cpuMs = thread.cpuMs();
-  return cpuMs === undefined || cpuBefore === undefined || cpuMs - cpuBefore >= timeMs * COMPUTED_SHARE;
+  return cpuMs === undefined || cpuBefore === undefined ? undefined : cpuMs - cpuBefore;
 }
 
 const CRASHED: Outcome = { kind: 'stopped', reason: 'crashed', expression: 0 };
