@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { createExpressionEngine } from '../activities/expressions/expression-engine';
 import { createSqlDatabases } from '../activities/ports/configured-databases';
+import { createConfiguredSecrets } from '../activities/ports/configured-secrets';
 import { createFileBlobStore } from '../activities/ports/file-blob-store';
 import { createHttpClient } from '../activities/ports/guarded-http-client';
 import type { HttpClient } from '../activities/ports/http-client';
@@ -57,6 +58,7 @@ export async function startWorker(options: {
     releases.push(() => http.close());
     const databases = createSqlDatabases(config.databases);
     releases.push(() => databases.close());
+    const secrets = createConfiguredSecrets(config.secrets);
     const blobs = await createFileBlobStore({ root: config.blobRoot });
     releases.push(async () => blobs.close());
     const expressions = createExpressionEngine({ entry: EXPRESSION_HOST_ENTRY });
@@ -72,6 +74,7 @@ export async function startWorker(options: {
       identity: workerId,
       ports: { http, blobs, databases },
       expressions,
+      secrets,
       middleware: [stepLog(logger)],
     };
     const pools: Pool[] = [];

@@ -8,7 +8,6 @@ import type { JqRuntime } from './jq-runtime';
 import type { EvaluateJsonata } from './jsonata-sandbox';
 import { type Answer, type BatchExpression, itemExpressions, type Job } from './protocol';
 import { isTooDeep, TOO_DEEP } from './result-depth';
-import { withoutSecrets } from './secret-text';
 
 /** The languages of a thread, made when they are first needed. */
 export interface Languages {
@@ -38,7 +37,7 @@ export async function runJob(job: Job, languages: Languages, onPosition: (at: nu
     };
   } catch (error) {
     if (!(error instanceof ExpressionFailure) && !(error instanceof FlowError)) throw error;
-    return { kind: 'failed', detail: withoutSecrets(error.message, request.variables.secrets) };
+    return { kind: 'failed', detail: error.message };
   }
 }
 

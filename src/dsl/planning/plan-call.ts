@@ -1,10 +1,13 @@
 import { findBlockByCall } from '../block-registry';
 import type { BlockSpec, ResourceClass, RetryPolicySpec } from '../block-spec';
 import { parseDuration } from '../durations';
+import type { ExpressionLanguage } from '../expressions/language';
 import { compileTemplate, compileUri, type Template } from '../expressions/template';
 import { isJsonObject, type Json, type JsonObject } from '../json';
 import type { CallPlan, TaskPlanBase } from './plan';
-import { optional, type PlanContext, reference } from './plan-context';
+import { planAuthentication, resolveAuthentication } from './plan-authentication';
+import { optional, type PlanContext } from './plan-context';
+import { planSecrets } from './plan-secrets';
 
 /** Plans a call: the block's defaults, overridden by the document's `metadata`, overridden by the step's. */
 export function planCall(base: TaskPlanBase, task: JsonObject, context: PlanContext): CallPlan {
@@ -13,12 +16,16 @@ export function planCall(base: TaskPlanBase, task: JsonObject, context: PlanCont
     throw new Error(`${base.path}: no block "${String(task.call)}" in a document that was found valid`);
   const metadata: JsonObject = { ...context.defaults, ...((task.metadata ?? {}) as JsonObject) };
   const heartbeatMs = durationMs(metadata.heartbeat) ?? spec.heartbeatMs;
+  const args = resolveAuthentication((task.with ?? {}) as JsonObject, context.use);
+  const template = (spec.call === 'openapi' ? planOpenApi : planArguments)(args, context.language);
+  const templates = [template, ...(base.input?.from === undefined ? [] : [base.input.from])];
   return {
     ...base,
     kind: 'call',
     block: spec.type,
     ...(spec.kind === 'human' ? { human: true as const } : {}),
-    with: (spec.call === 'openapi' ? planOpenApi : planArguments)((task.with ?? {}) as JsonObject, context),
+    with: template,
+    ...optional('secrets', planSecrets({ args, templates }, context.language)),
     resources: (metadata.resources as ResourceClass | undefined) ?? spec.resources,
     startToCloseMs: durationMs(metadata.timeout) ?? spec.startToCloseMs,
     heartbeatMs,
@@ -37,40 +44,32 @@ function stepSummary(task: JsonObject, { language }: PlanContext): Template | un
   return summary === undefined ? undefined : compileTemplate(summary, language);
 }
 
-/** Arguments as templates; an endpoint in its object form, its URI with `{name}`, its authentication resolved. */
-function planArguments(args: JsonObject, context: PlanContext): Template {
+/** Arguments as templates; an endpoint in its object form, its URI and those of its authentication with `{name}`. */
+function planArguments(args: JsonObject, language: ExpressionLanguage): Template {
   const { endpoint } = args;
-  const { language } = context;
   if (endpoint === undefined) return compileTemplate(args, language);
   const { endpoint: _, ...others } = args;
   const rest = Object.entries(others).map(([key, value]) => [key, compileTemplate(value, language)] as const);
-  return { map: [['endpoint', planEndpoint(endpoint, context)], ...rest] };
+  return { map: [['endpoint', planEndpoint(endpoint, language)], ...rest] };
 }
 
-function planEndpoint(endpoint: Json, context: PlanContext): Template {
-  const { language } = context;
+function planEndpoint(endpoint: Json, language: ExpressionLanguage): Template {
   if (typeof endpoint === 'string') return { map: [['uri', compileUri(endpoint, language)]] };
   if (!isJsonObject(endpoint)) return compileTemplate(endpoint, language);
   const entries: [string, Template][] = [['uri', compileUri(String(endpoint.uri), language)]];
-  if (endpoint.authentication !== undefined) {
-    entries.push(['authentication', planAuthentication(endpoint.authentication, context)]);
+  if (isJsonObject(endpoint.authentication)) {
+    entries.push(['authentication', planAuthentication(endpoint.authentication, language)]);
   }
   return { map: entries };
 }
 
-function planAuthentication(authentication: Json, { use, language }: PlanContext): Template {
-  const policy = authentication as JsonObject;
-  const resolved = typeof policy.use === 'string' ? reference(use, 'authentications', policy.use) : policy;
-  return compileTemplate(resolved, language);
-}
-
 /** Arguments of `call: openapi`: the document's endpoint is one as any other, the authentication stands beside it. */
-function planOpenApi(args: JsonObject, context: PlanContext): Template {
+function planOpenApi(args: JsonObject, language: ExpressionLanguage): Template {
   return {
     map: Object.entries(args).map(([key, value]): [string, Template] => {
-      if (key === 'document' && isJsonObject(value)) return [key, planArguments(value, context)];
-      if (key === 'authentication') return [key, planAuthentication(value, context)];
-      return [key, compileTemplate(value, context.language)];
+      if (key === 'document' && isJsonObject(value)) return [key, planArguments(value, language)];
+      if (key === 'authentication' && isJsonObject(value)) return [key, planAuthentication(value, language)];
+      return [key, compileTemplate(value, language)];
     }),
   };
 }

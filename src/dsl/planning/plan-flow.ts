@@ -50,7 +50,10 @@ export function flowInputSchema(flow: ValidFlow): Json | undefined {
   return isJsonObject(flow.input) ? schemaOf(flow.input) : undefined;
 }
 
-/** The language of its expressions; jq where none is named (OWS dsl, "Runtime Expressions"). */
+/**
+ * The language of its expressions; jq where none is named (OWS dsl, "Runtime Expressions"). A flow without expressions may
+ * name any.
+ */
 function languageOf({ evaluate }: ValidFlow): ExpressionLanguage {
   const named = isJsonObject(evaluate) ? evaluate.language : undefined;
   return typeof named === 'string' && isExpressionLanguage(named) ? named : 'jq';

@@ -5,6 +5,7 @@ import { hasExpression, splitString } from '../expressions/template';
 import { describeJsonType, isJsonObject, type Json } from '../json';
 import { closestName, listNames, shortText } from '../problems';
 import { checkJsonata } from './check-jsonata';
+import type { SecretChecker } from './check-secrets';
 import type { Checker, Path } from './checker';
 import { explainExpressionError } from './explain-expression-error';
 import { explainForeignError } from './explain-foreign-error';
@@ -15,6 +16,8 @@ export interface ExpressionSite {
   readonly path: Path;
   readonly scope: Scope;
   readonly place: Place;
+  /** A secret may stand there. */
+  readonly takesSecrets?: boolean;
 }
 
 /** An expression in jq, whose syntax only jq itself can check, and the variables that it may use. */
@@ -37,6 +40,7 @@ export class ExpressionChecker {
     private readonly checker: Checker,
     /** Undefined where it is none that runs here: expressions are counted, not read. */
     private readonly language: ExpressionLanguage | undefined,
+    readonly secrets: SecretChecker,
   ) {}
 
   /** A field that is an expression as a whole, with or without `${ }`. */
@@ -80,7 +84,8 @@ export class ExpressionChecker {
 
   private check(expression: string, site: ExpressionSite): void {
     this.expressionCount += 1;
-    if (this.language === undefined) return;
+    const { path, takesSecrets = false } = site;
+    if (!this.secrets.expression(expression, path, takesSecrets) || this.language === undefined) return;
     const problem =
       expression === ''
         ? '${ } is empty; write an expression into it'
@@ -93,7 +98,7 @@ export class ExpressionChecker {
   /** Reports unknown steps; returns what else is wrong. */
   private checkCel(expression: string, site: ExpressionSite): string | undefined {
     const variables = variablesAt(site.scope, site.place);
-    const analysis = analyzeExpression(expression, variables);
+    const analysis = analyzeExpression(expression, [...variables, 'secrets']);
     if ('error' in analysis) {
       const { offset } = analysis.error;
       return quoteProblem(expression, explainExpressionError(analysis.error, variables), offset);
@@ -105,7 +110,7 @@ export class ExpressionChecker {
   private checkForeign(expression: string, language: ForeignLanguage, site: ExpressionSite): string | undefined {
     if (expression.length > MAX_EXPRESSION_LENGTH)
       return `an expression has ${expression.length} characters, at most ${MAX_EXPRESSION_LENGTH} are allowed`;
-    const variables = variablesAt(site.scope, site.place).filter((name) => name !== 'data');
+    const variables = [...variablesAt(site.scope, site.place).filter((name) => name !== 'data'), 'secrets'];
     if (language === 'jsonata') {
       const problem = checkJsonata(expression, variables);
       if (problem !== undefined) {

@@ -5,6 +5,7 @@ import { byPosition, closestName, type LocatedProblem, listNames, type Problem, 
 import type { CheckContext } from './check-context';
 import { ExpressionChecker, type ExpressionSite, type UncheckedExpression } from './check-expressions';
 import { checkMetadata, STEP_ONLY_KEYS } from './check-metadata';
+import { SecretChecker } from './check-secrets';
 import { checkTaskList } from './check-task';
 import { checkTimeout, checkTransformation } from './check-transformation';
 import { checkUse } from './check-use';
@@ -90,9 +91,9 @@ function checkDocument(document: JsonObject, checker: Checker): readonly Uncheck
   });
   const language = checkEvaluate(document.evaluate, checker);
   const known = isExpressionLanguage(language) ? language : undefined;
-  const expressions = new ExpressionChecker(checker, known);
   checker.language = known;
   const use = isJsonObject(document.use) ? document.use : {};
+  const expressions = new ExpressionChecker(checker, known, new SecretChecker(checker, use, language));
   const context: CheckContext = { checker, expressions, use };
 
   if (document.document !== undefined) checkHeader(document.document, context);
