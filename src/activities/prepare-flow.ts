@@ -8,6 +8,8 @@ import { type PreparedFlow, parseStartInput, type StartInput } from '../dsl/star
 import { compileSchema } from '../dsl/validation/json-schemas';
 import { validateFlow } from '../dsl/validation/validate-flow';
 import { RUNTIME_VERSION } from '../dsl/version';
+import { checkJqExpressions } from './expressions/check-jq-expressions';
+import type { ExpressionEngine } from './expressions/expression-engine';
 import { describeViolations } from './validate-data';
 
 /** Problems that the message of a failed start spells out; the details have all. */
@@ -20,11 +22,11 @@ const MAX_PLAN_BYTES = 33_554_432;
  * Local activity: reads the start input, validates the document, makes its plan, and checks the flow's input against the
  * document's schema. Fails, not retried, with BLW_START_INVALID, BLW_FLOW_INVALID or BLW_DATA_INVALID.
  */
-export async function prepareFlow(value: unknown): Promise<PreparedFlow> {
+export async function prepareFlow(value: unknown, engine: Pick<ExpressionEngine, 'checkJq'>): Promise<PreparedFlow> {
   const parsed = parseStartInput(value);
   if ('problems' in parsed) throw refuse('BLW_START_INVALID', parsed.problems.join('; '), parsed.problems);
   const { start } = parsed;
-  const result = validateFlow(start.flow);
+  const result = await checkJqExpressions(validateFlow(start.flow), engine);
   if (result.flow === undefined) throw refuseFlow(result.problems);
   checkInput(start, flowInputSchema(result.flow));
   const plan = planFlow(result.flow);

@@ -1,7 +1,10 @@
+import { checkJqExpressions } from '../activities/expressions/check-jq-expressions';
+import { createExpressionEngine } from '../activities/expressions/expression-engine';
 import type { FlowPlan, TaskPlan } from '../dsl/planning/plan';
 import { planFlow } from '../dsl/planning/plan-flow';
 import { formatProblem, type Problem } from '../dsl/problems';
-import { type ValidFlow, validateFlowText } from '../dsl/validation/validate-flow';
+import { type ValidationResult, type ValidFlow, validateFlowText } from '../dsl/validation/validate-flow';
+import { EXPRESSION_HOST_ENTRY } from '../worker/package-files';
 import type { Cli } from './cli';
 import { printable, type TextOutput } from './output';
 import { decodeUtf8, readSource, sourceName } from './read-source';
@@ -17,8 +20,18 @@ export async function readFlowFile(source: string, cli: Cli): Promise<FlowFile> 
   const name = sourceName(source);
   const text = decodeUtf8(await readSource(source, cli));
   if (text === undefined) return { name, problems: [NOT_UTF8] };
-  const { flow, problems } = validateFlowText(text);
+  const { flow, problems } = await validateText(text);
   return flow === undefined ? { name, problems } : { name, flow, plan: planFlow(flow), problems: [] };
+}
+
+/** With the syntax of expressions in jq, which jq itself checks; nothing is started where there is none. */
+async function validateText(text: string): Promise<ValidationResult> {
+  const engine = createExpressionEngine({ entry: EXPRESSION_HOST_ENTRY });
+  try {
+    return await checkJqExpressions(validateFlowText(text), engine);
+  } finally {
+    await engine.close();
+  }
 }
 
 const NOT_UTF8: Problem = {

@@ -118,7 +118,7 @@ export const ERROR_CODES = define({
     type: 'validation',
     status: 400,
     title: 'The expression language is not supported',
-    help: 'Set `evaluate.language: cel`; without it a document is in jq, which is not supported yet.',
+    help: 'Set `evaluate.language` to `cel`, `jq` or `jsonata`; without it a document is in jq.',
   },
   BLW_SCHEMA_INVALID: {
     type: 'validation',
@@ -162,7 +162,7 @@ export const ERROR_CODES = define({
     type: 'expression',
     status: 400,
     title: 'An expression failed',
-    help: 'Look at the expression and the data it met; a.?b reads a field that may be absent.',
+    help: 'Look at the expression and the data it met; in CEL a.?b reads a field that may be absent.',
   },
   BLW_STEP_LIMIT: {
     type: 'runtime',

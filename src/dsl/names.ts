@@ -19,6 +19,7 @@ export const REJECT_SIGNAL = 'reject';
 export const PREPARE_FLOW = 'prepareFlow';
 export const VALIDATE_DATA = 'validateData';
 export const VALIDATE_ARGUMENTS = 'validateArguments';
+export const EVALUATE_EXPRESSIONS = 'evaluateExpressions';
 
 /** Search attributes, all of type Keyword. */
 export const SEARCH_ATTRIBUTES = {

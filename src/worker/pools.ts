@@ -1,7 +1,9 @@
 import { cpus } from 'node:os';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Ports } from '../activities/block';
+import { createEvaluateExpressions } from '../activities/evaluate-expressions';
 import { findExecutor } from '../activities/executors';
+import type { ExpressionEngine } from '../activities/expressions/expression-engine';
 import { HEARTBEAT_INTERVAL_MS } from '../activities/heartbeat';
 import type { PayloadStore } from '../activities/payloads/payload-store';
 import type { SecretStore } from '../activities/ports/secret-store';
@@ -16,7 +18,7 @@ import {
 } from '../activities/step-activities';
 import { validateArguments, validateData } from '../activities/validate-data';
 import type { ResourceClass } from '../dsl/block-spec';
-import { PREPARE_FLOW, taskQueueOf, VALIDATE_ARGUMENTS, VALIDATE_DATA } from '../dsl/names';
+import { EVALUATE_EXPRESSIONS, PREPARE_FLOW, taskQueueOf, VALIDATE_ARGUMENTS, VALIDATE_DATA } from '../dsl/names';
 import type { WorkerConfig } from './config';
 import { workerDataConverter } from './data-converter';
 import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
@@ -29,6 +31,7 @@ export interface PoolParts {
   readonly identity: string;
   readonly ports: Ports;
   readonly payloads: PayloadStore;
+  readonly expressions: ExpressionEngine;
   readonly secrets: SecretStore;
   readonly results: ResultCache;
   readonly middleware: readonly StepMiddleware[];
@@ -48,7 +51,7 @@ const SQLITE_PROCESSES = Math.min(4, Math.max(2, cpus().length));
 
 /** Makes the pool of one class; it polls once its worker runs. */
 export async function createPool(resources: ResourceClass, parts: PoolParts): Promise<Pool> {
-  const { config, connection, namespace, identity, ports, payloads, secrets, results, middleware } = parts;
+  const { config, connection, namespace, identity, ports, payloads, expressions, secrets, results, middleware } = parts;
   const slots = config.poolSizes[resources];
   const taskQueue = taskQueueOf(config.queuePrefix, resources);
   const processes = createBlockProcessPool({
@@ -66,7 +69,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     dataConverter: workerDataConverter(payloads, namespace),
     activities: {
       ...createStepActivities({ ports, secrets, results, runBlock, middleware }),
-      ...(resources === 'io' ? flowActivities : {}),
+      ...(resources === 'io' ? flowActivities(expressions) : {}),
     },
     maxConcurrentActivityTaskExecutions: slots,
     // A cancellation comes with the answer to a heartbeat; the default would hold these back for up to a minute.
@@ -78,11 +81,14 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
 }
 
 /** Flows are coordinated on the io queue. */
-const flowActivities = {
-  [PREPARE_FLOW]: prepareFlow,
-  [VALIDATE_DATA]: validateData,
-  [VALIDATE_ARGUMENTS]: validateArguments,
-};
+function flowActivities(expressions: ExpressionEngine) {
+  return {
+    [PREPARE_FLOW]: (value: unknown) => prepareFlow(value, expressions),
+    [VALIDATE_DATA]: validateData,
+    [VALIDATE_ARGUMENTS]: validateArguments,
+    [EVALUATE_EXPRESSIONS]: createEvaluateExpressions(expressions),
+  };
+}
 
 function flowOptions(config: WorkerConfig): Partial<WorkerOptions> {
   return {
