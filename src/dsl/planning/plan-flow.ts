@@ -4,6 +4,7 @@ import { isJsonObject, type Json, type JsonObject } from '../json';
 import type { ValidFlow } from '../validation/validate-flow';
 import type { FlowPlan, InputPlan, OutputPlan, RetryPlan, TaskPlan, TaskPlanBase, TryPlan } from './plan';
 import { planCall } from './plan-call';
+import { planEmit, planListen } from './plan-events';
 import { optional, type PlanContext, reference } from './plan-context';
 
 /** Makes the plan of a valid document. Pure: the same document gives the same plan. */
@@ -59,6 +60,10 @@ function planTask(name: string, task: JsonObject, path: string, context: PlanCon
   if (task.switch !== undefined) return planSwitch(base, task.switch as JsonObject[]);
   if (task.fork !== undefined) return planFork(base, task.fork as JsonObject, context);
   if (task.try !== undefined) return planTry(base, task, context);
+  if (task.emit !== undefined) return planEmit(base, task);
+  if (task.listen !== undefined) {
+    return planListen(base, task, { planTasks: (tasks, at) => planTasks(tasks, at, context), planOutput });
+  }
   return { ...base, kind: 'raise', error: planError((task.raise as JsonObject).error, context.use) };
 }
 
@@ -196,6 +201,8 @@ function collectReferences(plan: object): { steps: readonly string[] | true; def
 }
 
 const EXPRESSION_FIELDS = new Set(['if', 'while', 'when', 'exceptWhen']);
+/** Data of the document, in which nothing is an expression whatever it looks like. */
+const DATA_FIELDS = new Set(['schema', 'errorsWith', 'literal']);
 const TEMPLATE_FORMS = ['value', 'expr', 'text', 'uri', 'list', 'map'];
 
 function* planExpressions(node: unknown): Generator<string> {
@@ -207,6 +214,6 @@ function* planExpressions(node: unknown): Generator<string> {
   }
   for (const [key, value] of Object.entries(node)) {
     if (EXPRESSION_FIELDS.has(key) && typeof value === 'string') yield value;
-    else if (key !== 'schema' && key !== 'errorsWith') yield* planExpressions(value);
+    else if (!DATA_FIELDS.has(key)) yield* planExpressions(value);
   }
 }

@@ -3,6 +3,7 @@ import { closestName } from '../problems';
 import { checkCall } from './check-call';
 import type { CheckContext, Siblings, TaskSite } from './check-context';
 import { checkDirective, checkFor, checkFork, checkRaise, checkSwitch, checkTry } from './check-control';
+import { checkEmit, checkListen } from './check-events';
 import type { ExpressionSite } from './check-expressions';
 import { checkMetadata, refuseCallMetadata } from './check-metadata';
 import { checkTimeout, checkTransformation } from './check-transformation';
@@ -19,8 +20,10 @@ const BASE_KEYS = ['if', 'input', 'output', 'export', 'timeout', 'then', 'metada
 const KINDS: Readonly<Record<string, Shape>> = {
   call: { required: ['call'], optional: ['with'] },
   do: { required: ['do'] },
+  emit: { required: ['emit'] },
   for: { required: ['for', 'do'], optional: ['while'] },
   fork: { required: ['fork'] },
+  listen: { required: ['listen'], optional: ['foreach'] },
   raise: { required: ['raise'] },
   set: { required: ['set'] },
   switch: { required: ['switch'] },
@@ -28,7 +31,7 @@ const KINDS: Readonly<Record<string, Shape>> = {
   wait: { required: ['wait'] },
 };
 
-const UNSUPPORTED_KINDS = ['emit', 'listen', 'run'];
+const UNSUPPORTED_KINDS = ['run'];
 
 /** Checks a list of tasks; `scope` is that of the list's surroundings. */
 export function checkTaskList(
@@ -172,6 +175,12 @@ function checkKind(kind: string, site: TaskSite): void {
     case 'wait':
       checker.duration(task.wait, [...path, 'wait'], 'wait');
       expressions.template(task.wait, expressionSite('wait'));
+      break;
+    case 'emit':
+      checkEmit(site);
+      break;
+    case 'listen':
+      checkListen(site);
       break;
     case 'raise':
       checkRaise(site);
