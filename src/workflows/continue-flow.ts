@@ -4,6 +4,7 @@ import type { Json, JsonObject } from '../dsl/json';
 import { RUN_FLOW } from '../dsl/names';
 import type { PreparedFlow } from '../dsl/start';
 import type { Routine } from './drive';
+import type { EventInbox, InboxState } from './events/event-inbox';
 import { FlowRun } from './flow-run';
 import type { ProgressState, ProgressTracker } from './progress-tracker';
 import { type ListCursor, Suspension } from './suspension';
@@ -24,6 +25,7 @@ export interface CarriedFlow {
   readonly context: Json;
   readonly list: ListCursor;
   readonly progress: ProgressState;
+  readonly events?: InboxState;
 }
 
 /** Leaves the interpreter with all that the next run needs. */
@@ -50,6 +52,7 @@ export function* continuable<T>(
       context: run.context,
       list: error.cursor as ListCursor,
       progress: run.progress.state(),
+      events: run.inbox.state(),
     });
   }
 }
@@ -67,18 +70,23 @@ export async function continueFlow(carried: CarriedFlow): Promise<never> {
   return await goOn(start, carried);
 }
 
+/** True where this run was continued from another by the flow itself, so that what is carried can be trusted. */
+export function isContinued(): boolean {
+  const { continuedFromExecutionRunId, cronSchedule } = workflowInfo();
+  return continuedFromExecutionRunId !== undefined && cronSchedule === undefined;
+}
+
 /**
  * The run that a flow goes on with. Throws BLW_START_INVALID where it was not continued as new: what is carried has been
  * checked by the run before, so that nobody else may bring it.
  */
-export function resumeRun(carried: CarriedFlow, progress: ProgressTracker): FlowRun {
-  const { continuedFromExecutionRunId, cronSchedule } = workflowInfo();
-  if (continuedFromExecutionRunId === undefined || cronSchedule !== undefined) {
+export function resumeRun(carried: CarriedFlow, progress: ProgressTracker, inbox: EventInbox): FlowRun {
+  if (!isContinued()) {
     throw flowError('BLW_START_INVALID', 'a flow is started with one argument; send only the start input');
   }
   const { prepared, workflowInput: input, startedAt, context } = carried;
   progress.restore(carried.progress);
-  const run = new FlowRun({ prepared, input, progress, startedAt });
+  const run = new FlowRun({ prepared, input, progress, inbox, startedAt });
   run.context = context;
   return run;
 }

@@ -14,6 +14,7 @@ import type { FlowPlan } from '../dsl/planning/plan';
 import type { PreparedFlow } from '../dsl/start';
 import { Dispatch } from './dispatch';
 import { type Routine, waitFor } from './drive';
+import type { EventInbox } from './events/event-inbox';
 import { toFlowError } from './failures';
 import type { ProgressTracker } from './progress-tracker';
 import { publishAttributes } from './search-attributes';
@@ -63,6 +64,7 @@ export class FlowRun {
 
   readonly prepared: PreparedFlow;
   readonly progress: ProgressTracker;
+  readonly inbox: EventInbox;
   /** When its first run began, in ms since 1970. */
   readonly startedAt: number;
 
@@ -70,16 +72,19 @@ export class FlowRun {
     prepared,
     input,
     progress,
+    inbox,
     startedAt,
   }: {
     prepared: PreparedFlow;
     /** The flow's raw input. */
     input: Json;
     progress: ProgressTracker;
+    inbox: EventInbox;
     startedAt: number;
   }) {
     this.prepared = prepared;
     this.progress = progress;
+    this.inbox = inbox;
     this.startedAt = startedAt;
     this.plan = prepared.plan;
     this.tenant = prepared.tenant;

@@ -15,8 +15,10 @@ import { type FlowStatus, PROGRESS_QUERY } from '../dsl/names';
 import { valueItem } from '../dsl/planning/definition-items';
 import type { FlowProgress, ProgressQueryInput } from '../dsl/progress';
 import type { PreparedFlow } from '../dsl/start';
-import { type CarriedFlow, ContinueFlow, continuable, continueFlow, resumeRun } from './continue-flow';
+import { type CarriedFlow, ContinueFlow, continuable, continueFlow, isContinued, resumeRun } from './continue-flow';
 import { drive, type Routine } from './drive';
+import type { EventInbox } from './events/event-inbox';
+import { receiveEvents } from './events/flow-events';
 import { toFlowError, toWorkflowFailure } from './failures';
 import { FlowRun } from './flow-run';
 import { refuseTooLarge } from './json-size';
@@ -44,12 +46,13 @@ export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Js
   setHandler(progressQuery, (input) => progress.snapshot(input?.since), {
     description: 'Status of the flow and of its steps; {"since": version} gives only what changed after that version.',
   });
+  const inbox = receiveEvents(progress, isContinued() ? carried?.events : undefined);
   const settle = (status: FlowStatus) => {
     publishAttributes({ status });
     progress.setStatus(status);
   };
   try {
-    const run = carried === undefined ? await beginRun(start, progress) : resumeRun(carried, progress);
+    const run = carried === undefined ? await beginRun(start, progress, inbox) : resumeRun(carried, progress, inbox);
     const output = await drive(runPlan(run, carried));
     settle('Completed');
     return output;
@@ -72,10 +75,10 @@ export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Js
   }
 }
 
-async function beginRun(start: unknown, progress: ProgressTracker): Promise<FlowRun> {
+async function beginRun(start: unknown, progress: ProgressTracker, inbox: EventInbox): Promise<FlowRun> {
   const prepared = await prepareFlow(start);
   const input = isJsonObject(start) ? (start.input ?? null) : null;
-  const run = new FlowRun({ prepared, input, progress, startedAt: workflowInfo().startTime.getTime() });
+  const run = new FlowRun({ prepared, input, progress, inbox, startedAt: workflowInfo().startTime.getTime() });
   run.publishIdentity();
   return run;
 }
