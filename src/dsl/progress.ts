@@ -1,7 +1,14 @@
 import type { JsonObject } from './json';
 import type { FlowStatus } from './names';
 
-export type StepStatus = 'running' | 'completed' | 'failed' | 'skipped' | 'cancelled' | 'awaitingApproval' | 'listening';
+export type StepStatus =
+  | 'running'
+  | 'completed'
+  | 'failed'
+  | 'skipped'
+  | 'cancelled'
+  | 'awaitingApproval'
+  | 'listening';
 
 /** One execution of one step. Times are milliseconds since 1970. */
 export interface StepProgress {

@@ -1,6 +1,8 @@
 import { cpus } from 'node:os';
+import { Client } from '@temporalio/client';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Ports } from '../activities/block';
+import { createEventActivities } from '../activities/event-activities';
 import { findExecutor } from '../activities/executors';
 import { HEARTBEAT_INTERVAL_MS } from '../activities/heartbeat';
 import { prepareFlow } from '../activities/prepare-flow';
@@ -16,6 +18,7 @@ import type { ResourceClass } from '../dsl/block-spec';
 import { PREPARE_FLOW, taskQueueOf, VALIDATE_ARGUMENTS, VALIDATE_DATA } from '../dsl/names';
 import type { WorkerConfig } from './config';
 import { CHILD_ENTRY, PAYLOAD_CONVERTER, WORKFLOW_BUNDLE } from './package-files';
+import { createTemporalEvents } from './temporal-events';
 
 /** What the pools of a worker are made from. */
 export interface PoolParts {
@@ -60,6 +63,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     activities: {
       ...createStepActivities({ ports, runBlock, middleware }),
       ...(resources === 'io' ? flowActivities : {}),
+      ...(resources === 'io' ? createEventActivities(createTemporalEvents(new Client({ connection, namespace }))) : {}),
     },
     maxConcurrentActivityTaskExecutions: slots,
     // A cancellation comes with the answer to a heartbeat; the default would hold these back for up to a minute.

@@ -1,6 +1,6 @@
 import {
-  allHandlersFinished,
   ApplicationFailure,
+  allHandlersFinished,
   condition,
   defineQuery,
   defineSignal,
@@ -55,9 +55,14 @@ export async function eventBus(start?: Json): Promise<never> {
   const router = new EventRouter(tenantOf(workflowInfo().workflowId), carried);
   setHandlers(router);
   router.pump();
-  await condition(() => shouldContinueAsNew(maxHistoryEvents) && router.isPortable);
-  router.pause();
-  await condition(() => router.isIdle && allHandlersFinished());
+  for (;;) {
+    await condition(() => shouldContinueAsNew(maxHistoryEvents) && router.isPortable);
+    router.pause();
+    await condition(() => router.isIdle && allHandlersFinished());
+    // More may have come meanwhile than goes into one payload.
+    if (router.isPortable) break;
+    router.resume();
+  }
   const goOn = makeContinueAsNewFunc<(next: BusStart) => Promise<never>>({ workflowType: EVENT_BUS });
   return await goOn({
     ...(maxHistoryEvents === undefined ? {} : { maxHistoryEvents }),

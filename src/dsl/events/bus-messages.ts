@@ -77,7 +77,9 @@ const MAX_FILTERS_LENGTH = 100_000;
 const MAX_ID_LENGTH = 1_000;
 
 /** Reads the argument of the signal `subscribe`, which anyone may send. */
-export function parseSubscription(value: unknown): { readonly subscription: Subscription } | { readonly problem: string } {
+export function parseSubscription(
+  value: unknown,
+): { readonly subscription: Subscription } | { readonly problem: string } {
   const target = parseUnsubscription(value);
   if ('problem' in target) return target;
   const { filters } = value as JsonObject;
@@ -89,12 +91,15 @@ export function parseSubscription(value: unknown): { readonly subscription: Subs
 }
 
 /** Reads the argument of the signal `unsubscribe`. */
-export function parseUnsubscription(value: unknown): { readonly id: string; readonly flowId: string } | { problem: string } {
+export function parseUnsubscription(
+  value: unknown,
+): { readonly id: string; readonly flowId: string } | { problem: string } {
   const unreadable = undecodableReason(value);
   if (unreadable !== undefined) return { problem: `the payload cannot be read (${unreadable}), expected JSON` };
   if (!isJsonObject(value)) return { problem: `got ${describeJsonType(value)}, expected {"id": …, "flowId": …}` };
   const { id, flowId } = value;
-  if (!isId(id) || !isId(flowId)) return { problem: `expected "id" and "flowId", texts of 1 to ${MAX_ID_LENGTH} characters` };
+  if (!isId(id) || !isId(flowId))
+    return { problem: `expected "id" and "flowId", texts of 1 to ${MAX_ID_LENGTH} characters` };
   return { id, flowId };
 }
 

@@ -60,9 +60,7 @@ export function planStrategy(value: JsonObject): EventStrategyPlan {
 }
 
 function planUntil(until: Json): NonNullable<EventStrategyPlan['until']> {
-  return typeof until === 'string'
-    ? { expr: bareExpression(until) }
-    : { consumed: planStrategy(until as JsonObject) };
+  return typeof until === 'string' ? { expr: bareExpression(until) } : { consumed: planStrategy(until as JsonObject) };
 }
 
 function planFilter(value: Json): EventFilterPlan {

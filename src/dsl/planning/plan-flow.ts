@@ -4,8 +4,8 @@ import { isJsonObject, type Json, type JsonObject } from '../json';
 import type { ValidFlow } from '../validation/validate-flow';
 import type { FlowPlan, InputPlan, OutputPlan, RetryPlan, TaskPlan, TaskPlanBase, TryPlan } from './plan';
 import { planCall } from './plan-call';
-import { planEmit, planListen } from './plan-events';
 import { optional, type PlanContext, reference } from './plan-context';
+import { planEmit, planListen } from './plan-events';
 
 /** Makes the plan of a valid document. Pure: the same document gives the same plan. */
 export function planFlow(flow: ValidFlow): FlowPlan {

@@ -4,13 +4,15 @@ import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../j
 import { shortJson } from '../problems';
 import type { ExpressionChecker, ExpressionSite } from './check-expressions';
 import type { Checker, Path } from './checker';
-import type { Scope } from './scope';
+import type { Place, Scope } from './scope';
 
 /** What the checks of events share. */
 export interface EventChecks {
   readonly checker: Checker;
   readonly expressions: ExpressionChecker;
   readonly scope: Scope;
+  /** Which arguments the expressions have; absent: those of a task's definition. */
+  readonly place?: Place;
 }
 
 const STRATEGIES = ['one', 'any', 'all'];
@@ -118,6 +120,6 @@ function checkCorrelations(value: Json, path: Path, checks: EventChecks): void {
   }
 }
 
-function siteOf(path: Path, { scope }: EventChecks): ExpressionSite {
-  return { path, scope, place: 'definition' };
+function siteOf(path: Path, { scope, place = 'definition' }: EventChecks): ExpressionSite {
+  return { path, scope, place };
 }

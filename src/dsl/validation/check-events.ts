@@ -1,7 +1,7 @@
 import { READ_MODES } from '../events/cloud-event';
-import { checkAttributes, checkStrategy } from './check-event-strategy';
 import type { TaskSite } from './check-context';
 import { checkVariable } from './check-control';
+import { checkAttributes, checkStrategy } from './check-event-strategy';
 import { checkTransformation } from './check-transformation';
 import { withVariables } from './scope';
 
@@ -55,11 +55,6 @@ function checkForeach({ task, path, scope, context, checkList }: TaskSite): void
   }
   const inner = withVariables(scope, item, index);
   if (iterator.do !== undefined) checkList({ value: iterator.do, path: [...at, 'do'], scope: inner });
-  checkTransformation(
-    iterator.output,
-    'as',
-    { path: [...at, 'output'], scope: inner, place: 'taskOutput' },
-    context,
-  );
+  checkTransformation(iterator.output, 'as', { path: [...at, 'output'], scope: inner, place: 'taskOutput' }, context);
   checkTransformation(iterator.export, 'as', { path: [...at, 'export'], scope: inner, place: 'export' }, context);
 }

@@ -61,6 +61,11 @@ export class BusDeliveries {
     this.#isPaused = true;
   }
 
+  resume(): void {
+    this.#isPaused = false;
+    this.pump();
+  }
+
   /** Sends as much as may be under way. */
   pump(): void {
     if (this.#isPaused) return;

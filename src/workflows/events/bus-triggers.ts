@@ -5,16 +5,19 @@ import { LiteralFilter } from '../../dsl/events/literal-filter';
 import { isJsonObject, type Json } from '../../dsl/json';
 import { shortText } from '../../dsl/problems';
 import { drive, type Routine, waitFor } from '../drive';
+import { jsonBytes } from '../json-size';
 import { BusExpressions } from './bus-expressions';
 import { eventActivities } from './event-activities';
 import { type ConsumerHost, type ConsumerState, EventConsumer } from './event-consumer';
+import { fingerprint } from './fingerprint';
 
 /** Sets of events that one trigger with `all` collects side by side, e.g. one for each value of a correlation. */
 const MAX_COLLECTIONS = 100;
 
-/** Triggers of one tenant, and their length in characters of JSON: all of it goes on when the bus continues as new. */
+/** Triggers of one tenant, their size, and that of what they collect: all of it goes on when the bus continues as new. */
 const MAX_TRIGGERS = 500;
-const MAX_TRIGGERS_LENGTH = 600_000;
+const MAX_TRIGGERS_BYTES = 400_000;
+const MAX_COLLECTED_BYTES = 300_000;
 
 /** Longest workflow id of a flow that a trigger starts. */
 const MAX_EVENT_ID_LENGTH = 200;
@@ -32,10 +35,7 @@ interface ActiveTrigger {
 }
 
 /** What happens one after the other: an event must find the triggers that were set before it. */
-export type TriggerWork =
-  | { readonly event: CloudEvent }
-  | { readonly set: Json }
-  | { readonly unset: string };
+export type TriggerWork = { readonly event: CloudEvent } | { readonly set: Json } | { readonly unset: string };
 
 /** What of the triggers goes on when the bus continues as new. */
 export interface TriggersState {
@@ -68,8 +68,8 @@ export class BusTriggers {
     return this.#work.length + (this.#isWorking ? 1 : 0);
   }
 
-  get waitingLength(): number {
-    return this.#work.length === 0 ? 0 : JSON.stringify(this.#work).length;
+  get waitingBytes(): number {
+    return this.#work.length === 0 ? 0 : jsonBytes(this.#work);
   }
 
   overview(): { id: string; flow: string; collecting: number }[] {
@@ -95,6 +95,11 @@ export class BusTriggers {
   /** Finishes what it is at, and begins nothing more. */
   pause(): void {
     this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.pump();
   }
 
   pump(): void {
@@ -133,9 +138,9 @@ export class BusTriggers {
   /** A trigger that is set again under its id takes the place of the old one, and forgets what that had collected. */
   #set(trigger: PreparedTrigger): void {
     const others = [...this.#active.values()].filter((active) => active.trigger.id !== trigger.id);
-    const { length } = JSON.stringify([...others.map((active) => active.trigger), trigger]);
-    if (others.length >= MAX_TRIGGERS || length > MAX_TRIGGERS_LENGTH) {
-      const advice = `at most ${MAX_TRIGGERS} with ${MAX_TRIGGERS_LENGTH} characters of JSON fit`;
+    const bytes = jsonBytes([...others.map((active) => active.trigger), trigger]);
+    if (others.length >= MAX_TRIGGERS || bytes > MAX_TRIGGERS_BYTES) {
+      const advice = `at most ${MAX_TRIGGERS} with ${MAX_TRIGGERS_BYTES} bytes of JSON fit; name flows instead of sending them`;
       this.refuse(`trigger "${trigger.id}": there are too many; ${advice}`);
       return;
     }
@@ -168,8 +173,8 @@ export class BusTriggers {
   }
 
   #dropOldest(active: ActiveTrigger): void {
-    const { length } = JSON.stringify(active.collections);
-    if (active.collections.length <= MAX_COLLECTIONS && length <= MAX_TRIGGERS_LENGTH) return;
+    const all = [...this.#active.values()].map(({ collections }) => collections);
+    if (active.collections.length <= MAX_COLLECTIONS && jsonBytes(all) <= MAX_COLLECTED_BYTES) return;
     active.collections = active.collections.slice(1);
     this.refuse(`trigger "${active.trigger.id}": the oldest incomplete set of events was dropped, there are too many`);
   }
@@ -208,13 +213,4 @@ function nameOf(flow: Json): string {
 function triggeredFlowId(tenant: string, triggerId: string, events: readonly CloudEvent[]): string {
   const id = shortText(events.at(-1)?.id ?? '', MAX_EVENT_ID_LENGTH);
   return `${tenant}:${triggerId}:${id}:${fingerprint(events.map(eventKey).join('\n'))}`;
-}
-
-/** 64 bits of FNV-1a, over UTF-16: tells the sources of events with one id apart, without a library. */
-function fingerprint(text: string): string {
-  let hash = 0xcbf29ce484222325n;
-  for (let index = 0; index < text.length; index += 1) {
-    hash = BigInt.asUintN(64, (hash ^ BigInt(text.charCodeAt(index))) * 0x100000001b3n);
-  }
-  return hash.toString(36);
 }

@@ -1,6 +1,6 @@
-import { type CloudEvent } from '../../dsl/events/cloud-event';
-import { containsJson, isSameJson, LiteralFilter } from '../../dsl/events/literal-filter';
 import { FlowError } from '../../dsl/errors';
+import type { CloudEvent } from '../../dsl/events/cloud-event';
+import { containsJson, isSameJson, LiteralFilter } from '../../dsl/events/literal-filter';
 import type { BatchItem, BatchValues, Variables } from '../../dsl/expressions/batch';
 import { getOwn, type Json, type JsonObject, setOwn } from '../../dsl/json';
 import type { EventFilterPlan, EventStrategyPlan } from '../../dsl/planning/plan';

@@ -10,23 +10,25 @@ import { LiteralFilter } from '../../dsl/events/literal-filter';
 import { isJsonObject, type Json } from '../../dsl/json';
 import { shortText } from '../../dsl/problems';
 import { undecodableReason } from '../../dsl/undecodable';
+import { jsonBytes } from '../json-size';
 import { BusDeliveries, type DeliveriesState } from './bus-deliveries';
 import { BusTriggers, type TriggersState } from './bus-triggers';
 import { remember } from './event-inbox';
+import { fingerprint } from './fingerprint';
 
-/** Steps of one tenant that listen at once, and the length of their filters in characters of JSON. */
+/** Steps of one tenant that listen at once, and the size of their filters: they go on when the bus continues as new. */
 const MAX_SUBSCRIPTIONS = 5_000;
-const MAX_FILTERS_LENGTH = 600_000;
+const MAX_SUBSCRIPTIONS_BYTES = 600_000;
 
 /** Events that are remembered to find duplicates. */
 const MAX_REMEMBERED = 1_000;
-const MAX_REMEMBERED_KEY = 300;
+const MAX_REMEMBERED_KEY = 100;
 
 const KEPT_REFUSALS = 20;
 const MAX_REFUSAL_LENGTH = 300;
 
-/** What may be on its way, in characters, when the bus continues as new; more is sent first. */
-const MAX_CARRIED_LENGTH = 200_000;
+/** What may be on its way, in bytes, when the bus continues as new; more is sent first. */
+const MAX_CARRIED_BYTES = 200_000;
 
 /** All that a bus brings along when it continues as new. In histories: add optional fields, never change one. */
 export interface BusState {
@@ -42,13 +44,13 @@ export interface BusState {
 interface Subscriber {
   readonly subscription: Subscription;
   readonly matchers: readonly LiteralFilter[];
-  readonly length: number;
+  readonly bytes: number;
 }
 
 /** Knows who listens, and passes events on. Everything it is told happens at once; only sending takes time. */
 export class EventRouter {
   readonly #subscribers = new Map<string, Subscriber>();
-  #filtersLength = 0;
+  #bytes = 0;
   readonly #seen: Set<string>;
   readonly #deliveries: BusDeliveries;
   readonly #triggers: BusTriggers;
@@ -97,11 +99,17 @@ export class EventRouter {
 
   subscribe(value: Json): void {
     const parsed = parseSubscription(value);
-    if ('problem' in parsed) return this.#refuse(`subscribe: ${parsed.problem}`);
+    if ('problem' in parsed) {
+      this.#refuse(`subscribe: ${parsed.problem}`);
+      return;
+    }
     const { subscription } = parsed;
-    const length = this.#filtersLength + JSON.stringify(subscription).length;
-    if (this.#subscribers.size < MAX_SUBSCRIPTIONS && length <= MAX_FILTERS_LENGTH) return this.#add(subscription);
-    const refused = `${this.#subscribers.size} steps of the tenant ${this.tenant} listen already; that is as many as fit`;
+    const bytes = this.#bytes + jsonBytes(subscription);
+    if (this.#subscribers.size < MAX_SUBSCRIPTIONS && bytes <= MAX_SUBSCRIPTIONS_BYTES) {
+      this.#add(subscription);
+      return;
+    }
+    const refused = `${this.#subscribers.size} steps of the tenant ${this.tenant} listen already; no more fit`;
     this.#refuse(`subscribe: ${refused}`);
     this.#deliveries.add(subscription.flowId, { subscription: subscription.id, refused });
   }
@@ -133,9 +141,14 @@ export class EventRouter {
     this.#triggers.pause();
   }
 
+  resume(): void {
+    this.#deliveries.resume();
+    this.#triggers.resume();
+  }
+
   /** True where what waits is little enough to be carried to the next history. */
   get isPortable(): boolean {
-    return this.#deliveries.waitingBytes + this.#triggers.waitingLength <= MAX_CARRIED_LENGTH;
+    return this.#deliveries.waitingBytes + this.#triggers.waitingBytes <= MAX_CARRIED_BYTES;
   }
 
   /** True where, once paused, nothing is under way any more. */
@@ -170,17 +183,17 @@ export class EventRouter {
   #add(subscription: Subscription): void {
     const key = keyOf(subscription);
     this.#remove(key);
-    const { length } = JSON.stringify(subscription);
+    const bytes = jsonBytes(subscription);
     const matchers = subscription.filters.map((attributes) => new LiteralFilter(attributes));
-    this.#subscribers.set(key, { subscription, matchers, length });
-    this.#filtersLength += length;
+    this.#subscribers.set(key, { subscription, matchers, bytes });
+    this.#bytes += bytes;
   }
 
   #remove(key: string): void {
     const subscriber = this.#subscribers.get(key);
     if (subscriber === undefined) return;
     this.#subscribers.delete(key);
-    this.#filtersLength -= subscriber.length;
+    this.#bytes -= subscriber.bytes;
   }
 
   /** A flow that has ended without a word, for instance because somebody terminated it. */
@@ -198,8 +211,7 @@ function keyOf({ id, flowId }: { readonly id: string; readonly flowId: string })
   return `${flowId}\n${id}`;
 }
 
-/** Keys are kept by the thousand, and anybody chooses them: of a long one, its ends and its length tell it well enough. */
+/** Keys are kept by the thousand, and anybody chooses how long they are. */
 function shortKey(key: string): string {
-  const half = MAX_REMEMBERED_KEY / 2;
-  return key.length <= MAX_REMEMBERED_KEY ? key : `${key.slice(0, half)}…${key.length}…${key.slice(-half)}`;
+  return key.length <= MAX_REMEMBERED_KEY ? key : `${key.slice(0, MAX_REMEMBERED_KEY / 2)}…${fingerprint(key)}`;
 }
