@@ -164,6 +164,12 @@ export const ERROR_CODES = define({
     title: 'The flow ran more steps than one run may',
     help: 'Split the flow, or look for a loop that does not end.',
   },
+  BLW_LOOP_FAILED: {
+    type: 'runtime',
+    status: 500,
+    title: 'More iterations of a loop failed than it tolerates',
+    help: 'The error carries what the first of them failed with; raise metadata.toleratedFailures, or mend the items.',
+  },
   BLW_STEP_TIMEOUT: {
     type: 'timeout',
     status: 408,

@@ -6,6 +6,8 @@ import type { ResourceClass } from './block-spec';
 export const RUN_FLOW = 'runFlow';
 export const APPROVAL = 'approval';
 export const EVENT_BUS = 'eventBus';
+/** A batch of a large loop. */
+export const RUN_WINDOW = 'runWindow';
 
 /** Queries, updates and signals. */
 export const PROGRESS_QUERY = 'progress';

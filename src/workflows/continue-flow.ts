@@ -7,6 +7,7 @@ import type { Routine } from './drive';
 import type { EventInbox, InboxState } from './events/event-inbox';
 import { FlowRun } from './flow-run';
 import type { ProgressState, ProgressTracker } from './progress-tracker';
+import { ContinueAsNew } from './run-to-end';
 import { type ListCursor, Suspension } from './suspension';
 import type { Deadline } from './timeouts';
 
@@ -28,12 +29,7 @@ export interface CarriedFlow {
   readonly events?: InboxState;
 }
 
-/** Leaves the interpreter with all that the next run needs. */
-export class ContinueFlow {
-  constructor(readonly carried: CarriedFlow) {}
-}
-
-/** Runs the flow's tasks; where they are suspended, throws {@link ContinueFlow}. */
+/** Runs the flow's tasks; where they are suspended, throws {@link ContinueAsNew}. */
 export function* continuable<T>(
   tasks: Routine<T>,
   run: FlowRun,
@@ -43,7 +39,7 @@ export function* continuable<T>(
     return yield* tasks;
   } catch (error) {
     if (!(error instanceof Suspension)) throw error;
-    throw new ContinueFlow({
+    throw new ContinueAsNew<CarriedFlow>({
       prepared: run.prepared,
       workflowInput: run.constants.workflow.input ?? null,
       startedAt: run.startedAt,

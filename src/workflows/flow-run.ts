@@ -1,4 +1,4 @@
-import { proxyLocalActivities, workflowInfo } from '@temporalio/workflow';
+import { proxyLocalActivities, sleep, workflowInfo } from '@temporalio/workflow';
 import { flowError } from '../dsl/errors';
 import {
   type BatchItem,
@@ -16,11 +16,15 @@ import { Dispatch } from './dispatch';
 import { type Routine, waitFor } from './drive';
 import type { EventInbox } from './events/event-inbox';
 import { toFlowError } from './failures';
+import { jsonBytes } from './json-size';
 import type { ProgressTracker } from './progress-tracker';
 import { publishAttributes } from './search-attributes';
 
-/** Steps that may run without a wait in between; more is a loop that would stall the worker's workflow thread. */
-const MAX_STEPS_WITHOUT_WAIT = 20_000;
+/** Times that a flow may go back or try again without a wait in between; more is a loop that does not end. */
+const MAX_REPEATS_WITHOUT_WAIT = 20_000;
+
+/** After so many steps without a wait a flow lets the others have the worker's workflow thread: some 0.1 s. */
+const STEPS_BETWEEN_PAUSES = 2_000;
 
 /** Temporal ends a workflow at 51,200 events; a flow that cannot continue as new stops in good order before. */
 const MAX_HISTORY_EVENTS = 48_000;
@@ -51,13 +55,15 @@ export class FlowRun {
   readonly tenant: string;
   readonly #evaluator = new Evaluator();
   readonly dispatch = new Dispatch();
-  readonly id = workflowInfo().workflowId;
+  /** Workflow id of the flow, also in its windows: idempotency keys are made of it. */
+  readonly id: string;
   readonly taskQueue = workflowInfo().taskQueue;
   /** `$context` of OWS. */
   context: Json;
   /** Arguments that are the same for every expression of the flow. */
   readonly constants: { readonly workflow: JsonObject; readonly runtime: JsonObject };
   #stepsSinceWait = 0;
+  #repeatsSinceWait = 0;
   #awaitedApprovals = 0;
   /** Waits under way that may take long, and cannot be taken along to another run. */
   #longWaits = 0;
@@ -74,6 +80,7 @@ export class FlowRun {
     progress,
     inbox,
     startedAt,
+    id = workflowInfo().workflowId,
   }: {
     prepared: PreparedFlow;
     /** The flow's raw input. */
@@ -81,7 +88,9 @@ export class FlowRun {
     progress: ProgressTracker;
     inbox: EventInbox;
     startedAt: number;
+    id?: string;
   }) {
+    this.id = id;
     this.prepared = prepared;
     this.progress = progress;
     this.inbox = inbox;
@@ -147,15 +156,26 @@ export class FlowRun {
     publishAttributes({ status: 'Running', block: null });
   }
 
-  /** Throws BLW_STEP_LIMIT for a flow that runs away. */
-  countStep(): void {
+  /** To be called before each step. Throws BLW_STEP_LIMIT for a flow that runs away. */
+  *beginStep(): Routine<void> {
     this.#stepsSinceWait += 1;
-    if (this.#stepsSinceWait > MAX_STEPS_WITHOUT_WAIT) {
-      throw flowError(
-        'BLW_STEP_LIMIT',
-        `${MAX_STEPS_WITHOUT_WAIT} steps ran without a wait, expected a loop to end or to wait`,
-      );
-    }
+    this.#refuseFullHistory();
+    if (this.prepared.continuesAsNew !== true || this.#stepsSinceWait % STEPS_BETWEEN_PAUSES !== 0) return;
+    yield* waitFor(sleep(1, { summary: 'lets other flows run' }));
+    this.#evaluator.renewBudget();
+  }
+
+  /** To be called where the flow does again what it did. Throws BLW_STEP_LIMIT where it does so for ever. */
+  countRepeat(): void {
+    this.#repeatsSinceWait += 1;
+    if (this.#repeatsSinceWait <= MAX_REPEATS_WITHOUT_WAIT) return;
+    throw flowError(
+      'BLW_STEP_LIMIT',
+      `went back ${MAX_REPEATS_WITHOUT_WAIT} times without a wait, expected a loop to end or to wait`,
+    );
+  }
+
+  #refuseFullHistory(): void {
     const { historyLength, historySize } = workflowInfo();
     if (historyLength > MAX_HISTORY_EVENTS) {
       throw flowError('BLW_STEP_LIMIT', `the history has more than ${MAX_HISTORY_EVENTS} events`);
@@ -171,6 +191,7 @@ export class FlowRun {
   /** To be called where the flow really waits. */
   waits(): void {
     this.#stepsSinceWait = 0;
+    this.#repeatsSinceWait = 0;
     this.#evaluator.renewBudget();
   }
 
@@ -180,12 +201,18 @@ export class FlowRun {
     if (language === 'cel') return this.#evaluator.evaluateBatch({ items, variables });
     const constant = evaluateBatch({ items, variables }).next();
     if (constant.done === true) return constant.value;
+    yield* this.dispatch.enterLocal();
     this.waits();
+    let bytes = 0;
     try {
       const request = { language, items, variables: variablesOf(items, variables) };
-      return yield* waitFor(localActivities.evaluateExpressions(request));
+      const values = yield* waitFor(localActivities.evaluateExpressions(request));
+      bytes = jsonBytes(values);
+      return values;
     } catch (error) {
       throw toFlowError(error);
+    } finally {
+      this.dispatch.leaveLocal(bytes);
     }
   }
 

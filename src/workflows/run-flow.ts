@@ -1,34 +1,18 @@
-import {
-  allHandlersFinished,
-  CancellationScope,
-  CancelledFailure,
-  condition,
-  defineQuery,
-  isCancellation,
-  proxyLocalActivities,
-  setHandler,
-  workflowInfo,
-} from '@temporalio/workflow';
-import { FlowError } from '../dsl/errors';
+import { proxyLocalActivities, workflowInfo } from '@temporalio/workflow';
 import { isJsonObject, type Json } from '../dsl/json';
-import { type FlowStatus, PROGRESS_QUERY } from '../dsl/names';
 import { valueItem } from '../dsl/planning/definition-items';
-import type { FlowProgress, ProgressQueryInput } from '../dsl/progress';
 import type { PreparedFlow } from '../dsl/start';
-import { type CarriedFlow, ContinueFlow, continuable, continueFlow, isContinued, resumeRun } from './continue-flow';
+import { type CarriedFlow, continuable, continueFlow, isContinued, resumeRun } from './continue-flow';
 import { drive, type Routine } from './drive';
 import type { EventInbox } from './events/event-inbox';
 import { receiveEvents } from './events/flow-events';
-import { toFlowError, toWorkflowFailure } from './failures';
 import { FlowRun } from './flow-run';
 import { refuseTooLarge } from './json-size';
-import { ProgressTracker } from './progress-tracker';
+import type { ProgressTracker } from './progress-tracker';
 import { runTaskList } from './run-task';
-import { publishAttributes } from './search-attributes';
+import { runToEnd } from './run-to-end';
 import { type Deadline, deadlineIn, durationOf, withDeadline } from './timeouts';
 import { validate } from './validation';
-
-const progressQuery = defineQuery<FlowProgress, [ProgressQueryInput?]>(PROGRESS_QUERY);
 
 /** Parses, validates and plans outside of the workflow: the plan is in history, the schema library is not in the bundle. */
 const { prepareFlow } = proxyLocalActivities<{ prepareFlow(start: unknown): Promise<PreparedFlow> }>({
@@ -42,37 +26,14 @@ const { prepareFlow } = proxyLocalActivities<{ prepareFlow(start: unknown): Prom
  * that continues as new brings along; nobody else may send it.
  */
 export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Json> {
-  const progress = new ProgressTracker();
-  setHandler(progressQuery, (input) => progress.snapshot(input?.since), {
-    description: 'Status of the flow and of its steps; {"since": version} gives only what changed after that version.',
+  return await runToEnd<Json, CarriedFlow>({
+    body: async (progress) => {
+      const inbox = receiveEvents(progress, isContinued() ? carried?.events : undefined);
+      const run = carried === undefined ? await beginRun(start, progress, inbox) : resumeRun(carried, progress, inbox);
+      return await drive(runPlan(run, carried));
+    },
+    continueAsNew: continueFlow,
   });
-  const inbox = receiveEvents(progress, isContinued() ? carried?.events : undefined);
-  const settle = (status: FlowStatus) => {
-    publishAttributes({ status });
-    progress.setStatus(status);
-  };
-  try {
-    const run = carried === undefined ? await beginRun(start, progress, inbox) : resumeRun(carried, progress, inbox);
-    const output = await drive(runPlan(run, carried));
-    settle('Completed');
-    return output;
-  } catch (thrown) {
-    if (thrown instanceof ContinueFlow) {
-      await condition(allHandlersFinished);
-      // A cancellation that came with the last task would be lost with this run.
-      if (!CancellationScope.current().consideredCancelled) return await continueFlow(thrown.carried);
-    }
-    const error = thrown instanceof ContinueFlow ? new CancelledFailure('the flow was cancelled') : toFlowError(thrown);
-    const isCancelled = error instanceof FlowError && CancellationScope.current().consideredCancelled;
-    if (isCancellation(error) || isCancelled) {
-      settle('Cancelled');
-      throw new CancelledFailure('the flow was cancelled');
-    }
-    // Anything else is a defect of this program: it fails the workflow task, which a corrected worker takes up again.
-    if (!(error instanceof FlowError)) throw error;
-    settle('Failed');
-    throw toWorkflowFailure(error);
-  }
 }
 
 async function beginRun(start: unknown, progress: ProgressTracker, inbox: EventInbox): Promise<FlowRun> {

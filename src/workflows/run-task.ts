@@ -33,6 +33,7 @@ export function* runTaskList(
     const cursor = (): ListCursor => ({ index, output, visits: again(visits), steps: stepsOf(tasks, scope) });
     if (taskFrom === undefined && run.shouldContinueAsNew()) throw new Suspension(cursor());
     const visit = visits.get(task.name) ?? 0;
+    if (visit > 0) run.countRepeat();
     const outcome = yield* suspendable(runTask(run, task, output, visitScope(scope, visit), taskFrom), (inner) => ({
       ...cursor(),
       task: inner as TaskCursor,
@@ -76,7 +77,7 @@ export function* runTask(
   scope: TaskScope,
   from?: TaskCursor,
 ): Routine<TaskOutcome> {
-  run.countStep();
+  yield* run.beginStep();
   const description = {
     id: task.path,
     name: task.name,

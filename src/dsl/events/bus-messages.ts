@@ -8,7 +8,7 @@ import type { CloudEvent, ReadMode } from './cloud-event';
 export interface Subscription {
   /** Unique within the flow. */
   readonly id: string;
-  /** Workflow id of the flow. */
+  /** Workflow id of what runs the step: the flow, or a window of one of its loops. */
   readonly flowId: string;
   /** Literal attributes, of which an event must match all of one entry. */
   readonly filters: readonly JsonObject[];

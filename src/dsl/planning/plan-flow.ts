@@ -6,6 +6,7 @@ import type { FlowPlan, InputPlan, OutputPlan, RetryPlan, TaskPlan, TaskPlanBase
 import { planCall } from './plan-call';
 import { optional, type PlanContext, reference } from './plan-context';
 import { planEmit, planListen } from './plan-events';
+import { planParallel } from './plan-parallel';
 
 /** Makes the plan of a valid document. Pure: the same document gives the same plan. */
 export function planFlow(flow: ValidFlow): FlowPlan {
@@ -89,6 +90,7 @@ function planFor(base: TaskPlanBase, task: JsonObject, context: PlanContext): Ta
     in: Array.isArray(loop.in) ? compileTemplate(loop.in) : { expr: bareExpression(loop.in as string) },
     ...optional('while', expressionOf(task.while)),
     tasks: planTasks(task.do, `${base.path}/do`, context),
+    ...optional('parallel', planParallel(task.metadata)),
   };
 }
 

@@ -5,7 +5,7 @@ import type { CheckContext, Siblings, TaskSite } from './check-context';
 import { checkDirective, checkFor, checkFork, checkRaise, checkSwitch, checkTry } from './check-control';
 import { checkEmit, checkListen } from './check-events';
 import type { ExpressionSite } from './check-expressions';
-import { checkMetadata, refuseCallMetadata } from './check-metadata';
+import { checkMetadata, refuseForeignMetadata } from './check-metadata';
 import { checkTimeout, checkTransformation } from './check-transformation';
 import type { Checker, Path, Shape } from './checker';
 import { type NamedEntry, readNamedEntry } from './named-entries';
@@ -108,7 +108,7 @@ function checkTask(site: TaskSite): void {
   if (kind === undefined) return;
   const { required = [], optional = [] } = KINDS[kind] ?? {};
   context.checker.keys(task, path, `a ${kind} task`, { required, optional: [...optional, ...BASE_KEYS] });
-  if (kind !== 'call') refuseCallMetadata(task.metadata, [...path, 'metadata'], kind, context.checker);
+  refuseForeignMetadata(task.metadata, [...path, 'metadata'], kind, context.checker);
   if (required.every((key) => task[key] !== undefined)) checkKind(kind, site);
 }
 

@@ -118,6 +118,8 @@ function itemsOf({ computed = [], correlate = [] }: EventFilterPlan, event: Clou
     ]),
     ...(correlate.length === 0 ? [] : [on(event)]),
     ...correlate.map(({ key, from }) => ({ name: `from/${key}`, template: from })),
+    // The values may travel through history, which need not have the event once more.
+    on(null),
   ];
 }
 

@@ -71,7 +71,7 @@ export class Listening {
   *#nextEvent(): Routine<QueuedEvent> {
     const { run } = this.frame;
     const { queue } = this.listener;
-    run.countStep();
+    yield* run.beginStep();
     for (;;) {
       if (this.listener.refusal !== undefined) throw flowError('BLW_SUBSCRIPTION_REFUSED', this.listener.refusal);
       if (this.#shouldContinueAsNew()) throw new Suspension(this.#cursor());

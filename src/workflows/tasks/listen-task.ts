@@ -1,4 +1,4 @@
-import { CancellationScope } from '@temporalio/workflow';
+import { CancellationScope, workflowInfo } from '@temporalio/workflow';
 import type { JsonObject } from '../../dsl/json';
 import type { EventStrategyPlan, ListenPlan } from '../../dsl/planning/plan';
 import { type Routine, waitFor } from '../drive';
@@ -40,8 +40,8 @@ function literalFilters({ filters, until }: EventStrategyPlan): JsonObject[] {
 }
 
 /** Never cancelled halfway: what may be subscribed has to be unsubscribed after it, not before. */
-function* subscribe({ id: flowId, tenant, taskQueue }: FlowRun, { id, filters }: Listener): Routine<void> {
-  const request = { tenant, taskQueue, subscription: { id, flowId, filters } };
+function* subscribe({ tenant, taskQueue }: FlowRun, { id, filters }: Listener): Routine<void> {
+  const request = { tenant, taskQueue, subscription: { id, flowId: workflowInfo().workflowId, filters } };
   try {
     yield* waitFor(CancellationScope.nonCancellable(() => eventActivities.subscribeEvents(request)));
   } catch (error) {
@@ -49,9 +49,9 @@ function* subscribe({ id: flowId, tenant, taskQueue }: FlowRun, { id, filters }:
   }
 }
 
-function* endListening({ id: flowId, tenant, taskQueue, inbox, progress }: FlowRun, listener: Listener): Routine<void> {
+function* endListening({ tenant, taskQueue, inbox, progress }: FlowRun, listener: Listener): Routine<void> {
   inbox.close(listener);
-  const request = { tenant, taskQueue, id: listener.id, flowId };
+  const request = { tenant, taskQueue, id: listener.id, flowId: workflowInfo().workflowId };
   try {
     yield* waitFor(CancellationScope.nonCancellable(() => eventActivities.unsubscribeEvents(request)));
   } catch (error) {

@@ -1,0 +1,90 @@
+import { makeContinueAsNewFunc, workflowInfo } from '@temporalio/workflow';
+import { flowError } from '../dsl/errors';
+import { isJsonObject } from '../dsl/json';
+import { RUN_WINDOW } from '../dsl/names';
+import { undecodableReason } from '../dsl/undecodable';
+import { drive, type Routine } from './drive';
+import type { EventInbox, InboxState } from './events/event-inbox';
+import { receiveEvents } from './events/flow-events';
+import { toWorkflowFailure } from './failures';
+import { FlowRun } from './flow-run';
+import type { ProgressState, ProgressTracker } from './progress-tracker';
+import { runTask, runTaskList } from './run-task';
+import { ContinueAsNew, runToEnd } from './run-to-end';
+import { type ItemsCursor, Suspension } from './suspension';
+import type { TaskFrame } from './task-frame';
+import { type ItemsResult, runItems } from './tasks/parallel-for';
+import type { WindowRequest } from './window';
+
+/** What a window that continues as new brings along. */
+interface CarriedWindow {
+  readonly cursor: ItemsCursor;
+  readonly progress: ProgressState;
+  readonly events?: InboxState;
+}
+
+/** Runs a batch of a large loop; started by flows only. The result is what became of the items. */
+export async function runWindow(request: WindowRequest, carried?: CarriedWindow): Promise<ItemsResult> {
+  refuseForeignStart(request, carried);
+  return await runToEnd<ItemsResult, CarriedWindow>({
+    body: async (progress) => {
+      const inbox = receiveEvents(progress, carried?.events);
+      if (carried !== undefined) progress.restore(carried.progress);
+      return await drive(runBatch(request, carried?.cursor, progress, inbox));
+    },
+    continueAsNew: makeContinueAsNewFor(request),
+  });
+}
+
+function makeContinueAsNewFor(request: WindowRequest): (carried: CarriedWindow) => Promise<never> {
+  const goOn = makeContinueAsNewFunc<typeof runWindow>({ workflowType: RUN_WINDOW });
+  return (carried) => goOn(request, carried);
+}
+
+function* runBatch(
+  request: WindowRequest,
+  from: ItemsCursor | undefined,
+  progress: ProgressTracker,
+  inbox: EventInbox,
+): Routine<ItemsResult> {
+  const { prepared, workflowInput: input, startedAt, flowId: id, task, items, firstIndex } = request;
+  const run = new FlowRun({ prepared, input, progress, inbox, startedAt, id });
+  run.context = request.context;
+  if (from === undefined) run.publishIdentity();
+  const { concurrency, tolerated } = request;
+  try {
+    return yield* runItems({ task, items, firstIndex, concurrency, tolerated }, frameOf(run, request, from));
+  } catch (error) {
+    if (!(error instanceof Suspension)) throw error;
+    throw new ContinueAsNew<CarriedWindow>({
+      cursor: error.cursor as ItemsCursor,
+      progress: progress.state(),
+      events: inbox.state(),
+    });
+  }
+}
+
+/** The frame of the loop's task, as it is in the flow. */
+function frameOf(run: FlowRun, request: WindowRequest, from: ItemsCursor | undefined): TaskFrame {
+  const { input, variables, steps, iteration, depth, task } = request;
+  return {
+    run,
+    scope: { variables, steps, iteration, depth },
+    input,
+    variables: { ...variables, ...run.constants, steps, context: run.context, input, data: input },
+    values: {},
+    step: run.progress.begin({ id: task.path, name: task.name, block: task.kind }),
+    from,
+    runList: (tasks, listInput, listScope, listFrom) => runTaskList(run, tasks, listInput, listScope, listFrom),
+    runOne: (inner, taskInput, taskScope, taskFrom) => runTask(run, inner, taskInput, taskScope, taskFrom),
+  };
+}
+
+/** A window is started by a flow, which has validated what it brings; a start by hand fails at once. */
+function refuseForeignStart(request: unknown, carried: unknown): void {
+  const { parent, continuedFromExecutionRunId } = workflowInfo();
+  const isReadable = isJsonObject(request) && undecodableReason(request) === undefined;
+  if (parent !== undefined && isReadable && (carried === undefined) === (continuedFromExecutionRunId === undefined))
+    return;
+  throw toWorkflowFailure(flowError('BLW_START_INVALID', 'windows of loops are started by flows; start a runFlow'));
+}
