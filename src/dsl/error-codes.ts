@@ -267,6 +267,19 @@ export const ERROR_CODES = define({
     title: 'The downloaded bytes do not have the expected SHA-256',
     help: 'Check the expected hash; nothing was stored.',
   },
+  // OpenAPI.
+  BLW_OPENAPI_DOCUMENT: {
+    type: 'configuration',
+    status: 400,
+    title: 'The OpenAPI document cannot be used',
+    help: 'Give the URL of an OpenAPI 3.0, 3.1 or Swagger 2.0 document, in one file of JSON or YAML.',
+  },
+  BLW_OPENAPI_OPERATION: {
+    type: 'configuration',
+    status: 400,
+    title: 'The OpenAPI document has no such operation, or it cannot be called',
+    help: 'Compare operationId with the document; call what it cannot describe with `call: http`.',
+  },
   // Blobs.
   BLW_FS_PATH: {
     type: 'validation',
