@@ -170,6 +170,12 @@ export const ERROR_CODES = define({
     title: 'More iterations of a loop failed than it tolerates',
     help: 'The error carries what the first of them failed with; raise metadata.toleratedFailures, or mend the items.',
   },
+  BLW_COMPENSATION_FAILED: {
+    type: 'runtime',
+    status: 500,
+    title: 'A cancelled flow could not undo all its steps',
+    help: 'The error lists the steps and what their compensations failed with; undo them by hand.',
+  },
   BLW_STEP_TIMEOUT: {
     type: 'timeout',
     status: 408,

@@ -3,6 +3,8 @@ import { flowError } from '../dsl/errors';
 import type { Json, JsonObject } from '../dsl/json';
 import { RUN_FLOW } from '../dsl/names';
 import type { PreparedFlow } from '../dsl/start';
+import type { CompensationState } from './compensation';
+import type { CompensationEntry } from './compensations';
 import type { Routine } from './drive';
 import type { EventInbox, InboxState } from './events/event-inbox';
 import { FlowRun } from './flow-run';
@@ -27,6 +29,9 @@ export interface CarriedFlow {
   readonly list: ListCursor;
   readonly progress: ProgressState;
   readonly events?: InboxState;
+  readonly compensations?: readonly CompensationEntry[];
+  /** The flow has failed, and undoes its steps. */
+  readonly compensating?: CompensationState;
 }
 
 /** Runs the flow's tasks; where they are suspended, throws {@link ContinueAsNew}. */
@@ -40,17 +45,28 @@ export function* continuable<T>(
   } catch (error) {
     if (!(error instanceof Suspension)) throw error;
     throw new ContinueAsNew<CarriedFlow>({
-      prepared: run.prepared,
-      workflowInput: run.constants.workflow.input ?? null,
-      startedAt: run.startedAt,
+      ...carriedOf(run),
       input,
       ...(deadline === undefined ? {} : { deadline }),
-      context: run.context,
       list: error.cursor as ListCursor,
-      progress: run.progress.state(),
-      events: run.inbox.state(),
+      compensations: run.compensations.entries,
     });
   }
+}
+
+/** Leaves a flow that undoes its steps, with those that are left. */
+export function continueUndoing(run: FlowRun, compensating: CompensationState): ContinueAsNew<CarriedFlow> {
+  const list: ListCursor = { index: 0, output: null, visits: {}, steps: {} };
+  return new ContinueAsNew<CarriedFlow>({ ...carriedOf(run), input: null, list, compensating }, true);
+}
+
+function carriedOf(
+  run: FlowRun,
+): Pick<CarriedFlow, 'prepared' | 'workflowInput' | 'startedAt' | 'context' | 'progress' | 'events'> {
+  const { prepared, startedAt, context } = run;
+  const workflowInput = run.constants.workflow.input ?? null;
+  const [progress, events] = [run.progress.state(), run.inbox.state()];
+  return { prepared, workflowInput, startedAt, context, progress, events };
 }
 
 /**
@@ -82,7 +98,8 @@ export function resumeRun(carried: CarriedFlow, progress: ProgressTracker, inbox
   }
   const { prepared, workflowInput: input, startedAt, context } = carried;
   progress.restore(carried.progress);
-  const run = new FlowRun({ prepared, input, progress, inbox, startedAt });
+  const { compensations = [] } = carried;
+  const run = new FlowRun({ prepared, input, progress, inbox, startedAt, compensations });
   run.context = context;
   return run;
 }

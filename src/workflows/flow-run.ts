@@ -12,6 +12,7 @@ import { variablesOf } from '../dsl/expressions/references';
 import type { Json, JsonObject } from '../dsl/json';
 import type { FlowPlan } from '../dsl/planning/plan';
 import type { PreparedFlow } from '../dsl/start';
+import { type CompensationEntry, Compensations } from './compensations';
 import { Dispatch } from './dispatch';
 import { type Routine, waitFor } from './drive';
 import type { EventInbox } from './events/event-inbox';
@@ -55,6 +56,8 @@ export class FlowRun {
   readonly tenant: string;
   readonly #evaluator = new Evaluator();
   readonly dispatch = new Dispatch();
+  /** Steps that would be undone. */
+  readonly compensations: Compensations;
   /** Workflow id of the flow, also in its windows: idempotency keys are made of it. */
   readonly id: string;
   readonly taskQueue = workflowInfo().taskQueue;
@@ -67,6 +70,7 @@ export class FlowRun {
   #awaitedApprovals = 0;
   /** Waits under way that may take long, and cannot be taken along to another run. */
   #longWaits = 0;
+  #isCompensating = false;
 
   readonly prepared: PreparedFlow;
   readonly progress: ProgressTracker;
@@ -81,6 +85,7 @@ export class FlowRun {
     inbox,
     startedAt,
     id = workflowInfo().workflowId,
+    compensations = [],
   }: {
     prepared: PreparedFlow;
     /** The flow's raw input. */
@@ -89,7 +94,9 @@ export class FlowRun {
     inbox: EventInbox;
     startedAt: number;
     id?: string;
+    compensations?: readonly CompensationEntry[];
   }) {
+    this.compensations = new Compensations(compensations);
     this.id = id;
     this.prepared = prepared;
     this.progress = progress;
@@ -126,9 +133,22 @@ export class FlowRun {
    * that may be long, since the others would stand still until it ends; only where the history is nearly full.
    */
   shouldContinueAsNew(): boolean {
-    const { continueAsNewSuggested, historyLength, historySize, cronSchedule } = workflowInfo();
-    if (!continueAsNewSuggested || this.prepared.continuesAsNew !== true || cronSchedule !== undefined) return false;
+    const { historyLength, historySize } = workflowInfo();
+    if (this.#isCompensating || !this.isHistoryFull()) return false;
     return this.#longWaits === 0 || historyLength > CROWDED_EVENTS || historySize > CROWDED_BYTES;
+  }
+
+  /** True where the server suggests to go on with a new history, and the flow can. */
+  isHistoryFull(): boolean {
+    const { continueAsNewSuggested, cronSchedule } = workflowInfo();
+    return continueAsNewSuggested && this.prepared.continuesAsNew === true && cronSchedule === undefined;
+  }
+
+  /** The flow undoes steps: it continues as new between these only. */
+  beginCompensation(): void {
+    this.#isCompensating = true;
+    this.progress.setStatus('Compensating');
+    publishAttributes({ status: 'Compensating', block: null });
   }
 
   /** Waits for something that may take long, such as a person. */

@@ -1,11 +1,20 @@
-import { proxyLocalActivities, workflowInfo } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  CancelledFailure,
+  isCancellation,
+  proxyLocalActivities,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { FlowError, type FlowErrorData, flowErrorToJson } from '../dsl/errors';
 import { isJsonObject, type Json } from '../dsl/json';
 import { valueItem } from '../dsl/planning/definition-items';
 import type { PreparedFlow } from '../dsl/start';
-import { type CarriedFlow, continuable, continueFlow, isContinued, resumeRun } from './continue-flow';
+import { type CompensationState, compensate, compensationFailed } from './compensation';
+import { type CarriedFlow, continuable, continueFlow, continueUndoing, isContinued, resumeRun } from './continue-flow';
 import { drive, type Routine } from './drive';
 import type { EventInbox } from './events/event-inbox';
 import { receiveEvents } from './events/flow-events';
+import { toFlowError } from './failures';
 import { FlowRun } from './flow-run';
 import { refuseTooLarge } from './json-size';
 import type { ProgressTracker } from './progress-tracker';
@@ -30,7 +39,7 @@ export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Js
     body: async (progress) => {
       const inbox = receiveEvents(progress, isContinued() ? carried?.events : undefined);
       const run = carried === undefined ? await beginRun(start, progress, inbox) : resumeRun(carried, progress, inbox);
-      return await drive(runPlan(run, carried));
+      return await drive(runUndoable(run, carried));
     },
     continueAsNew: continueFlow,
   });
@@ -42,6 +51,35 @@ async function beginRun(start: unknown, progress: ProgressTracker, inbox: EventI
   const run = new FlowRun({ prepared, input, progress, inbox, startedAt: workflowInfo().startTime.getTime() });
   run.publishIdentity();
   return run;
+}
+
+/** The flow, and the compensations of its steps where it fails or is cancelled. */
+function* runUndoable(run: FlowRun, carried: CarriedFlow | undefined): Routine<Json> {
+  if (carried?.compensating !== undefined) throw yield* undoFlow(run, carried.compensating);
+  try {
+    return yield* runPlan(run, carried);
+  } catch (thrown) {
+    const error = toFlowError(thrown);
+    const isEnd = error instanceof FlowError || isCancellation(error);
+    const left = run.compensations.entries;
+    if (!isEnd || left.length === 0) throw thrown;
+    const isCancelled = isCancellation(error) || CancellationScope.current().consideredCancelled;
+    const cause = isCancelled || !(error instanceof FlowError) ? {} : { error: flowErrorToJson(error.data) };
+    throw yield* undoFlow(run, { ...cause, left, report: { completed: 0, failed: [] } });
+  }
+}
+
+/** Undoes what is left, and gives what the flow ends with. */
+function* undoFlow(run: FlowRun, state: CompensationState): Routine<Error> {
+  run.beginCompensation();
+  const report = yield* compensate(run, state, (rest) => {
+    throw continueUndoing(run, rest);
+  });
+  if (state.error !== undefined) {
+    return new FlowError({ ...(state.error as unknown as FlowErrorData), compensation: report });
+  }
+  if (report.failed.length === 0) return new CancelledFailure('the flow was cancelled');
+  return compensationFailed(report);
 }
 
 /** The flow around its tasks: input, timeout, output (OWS dsl, "Data Flow"). The input's schema was checked in preparation. */

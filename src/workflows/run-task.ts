@@ -146,12 +146,16 @@ function* runLife(running: RunningTask, rawInput: Json, from: TaskCursor | undef
     ...(deadline === undefined ? {} : { deadline }),
     at,
   }));
+  const undoable = task.compensate === undefined ? undefined : { ...task, compensate: task.compensate };
+  // Noted before its output is transformed, which may fail after all was done.
+  const entry = undoable && run.compensations.note(undoable, scope, result.output);
   const output = yield* afterTask(run, task, {
     ...variables,
     context: run.context,
     data: result.output,
     task: { ...descriptor, output: result.output },
   });
+  if (entry !== undefined) entry.output = output;
   if (run.keepsOutputOf(task.name)) setOwn(scope.steps, task.name, { output });
   step.end('completed');
 

@@ -18,7 +18,11 @@ const progressQuery = defineQuery<FlowProgress, [ProgressQueryInput?]>(PROGRESS_
 
 /** Thrown out of the interpreter with all that the next run of the workflow needs. */
 export class ContinueAsNew<T> {
-  constructor(readonly carried: T) {}
+  constructor(
+    readonly carried: T,
+    /** Also where the workflow was cancelled: what is left to do is the end of the cancelled flow. */
+    readonly evenCancelled = false,
+  ) {}
 }
 
 /**
@@ -46,12 +50,14 @@ export async function runToEnd<R, C>({
     return result;
   } catch (thrown) {
     if (thrown instanceof ContinueAsNew) {
-      await condition(allHandlersFinished);
+      await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
       // A cancellation that came with the last task would be lost with this run.
-      if (!CancellationScope.current().consideredCancelled) return await continueAsNew(thrown.carried as C);
+      if (thrown.evenCancelled || !CancellationScope.current().consideredCancelled)
+        return await continueAsNew(thrown.carried as C);
     }
     const error = toFlowError(thrown);
-    const isAbandoned = error instanceof FlowError || error instanceof ContinueAsNew;
+    const isAbandoned =
+      error instanceof ContinueAsNew || (error instanceof FlowError && error.data.code !== 'BLW_COMPENSATION_FAILED');
     if (isCancellation(error) || (isAbandoned && CancellationScope.current().consideredCancelled)) {
       settle('Cancelled');
       throw new CancelledFailure('the flow was cancelled');

@@ -1,8 +1,9 @@
-import { makeContinueAsNewFunc, workflowInfo } from '@temporalio/workflow';
+import { isCancellation, makeContinueAsNewFunc, workflowInfo } from '@temporalio/workflow';
 import { flowError } from '../dsl/errors';
 import { isJsonObject } from '../dsl/json';
 import { RUN_WINDOW } from '../dsl/names';
 import { undecodableReason } from '../dsl/undecodable';
+import type { CompensationEntry } from './compensations';
 import { drive, type Routine } from './drive';
 import type { EventInbox, InboxState } from './events/event-inbox';
 import { receiveEvents } from './events/flow-events';
@@ -21,6 +22,7 @@ interface CarriedWindow {
   readonly cursor: ItemsCursor;
   readonly progress: ProgressState;
   readonly events?: InboxState;
+  readonly compensations: readonly CompensationEntry[];
 }
 
 /** Runs a batch of a large loop; started by flows only. The result is what became of the items. */
@@ -30,7 +32,7 @@ export async function runWindow(request: WindowRequest, carried?: CarriedWindow)
     body: async (progress) => {
       const inbox = receiveEvents(progress, carried?.events);
       if (carried !== undefined) progress.restore(carried.progress);
-      return await drive(runBatch(request, carried?.cursor, progress, inbox));
+      return await drive(runBatch(request, carried, progress, inbox));
     },
     continueAsNew: makeContinueAsNewFor(request),
   });
@@ -43,25 +45,34 @@ function makeContinueAsNewFor(request: WindowRequest): (carried: CarriedWindow) 
 
 function* runBatch(
   request: WindowRequest,
-  from: ItemsCursor | undefined,
+  carried: CarriedWindow | undefined,
   progress: ProgressTracker,
   inbox: EventInbox,
 ): Routine<ItemsResult> {
   const { prepared, workflowInput: input, startedAt, flowId: id, task, items, firstIndex } = request;
-  const run = new FlowRun({ prepared, input, progress, inbox, startedAt, id });
+  const { cursor: from, compensations: before = [] } = carried ?? {};
+  const run = new FlowRun({ prepared, input, progress, inbox, startedAt, id, compensations: before });
   run.context = request.context;
   if (from === undefined) run.publishIdentity();
   const { concurrency, tolerated } = request;
   try {
-    return yield* runItems({ task, items, firstIndex, concurrency, tolerated }, frameOf(run, request, from));
+    const result = yield* runItems({ task, items, firstIndex, concurrency, tolerated }, frameOf(run, request, from));
+    return withCompensations(result, run);
   } catch (error) {
-    if (!(error instanceof Suspension)) throw error;
-    throw new ContinueAsNew<CarriedWindow>({
-      cursor: error.cursor as ItemsCursor,
-      progress: progress.state(),
-      events: inbox.state(),
-    });
+    const { entries: compensations } = run.compensations;
+    if (error instanceof Suspension) {
+      const cursor = error.cursor as ItemsCursor;
+      const events = inbox.state();
+      throw new ContinueAsNew<CarriedWindow>({ cursor, progress: progress.state(), compensations, events });
+    }
+    // A window that is cancelled has to tell what the flow has to undo, which only a result can.
+    if (!isCancellation(error) || compensations.length === 0) throw error;
+    return withCompensations({ outputs: [], failures: [] }, run);
   }
+}
+
+function withCompensations(result: ItemsResult, { compensations: { entries } }: FlowRun): ItemsResult {
+  return entries.length === 0 ? result : { ...result, compensations: entries };
 }
 
 /** The frame of the loop's task, as it is in the flow. */

@@ -2,7 +2,16 @@ import { expressionReferences } from '../expressions/check';
 import { bareExpression, compileTemplate, type Template, templateExpressions } from '../expressions/template';
 import { isJsonObject, type Json, type JsonObject } from '../json';
 import type { ValidFlow } from '../validation/validate-flow';
-import type { FlowPlan, InputPlan, OutputPlan, RetryPlan, TaskPlan, TaskPlanBase, TryPlan } from './plan';
+import type {
+  CompensatePlan,
+  FlowPlan,
+  InputPlan,
+  OutputPlan,
+  RetryPlan,
+  TaskPlan,
+  TaskPlanBase,
+  TryPlan,
+} from './plan';
 import { planCall } from './plan-call';
 import { optional, type PlanContext, reference } from './plan-context';
 import { planEmit, planListen } from './plan-events';
@@ -52,6 +61,7 @@ function planTask(name: string, task: JsonObject, path: string, context: PlanCon
     ...optional('export', planOutput(task.export)),
     ...optional('timeout', planTimeout(task.timeout, context.use)),
     ...optional('next', task.then as string | undefined),
+    ...optional('compensate', planCompensate(task.metadata, path, context)),
   };
   if (task.call !== undefined) return planCall(base, task, context);
   if (task.set !== undefined) return { ...base, kind: 'set', value: transformation(task.set) };
@@ -66,6 +76,11 @@ function planTask(name: string, task: JsonObject, path: string, context: PlanCon
     return planListen(base, task, { planTasks: (tasks, at) => planTasks(tasks, at, context), planOutput });
   }
   return { ...base, kind: 'raise', error: planError((task.raise as JsonObject).error, context.use) };
+}
+
+function planCompensate(metadata: Json | undefined, path: string, context: PlanContext): CompensatePlan | undefined {
+  if (!isJsonObject(metadata) || metadata.compensate === undefined) return undefined;
+  return { tasks: planTasks(metadata.compensate, `${path}/metadata/compensate`, context) };
 }
 
 function planSwitch(base: TaskPlanBase, cases: readonly JsonObject[]): TaskPlan {

@@ -49,6 +49,12 @@ export interface TaskPlanBase {
   readonly timeout?: Template;
   /** The task's `then`: `continue`, `exit`, `end` or the name of a task of the same list; absent: continue. */
   readonly next?: string;
+  /** What undoes the task, should the flow fail later. */
+  readonly compensate?: CompensatePlan;
+}
+
+export interface CompensatePlan {
+  readonly tasks: readonly TaskPlan[];
 }
 
 export interface DoPlan extends TaskPlanBase {

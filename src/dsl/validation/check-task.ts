@@ -9,7 +9,7 @@ import { checkMetadata, refuseForeignMetadata } from './check-metadata';
 import { checkTimeout, checkTransformation } from './check-transformation';
 import type { Checker, Path, Shape } from './checker';
 import { type NamedEntry, readNamedEntry } from './named-entries';
-import { innerScope, type Place, type Scope } from './scope';
+import { innerScope, type Place, type Scope, withVariables } from './scope';
 
 /** Deepest nesting of tasks. */
 const MAX_TASK_DEPTH = 50;
@@ -110,6 +110,20 @@ function checkTask(site: TaskSite): void {
   context.checker.keys(task, path, `a ${kind} task`, { required, optional: [...optional, ...BASE_KEYS] });
   refuseForeignMetadata(task.metadata, [...path, 'metadata'], kind, context.checker);
   if (required.every((key) => task[key] !== undefined)) checkKind(kind, site);
+  checkCompensate(site);
+}
+
+/** `metadata.compensate`: tasks that undo this one. They see its output, and the error that the flow fails with. */
+function checkCompensate({ task, path, scope, context, checkList }: TaskSite): void {
+  const { metadata } = task;
+  if (!isJsonObject(metadata) || metadata.compensate === undefined) return;
+  const listPath = [...path, 'metadata', 'compensate'];
+  if (path.includes('compensate') && path.at(path.lastIndexOf('compensate') - 1) === 'metadata') {
+    context.checker.report('BLW_UNSUPPORTED', listPath, 'compensate: what undoes a step is not undone itself', 'key');
+    return;
+  }
+  const own = String(path.at(-1));
+  checkList({ value: metadata.compensate, path: listPath, scope: withVariables(innerScope(scope, [own]), 'error') });
 }
 
 function kindOf(task: JsonObject, path: Path, checker: Checker): string | undefined {

@@ -131,7 +131,8 @@ class WindowRun {
     };
   }
 
-  #settle(batch: number, { outputs, failures, ended }: ItemsResult): void {
+  #settle(batch: number, { outputs, failures, ended, compensations = [] }: ItemsResult): void {
+    this.frame.run.compensations.addAll(compensations);
     this.#outputs[batch] = outputs;
     this.#failures.push(...failures);
     refuseFailures(this.#failures, this.#tolerated);
