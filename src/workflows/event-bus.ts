@@ -6,6 +6,7 @@ import {
   defineSignal,
   defineUpdate,
   makeContinueAsNewFunc,
+  setDefaultSignalHandler,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -23,15 +24,11 @@ import {
   UNSUBSCRIBE_SIGNAL,
   UNTRIGGER_SIGNAL,
 } from '../dsl/names';
+import { shortText } from '../dsl/problems';
 import { TENANT } from '../dsl/start';
 import { type BusState, EventRouter } from './events/event-router';
 import { toWorkflowFailure } from './failures';
 
-const emitSignal = defineSignal<[Json]>(EMIT_SIGNAL);
-const subscribeSignal = defineSignal<[Json]>(SUBSCRIBE_SIGNAL);
-const unsubscribeSignal = defineSignal<[Json]>(UNSUBSCRIBE_SIGNAL);
-const triggerSignal = defineSignal<[Json]>(TRIGGER_SIGNAL);
-const untriggerSignal = defineSignal<[Json]>(UNTRIGGER_SIGNAL);
 const emitUpdate = defineUpdate<EmitAnswer, [Json]>(EMIT_UPDATE);
 const subscriptionsQuery = defineQuery<BusOverview>(SUBSCRIPTIONS_QUERY);
 
@@ -70,23 +67,46 @@ export async function eventBus(start?: Json): Promise<never> {
   });
 }
 
-/** Handlers never wait, so that what comes is taken in its order, and nothing is half done when the bus continues as new. */
+/** Each signal with what takes it; the arguments may be anything. */
+function signalsOf(router: EventRouter): Readonly<Record<string, { take(value: Json): void; description: string }>> {
+  return {
+    [EMIT_SIGNAL]: { take: (value) => router.emitUnheard(value), description: `A CloudEvent: ${EVENT_EXAMPLE}` },
+    [SUBSCRIBE_SIGNAL]: {
+      take: (value) => router.subscribe(value),
+      description: 'Sent by flows: {"id", "flowId", "filters"}.',
+    },
+    [UNSUBSCRIBE_SIGNAL]: {
+      take: (value) => router.unsubscribe(value),
+      description: 'Sent by flows: {"id", "flowId"}.',
+    },
+    [TRIGGER_SIGNAL]: {
+      take: (value) => router.trigger(value),
+      description:
+        'Starts flows for events: {"id", "flow", "on": {"one": {"with": {"type": "…"}}}, "read"?, "input"?}.',
+    },
+    [UNTRIGGER_SIGNAL]: { take: (value) => router.untrigger(value), description: 'Ends a trigger: {"id"}.' },
+  };
+}
+
+/**
+ * Handlers never wait, so that what comes is taken in its order, and nothing is half done when the bus continues as new.
+ * What came before the handlers is given to each as it is set, whatever came in between: the default handler, which is
+ * set first, takes all signals in their order, and the update, which is set last, comes after them, as in history.
+ */
 function setHandlers(router: EventRouter): void {
-  setHandler(emitSignal, (value) => router.emitUnheard(value), { description: `A CloudEvent: ${EVENT_EXAMPLE}` });
+  const signals = signalsOf(router);
+  setDefaultSignalHandler((name, ...args) => {
+    const signal = Object.hasOwn(signals, name) ? signals[name] : undefined;
+    if (signal === undefined) router.refuse(`there is no signal "${shortText(name)}"`);
+    else signal.take(args[0] as Json);
+  });
+  for (const [name, { take, description }] of Object.entries(signals)) {
+    setHandler(defineSignal<[Json]>(name), take, { description });
+  }
   setHandler(emitUpdate, (value) => router.emit(eventOf(value)), {
     validator: (value) => void eventOf(value),
     description: `A CloudEvent: ${EVENT_EXAMPLE}. Answers {"id", "receivers"}.`,
   });
-  setHandler(subscribeSignal, (value) => router.subscribe(value), {
-    description: 'Sent by flows: {"id", "flowId", "filters"}.',
-  });
-  setHandler(unsubscribeSignal, (value) => router.unsubscribe(value), {
-    description: 'Sent by flows: {"id", "flowId"}.',
-  });
-  setHandler(triggerSignal, (value) => router.trigger(value), {
-    description: 'Starts flows for events: {"id", "flow", "on": {"one": {"with": {"type": "…"}}}, "read"?, "input"?}.',
-  });
-  setHandler(untriggerSignal, (value) => router.untrigger(value), { description: 'Ends a trigger: {"id"}.' });
   setHandler(subscriptionsQuery, () => router.overview(), {
     description: 'Who listens, which triggers there are, and what was refused.',
   });

@@ -3,7 +3,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import type { Json } from '../../src/dsl/json';
 import { findTemporal } from '../../temporal-dev/locate-temporal';
 import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
-import { progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
+import { eventually, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 /** A server that suggests a new history after a few events, to flows and to the event bus alike. */
 let server: TemporalServer;
@@ -74,11 +74,10 @@ test('a listen in an iteration of a loop in windows hears the event bus', async 
     'do: [{l: {for: {in: "[1, 2, 3]"}, metadata: {batchSize: 1, concurrency: 3}, do: [{h: {listen: {to: {one: {with: {type: n, data: "${ data == item }"}}}}}}]}}]';
   const handle = await worker.start(flow);
   const bus = worker.client.workflow.getHandle(`${worker.queuePrefix}-events:default`);
-  const isHeard = async () => {
+  await eventually(async () => {
     const { subscriptions } = await bus.query<{ subscriptions: unknown[] }>('subscriptions');
-    return subscriptions.length === 3;
-  };
-  while (!(await isHeard())) await new Promise((resolve) => setTimeout(resolve, 25));
+    return subscriptions.length === 3 ? true : undefined;
+  });
   for (const n of [3, 1, 2]) await emit(event('n', n));
   expect(await handle.result()).toEqual([[1], [2], [3]]);
 });

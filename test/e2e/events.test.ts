@@ -64,6 +64,7 @@ async function listens(flow: WorkflowHandle, count = 1): Promise<void> {
   await progressWhen(flow, ({ steps }) => steps.filter(({ status }) => status === 'listening').length === count);
 }
 
+/** A flow that only listens: `to`, maybe with other keys of `listen` after it, and `more` keys of the task. */
 const listen = (to: string, more = '') => `do: [{hear: {listen: {to: ${to}}${more}}}]`;
 
 describe('listen', () => {
@@ -220,13 +221,7 @@ describe('listen', () => {
 describe('emit', () => {
   test('gives the event, completed, and reaches another flow', async () => {
     const tenant = new Tenant();
-    const listener = await tenant.listening(
-      listen(
-        '{one: {with: {type: order.placed}}, read: envelope}'
-          .replace('}, read', '}}, read')
-          .replace('envelope}', 'envelope'),
-      ),
-    );
+    const listener = await tenant.listening(listen('{one: {with: {type: order.placed}}}, read: envelope'));
     const emitter = await tenant.start(
       'do: [{tell: {emit: {event: {with: {type: order.placed, data: {n: "${ workflow.input }"}}}}}}]',
       5,
@@ -374,6 +369,34 @@ describe('the event bus', () => {
     const flow = await tenant.listening(listen('{any: []}'));
     await tenant.emit('t', 1);
     expect(await flow.result()).toEqual([1]);
+  });
+
+  test('takes what came before a worker was there in its order', async () => {
+    const tenant = new Tenant();
+    const flow = await tenant.listening(listen('{any: [{with: {type: t}}], until: "data.size() == 1"}'));
+    const [subscription] = (await tenant.overview()).subscriptions;
+    const prefix = `late-${randomUUID()}`;
+    const bus = await worker.client.workflow.signalWithStart(EVENT_BUS, {
+      workflowId: `${prefix}-events:${tenant.name}`,
+      taskQueue: `${prefix}-io`,
+      signal: 'emit',
+      signalArgs: [eventOf('t', 'too early')],
+    });
+    await bus.signal('subscribe', subscription);
+    await bus.signal('emit', eventOf('t', 'in time'));
+    await bus.signal('unsubscribe', subscription);
+    await bus.signal('emit', eventOf('t', 'too late'));
+    const late = await startTestWorker({ pools: 'io', 'queue-prefix': prefix });
+    try {
+      expect(await flow.result()).toEqual(['in time']);
+      expect(await bus.query<BusOverview>('subscriptions')).toMatchObject({
+        emitted: 3,
+        subscriptions: [],
+        refused: [],
+      });
+    } finally {
+      await late.stop();
+    }
   });
 
   test('fails a start under an id that is no bus', async () => {

@@ -67,7 +67,7 @@ export class EventRouter {
     this.#duplicates = state?.duplicates ?? 0;
     this.#refused = [...(state?.refused ?? [])];
     this.#deliveries = new BusDeliveries((flowId) => this.#forget(flowId), state?.deliveries);
-    this.#triggers = new BusTriggers(tenant, (reason) => this.#refuse(reason), state?.triggers);
+    this.#triggers = new BusTriggers(tenant, (reason) => this.refuse(reason), state?.triggers);
     for (const subscription of state?.subscriptions ?? []) this.#add(subscription);
   }
 
@@ -94,13 +94,13 @@ export class EventRouter {
   emitUnheard(value: Json): void {
     const parsed = parseCloudEvent(value);
     if ('event' in parsed) this.emit(parsed.event);
-    else this.#refuse(`emit: ${parsed.problem}`);
+    else this.refuse(`emit: ${parsed.problem}`);
   }
 
   subscribe(value: Json): void {
     const parsed = parseSubscription(value);
     if ('problem' in parsed) {
-      this.#refuse(`subscribe: ${parsed.problem}`);
+      this.refuse(`subscribe: ${parsed.problem}`);
       return;
     }
     const { subscription } = parsed;
@@ -110,13 +110,13 @@ export class EventRouter {
       return;
     }
     const refused = `${this.#subscribers.size} steps of the tenant ${this.tenant} listen already; no more fit`;
-    this.#refuse(`subscribe: ${refused}`);
+    this.refuse(`subscribe: ${refused}`);
     this.#deliveries.add(subscription.flowId, { subscription: subscription.id, refused });
   }
 
   unsubscribe(value: Json): void {
     const parsed = parseUnsubscription(value);
-    if ('problem' in parsed) this.#refuse(`unsubscribe: ${parsed.problem}`);
+    if ('problem' in parsed) this.refuse(`unsubscribe: ${parsed.problem}`);
     else this.#remove(keyOf(parsed));
   }
 
@@ -128,7 +128,7 @@ export class EventRouter {
     const unreadable = undecodableReason(value);
     const id = isJsonObject(value) ? value.id : undefined;
     if (typeof id === 'string') this.#triggers.add({ unset: id });
-    else this.#refuse(`untrigger: ${unreadable ?? 'expected {"id": "…"}'}`);
+    else this.refuse(`untrigger: ${unreadable ?? 'expected {"id": "…"}'}`);
   }
 
   pump(): void {
@@ -201,7 +201,8 @@ export class EventRouter {
     for (const [key, { subscription }] of this.#subscribers) if (subscription.flowId === flowId) this.#remove(key);
   }
 
-  #refuse(reason: string): void {
+  /** Notes what was not done: a signal cannot answer. */
+  refuse(reason: string): void {
     this.#refused.push({ at: new Date(Date.now()).toISOString(), reason: shortText(reason, MAX_REFUSAL_LENGTH) });
     if (this.#refused.length > KEPT_REFUSALS) this.#refused.shift();
   }
