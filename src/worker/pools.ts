@@ -5,6 +5,7 @@ import type { Ports } from '../activities/block';
 import { createEventActivities } from '../activities/event-activities';
 import { findExecutor } from '../activities/executors';
 import { HEARTBEAT_INTERVAL_MS } from '../activities/heartbeat';
+import type { SecretStore } from '../activities/ports/secret-store';
 import { prepareFlow } from '../activities/prepare-flow';
 import { type BlockProcessPool, createBlockProcessPool } from '../activities/process/block-process-pool';
 import {
@@ -27,6 +28,7 @@ export interface PoolParts {
   readonly namespace: string;
   readonly identity: string;
   readonly ports: Ports;
+  readonly secrets: SecretStore;
   readonly middleware: readonly StepMiddleware[];
 }
 
@@ -44,7 +46,7 @@ const SQLITE_PROCESSES = Math.min(4, Math.max(2, cpus().length));
 
 /** Makes the pool of one class; it polls once its worker runs. */
 export async function createPool(resources: ResourceClass, parts: PoolParts): Promise<Pool> {
-  const { config, connection, namespace, identity, ports, middleware } = parts;
+  const { config, connection, namespace, identity, ports, secrets, middleware } = parts;
   const slots = config.poolSizes[resources];
   const taskQueue = taskQueueOf(config.queuePrefix, resources);
   const processes = createBlockProcessPool({
@@ -61,7 +63,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     taskQueue,
     dataConverter: { payloadConverterPath: PAYLOAD_CONVERTER },
     activities: {
-      ...createStepActivities({ ports, runBlock, middleware }),
+      ...createStepActivities({ ports, secrets, runBlock, middleware }),
       ...(resources === 'io' ? flowActivities : {}),
       ...(resources === 'io' ? createEventActivities(createTemporalEvents(new Client({ connection, namespace }))) : {}),
     },

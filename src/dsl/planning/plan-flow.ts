@@ -1,4 +1,5 @@
 import { expressionReferences } from '../expressions/check';
+import { type ExpressionLanguage, isExpressionLanguage } from '../expressions/language';
 import { bareExpression, compileTemplate, type Template, templateExpressions } from '../expressions/template';
 import { isJsonObject, type Json, type JsonObject } from '../json';
 import type { ValidFlow } from '../validation/validate-flow';
@@ -22,7 +23,7 @@ export function planFlow(flow: ValidFlow): FlowPlan {
   const header = flow.document as JsonObject;
   const use = isJsonObject(flow.use) ? flow.use : {};
   const defaults = isJsonObject(header.metadata) ? header.metadata : {};
-  const context: PlanContext = { use, defaults };
+  const context: PlanContext = { use, defaults, language: languageOf(flow) };
   const { from } = planInput(flow.input) ?? {};
   const plan = {
     planVersion: 1 as const,
@@ -36,6 +37,12 @@ export function planFlow(flow: ValidFlow): FlowPlan {
   };
   const { steps, definition } = collectReferences(plan);
   return { ...plan, stepOutputs: steps, ...(definition ? { definition: flow } : {}) };
+}
+
+/** A flow without expressions may name any language. */
+function languageOf({ evaluate }: ValidFlow): ExpressionLanguage {
+  const language = isJsonObject(evaluate) ? (evaluate.language ?? 'jq') : 'jq';
+  return typeof language === 'string' && isExpressionLanguage(language) ? language : 'jq';
 }
 
 /** The schema of the flow's input, if the document has one. */

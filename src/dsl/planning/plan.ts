@@ -3,6 +3,7 @@ import type { ReadMode } from '../events/cloud-event';
 import type { ExpressionLanguage } from '../expressions/language';
 import type { Template } from '../expressions/template';
 import type { Json, JsonObject } from '../json';
+import type { SecretsPlan } from '../secrets';
 
 /**
  * What `runFlow` interprets: the document with its references resolved, defaults filled in and expressions found.
@@ -73,6 +74,8 @@ export interface CallPlan extends TaskPlanBase {
   /** `human`: a child workflow; else an activity. */
   readonly human?: true;
   readonly with: Template;
+  /** Secrets that the step uses, by name. */
+  readonly secrets?: SecretsPlan;
   readonly resources: ResourceClass;
   readonly startToCloseMs: number;
   readonly heartbeatMs: number;

@@ -4,6 +4,7 @@ import { byPosition, closestName, type LocatedProblem, type Problem, shortText }
 import type { CheckContext } from './check-context';
 import { ExpressionChecker, type ExpressionSite } from './check-expressions';
 import { checkMetadata, STEP_ONLY_KEYS } from './check-metadata';
+import { SecretChecker } from './check-secrets';
 import { checkTaskList } from './check-task';
 import { checkTimeout, checkTransformation } from './check-transformation';
 import { checkUse } from './check-use';
@@ -79,8 +80,8 @@ function checkDocument(document: JsonObject, checker: Checker): void {
     optional: ['input', 'use', 'timeout', 'output', 'schedule', 'evaluate'],
   });
   const language = checkEvaluate(document.evaluate, checker);
-  const expressions = new ExpressionChecker(checker, language === 'cel');
   const use = isJsonObject(document.use) ? document.use : {};
+  const expressions = new ExpressionChecker(checker, language === 'cel', new SecretChecker(checker, use, language));
   const context: CheckContext = { checker, expressions, use };
 
   if (document.document !== undefined) checkHeader(document.document, context);
