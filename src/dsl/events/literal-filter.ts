@@ -3,7 +3,7 @@ import { linearRegExp } from '../regular-expression';
 import type { CloudEvent } from './cloud-event';
 
 /** Text with one of these may be a regular expression; a URI or a type with dots is none, and is compared as it stands. */
-const PATTERN_MARK = /[*+?^$|[\](\\]/;
+const PATTERN_MARK = /[*+?^$|[(\\]/;
 
 /**
  * The attributes of a filter that are known before an event comes (OWS dsl-reference, "Event Filter": values are compared,

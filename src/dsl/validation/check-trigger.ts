@@ -7,6 +7,7 @@ import { toJsonPointer } from '../problems';
 import { undecodableReason } from '../undecodable';
 import { checkStrategy } from './check-event-strategy';
 import { ExpressionChecker } from './check-expressions';
+import { SecretChecker } from './check-secrets';
 import { Checker } from './checker';
 import { ROOT_SCOPE } from './scope';
 
@@ -58,6 +59,6 @@ function checkTrigger({ id, flow, on, read }: JsonObject, language: string, chec
   checker.oneOf(language, ['language'], 'language', EXPRESSION_LANGUAGES);
   checker.oneOf(read, ['read'], 'read', READ_MODES);
   if (on === undefined) return;
-  const expressions = new ExpressionChecker(checker, language === 'cel');
+  const expressions = new ExpressionChecker(checker, language === 'cel', new SecretChecker(checker, {}, language));
   checkStrategy(on, ['on'], { checker, expressions, scope: ROOT_SCOPE, place: 'workflowInput' }, { isInner: true });
 }
