@@ -13,6 +13,7 @@ import {
 import { flowError } from '../dsl/errors';
 import type { BusOverview, EmitAnswer } from '../dsl/events/bus-messages';
 import { type CloudEvent, parseCloudEvent } from '../dsl/events/cloud-event';
+import { inline } from '../dsl/inline-values';
 import { isJsonObject, type Json } from '../dsl/json';
 import {
   EMIT_SIGNAL,
@@ -107,7 +108,7 @@ function setHandlers(router: EventRouter): void {
     validator: (value) => void eventOf(value),
     description: `A CloudEvent: ${EVENT_EXAMPLE}. Answers {"id", "receivers"}.`,
   });
-  setHandler(subscriptionsQuery, () => router.overview(), {
+  setHandler(subscriptionsQuery, () => inline(router.overview()), {
     description: 'Who listens, which triggers there are, and what was refused.',
   });
 }

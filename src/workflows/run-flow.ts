@@ -17,6 +17,7 @@ import { receiveEvents } from './events/flow-events';
 import { toFlowError } from './failures';
 import { FlowRun } from './flow-run';
 import { refuseTooLarge } from './json-size';
+import { readable } from './lost-payload';
 import type { ProgressTracker } from './progress-tracker';
 import { runTaskList } from './run-task';
 import { runToEnd } from './run-to-end';
@@ -37,8 +38,9 @@ const { prepareFlow } = proxyLocalActivities<{ prepareFlow(start: unknown): Prom
 export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Json> {
   return await runToEnd<Json, CarriedFlow>({
     body: async (progress) => {
-      const inbox = receiveEvents(progress, isContinued() ? carried?.events : undefined);
-      const run = carried === undefined ? await beginRun(start, progress, inbox) : resumeRun(carried, progress, inbox);
+      const state = carried === undefined ? undefined : readable(carried, 'the state of the flow');
+      const inbox = receiveEvents(progress, isContinued() ? state?.events : undefined);
+      const run = state === undefined ? await beginRun(start, progress, inbox) : resumeRun(state, progress, inbox);
       return await drive(runUndoable(run, carried));
     },
     continueAsNew: continueFlow,
@@ -46,7 +48,8 @@ export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Js
 }
 
 async function beginRun(start: unknown, progress: ProgressTracker, inbox: EventInbox): Promise<FlowRun> {
-  const prepared = await prepareFlow(start);
+  const request = withoutUncheckedInput(readable(start, 'the start input'));
+  const prepared = readable(await prepareFlow(request), "the flow's plan");
   const input = isJsonObject(start) ? (start.input ?? null) : null;
   const run = new FlowRun({ prepared, input, progress, inbox, startedAt: workflowInfo().startTime.getTime() });
   run.publishIdentity();
@@ -67,6 +70,12 @@ function* runUndoable(run: FlowRun, carried: CarriedFlow | undefined): Routine<J
     const cause = isCancelled || !(error instanceof FlowError) ? {} : { error: flowErrorToJson(error.data) };
     throw yield* undoFlow(run, { ...cause, left, report: { completed: 0, failed: [] } });
   }
+}
+
+/** Preparation needs the flow's input only where the document says what to check of it; a large one takes seconds to pass on. */
+function withoutUncheckedInput(start: unknown): unknown {
+  if (!isJsonObject(start) || start.input === undefined || !isJsonObject(start.flow)) return start;
+  return start.flow.input === undefined ? { ...start, input: null } : start;
 }
 
 /** Undoes what is left, and gives what the flow ends with. */
@@ -95,7 +104,7 @@ function* runPlan(run: FlowRun, carried: CarriedFlow | undefined): Routine<Json>
   const after = { ...constants, context: run.context, steps, data: output };
   const { output: result = output } = yield* run.evaluate(valueItem('output', plan.output?.as), after);
   if (plan.output?.schema !== undefined) yield* validate(run, plan.output.schema, result, 'output of the flow');
-  refuseTooLarge(result, 'output of the flow');
+  refuseTooLarge(result, 'output of the flow', run.maxPayloadBytes);
   return result;
 }
 

@@ -9,6 +9,7 @@ import type { EventInbox, InboxState } from './events/event-inbox';
 import { receiveEvents } from './events/flow-events';
 import { toWorkflowFailure } from './failures';
 import { FlowRun } from './flow-run';
+import { readable } from './lost-payload';
 import type { ProgressState, ProgressTracker } from './progress-tracker';
 import { runTask, runTaskList } from './run-task';
 import { ContinueAsNew, runToEnd } from './run-to-end';
@@ -30,9 +31,11 @@ export async function runWindow(request: WindowRequest, carried?: CarriedWindow)
   refuseForeignStart(request, carried);
   return await runToEnd<ItemsResult, CarriedWindow>({
     body: async (progress) => {
-      const inbox = receiveEvents(progress, carried?.events);
-      if (carried !== undefined) progress.restore(carried.progress);
-      return await drive(runBatch(request, carried, progress, inbox));
+      readable(request, 'the items of the loop');
+      const state = carried === undefined ? undefined : readable(carried, 'the state of the loop');
+      const inbox = receiveEvents(progress, state?.events);
+      if (state !== undefined) progress.restore(state.progress);
+      return await drive(runBatch(request, state, progress, inbox));
     },
     continueAsNew: makeContinueAsNewFor(request),
   });

@@ -342,6 +342,17 @@ describe('the event bus', () => {
     expect(await flow.result()).toEqual([1, 2]);
   });
 
+  test('carries large events, one after the other and several at once', async () => {
+    const tenant = new Tenant();
+    const flow = await tenant.listening(listen('{any: [], until: "data.size() == 5"}'));
+    const texts = ['a', 'b', 'c', 'd', 'e'].map((letter) => letter.repeat(450_000));
+    await tenant.emit('t', texts[0]);
+    await Promise.all(texts.slice(1).map((text) => tenant.bus.signal('emit', eventOf('t', text))));
+    const { notes, steps } = await progressWhen(flow, ({ status }) => status !== 'Running');
+    expect({ notes, steps: steps.map(({ status }) => status) }).toEqual({ notes: undefined, steps: ['completed'] });
+    expect(((await flow.result()) as string[]).map((text) => text[0]).sort()).toEqual(['a', 'b', 'c', 'd', 'e']);
+  });
+
   test('keeps tenants apart', async () => {
     const [acme, umbrella] = [new Tenant(), new Tenant()];
     const flow = await acme.listening(listen('{any: []}'));
@@ -419,7 +430,8 @@ describe('the event bus', () => {
     }
     const output = (await flow.result()) as number[];
     expect([...output].sort((a, b) => a - b)).toEqual(numbers);
-    expect((await tenant.bus.describe()).runId).not.toBe(firstRun);
+    // Temporal refuses to end a history while signals keep coming in, so that it may be the end of the load that lets it.
+    await eventually(async () => ((await tenant.bus.describe()).runId === firstRun ? undefined : true));
     expect(await tenant.overview()).toMatchObject({ emitted: count, duplicates: 0, pending: 0, refused: [] });
   });
 });

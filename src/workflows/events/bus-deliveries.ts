@@ -1,7 +1,8 @@
 import { getExternalWorkflowHandle } from '@temporalio/workflow';
+import { jsonBytes } from '../../dsl/encoded-json';
 import type { Delivery } from '../../dsl/events/bus-messages';
+import { inline } from '../../dsl/inline-values';
 import { EVENT_SIGNAL } from '../../dsl/names';
-import { jsonBytes } from '../json-size';
 
 /** Signals under way at once; Temporal holds 2,000 a workflow. */
 const MAX_SENDING = 200;
@@ -114,7 +115,7 @@ export class BusDeliveries {
       this.pump();
     };
     getExternalWorkflowHandle(flowId)
-      .signal(EVENT_SIGNAL, batch)
+      .signal(EVENT_SIGNAL, inline(batch))
       .then(settle, (error: unknown) => {
         this.#drop(outbox);
         this.onGone(flowId, error instanceof Error ? error.message : String(error));

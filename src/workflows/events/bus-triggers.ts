@@ -1,11 +1,11 @@
 import { workflowInfo } from '@temporalio/workflow';
+import { jsonBytes } from '../../dsl/encoded-json';
 import type { PreparedTrigger, TriggeredStart } from '../../dsl/events/bus-messages';
 import { type CloudEvent, eventKey, readEvent } from '../../dsl/events/cloud-event';
 import { LiteralFilter } from '../../dsl/events/literal-filter';
 import { isJsonObject, type Json } from '../../dsl/json';
 import { shortText } from '../../dsl/problems';
 import { drive, type Routine, waitFor } from '../drive';
-import { jsonBytes } from '../json-size';
 import { BusExpressions } from './bus-expressions';
 import { eventActivities } from './event-activities';
 import { type ConsumerHost, type ConsumerState, EventConsumer } from './event-consumer';

@@ -1,3 +1,4 @@
+import { jsonBytes } from '../../dsl/encoded-json';
 import {
   type BusOverview,
   type EmitAnswer,
@@ -10,7 +11,6 @@ import { LiteralFilter } from '../../dsl/events/literal-filter';
 import { isJsonObject, type Json } from '../../dsl/json';
 import { shortText } from '../../dsl/problems';
 import { undecodableReason } from '../../dsl/undecodable';
-import { jsonBytes } from '../json-size';
 import { BusDeliveries, type DeliveriesState } from './bus-deliveries';
 import { BusTriggers, type TriggersState } from './bus-triggers';
 import { remember } from './event-inbox';
