@@ -68,6 +68,8 @@ function innerTasks(task: TaskPlan): readonly TaskPlan[] {
       return task.tasks;
     case 'fork':
       return task.branches;
+    case 'listen':
+      return task.foreach?.tasks ?? [];
     case 'try':
       return [...task.tasks, ...(task.catch.do ?? [])];
     default:

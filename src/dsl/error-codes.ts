@@ -441,6 +441,25 @@ export const ERROR_CODES = define({
     title: 'The approval is decided already',
     help: 'Look at its state; a person counts once, and nobody after the outcome.',
   },
+  // Events.
+  BLW_EVENT_INVALID: {
+    type: 'validation',
+    status: 400,
+    title: 'The event is not a valid CloudEvent',
+    help: 'Send one JSON object with specversion "1.0", id, source and type; its data goes under `data`.',
+  },
+  BLW_SUBSCRIPTION_REFUSED: {
+    type: 'runtime',
+    status: 503,
+    title: 'The event bus refused the subscription',
+    help: 'Too many steps listen at once, or their filters are too large; see the query `subscriptions` of the bus.',
+  },
+  BLW_TRIGGER_INVALID: {
+    type: 'validation',
+    status: 400,
+    title: 'The trigger is not valid',
+    help: 'Send {"id": "…", "flow": "namespace/name:version" or a document, "on": {…}}.',
+  },
   // Command line and set-up.
   BLW_USAGE: {
     type: 'configuration',

@@ -5,6 +5,7 @@ import type { ResourceClass } from './block-spec';
 /** Workflow types. */
 export const RUN_FLOW = 'runFlow';
 export const APPROVAL = 'approval';
+export const EVENT_BUS = 'eventBus';
 /** A batch of a large loop. */
 export const RUN_WINDOW = 'runWindow';
 
@@ -15,11 +16,29 @@ export const DECIDE_UPDATE = 'decide';
 export const APPROVE_SIGNAL = 'approve';
 export const REJECT_SIGNAL = 'reject';
 
+/** Events, on `runFlow`: signal and update. */
+export const EVENT_SIGNAL = 'event';
+export const EVENT_UPDATE = 'event';
+
+/** Events, on `eventBus`: signals, an update, a query. */
+export const EMIT_SIGNAL = 'emit';
+export const SUBSCRIBE_SIGNAL = 'subscribe';
+export const UNSUBSCRIBE_SIGNAL = 'unsubscribe';
+export const TRIGGER_SIGNAL = 'trigger';
+export const UNTRIGGER_SIGNAL = 'untrigger';
+export const EMIT_UPDATE = 'emit';
+export const SUBSCRIPTIONS_QUERY = 'subscriptions';
+
 /** Local activities of the workflows. */
 export const PREPARE_FLOW = 'prepareFlow';
 export const VALIDATE_DATA = 'validateData';
 export const VALIDATE_ARGUMENTS = 'validateArguments';
 export const EVALUATE_EXPRESSIONS = 'evaluateExpressions';
+export const EMIT_EVENT = 'emitEvent';
+export const SUBSCRIBE_EVENTS = 'subscribeEvents';
+export const UNSUBSCRIBE_EVENTS = 'unsubscribeEvents';
+export const PREPARE_TRIGGER = 'prepareTrigger';
+export const START_TRIGGERED_FLOW = 'startTriggeredFlow';
 
 /** Search attributes, all of type Keyword. */
 export const SEARCH_ATTRIBUTES = {
@@ -42,4 +61,9 @@ export function taskQueueOf(prefix: string, resources: ResourceClass): string {
 /** Task queue of another class beside the one a flow runs on, whatever their prefix is. */
 export function siblingTaskQueue(flowTaskQueue: string, resources: ResourceClass): string {
   return flowTaskQueue.replace(/(-(io|cpu|gpu))?$/, `-${resources}`);
+}
+
+/** Workflow id of a tenant's event bus: `beamline-events:acme`. A tenant's name has no colon, so none is another's. */
+export function eventBusId(flowTaskQueue: string, tenant: string): string {
+  return `${flowTaskQueue.replace(/(-(io|cpu|gpu))?$/, '')}-events:${tenant}`;
 }

@@ -1,7 +1,9 @@
 import { cpus } from 'node:os';
+import { Client } from '@temporalio/client';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Ports } from '../activities/block';
 import { createEvaluateExpressions } from '../activities/evaluate-expressions';
+import { createEventActivities } from '../activities/event-activities';
 import { findExecutor } from '../activities/executors';
 import type { ExpressionEngine } from '../activities/expressions/expression-engine';
 import { HEARTBEAT_INTERVAL_MS } from '../activities/heartbeat';
@@ -22,6 +24,7 @@ import { EVALUATE_EXPRESSIONS, PREPARE_FLOW, taskQueueOf, VALIDATE_ARGUMENTS, VA
 import type { WorkerConfig } from './config';
 import { workerDataConverter } from './data-converter';
 import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
+import { createTemporalEvents } from './temporal-events';
 
 /** What the pools of a worker are made from. */
 export interface PoolParts {
@@ -70,6 +73,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     activities: {
       ...createStepActivities({ ports, secrets, results, runBlock, middleware }),
       ...(resources === 'io' ? flowActivities(expressions) : {}),
+      ...(resources === 'io' ? createEventActivities(createTemporalEvents(new Client({ connection, namespace }))) : {}),
     },
     maxConcurrentActivityTaskExecutions: slots,
     // A cancellation comes with the answer to a heartbeat; the default would hold these back for up to a minute.

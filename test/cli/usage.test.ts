@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { WORKER_OPTIONS } from '../../src/worker/options';
 import { runCli, startCli } from '../helpers/cli';
 
-const COMMANDS = ['validate', 'run', 'approvals', 'graph', 'worker', 'dev', 'demo'];
+const COMMANDS = ['validate', 'run', 'approvals', 'emit', 'graph', 'worker', 'dev', 'demo'];
 const GROUPED = ['list', 'show', 'approve', 'reject'].map((name) => ['approvals', name]);
 
 describe('beamline', () => {

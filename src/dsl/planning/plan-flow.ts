@@ -16,6 +16,7 @@ import type {
 } from './plan';
 import { planCall } from './plan-call';
 import { optional, type PlanContext, reference } from './plan-context';
+import { planEmit, planListen } from './plan-events';
 import { planParallel } from './plan-parallel';
 
 /** Makes the plan of a valid document. Pure: the same document gives the same plan. */
@@ -87,6 +88,14 @@ function planTask(name: string, task: JsonObject, path: string, context: PlanCon
   if (task.switch !== undefined) return planSwitch(base, task.switch as JsonObject[], context);
   if (task.fork !== undefined) return planFork(base, task.fork as JsonObject, context);
   if (task.try !== undefined) return planTry(base, task, context);
+  if (task.emit !== undefined) return planEmit(base, task, context.language);
+  if (task.listen !== undefined) {
+    return planListen(base, task, {
+      language: context.language,
+      planTasks: (tasks, at) => planTasks(tasks, at, context),
+      planOutput: (value) => planOutput(value, context),
+    });
+  }
   return { ...base, kind: 'raise', error: planError((task.raise as JsonObject).error, context) };
 }
 
@@ -240,6 +249,8 @@ function collectReferences(
 }
 
 const EXPRESSION_FIELDS = new Set(['if', 'while', 'when', 'exceptWhen']);
+/** Data of the document, in which nothing is an expression whatever it looks like. */
+const DATA_FIELDS = new Set(['schema', 'errorsWith', 'literal']);
 const TEMPLATE_FORMS = ['value', 'expr', 'text', 'uri', 'list', 'map'];
 
 function* planExpressions(node: unknown): Generator<string> {
@@ -251,6 +262,6 @@ function* planExpressions(node: unknown): Generator<string> {
   }
   for (const [key, value] of Object.entries(node)) {
     if (EXPRESSION_FIELDS.has(key) && typeof value === 'string') yield value;
-    else if (key !== 'schema' && key !== 'errorsWith') yield* planExpressions(value);
+    else if (!DATA_FIELDS.has(key)) yield* planExpressions(value);
   }
 }

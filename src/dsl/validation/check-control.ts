@@ -176,7 +176,7 @@ function checkFilterValues(filter: JsonObject, path: Path, checker: Checker): vo
 }
 
 /** A variable's name, or the default after reporting. */
-function checkVariable(
+export function checkVariable(
   value: Json | undefined,
   path: Path,
   { what, fallback }: { what: string; fallback: string },

@@ -5,6 +5,7 @@ import { checkCache } from './check-cache';
 import { checkCall } from './check-call';
 import type { CheckContext, Siblings, TaskSite } from './check-context';
 import { checkDirective, checkFor, checkFork, checkRaise, checkSwitch, checkTry } from './check-control';
+import { checkEmit, checkListen } from './check-events';
 import type { ExpressionSite } from './check-expressions';
 import { checkMetadata, refuseForeignMetadata } from './check-metadata';
 import { checkTimeout, checkTransformation } from './check-transformation';
@@ -21,8 +22,10 @@ const BASE_KEYS = ['if', 'input', 'output', 'export', 'timeout', 'then', 'metada
 const KINDS: Readonly<Record<string, Shape>> = {
   call: { required: ['call'], optional: ['with'] },
   do: { required: ['do'] },
+  emit: { required: ['emit'] },
   for: { required: ['for', 'do'], optional: ['while'] },
   fork: { required: ['fork'] },
+  listen: { required: ['listen'], optional: ['foreach'] },
   raise: { required: ['raise'] },
   set: { required: ['set'] },
   switch: { required: ['switch'] },
@@ -30,7 +33,7 @@ const KINDS: Readonly<Record<string, Shape>> = {
   wait: { required: ['wait'] },
 };
 
-const UNSUPPORTED_KINDS = ['emit', 'listen', 'run'];
+const UNSUPPORTED_KINDS = ['run'];
 
 /** Checks a list of tasks; `scope` is that of the list's surroundings. */
 export function checkTaskList(
@@ -196,6 +199,12 @@ function checkKind(kind: string, site: TaskSite): void {
     case 'wait':
       checker.duration(task.wait, [...path, 'wait'], 'wait');
       expressions.template(task.wait, expressionSite('wait'));
+      break;
+    case 'emit':
+      checkEmit(site);
+      break;
+    case 'listen':
+      checkListen(site);
       break;
     case 'raise':
       checkRaise(site);

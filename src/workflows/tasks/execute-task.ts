@@ -5,9 +5,11 @@ import { innerScope } from '../scope';
 import { type BodyCursor, type ListCursor, suspendable } from '../suspension';
 import type { TaskFrame, TaskResult } from '../task-frame';
 import { executeCall } from './call-task';
+import { executeEmit } from './emit-task';
 import { executeFor } from './for-task';
 import { executeFork } from './fork-task';
 import { executeHuman } from './human-task';
+import { executeListen } from './listen-task';
 import { executeRaise } from './raise-task';
 import { executeSwitch } from './switch-task';
 import { executeTry } from './try-task';
@@ -20,10 +22,14 @@ export function* executeTask(task: TaskPlan, frame: TaskFrame): Routine<TaskResu
       return task.human === true ? yield* executeHuman(task, frame) : yield* executeCall(task, frame);
     case 'do':
       return yield* executeDo(task, frame);
+    case 'emit':
+      return yield* executeEmit(task, frame);
     case 'for':
       return yield* executeFor(task, frame);
     case 'fork':
       return yield* executeFork(task, frame);
+    case 'listen':
+      return yield* executeListen(task, frame);
     case 'raise':
       return executeRaise(task, frame);
     case 'set':
