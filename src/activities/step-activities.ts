@@ -1,7 +1,9 @@
 import { CancelledFailure, Context } from '@temporalio/activity';
 import { BLOCK_SPECS } from '../dsl/block-registry';
+import { measureJson } from '../dsl/encoded-json';
 import { isJsonObject, type Json, type JsonObject } from '../dsl/json';
 import { MAX_PAYLOAD_BYTES, type StepRequest, type StepResult } from '../dsl/step-request';
+import { lostPayloadOf } from '../dsl/undecodable';
 import type { BlockContext, BlockExecutor, Ports, StepIdentity } from './block';
 import { notRetryable } from './block-failure';
 import { Heartbeat } from './heartbeat';
@@ -45,6 +47,8 @@ async function runStep(
 ): Promise<StepResult> {
   const temporal = Context.current();
   const { attempt } = temporal.info;
+  const lost = lostPayloadOf(request);
+  if (lost !== undefined) throw toApplicationFailure(notRetryable(lost.code, `arguments: ${lost.detail}`), { attempt });
   const step: StepIdentity = {
     tenant: request.tenant,
     flowId: temporal.info.workflowExecution?.workflowId ?? '',
@@ -64,14 +68,14 @@ async function runStep(
       const args = await resolveSecrets(request.with, request.secrets ?? {}, access);
       const problem = findArgumentError(blockType, args);
       if (problem !== undefined) throw problem;
-      return checkSize(mask.json(await runBlock(blockType, args, blockContext(step, ports, temporal, { beat, mask }))));
+      return mask.json(await runBlock(blockType, args, blockContext(step, ports, temporal, { beat, mask })));
     } catch (error) {
       throw mask.error(error);
     }
   };
   const run = middleware.reduceRight<() => Promise<Json>>((next, layer) => () => layer(step, next), execute);
   try {
-    return { output: await run(), attempt };
+    return checkSize({ output: await run(), attempt });
   } catch (error) {
     if (error instanceof CancelledFailure) throw error;
     throw toApplicationFailure(error, { attempt });
@@ -95,7 +99,8 @@ function blockContext(
     deadline: deadlineOf(info),
     heartbeat: (details) => beat.report(mask.json(details)),
     conceal: (credential) => mask.add(credential),
-    lastHeartbeat: isJsonObject(lastHeartbeat) ? lastHeartbeat : undefined,
+    lastHeartbeat:
+      isJsonObject(lastHeartbeat) && lostPayloadOf(lastHeartbeat) === undefined ? lastHeartbeat : undefined,
   };
 }
 
@@ -111,12 +116,13 @@ function deadlineOf(info: Context['info']): number {
   return end - Math.min(MAX_DEADLINE_MARGIN_MS, Math.max(0, end - now) * DEADLINE_MARGIN);
 }
 
-function checkSize(output: Json): Json {
-  const bytes = Buffer.byteLength(JSON.stringify(output));
-  if (bytes <= MAX_PAYLOAD_BYTES) return output;
+/** Measured as a whole, since it is sent like that and encoding it once is enough. */
+function checkSize(result: StepResult): StepResult {
+  const bytes = measureJson(result) - (JSON.stringify({ ...result, output: null }).length - 'null'.length);
+  if (bytes <= MAX_PAYLOAD_BYTES) return result;
   throw notRetryable(
     'BLW_RESULT_TOO_LARGE',
-    `the output has ${bytes} bytes of JSON, at most ${MAX_PAYLOAD_BYTES} fit into the history`,
+    `the output has ${bytes} bytes of JSON, at most ${MAX_PAYLOAD_BYTES} fit into a flow; write large data to a blob and pass its path`,
   );
 }
 

@@ -17,6 +17,8 @@ export interface WorkerConfig {
   readonly maxMemoryMb: number;
   /** Absolute. */
   readonly blobRoot: string;
+  /** Absent: large payloads are kept. */
+  readonly payloadRetentionMs?: number;
   readonly databases: readonly DatabaseConfig[];
   readonly secrets: readonly SecretConfig[];
   /** `HOST[:PORT]`; checked where the HTTP client is made. */
@@ -55,6 +57,9 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     queuePrefix: parsePrefix(text('queue-prefix')),
     maxMemoryMb: integer('max-memory-mb', 64, 1_048_576),
     blobRoot: resolve(cwd, text('blob-root')),
+    ...(text('payload-retention-days') === ''
+      ? {}
+      : { payloadRetentionMs: integer('payload-retention-days', 1, 36_500) * 86_400_000 }),
     databases: list('database').map((flag) => parseDatabaseFlag(flag, cwd)),
     secrets: list('secret').map((flag) => parseSecretFlag(flag, cwd)),
     allowHosts: list('allow-host'),

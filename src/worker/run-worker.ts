@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { createExpressionEngine } from '../activities/expressions/expression-engine';
+import { PayloadStore } from '../activities/payloads/payload-store';
+import { sweepPayloads } from '../activities/payloads/payload-sweep';
 import { createSqlDatabases } from '../activities/ports/configured-databases';
 import { createConfiguredSecrets } from '../activities/ports/configured-secrets';
 import { createFileBlobStore } from '../activities/ports/file-blob-store';
@@ -63,6 +65,9 @@ export async function startWorker(options: {
     releases.push(async () => blobs.close());
     const expressions = createExpressionEngine({ entry: EXPRESSION_HOST_ENTRY });
     releases.push(() => expressions.close());
+    const payloads = new PayloadStore({ blobRoot: config.blobRoot, canCreate: true });
+    // Made now, so that clients find it; one that cannot be used is told before any flow needs it.
+    await payloads.key();
     const { connection, namespace } = await connectWorker(target);
     releases.push(() => connection.close());
     await ensureSearchAttributes(connection, namespace);
@@ -74,6 +79,7 @@ export async function startWorker(options: {
       identity: workerId,
       ports: { http, blobs, databases },
       expressions,
+      payloads,
       secrets,
       middleware: [stepLog(logger)],
     };
@@ -84,6 +90,10 @@ export async function startWorker(options: {
       pools.push(pool);
     }
     const sweeping = setInterval(() => {
+      sweepPayloads(payloads.folder, { retentionMs: config.payloadRetentionMs }).then(
+        ({ removed, freedBytes }) => logger.log('debug', 'payload store swept', { removed, freed_bytes: freedBytes }),
+        (error: unknown) => logger.log('warn', 'payload store could not be swept', { error: String(error) }),
+      );
       blobs.sweep({ graceMs: SWEEP_EVERY_MS }).then(
         ({ removed, freedBytes }) => logger.log('debug', 'blob store swept', { removed, freed_bytes: freedBytes }),
         (error: unknown) => logger.log('warn', 'blob store could not be swept', { error: String(error) }),

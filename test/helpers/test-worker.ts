@@ -62,7 +62,7 @@ export async function startTestWorker(
   };
   const config = parseWorkerConfig(mergeOptions({ flags, env: {}, file: {} }), folder);
   const worker = await startWorker({ config, target, logger, workerId: queuePrefix });
-  const { client, close } = await connectClient(target);
+  const { client, close } = await connectClient({ ...target, blobRoot: config.blobRoot });
 
   const start: TestWorker['start'] = (flow, input = null, extra = {}) =>
     client.workflow.start(RUN_FLOW, {

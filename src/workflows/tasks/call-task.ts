@@ -10,6 +10,7 @@ import { undecodableReason } from '../../dsl/undecodable';
 import { type Routine, waitFor } from '../drive';
 import { attemptsOf, toFlowError } from '../failures';
 import type { FlowRun } from '../flow-run';
+import { readable } from '../lost-payload';
 import { withoutPlaceholders } from '../step-secrets';
 import type { TaskFrame, TaskResult } from '../task-frame';
 import { durationOf } from '../timeouts';
@@ -40,7 +41,8 @@ export function* executeCall(task: CallPlan, frame: TaskFrame): Routine<TaskResu
   yield* run.dispatch.enter(request);
   try {
     run.waits();
-    const result = yield* waitFor(scheduleActivity<StepResult>(task.block, [request], options));
+    const answer = yield* waitFor(scheduleActivity<StepResult>(task.block, [request], options));
+    const result = readable(answer, "the step's result");
     const unreadable = undecodableReason(result);
     if (unreadable !== undefined)
       throw flowError('BLW_BLOCK_FAILED', `the step's result cannot be read: ${unreadable}`);
