@@ -120,11 +120,9 @@ describe.each<[Language, (name: string) => string, string]>([
     expect(JSON.stringify(await evaluate(language, language === 'jq' ? '.' : '$', data))).toBe(JSON.stringify(data));
   });
 
-  it('bounds the size of what it gives', async () => {
-    const items = [value('a', read('text'), 'once'), value('b', read('text'))];
-    const variables = { data: { text: 'x'.repeat(1_000_000) } };
-    expect(await evaluateAll(language, [value('a', read('text'))], variables)).toEqual({ a: variables.data.text });
-    await expect(evaluateAll(language, items, variables)).rejects.toMatchObject(failure('at most 1900000 fit'));
+  it('takes and gives megabytes', async () => {
+    const text = 'x'.repeat(5_000_000);
+    expect(await evaluateAll(language, [value('a', read('text'))], { data: { text } })).toEqual({ a: text });
   });
 
   it('refuses data that is nested too deeply, and results', async () => {
@@ -143,7 +141,7 @@ describe('hostile expressions end with a message:', () => {
     ['jq', 'def f: 1 + f; f', ''],
     ['jq', '"a" * 1e9', '256 MB'],
     ['jq', '.[1e9] = 1', '256 MB'],
-    ['jq', '"x" * 3000000', ''],
+    ['jq', '[range(100)] | map("x" * 2000000)', ''],
     ['jq', 'reduce range(20000) as $i (1; [.])', ''],
     ['jq', '("a" * 40 + "!") | test("^(a|a)*$")', ''],
     ['jq', `${'('.repeat(20_000)}1${')'.repeat(20_000)}`, ''],
@@ -151,8 +149,8 @@ describe('hostile expressions end with a message:', () => {
     ['jsonata', '($f := function($n) { 1 + $f($n) }; $f(1))', 'call each other more than 400 deep'],
     ['jsonata', '[1..10000000]', 'a list of more than 1000000 items'],
     ['jsonata', '$map([1..1000000], function($x) { $map([1..1000000], function($y) { $y }) })', ''],
-    ['jsonata', '$pad("a", 500000000)', 'a text of more than 4000000 characters'],
-    ['jsonata', '($f := function($s) { $f($s & $s) }; $f("aaaaaaaa"))', 'a text of more than 4000000 characters'],
+    ['jsonata', '$pad("a", 500000000)', 'a text of more than 30000000 characters'],
+    ['jsonata', '($f := function($s) { $f($s & $s) }; $f("aaaaaaaa"))', 'a text of more than 30000000 characters'],
     ['jsonata', '($f := function($a) { $f([$a, $a]) }; $f(1))', ''],
     ['jsonata', '$reduce([1..1000000], $append)', ''],
     ['jsonata', '$toMillis($pad("", -60, "1") & "x", "[Y][Y][Y][Y][Y][Y][Y][Y][Y][Y][Y][Y][Y][Y][Y][Y]")', ''],

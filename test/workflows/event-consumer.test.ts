@@ -23,7 +23,7 @@ class Tested {
       variables: () => ({ input, data: input }),
       note: (text: string) => void this.notes.push(text),
     };
-    this.consumer = new EventConsumer(planStrategy(strategy), host, state);
+    this.consumer = new EventConsumer(planStrategy(strategy, 'cel'), host, state);
   }
 
   offer(offered: CloudEvent): boolean {

@@ -4,8 +4,11 @@ import type { BatchValues, ExpressionRequest } from '../../dsl/expressions/batch
 import { describeFailure } from './expression-failure';
 import { ExpressionHost } from './expression-host';
 import { ExpressionMemory } from './expression-memory';
+import type { Experience } from './job-queue';
 import {
   type Answer,
+  deadlineOf,
+  type EngineLanguage,
   type EngineLimits,
   type HostJob,
   itemExpressions,
@@ -72,18 +75,17 @@ class Engine implements ExpressionEngine {
     const { language } = request;
     if (language === 'cel') throw new Error('CEL is evaluated in the workflow');
     const expressions = request.items.flatMap(itemExpressions).map(({ expression }) => expression);
-    const answer = await this.#do(
-      { kind: 'evaluate', request },
-      { language, experience: this.#memory.of(expressions) },
-    );
+    const experience = this.#memory.of(expressions);
+    const job = hostJob({ kind: 'evaluate', request }, language, experience);
+    const answer = await this.#do(job);
     if (!('stopped' in answer)) this.#memory.wasQuick(expressions);
     if ('values' in answer) return answer.values;
     if ('detail' in answer) throw flowError('BLW_EXPR_FAILED', answer.detail);
-    const position = 'stopped' in answer ? answer.expression : 0;
-    const expression = expressions[Math.min(position, expressions.length - 1)] ?? '';
-    this.#memory.wasStopped(expression);
-    const reason = 'stopped' in answer ? stopText(answer.stopped, this.limits) : 'there is no answer';
-    throw flowError('BLW_EXPR_FAILED', describeFailure(expression, reason));
+    if (!('stopped' in answer)) throw new Error('an evaluation has no verdicts');
+    const expression = expressions[Math.min(answer.expression, expressions.length - 1)] ?? '';
+    // With large data the time says nothing of the expression, which other flows may have, too.
+    if (job.text.length <= SMALL_JOB_LENGTH) this.#memory.wasStopped(expression);
+    throw flowError('BLW_EXPR_FAILED', describeFailure(expression, stopText(answer.stopped, job, this.limits)));
   }
 
   async checkJq(questions: readonly SyntaxQuestion[]): Promise<(string | null)[]> {
@@ -106,24 +108,23 @@ class Engine implements ExpressionEngine {
 
   /** Where a job is stopped, its expressions are checked one by one, so that only the one that takes long is blamed. */
   async #checkSome(questions: readonly SyntaxQuestion[]): Promise<(string | null)[]> {
-    const answer = await this.#do({ kind: 'checkJq', questions }, { language: 'jq', experience: 'unknown' });
+    const job = hostJob({ kind: 'checkJq', questions }, 'jq', 'unknown');
+    const answer = await this.#do(job);
     if ('verdicts' in answer) return [...answer.verdicts];
-    if (questions.length === 1) {
-      return ['stopped' in answer ? `to check it ${stopText(answer.stopped, this.limits)}` : 'it cannot be checked'];
-    }
+    if (!('stopped' in answer)) throw new Error('a check has no values');
+    if (questions.length === 1) return [`to check it ${stopText(answer.stopped, job, this.limits)}`];
     const each = await Promise.all(questions.map((question) => this.#checkSome([question])));
     return each.flat();
   }
 
-  async #do(job: Job, options: Omit<HostJob, 'text'>): Promise<Answer | Stopped> {
-    const hostJob = { ...options, text: JSON.stringify(job) };
+  async #do(job: HostJob): Promise<Answer | Stopped> {
     // A process that breaks before the job has begun has not broken by it.
     for (let tries = 0; tries < MAX_STARTS; tries += 1) {
-      const outcome = await this.#currentHost().run(hostJob);
+      const outcome = await this.#currentHost().run(job);
       if (this.#isClosed && outcome.kind !== 'answered') break;
       if (outcome.kind === 'answered') return JSON.parse(outcome.answer) as Answer;
       if (outcome.kind === 'stopped') return { stopped: outcome.reason, expression: outcome.expression };
-      if (outcome.began) return await this.#doAlone(hostJob);
+      if (outcome.began) return await this.#doAlone(job);
     }
     throw new Error(
       this.#isClosed ? 'the worker is stopping' : 'the process that evaluates expressions cannot be started',
@@ -164,6 +165,13 @@ class Engine implements ExpressionEngine {
   }
 }
 
+/** Up to this length a job that takes too long does so for its expressions, and not for its data. */
+const SMALL_JOB_LENGTH = 100_000;
+
+function hostJob(job: Job, language: EngineLanguage, experience: Experience): HostJob {
+  return { text: JSON.stringify(job), language, experience };
+}
+
 /** How often a process is started for one job, where it breaks before the job begins. */
 const MAX_STARTS = 5;
 
@@ -172,10 +180,10 @@ interface Stopped {
   readonly expression: number;
 }
 
-function stopText(reason: StopReason, { deadlineMs }: EngineLimits): string {
+function stopText(reason: StopReason, { text }: HostJob, limits: EngineLimits): string {
   switch (reason) {
     case 'deadline':
-      return `took longer than ${deadlineMs} ms`;
+      return `took longer than ${deadlineOf(text, limits)} ms`;
     case 'memory':
       return 'used too much memory';
     case 'crashed':

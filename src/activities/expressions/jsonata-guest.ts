@@ -11,7 +11,7 @@ export type GuestResult =
   | { readonly problem: string; readonly position?: number; readonly token?: string };
 
 /** Longest text that an expression may make; V8 ends the whole process where one is too long for its heap. */
-const MAX_TEXT_LENGTH = 4_000_000;
+const MAX_TEXT_LENGTH = 30_000_000;
 
 /** Most items of a list that JSONata makes, deepest nesting of its calls. */
 const LIMITS = { sequence: 1_000_000, stack: 400 };

@@ -53,7 +53,7 @@ export type HostReply =
 
 /** Bounds of the evaluation; changed only by tests. */
 export interface EngineLimits {
-  /** Longest time of a batch, from when a thread takes it; twice that where the machine is overloaded. */
+  /** Longest time of a batch with little data, from when a thread takes it; twice that where the machine is overloaded. */
   readonly deadlineMs: number;
   /** A batch that computes longer goes on at the lowest priority, and another thread takes its place. */
   readonly demoteAfterMs: number;
@@ -67,6 +67,17 @@ export interface EngineLimits {
   readonly heapMb: number;
   /** Memory of the process with all its threads. */
   readonly maxRssMb: number;
+}
+
+/** Data that is read and written in a ms, in bytes; jq takes longest, with some 20 MB a second each way. */
+const BYTES_A_MS = 10_000;
+
+/** Most of the time that large data adds. */
+const MAX_DATA_MS = 4_000;
+
+/** Longest time of a job: the limit, and what its data takes to be read. */
+export function deadlineOf(jobText: string, { deadlineMs }: EngineLimits): number {
+  return deadlineMs + Math.min(MAX_DATA_MS, Math.floor(jobText.length / BYTES_A_MS));
 }
 
 /** What a thread is started with. */

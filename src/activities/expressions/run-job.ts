@@ -33,7 +33,7 @@ export async function runJob(job: Job, languages: Languages, onPosition: (at: nu
     if (bytes <= MAX_PAYLOAD_BYTES) return { kind: 'values', values };
     return {
       kind: 'failed',
-      detail: `what the expressions of a step give has ${bytes} bytes of JSON, at most ${MAX_PAYLOAD_BYTES} fit into the history`,
+      detail: `what the expressions of a step give has ${bytes} bytes of JSON, at most ${MAX_PAYLOAD_BYTES} fit into a flow`,
     };
   } catch (error) {
     if (!(error instanceof ExpressionFailure) && !(error instanceof FlowError)) throw error;

@@ -1,6 +1,13 @@
 import { ExpressionThread } from './expression-thread';
 import { JobQueue } from './job-queue';
-import type { EngineLanguage, EngineLimits, HostJob, Outcome, ThreadData } from './protocol';
+import {
+  deadlineOf,
+  type EngineLanguage,
+  type EngineLimits,
+  type HostJob,
+  type Outcome,
+  type ThreadData,
+} from './protocol';
 
 /** How lanes are made. */
 export interface LanesOptions {
@@ -19,6 +26,7 @@ interface Waiting {
 interface Running {
   readonly thread: ExpressionThread;
   readonly since: number;
+  readonly deadlineMs: number;
   /** Processor time of the thread before the job. */
   readonly cpuBefore: number | undefined;
   isDemoted: boolean;
@@ -157,7 +165,13 @@ export class ThreadLanes {
   }
 
   #begin(thread: ExpressionThread, { text, onBegin, settle }: Waiting, isDemoted = false): void {
-    const running: Running = { thread, since: performance.now(), cpuBefore: thread.cpuMs(), isDemoted };
+    const running: Running = {
+      thread,
+      since: performance.now(),
+      deadlineMs: deadlineOf(text, this.options.limits),
+      cpuBefore: thread.cpuMs(),
+      isDemoted,
+    };
     this.#running.add(running);
     this.#ticker ??= setInterval(() => this.#look(), TICK_MS);
     onBegin();
@@ -182,9 +196,10 @@ export class ThreadLanes {
   }
 
   #look(): void {
-    const { deadlineMs, demoteAfterMs, demoteUnderLoadMs, maxDemoted } = this.options.limits;
+    const { demoteAfterMs, demoteUnderLoadMs, maxDemoted } = this.options.limits;
     const waiting = this.#queue.length;
     for (const running of this.#running) {
+      const { deadlineMs } = running;
       const tookMs = performance.now() - running.since;
       const computedMs = computedTime(running) ?? tookMs;
       const isOver = tookMs >= deadlineMs && computedMs >= deadlineMs * COMPUTED_SHARE;
