@@ -3,7 +3,7 @@
  * step ran exactly once. `--quick` runs a tenth of everything, `--only fork,rounds` some shapes, `--json` ends with a line
  * of JSON. Exit code 1 where a step was lost or repeated.
  */
-import { fork } from 'node:child_process';
+import { execFileSync, fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cpus, tmpdir, totalmem } from 'node:os';
@@ -63,6 +63,7 @@ async function measure(shape, { client, service, server, folder }) {
   service.reset();
   const worker = await startBenchWorker(server, folder);
   const definition = shape.make(service.url);
+  const serverCpuBefore = cpuSeconds(server.pid);
   const startedAt = performance.now();
   const outputs = await Promise.all(
     Array.from({ length: shape.flows }, (_, index) =>
@@ -74,11 +75,15 @@ async function measure(shape, { client, service, server, folder }) {
     ),
   );
   const seconds = (performance.now() - startedAt) / 1_000;
+  const serverCpuS = cpuSeconds(server.pid) - serverCpuBefore;
   const memory = await worker.stop();
   const { distinct, paths, repeated } = service.tally();
   const expected = shape.requests * shape.flows;
   const isExact =
-    distinct === expected && paths === shape.requests && repeated === 0 && outputs.every((output) => shape.check(output));
+    distinct === expected &&
+    paths === shape.requests &&
+    repeated === 0 &&
+    outputs.every((output) => shape.check(output));
   return {
     name: shape.name,
     steps: shape.steps * shape.flows,
@@ -86,6 +91,7 @@ async function measure(shape, { client, service, server, folder }) {
     stepsPerSecond: Math.round((shape.steps * shape.flows) / seconds),
     ...(await histories(client, `size-${shape.name}-`)),
     ...memory,
+    serverCpuS,
     repeated,
     missing: expected - distinct,
     isExact,
@@ -126,9 +132,13 @@ async function startBenchWorker(server, folder) {
   return {
     async stop() {
       child.send('stop');
-      const { rssPeak, workflowHeapPeak } = await nextMessage(child);
+      const { rssPeak, workflowHeapPeak, cpuMs } = await nextMessage(child);
       if (child.exitCode === null) await new Promise((resolve) => child.once('exit', resolve));
-      return { rssPeakMB: Math.round(rssPeak / 1e6), workflowHeapPeakMB: Math.round(workflowHeapPeak / 1e6) };
+      return {
+        rssPeakMB: Math.round(rssPeak / 1e6),
+        workflowHeapPeakMB: Math.round(workflowHeapPeak / 1e6),
+        workerCpuS: rounded(cpuMs / 1_000),
+      };
     },
   };
 }
@@ -138,6 +148,12 @@ function nextMessage(child) {
     child.once('message', resolve);
     child.once('exit', (code, signal) => reject(new Error(`the worker ended: ${code ?? signal}`)));
   });
+}
+
+/** CPU time that a process has taken; tells more than the clock where others use the machine too. */
+function cpuSeconds(pid) {
+  const text = execFileSync('ps', ['-o', 'time=', '-p', String(pid)], { encoding: 'utf8' }).trim();
+  return text.split(/[-:]/).reduce((sum, part) => sum * 60 + Number(part), 0);
 }
 
 function rounded(value) {

@@ -18,7 +18,11 @@ export async function startCountingService() {
     tally() {
       let repeated = 0;
       for (const count of counts.values()) repeated += count - 1;
-      return { distinct: counts.size, paths: new Set([...counts.keys()].map((key) => key.split(' ')[0])).size, repeated };
+      return {
+        distinct: counts.size,
+        paths: new Set([...counts.keys()].map((key) => key.split(' ')[0])).size,
+        repeated,
+      };
     },
     close: () => new Promise((resolve) => server.close(resolve)),
   };

@@ -1,7 +1,13 @@
 /** The flows that `npm run bench:size` runs: what is large about each, and how many requests have to arrive for it. */
 
-/** All items of all flows are requests to this address; the item is the last part of the path. */
+/** A request whose path tells the item; POST, since then it has the step's idempotency key. */
 const post = (url, item) => ({ call: 'http', with: { method: 'post', endpoint: `${url}/${item}` } });
+
+/** The same, with an expression for the item. */
+const postEach = (url, item) => ({
+  call: 'http',
+  with: { method: 'post', endpoint: `\${ "${url}/" + string(${item}) }` },
+});
 
 const numbers = (count) => Array.from({ length: count }, (_, index) => index);
 
@@ -18,7 +24,7 @@ function loop(name, url, metadata) {
   const each = {
     for: { each: 'item', in: 'workflow.input.items' },
     ...(metadata === undefined ? {} : { metadata }),
-    do: [{ send: post(url, '${ item }') }],
+    do: [{ send: postEach(url, 'item') }],
     output: { as: '{}' },
   };
   return flow(name, [{ each }]);
@@ -28,13 +34,22 @@ function loop(name, url, metadata) {
 function rounds(name, url, count) {
   return flow(name, [
     { begin: { set: { round: 0 }, export: { as: 'data' } } },
-    { send: { ...post(url, '${ context.round }'), output: { as: '{}' }, export: { as: '{"round": context.round + 1}' } } },
+    {
+      send: {
+        ...postEach(url, 'context.round'),
+        output: { as: '{}' },
+        export: { as: '{"round": context.round + 1}' },
+      },
+    },
+    // biome-ignore lint/suspicious/noThenProperty: OWS's directive
     { more: { switch: [{ again: { when: `context.round < ${count}`, then: 'send' } }, { done: { then: 'end' } }] } },
   ]);
 }
 
 function fork(name, url, count) {
-  const branches = numbers(count).map((index) => ({ [`b${index}`]: { ...post(url, index), output: { as: `${index}` } } }));
+  const branches = numbers(count).map((index) => ({
+    [`b${index}`]: { ...post(url, index), output: { as: `${index}` } },
+  }));
   return flow(name, [{ all: { fork: { branches } } }]);
 }
 

@@ -19,10 +19,15 @@ heaps.onmessage = ({ data }) => {
 
 const config = parseWorkerConfig(mergeOptions({ flags, env: {}, file: {} }), flags['blob-root']);
 const worker = await startWorker({ config, target, logger: { log() {} }, workerId: 'bench-size' });
+const cpuBefore = process.cpuUsage();
 process.send('ready');
 process.once('message', async () => {
+  const { user, system } = process.cpuUsage(cpuBefore);
   await worker.stop();
   heaps.close();
   // maxRSS is in KiB; it is the peak of the whole process, the workflow thread included.
-  process.send({ rssPeak: process.resourceUsage().maxRSS * 1_024, workflowHeapPeak }, () => process.disconnect());
+  process.send(
+    { rssPeak: process.resourceUsage().maxRSS * 1_024, workflowHeapPeak, cpuMs: (user + system) / 1_000 },
+    () => process.disconnect(),
+  );
 });
