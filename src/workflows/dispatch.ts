@@ -3,6 +3,7 @@ import { flowError } from '../dsl/errors';
 import { MAX_PAYLOAD_BYTES } from '../dsl/step-request';
 import { type Routine, waitFor } from './drive';
 import { jsonBytes } from './json-size';
+import { WaitingLine } from './waiting-line';
 
 /** Steps of one flow that Temporal knows of at once; it refuses the 2,001st, and would do so for ever. */
 const MAX_PENDING = 1_900;
@@ -27,6 +28,25 @@ export class Dispatch {
   #task = -1;
   #isTurning = false;
   #local = 0;
+  readonly #line = new WaitingLine({
+    fits: (size) => this.#hasRoom(size),
+    take: (size) => this.#take(size),
+    waits: () => {
+      if (this.#pending < MAX_PENDING) this.#turn();
+    },
+  });
+  readonly #localLine = new WaitingLine({
+    fits: () => this.#local < MAX_LOCAL && this.#bytesOfTask() <= MAX_TASK_BYTES,
+    take: () => {
+      this.#local += 1;
+    },
+    waits: () => {
+      if (this.#local < MAX_LOCAL) this.#turn();
+    },
+  });
+
+  /** `hasLine`: steps wait in a {@link WaitingLine}. */
+  constructor(private readonly hasLine: boolean) {}
 
   /** Waits for room; `leave` has to follow. Throws BLW_ARG_INVALID for a request that never fits. */
   *enter(request: unknown): Routine<void> {
@@ -38,12 +58,17 @@ export class Dispatch {
       );
     }
     const size = bytes + COMMAND_BYTES;
+    if (this.hasLine) yield* this.#line.enter(size);
+    else yield* this.#enterUnlined(size);
+  }
+
+  /** As flows of 0.1.0 did: the order of their commands is in histories. */
+  *#enterUnlined(size: number): Routine<void> {
     while (!this.#hasRoom(size)) {
       if (this.#pending < MAX_PENDING) this.#turn();
       yield* waitFor(condition(() => this.#hasRoom(size)));
     }
-    this.#pending += 1;
-    this.#taskBytes += size;
+    this.#take(size);
   }
 
   leave(): void {
@@ -52,12 +77,7 @@ export class Dispatch {
 
   /** Waits until the result of one more local activity has room; `leaveLocal` has to follow. */
   *enterLocal(): Routine<void> {
-    const hasRoom = () => this.#local < MAX_LOCAL && this.#bytesOfTask() <= MAX_TASK_BYTES;
-    while (!hasRoom()) {
-      if (this.#local < MAX_LOCAL) this.#turn();
-      yield* waitFor(condition(hasRoom));
-    }
-    this.#local += 1;
+    yield* this.#localLine.enter(0);
   }
 
   /** `resultBytes` is the size of what it gave. */
@@ -73,6 +93,11 @@ export class Dispatch {
       this.#taskBytes = 0;
     }
     return this.#taskBytes;
+  }
+
+  #take(size: number): void {
+    this.#pending += 1;
+    this.#taskBytes += size;
   }
 
   #hasRoom(size: number): boolean {

@@ -53,7 +53,7 @@ export class FlowRun {
   readonly plan: FlowPlan;
   readonly tenant: string;
   readonly #evaluator = new Evaluator();
-  readonly dispatch = new Dispatch();
+  readonly dispatch: Dispatch;
   /** Workflow id of the flow, also in its windows: idempotency keys are made of it. */
   readonly id: string;
   readonly taskQueue = workflowInfo().taskQueue;
@@ -88,6 +88,7 @@ export class FlowRun {
   }) {
     this.id = id;
     this.prepared = prepared;
+    this.dispatch = new Dispatch(prepared.continuesAsNew === true);
     this.progress = progress;
     this.startedAt = startedAt;
     this.plan = prepared.plan;
