@@ -52,7 +52,7 @@ async function main() {
   const results = [];
   for (const shape of shapes(scale).filter(({ name }) => wanted?.includes(name) ?? true)) {
     const result = await measure(shape, { client, service, server, folder });
-    console.error(`${shape.name}: ${result.seconds} s, ${result.isExact ? 'exact' : 'NOT EXACT'}`);
+    console.error(JSON.stringify(result));
     results.push(result);
   }
   print(results);

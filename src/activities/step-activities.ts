@@ -1,10 +1,15 @@
 import { CancelledFailure, Context } from '@temporalio/activity';
 import { BLOCK_SPECS } from '../dsl/block-registry';
+import { measureJson } from '../dsl/encoded-json';
 import { isJsonObject, type Json, type JsonObject } from '../dsl/json';
 import { MAX_PAYLOAD_BYTES, type StepRequest, type StepResult } from '../dsl/step-request';
+import { lostPayloadOf } from '../dsl/undecodable';
 import type { BlockContext, BlockExecutor, Ports, StepIdentity } from './block';
 import { notRetryable } from './block-failure';
 import { Heartbeat } from './heartbeat';
+import type { SecretStore } from './ports/secret-store';
+import { Mask } from './secrets/mask';
+import { resolveSecrets } from './secrets/resolve-secrets';
 import { toApplicationFailure } from './step-failure';
 import { findArgumentError } from './validate-data';
 
@@ -24,6 +29,7 @@ export type StepMiddleware = (step: StepIdentity, next: () => Promise<Json>) => 
 /** The activities of a worker: one for each block that is an activity. */
 export function createStepActivities(options: {
   ports: Ports;
+  secrets: SecretStore;
   runBlock: BlockRunner;
   middleware: readonly StepMiddleware[];
 }): Record<string, StepActivity> {
@@ -37,10 +43,12 @@ export function createStepActivities(options: {
 async function runStep(
   blockType: string,
   request: StepRequest,
-  { ports, runBlock, middleware }: { ports: Ports; runBlock: BlockRunner; middleware: readonly StepMiddleware[] },
+  { ports, secrets, runBlock, middleware }: Parameters<typeof createStepActivities>[0],
 ): Promise<StepResult> {
   const temporal = Context.current();
   const { attempt } = temporal.info;
+  const lost = lostPayloadOf(request);
+  if (lost !== undefined) throw toApplicationFailure(notRetryable(lost.code, `arguments: ${lost.detail}`), { attempt });
   const step: StepIdentity = {
     tenant: request.tenant,
     flowId: temporal.info.workflowExecution?.workflowId ?? '',
@@ -52,14 +60,22 @@ async function runStep(
     idempotent: request.idempotent,
   };
   const beat = new Heartbeat(temporal);
+  const mask = new Mask();
+  // Innermost, so that no layer around it sees a secret.
   const execute = async (): Promise<Json> => {
-    const problem = findArgumentError(blockType, request.with);
-    if (problem !== undefined) throw problem;
-    return checkSize(await runBlock(blockType, request.with, blockContext(step, ports, temporal, beat)));
+    try {
+      const access = { store: secrets, tenant: request.tenant, mask };
+      const args = await resolveSecrets(request.with, request.secrets ?? {}, access);
+      const problem = findArgumentError(blockType, args);
+      if (problem !== undefined) throw problem;
+      return mask.json(await runBlock(blockType, args, blockContext(step, ports, temporal, { beat, mask })));
+    } catch (error) {
+      throw mask.error(error);
+    }
   };
   const run = middleware.reduceRight<() => Promise<Json>>((next, layer) => () => layer(step, next), execute);
   try {
-    return { output: await run(), attempt };
+    return checkSize({ output: await run(), attempt });
   } catch (error) {
     if (error instanceof CancelledFailure) throw error;
     throw toApplicationFailure(error, { attempt });
@@ -68,7 +84,12 @@ async function runStep(
   }
 }
 
-function blockContext(step: StepIdentity, ports: Ports, temporal: Context, beat: Heartbeat): BlockContext {
+function blockContext(
+  step: StepIdentity,
+  ports: Ports,
+  temporal: Context,
+  { beat, mask }: { beat: Heartbeat; mask: Mask },
+): BlockContext {
   const { info } = temporal;
   const lastHeartbeat: unknown = info.heartbeatDetails;
   return {
@@ -76,8 +97,10 @@ function blockContext(step: StepIdentity, ports: Ports, temporal: Context, beat:
     ports,
     signal: temporal.cancellationSignal,
     deadline: deadlineOf(info),
-    heartbeat: (details) => beat.report(details),
-    lastHeartbeat: isJsonObject(lastHeartbeat) ? lastHeartbeat : undefined,
+    heartbeat: (details) => beat.report(mask.json(details)),
+    conceal: (credential) => mask.add(credential),
+    lastHeartbeat:
+      isJsonObject(lastHeartbeat) && lostPayloadOf(lastHeartbeat) === undefined ? lastHeartbeat : undefined,
   };
 }
 
@@ -93,12 +116,13 @@ function deadlineOf(info: Context['info']): number {
   return end - Math.min(MAX_DEADLINE_MARGIN_MS, Math.max(0, end - now) * DEADLINE_MARGIN);
 }
 
-function checkSize(output: Json): Json {
-  const bytes = Buffer.byteLength(JSON.stringify(output));
-  if (bytes <= MAX_PAYLOAD_BYTES) return output;
+/** Measured as a whole, since it is sent like that and encoding it once is enough. */
+function checkSize(result: StepResult): StepResult {
+  const bytes = measureJson(result) - (JSON.stringify({ ...result, output: null }).length - 'null'.length);
+  if (bytes <= MAX_PAYLOAD_BYTES) return result;
   throw notRetryable(
     'BLW_RESULT_TOO_LARGE',
-    `the output has ${bytes} bytes of JSON, at most ${MAX_PAYLOAD_BYTES} fit into the history`,
+    `the output has ${bytes} bytes of JSON, at most ${MAX_PAYLOAD_BYTES} fit into a flow; write large data to a blob and pass its path`,
   );
 }
 

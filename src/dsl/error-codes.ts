@@ -96,6 +96,12 @@ export const ERROR_CODES = define({
     title: 'A name refers to nothing that `use` defines',
     help: 'Define it under `use`, or correct the name.',
   },
+  BLW_SECRET_PLACE: {
+    type: 'validation',
+    status: 400,
+    title: 'A secret stands where it cannot be used',
+    help: 'Use it under `with` or in `input.from` of a call, as it is or joined to text: its value is put in when the step runs.',
+  },
   BLW_STEP_UNKNOWN: {
     type: 'validation',
     status: 400,
@@ -170,6 +176,12 @@ export const ERROR_CODES = define({
     title: 'More iterations of a loop failed than it tolerates',
     help: 'The error carries what the first of them failed with; raise metadata.toleratedFailures, or mend the items.',
   },
+  BLW_COMPENSATION_FAILED: {
+    type: 'runtime',
+    status: 500,
+    title: 'A cancelled flow could not undo all its steps',
+    help: 'The error lists the steps and what their compensations failed with; undo them by hand.',
+  },
   BLW_STEP_TIMEOUT: {
     type: 'timeout',
     status: 408,
@@ -185,8 +197,39 @@ export const ERROR_CODES = define({
   BLW_RESULT_TOO_LARGE: {
     type: 'runtime',
     status: 500,
-    title: "A step's output is too large for the flow's history",
-    help: 'Write large data to a blob (http.stream, fs.put) and pass its path.',
+    title: 'A value is too large for a flow',
+    help: 'Values have at most 100 MiB of JSON: write larger data to a blob (http.stream, fs.put) and pass its path.',
+  },
+  // Large payloads: see docs/large-payloads.md.
+  BLW_PAYLOAD_MISSING: {
+    type: 'runtime',
+    status: 500,
+    title: 'The content of a large payload is not in the payload store',
+    help: 'Use the blob root of the workers (--blob-root). Was it deleted, restore it; keep content longer (--payload-retention-days).',
+  },
+  BLW_PAYLOAD_DAMAGED: {
+    type: 'runtime',
+    status: 500,
+    title: 'The content of a large payload is not as it was written',
+    help: 'Restore the file that is named from a backup, and look at the disk.',
+  },
+  BLW_PAYLOAD_DENIED: {
+    type: 'authorization',
+    status: 403,
+    title: 'A claim on a large payload was not made for this flow by this payload store',
+    help: 'Send the data itself, or start the flow with a client that uses the blob root of the workers.',
+  },
+  BLW_PAYLOAD_TOO_LARGE: {
+    type: 'validation',
+    status: 413,
+    title: 'A payload is larger than 100 MiB',
+    help: 'Write the data to a blob and pass its path.',
+  },
+  BLW_PAYLOAD_STORE: {
+    type: 'runtime',
+    status: 503,
+    title: 'The payload store cannot be used',
+    help: 'Look at the folder `payloads` in the blob root: space, permissions, whether it is mounted. Flows wait and go on.',
   },
   BLW_BLOCK_CRASHED: {
     type: 'runtime',
@@ -205,6 +248,19 @@ export const ERROR_CODES = define({
     status: 499,
     title: 'The step was cancelled',
     help: 'Nothing to do: the flow or its branch was cancelled.',
+  },
+  // Secrets and authentication.
+  BLW_SECRET_UNAVAILABLE: {
+    type: 'authorization',
+    status: 403,
+    title: 'A secret is not there, or not for this tenant',
+    help: 'Give it to the worker with `--secret NAME=env:VARIABLE` or `--secret NAME=file:PATH`.',
+  },
+  BLW_AUTH_FAILED: {
+    type: 'authentication',
+    status: 401,
+    title: 'The worker could not authenticate',
+    help: 'The message has what the authorization server or the service answered: check authority, client, grant and credentials.',
   },
   // HTTP.
   BLW_HTTP_URL: {

@@ -29,7 +29,7 @@ export const SEARCH_ATTRIBUTES = {
 } as const;
 
 /** Values of `BeamlineStatus`. */
-export type FlowStatus = 'Running' | 'AwaitingApproval' | 'Completed' | 'Failed' | 'Cancelled';
+export type FlowStatus = 'Running' | 'AwaitingApproval' | 'Compensating' | 'Completed' | 'Failed' | 'Cancelled';
 
 export const DEFAULT_QUEUE_PREFIX = 'beamline';
 

@@ -1,7 +1,20 @@
 import type { Json, JsonObject } from './json';
+import type { StepSecrets } from './secrets';
 
-/** Largest value that crosses Temporal's wire, in bytes of JSON; the server ends a workflow that sends more than 2 MiB. */
-export const MAX_PAYLOAD_BYTES = 1_900_000;
+/** Largest value of a flow (input, arguments, output), in bytes of JSON: 100 MiB, by claim check where it is large. */
+export const MAX_PAYLOAD_BYTES = 104_857_600;
+
+/**
+ * A payload larger than this, 256 KiB, is kept in the payload store; history has a claim of some 300 bytes instead. Part of
+ * what histories replay on, since it decides how many commands go into one workflow task.
+ */
+export const CLAIM_THRESHOLD_BYTES = 262_144;
+
+/**
+ * The limit of flows that were prepared before there were claims (`PreparedFlow.largePayloads` is absent): what such
+ * a flow refused then, it has to refuse again when it is replayed.
+ */
+export const MAX_INLINE_PAYLOAD_BYTES = 1_900_000;
 
 /** Input of a step's activity. */
 export interface StepRequest {
@@ -14,8 +27,10 @@ export interface StepRequest {
   readonly key: string;
   /** Doing it twice is harmless: the block's word, or the author's. */
   readonly idempotent: boolean;
-  /** Resolved arguments. */
+  /** Resolved arguments; where they hold a secret, a placeholder stands for it. */
   readonly with: JsonObject;
+  /** Secrets that the step's activity puts into the arguments, and no others. */
+  readonly secrets?: StepSecrets;
 }
 
 /** Result of a step's activity. */

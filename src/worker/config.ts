@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { DatabaseConfig } from '../activities/ports/configured-databases';
 import { parseDatabaseFlag } from '../activities/ports/configured-databases';
+import { parseSecretFlag, type SecretConfig } from '../activities/ports/configured-secrets';
 import { RESOURCE_CLASSES, type ResourceClass } from '../dsl/block-spec';
 import { flowError } from '../dsl/errors';
 import type { OptionName, OptionValues } from './options';
@@ -16,7 +17,10 @@ export interface WorkerConfig {
   readonly maxMemoryMb: number;
   /** Absolute. */
   readonly blobRoot: string;
+  /** Absent: large payloads are kept. */
+  readonly payloadRetentionMs?: number;
   readonly databases: readonly DatabaseConfig[];
+  readonly secrets: readonly SecretConfig[];
   /** `HOST[:PORT]`; checked where the HTTP client is made. */
   readonly allowHosts: readonly string[];
   readonly shutdownGraceMs: number;
@@ -53,7 +57,11 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     queuePrefix: parsePrefix(text('queue-prefix')),
     maxMemoryMb: integer('max-memory-mb', 64, 1_048_576),
     blobRoot: resolve(cwd, text('blob-root')),
+    ...(text('payload-retention-days') === ''
+      ? {}
+      : { payloadRetentionMs: integer('payload-retention-days', 1, 36_500) * 86_400_000 }),
     databases: list('database').map((flag) => parseDatabaseFlag(flag, cwd)),
+    secrets: list('secret').map((flag) => parseSecretFlag(flag, cwd)),
     allowHosts: list('allow-host'),
     shutdownGraceMs: integer('shutdown-grace', 0, 86_400) * 1_000,
     maxCachedFlows: integer('max-cached-flows', 2, 100_000),

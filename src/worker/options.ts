@@ -14,6 +14,9 @@ export interface OptionSpec {
   readonly isUnsupported?: boolean;
 }
 
+/** Folder of the blob store where none is named, below the folder that a command runs in. */
+export const DEFAULT_BLOB_ROOT = '.beamline/blobs';
+
 /** All settings of a worker; `beamline dev` and `beamline worker` share them. */
 export const WORKER_OPTIONS = [
   {
@@ -47,12 +50,30 @@ export const WORKER_OPTIONS = [
     default: '2048',
     description: 'heap of one process that runs cpu and gpu steps or SQLite, in MiB; the process may hold 160 MiB more',
   },
-  { name: 'blob-root', value: 'DIR', default: '.beamline/blobs', description: 'folder of the blob store' },
+  {
+    name: 'blob-root',
+    value: 'DIR',
+    default: DEFAULT_BLOB_ROOT,
+    description: 'folder of the blob store, and of large payloads',
+  },
+  {
+    name: 'payload-retention-days',
+    value: 'N',
+    description:
+      'delete large payloads that were not used for so long; longer than any flow and the retention of the namespace together; without it they are kept',
+  },
   {
     name: 'database',
     value: 'NAME=URL',
     isRepeatable: true,
     description: 'a database for sql blocks: NAME=sqlite:FILE or NAME=postgres://…',
+  },
+  {
+    name: 'secret',
+    value: 'NAME=SOURCE',
+    isRepeatable: true,
+    description:
+      'a secret that flows may use: NAME=env:VARIABLE or NAME=file:PATH; TENANT/NAME=… is for one tenant only',
   },
   {
     name: 'allow-host',
@@ -135,8 +156,8 @@ export function mergeOptions(sources: {
   return merged;
 }
 
-/** Splits at commas; in a list of `NAME=URL` only before the next name, since a URL may have commas. */
+/** Splits at commas; in a list of `NAME=…` only before the next name, since a URL or a path may have commas. */
 function splitList(text: string): string[] {
-  const separator = /^[\w-]+=/.test(text) ? /,(?=[A-Za-z][\w-]*=(?:sqlite|postgres(?:ql)?):)/i : /,/;
+  const separator = /^[^=,]+=/.test(text) ? /,(?=[^=,\s]+=(?:sqlite|postgres(?:ql)?|env|file):)/i : /,/;
   return text.split(separator).filter((part) => part !== '');
 }

@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { PayloadStore } from '../activities/payloads/payload-store';
+import { sweepPayloads } from '../activities/payloads/payload-sweep';
 import { createSqlDatabases } from '../activities/ports/configured-databases';
+import { createConfiguredSecrets } from '../activities/ports/configured-secrets';
 import { createFileBlobStore } from '../activities/ports/file-blob-store';
 import { createHttpClient } from '../activities/ports/guarded-http-client';
 import type { HttpClient } from '../activities/ports/http-client';
@@ -55,8 +58,12 @@ export async function startWorker(options: {
     releases.push(() => http.close());
     const databases = createSqlDatabases(config.databases);
     releases.push(() => databases.close());
+    const secrets = createConfiguredSecrets(config.secrets);
     const blobs = await createFileBlobStore({ root: config.blobRoot });
     releases.push(async () => blobs.close());
+    const payloads = new PayloadStore({ blobRoot: config.blobRoot, canCreate: true });
+    // Made now, so that clients find it; one that cannot be used is told before any flow needs it.
+    await payloads.key();
     const { connection, namespace } = await connectWorker(target);
     releases.push(() => connection.close());
     await ensureSearchAttributes(connection, namespace);
@@ -67,6 +74,8 @@ export async function startWorker(options: {
       namespace,
       identity: workerId,
       ports: { http, blobs, databases },
+      payloads,
+      secrets,
       middleware: [stepLog(logger)],
     };
     const pools: Pool[] = [];
@@ -76,6 +85,10 @@ export async function startWorker(options: {
       pools.push(pool);
     }
     const sweeping = setInterval(() => {
+      sweepPayloads(payloads.folder, { retentionMs: config.payloadRetentionMs }).then(
+        ({ removed, freedBytes }) => logger.log('debug', 'payload store swept', { removed, freed_bytes: freedBytes }),
+        (error: unknown) => logger.log('warn', 'payload store could not be swept', { error: String(error) }),
+      );
       blobs.sweep({ graceMs: SWEEP_EVERY_MS }).then(
         ({ removed, freedBytes }) => logger.log('debug', 'blob store swept', { removed, freed_bytes: freedBytes }),
         (error: unknown) => logger.log('warn', 'blob store could not be swept', { error: String(error) }),

@@ -1,4 +1,5 @@
 import { proxyLocalActivities, sleep, workflowInfo } from '@temporalio/workflow';
+import { jsonBytes } from '../dsl/encoded-json';
 import { flowError } from '../dsl/errors';
 import {
   type BatchItem,
@@ -12,10 +13,12 @@ import { variablesOf } from '../dsl/expressions/references';
 import type { Json, JsonObject } from '../dsl/json';
 import type { FlowPlan } from '../dsl/planning/plan';
 import type { PreparedFlow } from '../dsl/start';
+import { MAX_INLINE_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES } from '../dsl/step-request';
+import { type CompensationEntry, Compensations } from './compensations';
 import { Dispatch } from './dispatch';
 import { type Routine, waitFor } from './drive';
 import { toFlowError } from './failures';
-import { jsonBytes } from './json-size';
+import { readable } from './lost-payload';
 import type { ProgressTracker } from './progress-tracker';
 import { publishAttributes } from './search-attributes';
 
@@ -54,6 +57,10 @@ export class FlowRun {
   readonly tenant: string;
   readonly #evaluator = new Evaluator();
   readonly dispatch: Dispatch;
+  /** Largest value that goes in or out, in bytes of JSON. */
+  readonly maxPayloadBytes: number;
+  /** Steps that would be undone. */
+  readonly compensations: Compensations;
   /** Workflow id of the flow, also in its windows: idempotency keys are made of it. */
   readonly id: string;
   readonly taskQueue = workflowInfo().taskQueue;
@@ -66,6 +73,7 @@ export class FlowRun {
   #awaitedApprovals = 0;
   /** Waits under way that may take long, and cannot be taken along to another run. */
   #longWaits = 0;
+  #isCompensating = false;
 
   readonly prepared: PreparedFlow;
   readonly progress: ProgressTracker;
@@ -78,6 +86,7 @@ export class FlowRun {
     progress,
     startedAt,
     id = workflowInfo().workflowId,
+    compensations = [],
   }: {
     prepared: PreparedFlow;
     /** The flow's raw input. */
@@ -85,14 +94,22 @@ export class FlowRun {
     progress: ProgressTracker;
     startedAt: number;
     id?: string;
+    compensations?: readonly CompensationEntry[];
   }) {
+    this.compensations = new Compensations(compensations);
     this.id = id;
     this.prepared = prepared;
-    this.dispatch = new Dispatch(prepared.continuesAsNew === true);
     this.progress = progress;
     this.startedAt = startedAt;
     this.plan = prepared.plan;
     this.tenant = prepared.tenant;
+    const claimsLarge = prepared.largePayloads === true;
+    this.maxPayloadBytes = claimsLarge ? MAX_PAYLOAD_BYTES : MAX_INLINE_PAYLOAD_BYTES;
+    this.dispatch = new Dispatch({
+      maxBytes: this.maxPayloadBytes,
+      claimsLarge,
+      hasLine: prepared.continuesAsNew === true,
+    });
     this.context = null;
     const definition = this.plan.definition;
     this.constants = {
@@ -122,9 +139,22 @@ export class FlowRun {
    * that may be long, since the others would stand still until it ends; only where the history is nearly full.
    */
   shouldContinueAsNew(): boolean {
-    const { continueAsNewSuggested, historyLength, historySize, cronSchedule } = workflowInfo();
-    if (!continueAsNewSuggested || this.prepared.continuesAsNew !== true || cronSchedule !== undefined) return false;
+    const { historyLength, historySize } = workflowInfo();
+    if (this.#isCompensating || !this.isHistoryFull()) return false;
     return this.#longWaits === 0 || historyLength > CROWDED_EVENTS || historySize > CROWDED_BYTES;
+  }
+
+  /** True where the server suggests to go on with a new history, and the flow can. */
+  isHistoryFull(): boolean {
+    const { continueAsNewSuggested, cronSchedule } = workflowInfo();
+    return continueAsNewSuggested && this.prepared.continuesAsNew === true && cronSchedule === undefined;
+  }
+
+  /** The flow undoes steps: it continues as new between these only. */
+  beginCompensation(): void {
+    this.#isCompensating = true;
+    this.progress.setStatus('Compensating');
+    publishAttributes({ status: 'Compensating', block: null });
   }
 
   /** Waits for something that may take long, such as a person. */
@@ -202,7 +232,8 @@ export class FlowRun {
     let bytes = 0;
     try {
       const request = { language, items, variables: variablesOf(items, variables) };
-      const values = yield* waitFor(localActivities.evaluateExpressions(request));
+      const answer = yield* waitFor(localActivities.evaluateExpressions(request));
+      const values = readable(answer, 'the values of the expressions');
       bytes = jsonBytes(values);
       return values;
     } catch (error) {

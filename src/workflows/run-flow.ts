@@ -1,11 +1,21 @@
-import { proxyLocalActivities, workflowInfo } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  CancelledFailure,
+  isCancellation,
+  proxyLocalActivities,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { FlowError, type FlowErrorData, flowErrorToJson } from '../dsl/errors';
 import { isJsonObject, type Json } from '../dsl/json';
 import { valueItem } from '../dsl/planning/definition-items';
 import type { PreparedFlow } from '../dsl/start';
-import { type CarriedFlow, continuable, continueFlow, resumeRun } from './continue-flow';
+import { type CompensationState, compensate, compensationFailed } from './compensation';
+import { type CarriedFlow, continuable, continueFlow, continueUndoing, resumeRun } from './continue-flow';
 import { drive, type Routine } from './drive';
+import { toFlowError } from './failures';
 import { FlowRun } from './flow-run';
 import { refuseTooLarge } from './json-size';
+import { readable } from './lost-payload';
 import type { ProgressTracker } from './progress-tracker';
 import { runTaskList } from './run-task';
 import { runToEnd } from './run-to-end';
@@ -26,19 +36,58 @@ const { prepareFlow } = proxyLocalActivities<{ prepareFlow(start: unknown): Prom
 export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Json> {
   return await runToEnd<Json, CarriedFlow>({
     body: async (progress) => {
-      const run = carried === undefined ? await beginRun(start, progress) : resumeRun(carried, progress);
-      return await drive(runPlan(run, carried));
+      const run =
+        carried === undefined
+          ? await beginRun(start, progress)
+          : resumeRun(readable(carried, 'the state of the flow'), progress);
+      return await drive(runUndoable(run, carried));
     },
     continueAsNew: continueFlow,
   });
 }
 
 async function beginRun(start: unknown, progress: ProgressTracker): Promise<FlowRun> {
-  const prepared = await prepareFlow(start);
+  const request = withoutUncheckedInput(readable(start, 'the start input'));
+  const prepared = readable(await prepareFlow(request), "the flow's plan");
   const input = isJsonObject(start) ? (start.input ?? null) : null;
   const run = new FlowRun({ prepared, input, progress, startedAt: workflowInfo().startTime.getTime() });
   run.publishIdentity();
   return run;
+}
+
+/** The flow, and the compensations of its steps where it fails or is cancelled. */
+function* runUndoable(run: FlowRun, carried: CarriedFlow | undefined): Routine<Json> {
+  if (carried?.compensating !== undefined) throw yield* undoFlow(run, carried.compensating);
+  try {
+    return yield* runPlan(run, carried);
+  } catch (thrown) {
+    const error = toFlowError(thrown);
+    const isEnd = error instanceof FlowError || isCancellation(error);
+    const left = run.compensations.entries;
+    if (!isEnd || left.length === 0) throw thrown;
+    const isCancelled = isCancellation(error) || CancellationScope.current().consideredCancelled;
+    const cause = isCancelled || !(error instanceof FlowError) ? {} : { error: flowErrorToJson(error.data) };
+    throw yield* undoFlow(run, { ...cause, left, report: { completed: 0, failed: [] } });
+  }
+}
+
+/** Preparation needs the flow's input only where the document says what to check of it; a large one takes seconds to pass on. */
+function withoutUncheckedInput(start: unknown): unknown {
+  if (!isJsonObject(start) || start.input === undefined || !isJsonObject(start.flow)) return start;
+  return start.flow.input === undefined ? { ...start, input: null } : start;
+}
+
+/** Undoes what is left, and gives what the flow ends with. */
+function* undoFlow(run: FlowRun, state: CompensationState): Routine<Error> {
+  run.beginCompensation();
+  const report = yield* compensate(run, state, (rest) => {
+    throw continueUndoing(run, rest);
+  });
+  if (state.error !== undefined) {
+    return new FlowError({ ...(state.error as unknown as FlowErrorData), compensation: report });
+  }
+  if (report.failed.length === 0) return new CancelledFailure('the flow was cancelled');
+  return compensationFailed(report);
 }
 
 /** The flow around its tasks: input, timeout, output (OWS dsl, "Data Flow"). The input's schema was checked in preparation. */
@@ -54,7 +103,7 @@ function* runPlan(run: FlowRun, carried: CarriedFlow | undefined): Routine<Json>
   const after = { ...constants, context: run.context, steps, data: output };
   const { output: result = output } = yield* run.evaluate(valueItem('output', plan.output?.as), after);
   if (plan.output?.schema !== undefined) yield* validate(run, plan.output.schema, result, 'output of the flow');
-  refuseTooLarge(result, 'output of the flow');
+  refuseTooLarge(result, 'output of the flow', run.maxPayloadBytes);
   return result;
 }
 

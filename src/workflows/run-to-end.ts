@@ -8,6 +8,7 @@ import {
   setHandler,
 } from '@temporalio/workflow';
 import { FlowError } from '../dsl/errors';
+import { inline } from '../dsl/inline-values';
 import { type FlowStatus, PROGRESS_QUERY } from '../dsl/names';
 import type { FlowProgress, ProgressQueryInput } from '../dsl/progress';
 import { toFlowError, toWorkflowFailure } from './failures';
@@ -18,7 +19,11 @@ const progressQuery = defineQuery<FlowProgress, [ProgressQueryInput?]>(PROGRESS_
 
 /** Thrown out of the interpreter with all that the next run of the workflow needs. */
 export class ContinueAsNew<T> {
-  constructor(readonly carried: T) {}
+  constructor(
+    readonly carried: T,
+    /** Also where the workflow was cancelled: what is left to do is the end of the cancelled flow. */
+    readonly evenCancelled = false,
+  ) {}
 }
 
 /**
@@ -33,7 +38,7 @@ export async function runToEnd<R, C>({
   continueAsNew: (carried: C) => Promise<never>;
 }): Promise<R> {
   const progress = new ProgressTracker();
-  setHandler(progressQuery, (input) => progress.snapshot(input?.since), {
+  setHandler(progressQuery, (input) => inline(progress.snapshot(input?.since)), {
     description: 'Status of the flow and of its steps; {"since": version} gives only what changed after that version.',
   });
   const settle = (status: FlowStatus) => {
@@ -46,12 +51,14 @@ export async function runToEnd<R, C>({
     return result;
   } catch (thrown) {
     if (thrown instanceof ContinueAsNew) {
-      await condition(allHandlersFinished);
+      await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
       // A cancellation that came with the last task would be lost with this run.
-      if (!CancellationScope.current().consideredCancelled) return await continueAsNew(thrown.carried as C);
+      if (thrown.evenCancelled || !CancellationScope.current().consideredCancelled)
+        return await continueAsNew(thrown.carried as C);
     }
     const error = toFlowError(thrown);
-    const isAbandoned = error instanceof FlowError || error instanceof ContinueAsNew;
+    const isAbandoned =
+      error instanceof ContinueAsNew || (error instanceof FlowError && error.data.code !== 'BLW_COMPENSATION_FAILED');
     if (isCancellation(error) || (isAbandoned && CancellationScope.current().consideredCancelled)) {
       settle('Cancelled');
       throw new CancelledFailure('the flow was cancelled');

@@ -1,11 +1,13 @@
-import { makeContinueAsNewFunc, workflowInfo } from '@temporalio/workflow';
+import { isCancellation, makeContinueAsNewFunc, workflowInfo } from '@temporalio/workflow';
 import { flowError } from '../dsl/errors';
 import { isJsonObject } from '../dsl/json';
 import { RUN_WINDOW } from '../dsl/names';
 import { undecodableReason } from '../dsl/undecodable';
+import type { CompensationEntry } from './compensations';
 import { drive, type Routine } from './drive';
 import { toWorkflowFailure } from './failures';
 import { FlowRun } from './flow-run';
+import { readable } from './lost-payload';
 import type { ProgressState, ProgressTracker } from './progress-tracker';
 import { runTask, runTaskList } from './run-task';
 import { ContinueAsNew, runToEnd } from './run-to-end';
@@ -18,6 +20,7 @@ import type { WindowRequest } from './window';
 interface CarriedWindow {
   readonly cursor: ItemsCursor;
   readonly progress: ProgressState;
+  readonly compensations: readonly CompensationEntry[];
 }
 
 /** Runs a batch of a large loop; started by flows only. The result is what became of the items. */
@@ -25,8 +28,9 @@ export async function runWindow(request: WindowRequest, carried?: CarriedWindow)
   refuseForeignStart(request, carried);
   return await runToEnd<ItemsResult, CarriedWindow>({
     body: async (progress) => {
-      if (carried !== undefined) progress.restore(carried.progress);
-      return await drive(runBatch(request, carried?.cursor, progress));
+      readable(request, 'the items of the loop');
+      if (carried !== undefined) progress.restore(readable(carried, 'the state of the loop').progress);
+      return await drive(runBatch(request, carried, progress));
     },
     continueAsNew: makeContinueAsNewFor(request),
   });
@@ -39,20 +43,32 @@ function makeContinueAsNewFor(request: WindowRequest): (carried: CarriedWindow) 
 
 function* runBatch(
   request: WindowRequest,
-  from: ItemsCursor | undefined,
+  carried: CarriedWindow | undefined,
   progress: ProgressTracker,
 ): Routine<ItemsResult> {
   const { prepared, workflowInput: input, startedAt, flowId: id, task, items, firstIndex } = request;
-  const run = new FlowRun({ prepared, input, progress, startedAt, id });
+  const { cursor: from, compensations: before = [] } = carried ?? {};
+  const run = new FlowRun({ prepared, input, progress, startedAt, id, compensations: before });
   run.context = request.context;
   if (from === undefined) run.publishIdentity();
   const { concurrency, tolerated } = request;
   try {
-    return yield* runItems({ task, items, firstIndex, concurrency, tolerated }, frameOf(run, request, from));
+    const result = yield* runItems({ task, items, firstIndex, concurrency, tolerated }, frameOf(run, request, from));
+    return withCompensations(result, run);
   } catch (error) {
-    if (!(error instanceof Suspension)) throw error;
-    throw new ContinueAsNew<CarriedWindow>({ cursor: error.cursor as ItemsCursor, progress: progress.state() });
+    const { entries: compensations } = run.compensations;
+    if (error instanceof Suspension) {
+      const cursor = error.cursor as ItemsCursor;
+      throw new ContinueAsNew<CarriedWindow>({ cursor, progress: progress.state(), compensations });
+    }
+    // A window that is cancelled has to tell what the flow has to undo, which only a result can.
+    if (!isCancellation(error) || compensations.length === 0) throw error;
+    return withCompensations({ outputs: [], failures: [] }, run);
   }
+}
+
+function withCompensations(result: ItemsResult, { compensations: { entries } }: FlowRun): ItemsResult {
+  return entries.length === 0 ? result : { ...result, compensations: entries };
 }
 
 /** The frame of the loop's task, as it is in the flow. */

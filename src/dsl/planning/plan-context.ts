@@ -1,3 +1,4 @@
+import type { ExpressionLanguage } from '../expressions/language';
 import { getOwn, type Json, type JsonObject } from '../json';
 
 /** What the planning of one document shares. */
@@ -5,6 +6,7 @@ export interface PlanContext {
   readonly use: JsonObject;
   /** Defaults for the steps' `metadata`. */
   readonly defaults: JsonObject;
+  readonly language: ExpressionLanguage;
 }
 
 /** `{ key: value }` where there is a value, else nothing; plans travel as JSON, which has no undefined. */

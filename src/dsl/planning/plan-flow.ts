@@ -1,8 +1,18 @@
 import { expressionReferences } from '../expressions/check';
+import { type ExpressionLanguage, isExpressionLanguage } from '../expressions/language';
 import { bareExpression, compileTemplate, type Template, templateExpressions } from '../expressions/template';
 import { isJsonObject, type Json, type JsonObject } from '../json';
 import type { ValidFlow } from '../validation/validate-flow';
-import type { FlowPlan, InputPlan, OutputPlan, RetryPlan, TaskPlan, TaskPlanBase, TryPlan } from './plan';
+import type {
+  CompensatePlan,
+  FlowPlan,
+  InputPlan,
+  OutputPlan,
+  RetryPlan,
+  TaskPlan,
+  TaskPlanBase,
+  TryPlan,
+} from './plan';
 import { planCall } from './plan-call';
 import { optional, type PlanContext, reference } from './plan-context';
 import { planParallel } from './plan-parallel';
@@ -12,7 +22,7 @@ export function planFlow(flow: ValidFlow): FlowPlan {
   const header = flow.document as JsonObject;
   const use = isJsonObject(flow.use) ? flow.use : {};
   const defaults = isJsonObject(header.metadata) ? header.metadata : {};
-  const context: PlanContext = { use, defaults };
+  const context: PlanContext = { use, defaults, language: languageOf(flow) };
   const { from } = planInput(flow.input) ?? {};
   const plan = {
     planVersion: 1 as const,
@@ -26,6 +36,12 @@ export function planFlow(flow: ValidFlow): FlowPlan {
   };
   const { steps, definition } = collectReferences(plan);
   return { ...plan, stepOutputs: steps, ...(definition ? { definition: flow } : {}) };
+}
+
+/** A flow without expressions may name any language. */
+function languageOf({ evaluate }: ValidFlow): ExpressionLanguage {
+  const language = isJsonObject(evaluate) ? (evaluate.language ?? 'jq') : 'jq';
+  return typeof language === 'string' && isExpressionLanguage(language) ? language : 'jq';
 }
 
 /** The schema of the flow's input, if the document has one. */
@@ -51,6 +67,7 @@ function planTask(name: string, task: JsonObject, path: string, context: PlanCon
     ...optional('export', planOutput(task.export)),
     ...optional('timeout', planTimeout(task.timeout, context.use)),
     ...optional('next', task.then as string | undefined),
+    ...optional('compensate', planCompensate(task.metadata, path, context)),
   };
   if (task.call !== undefined) return planCall(base, task, context);
   if (task.set !== undefined) return { ...base, kind: 'set', value: transformation(task.set) };
@@ -61,6 +78,11 @@ function planTask(name: string, task: JsonObject, path: string, context: PlanCon
   if (task.fork !== undefined) return planFork(base, task.fork as JsonObject, context);
   if (task.try !== undefined) return planTry(base, task, context);
   return { ...base, kind: 'raise', error: planError((task.raise as JsonObject).error, context.use) };
+}
+
+function planCompensate(metadata: Json | undefined, path: string, context: PlanContext): CompensatePlan | undefined {
+  if (!isJsonObject(metadata) || metadata.compensate === undefined) return undefined;
+  return { tasks: planTasks(metadata.compensate, `${path}/metadata/compensate`, context) };
 }
 
 function planSwitch(base: TaskPlanBase, cases: readonly JsonObject[]): TaskPlan {

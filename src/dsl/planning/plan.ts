@@ -2,6 +2,7 @@ import type { ResourceClass, RetryPolicySpec } from '../block-spec';
 import type { ExpressionLanguage } from '../expressions/language';
 import type { Template } from '../expressions/template';
 import type { Json, JsonObject } from '../json';
+import type { SecretsPlan } from '../secrets';
 
 /**
  * What `runFlow` interprets: the document with its references resolved, defaults filled in and expressions found.
@@ -48,6 +49,12 @@ export interface TaskPlanBase {
   readonly timeout?: Template;
   /** The task's `then`: `continue`, `exit`, `end` or the name of a task of the same list; absent: continue. */
   readonly next?: string;
+  /** What undoes the task, should the flow fail later. */
+  readonly compensate?: CompensatePlan;
+}
+
+export interface CompensatePlan {
+  readonly tasks: readonly TaskPlan[];
 }
 
 export interface DoPlan extends TaskPlanBase {
@@ -66,6 +73,8 @@ export interface CallPlan extends TaskPlanBase {
   /** `human`: a child workflow; else an activity. */
   readonly human?: true;
   readonly with: Template;
+  /** Secrets that the step uses, by name. */
+  readonly secrets?: SecretsPlan;
   readonly resources: ResourceClass;
   readonly startToCloseMs: number;
   readonly heartbeatMs: number;

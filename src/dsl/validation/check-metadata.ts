@@ -15,11 +15,12 @@ const KNOWN_KEYS = [
   'timeout',
   'idempotent',
   'summary',
+  'compensate',
   ...PARALLEL_KEYS,
 ];
 
 /** Keys that the design has and this version does not act on; ignoring them would change what a flow promises. */
-const UNSUPPORTED_KEYS = ['dispatch', 'onFailure', 'compensate', 'cache', 'mock'];
+const UNSUPPORTED_KEYS = ['dispatch', 'onFailure', 'cache', 'mock'];
 
 /** The worker reports every half second: with less than this, a busy one would count as lost. */
 const MIN_HEARTBEAT_MS = 2_000;
@@ -66,9 +67,14 @@ function isTolerance(value: Json): boolean {
   return typeof value === 'string' && /^(?:100|\d{1,2})(?:\.\d+)?%$/.test(value) && Number.parseFloat(value) <= 100;
 }
 
+/** Keys that mean nothing as a default for all steps. */
+export const STEP_ONLY_KEYS: readonly string[] = ['compensate', ...PARALLEL_KEYS];
+
 /** Keys that act on one kind of task only; ignoring them on another would promise what does not happen. */
 const KINDS_OF_KEYS: readonly (readonly [key: string, kind: string])[] = [
-  ...KNOWN_KEYS.filter((key) => key !== 'summary' && !isParallelKey(key)).map((key) => [key, 'call'] as const),
+  ...KNOWN_KEYS.filter((key) => key !== 'summary' && key !== 'compensate' && !isParallelKey(key)).map(
+    (key) => [key, 'call'] as const,
+  ),
   ...PARALLEL_KEYS.map((key) => [key, 'for'] as const),
 ];
 

@@ -1,3 +1,4 @@
+import { findBlockByCall } from '../block-registry';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
 import { closestName } from '../problems';
 import { checkCall } from './check-call';
@@ -8,7 +9,7 @@ import { checkMetadata, refuseForeignMetadata } from './check-metadata';
 import { checkTimeout, checkTransformation } from './check-transformation';
 import type { Checker, Path, Shape } from './checker';
 import { type NamedEntry, readNamedEntry } from './named-entries';
-import { innerScope, type Place, type Scope } from './scope';
+import { innerScope, type Place, type Scope, withVariables } from './scope';
 
 /** Deepest nesting of tasks. */
 const MAX_TASK_DEPTH = 50;
@@ -107,6 +108,20 @@ function checkTask(site: TaskSite): void {
   context.checker.keys(task, path, `a ${kind} task`, { required, optional: [...optional, ...BASE_KEYS] });
   refuseForeignMetadata(task.metadata, [...path, 'metadata'], kind, context.checker);
   if (required.every((key) => task[key] !== undefined)) checkKind(kind, site);
+  checkCompensate(site);
+}
+
+/** `metadata.compensate`: tasks that undo this one. They see its output, and the error that the flow fails with. */
+function checkCompensate({ task, path, scope, context, checkList }: TaskSite): void {
+  const { metadata } = task;
+  if (!isJsonObject(metadata) || metadata.compensate === undefined) return;
+  const listPath = [...path, 'metadata', 'compensate'];
+  if (path.includes('compensate') && path.at(path.lastIndexOf('compensate') - 1) === 'metadata') {
+    context.checker.report('BLW_UNSUPPORTED', listPath, 'compensate: what undoes a step is not undone itself', 'key');
+    return;
+  }
+  const own = String(path.at(-1));
+  checkList({ value: metadata.compensate, path: listPath, scope: withVariables(innerScope(scope, [own]), 'error') });
 }
 
 function kindOf(task: JsonObject, path: Path, checker: Checker): string | undefined {
@@ -143,13 +158,19 @@ function checkBase({ task, path, scope, siblings, context }: TaskSite): void {
   const { checker, expressions, use } = context;
   const site = (place: Place, ...keys: string[]): ExpressionSite => ({ path: [...path, ...keys], scope, place });
   expressions.expression(task.if, 'if', site('taskInput', 'if'));
-  checkTransformation(task.input, 'from', site('taskInput', 'input'), context);
+  const input: ExpressionSite = { ...site('taskInput', 'input'), takesSecrets: takesSecrets(task) };
+  checkTransformation(task.input, 'from', input, context);
   checkTransformation(task.output, 'as', site('taskOutput', 'output'), context);
   checkTransformation(task.export, 'as', site('export', 'export'), context);
   checkTimeout(task.timeout, [...path, 'timeout'], use, checker);
   if (isJsonObject(task.timeout)) expressions.template(task.timeout, site('definition', 'timeout'));
   checkDirective(task.then, [...path, 'then'], siblings, checker);
   checkMetadata(task.metadata, [...path, 'metadata'], checker, expressions, site('definition'));
+}
+
+/** Only the activity of a step can put a secret in. */
+function takesSecrets({ call }: JsonObject): boolean {
+  return typeof call === 'string' && findBlockByCall(call)?.kind === 'activity';
 }
 
 function checkKind(kind: string, site: TaskSite): void {
@@ -159,7 +180,8 @@ function checkKind(kind: string, site: TaskSite): void {
   switch (kind) {
     case 'call':
       checkCall(task, path, use, checker);
-      expressions.template(task.with, expressionSite('with'));
+      expressions.template(task.with, { ...expressionSite('with'), takesSecrets: takesSecrets(task) });
+      if (isJsonObject(task.with)) expressions.secrets.call(task, task.with, path);
       break;
     case 'do':
       checkList({ value: task.do, path: [...path, 'do'], scope });

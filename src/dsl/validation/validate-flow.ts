@@ -3,7 +3,8 @@ import { isJsonObject, type Json, type JsonObject } from '../json';
 import { byPosition, closestName, type LocatedProblem, type Problem, shortText } from '../problems';
 import type { CheckContext } from './check-context';
 import { ExpressionChecker, type ExpressionSite } from './check-expressions';
-import { checkMetadata } from './check-metadata';
+import { checkMetadata, STEP_ONLY_KEYS } from './check-metadata';
+import { SecretChecker } from './check-secrets';
 import { checkTaskList } from './check-task';
 import { checkTimeout, checkTransformation } from './check-transformation';
 import { checkUse } from './check-use';
@@ -79,8 +80,8 @@ function checkDocument(document: JsonObject, checker: Checker): void {
     optional: ['input', 'use', 'timeout', 'output', 'schedule', 'evaluate'],
   });
   const language = checkEvaluate(document.evaluate, checker);
-  const expressions = new ExpressionChecker(checker, language === 'cel');
   const use = isJsonObject(document.use) ? document.use : {};
+  const expressions = new ExpressionChecker(checker, language === 'cel', new SecretChecker(checker, use, language));
   const context: CheckContext = { checker, expressions, use };
 
   if (document.document !== undefined) checkHeader(document.document, context);
@@ -131,6 +132,11 @@ function checkHeader(value: Json, { checker, expressions }: CheckContext): void 
   if (header.tags !== undefined) checker.object(header.tags, ['document', 'tags'], 'tags');
   const site: ExpressionSite = { path: ['document', 'metadata'], scope: ROOT_SCOPE, place: 'definition' };
   checkMetadata(header.metadata, site.path, checker, expressions, site);
+  for (const key of STEP_ONLY_KEYS) {
+    if (!isJsonObject(header.metadata) || header.metadata[key] === undefined) continue;
+    const message = `metadata.${key} is a step's own; write it there`;
+    checker.report('BLW_UNSUPPORTED', [...site.path, key], message, 'key');
+  }
 }
 
 /** The expression language; OWS's default is jq (dsl, "Runtime Expressions"). */

@@ -10,6 +10,8 @@ import { undecodableReason } from '../../dsl/undecodable';
 import { type Routine, waitFor } from '../drive';
 import { attemptsOf, toFlowError } from '../failures';
 import type { FlowRun } from '../flow-run';
+import { readable } from '../lost-payload';
+import { withoutPlaceholders } from '../step-secrets';
 import type { TaskFrame, TaskResult } from '../task-frame';
 import { durationOf } from '../timeouts';
 
@@ -33,12 +35,14 @@ export function* executeCall(task: CallPlan, frame: TaskFrame): Routine<TaskResu
     }),
     idempotent: task.idempotent,
     with: args,
+    ...(frame.secrets === undefined ? {} : { secrets: frame.secrets }),
   };
   const options = activityOptions(task, frame, args);
   yield* run.dispatch.enter(request);
   try {
     run.waits();
-    const result = yield* waitFor(scheduleActivity<StepResult>(task.block, [request], options));
+    const answer = yield* waitFor(scheduleActivity<StepResult>(task.block, [request], options));
+    const result = readable(answer, "the step's result");
     const unreadable = undecodableReason(result);
     if (unreadable !== undefined)
       throw flowError('BLW_BLOCK_FAILED', `the step's result cannot be read: ${unreadable}`);
@@ -73,7 +77,7 @@ function activityOptions(task: CallPlan, { run, values }: TaskFrame, args: JsonO
       ],
     },
     cancellationType: ActivityCancellationType.TRY_CANCEL,
-    summary: summaryOf(task, values, args),
+    summary: withoutPlaceholders(summaryOf(task, values, args)),
     priority: priorityOf(task, run),
   };
 }

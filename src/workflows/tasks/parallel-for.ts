@@ -2,6 +2,7 @@ import { CancellationScope } from '@temporalio/workflow';
 import { FlowError, flowError, flowErrorToJson } from '../../dsl/errors';
 import type { Json } from '../../dsl/json';
 import type { ForPlan, ParallelPlan } from '../../dsl/planning/plan';
+import type { CompensationEntry } from '../compensations';
 import { drive, type Routine, waitFor } from '../drive';
 import { innerScope } from '../scope';
 import { type ItemFailure, type ItemsCursor, type ListCursor, Suspension } from '../suspension';
@@ -28,6 +29,8 @@ export interface ItemsResult {
   readonly failures: readonly ItemFailure[];
   /** An iteration met `then: end`, with this output. */
   readonly ended?: { readonly output: Json };
+  /** Steps of a window that the flow may have to undo. */
+  readonly compensations?: readonly CompensationEntry[];
 }
 
 /** How many of so many items may fail. */
