@@ -45,7 +45,7 @@ async function main() {
   releases.push(() => service.close());
   const server = await startTemporalServer({ headless: true, log: console.error });
   releases.push(() => server.stop());
-  const { client, close } = await connectClient(server);
+  const { client, close } = await connectClient({ ...server, blobRoot: join(folder, 'blobs') });
   releases.push(close);
   const scale = Number(options.scale ?? (options.quick ? 0.1 : 1));
   const wanted = options.only?.split(',');
