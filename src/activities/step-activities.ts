@@ -8,6 +8,7 @@ import type { BlockContext, BlockExecutor, Ports, StepIdentity } from './block';
 import { notRetryable } from './block-failure';
 import { Heartbeat } from './heartbeat';
 import type { SecretStore } from './ports/secret-store';
+import type { ResultCache, StepOutcome } from './result-cache';
 import { Mask } from './secrets/mask';
 import { resolveSecrets } from './secrets/resolve-secrets';
 import { toApplicationFailure } from './step-failure';
@@ -24,12 +25,13 @@ export type StepActivity = (request: StepRequest) => Promise<StepResult>;
 export type BlockRunner = (blockType: string, args: JsonObject, context: BlockContext) => Promise<Json>;
 
 /** Adds something around every step: metrics, logs, access. The model is a middleware: call `next` once, or refuse. */
-export type StepMiddleware = (step: StepIdentity, next: () => Promise<Json>) => Promise<Json>;
+export type StepMiddleware = (step: StepIdentity, next: () => Promise<StepOutcome>) => Promise<StepOutcome>;
 
 /** The activities of a worker: one for each block that is an activity. */
 export function createStepActivities(options: {
   ports: Ports;
   secrets: SecretStore;
+  results: ResultCache;
   runBlock: BlockRunner;
   middleware: readonly StepMiddleware[];
 }): Record<string, StepActivity> {
@@ -43,7 +45,7 @@ export function createStepActivities(options: {
 async function runStep(
   blockType: string,
   request: StepRequest,
-  { ports, secrets, runBlock, middleware }: Parameters<typeof createStepActivities>[0],
+  { ports, secrets, results, runBlock, middleware }: Parameters<typeof createStepActivities>[0],
 ): Promise<StepResult> {
   const temporal = Context.current();
   const { attempt } = temporal.info;
@@ -62,20 +64,22 @@ async function runStep(
   const beat = new Heartbeat(temporal);
   const mask = new Mask();
   // Innermost, so that no layer around it sees a secret.
-  const execute = async (): Promise<Json> => {
+  const execute = async (): Promise<StepOutcome> => {
     try {
       const access = { store: secrets, tenant: request.tenant, mask };
       const args = await resolveSecrets(request.with, request.secrets ?? {}, access);
       const problem = findArgumentError(blockType, args);
       if (problem !== undefined) throw problem;
-      return mask.json(await runBlock(blockType, args, blockContext(step, ports, temporal, { beat, mask })));
+      const context = blockContext(step, ports, temporal, { beat, mask });
+      // What is kept has been masked.
+      return await results.reuse(request, context, async () => mask.json(await runBlock(blockType, args, context)));
     } catch (error) {
       throw mask.error(error);
     }
   };
-  const run = middleware.reduceRight<() => Promise<Json>>((next, layer) => () => layer(step, next), execute);
+  const run = middleware.reduceRight<() => Promise<StepOutcome>>((next, layer) => () => layer(step, next), execute);
   try {
-    return checkSize({ output: await run(), attempt });
+    return checkSize({ ...(await run()), attempt });
   } catch (error) {
     if (error instanceof CancelledFailure) throw error;
     throw toApplicationFailure(error, { attempt });

@@ -31,6 +31,8 @@ export interface StepRequest {
   readonly with: JsonObject;
   /** Secrets that the step's activity puts into the arguments, and no others. */
   readonly secrets?: StepSecrets;
+  /** The result may be an earlier one of the same step, not older than this, with the same key or, without one, arguments. */
+  readonly cache?: { readonly key?: Json; readonly maxAgeMs: number };
 }
 
 /** Result of a step's activity. */
@@ -38,6 +40,8 @@ export interface StepResult {
   readonly output: Json;
   /** Number of the attempt that succeeded, from 1. */
   readonly attempt: number;
+  /** The block did not run: the output is that of an earlier time. */
+  readonly cached?: true;
 }
 
 /** What a step's identity is made of; the run id is not part of it, since it changes on reset and continue-as-new. */

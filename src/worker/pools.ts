@@ -7,6 +7,7 @@ import type { PayloadStore } from '../activities/payloads/payload-store';
 import type { SecretStore } from '../activities/ports/secret-store';
 import { prepareFlow } from '../activities/prepare-flow';
 import { type BlockProcessPool, createBlockProcessPool } from '../activities/process/block-process-pool';
+import type { ResultCache } from '../activities/result-cache';
 import {
   type BlockRunner,
   createStepActivities,
@@ -29,6 +30,7 @@ export interface PoolParts {
   readonly ports: Ports;
   readonly payloads: PayloadStore;
   readonly secrets: SecretStore;
+  readonly results: ResultCache;
   readonly middleware: readonly StepMiddleware[];
 }
 
@@ -46,7 +48,7 @@ const SQLITE_PROCESSES = Math.min(4, Math.max(2, cpus().length));
 
 /** Makes the pool of one class; it polls once its worker runs. */
 export async function createPool(resources: ResourceClass, parts: PoolParts): Promise<Pool> {
-  const { config, connection, namespace, identity, ports, payloads, secrets, middleware } = parts;
+  const { config, connection, namespace, identity, ports, payloads, secrets, results, middleware } = parts;
   const slots = config.poolSizes[resources];
   const taskQueue = taskQueueOf(config.queuePrefix, resources);
   const processes = createBlockProcessPool({
@@ -63,7 +65,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     taskQueue,
     dataConverter: workerDataConverter(payloads, namespace),
     activities: {
-      ...createStepActivities({ ports, secrets, runBlock, middleware }),
+      ...createStepActivities({ ports, secrets, results, runBlock, middleware }),
       ...(resources === 'io' ? flowActivities : {}),
     },
     maxConcurrentActivityTaskExecutions: slots,

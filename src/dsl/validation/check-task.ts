@@ -1,6 +1,7 @@
 import { findBlockByCall } from '../block-registry';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
 import { closestName } from '../problems';
+import { checkCache } from './check-cache';
 import { checkCall } from './check-call';
 import type { CheckContext, Siblings, TaskSite } from './check-context';
 import { checkDirective, checkFor, checkFork, checkRaise, checkSwitch, checkTry } from './check-control';
@@ -180,6 +181,7 @@ function checkKind(kind: string, site: TaskSite): void {
   switch (kind) {
     case 'call':
       checkCall(task, path, use, checker);
+      checkCache(site);
       expressions.template(task.with, { ...expressionSite('with'), takesSecrets: takesSecrets(task) });
       if (isJsonObject(task.with)) expressions.secrets.call(task, task.with, path);
       break;
