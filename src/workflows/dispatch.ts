@@ -3,6 +3,7 @@ import { measureJson } from '../dsl/encoded-json';
 import { flowError } from '../dsl/errors';
 import { CLAIM_THRESHOLD_BYTES } from '../dsl/step-request';
 import { type Routine, waitFor } from './drive';
+import { WaitingLine } from './waiting-line';
 
 /** Steps of one flow that Temporal knows of at once; it refuses the 2,001st, and would do so for ever. */
 const MAX_PENDING = 1_900;
@@ -27,9 +28,30 @@ export class Dispatch {
   #task = -1;
   #isTurning = false;
   #local = 0;
+  readonly #line = new WaitingLine({
+    fits: (size) => this.#hasRoom(size),
+    take: (size) => this.#take(size),
+    waits: () => {
+      if (this.#pending < MAX_PENDING) this.#turn();
+    },
+  });
+  readonly #localLine = new WaitingLine({
+    fits: () => this.#local < MAX_LOCAL && this.#bytesOfTask() <= MAX_TASK_BYTES,
+    take: () => {
+      this.#local += 1;
+    },
+    waits: () => {
+      if (this.#local < MAX_LOCAL) this.#turn();
+    },
+  });
 
-  /** `maxBytes`: the largest request; `claimsLarge`: those above the threshold travel as claims, and count as little. */
-  constructor(private readonly limits: { readonly maxBytes: number; readonly claimsLarge: boolean }) {}
+  /**
+   * `maxBytes`: the largest request; `claimsLarge`: those above the threshold travel as claims, and count as little;
+   * `hasLine`: steps wait in a {@link WaitingLine}.
+   */
+  constructor(
+    private readonly limits: { readonly maxBytes: number; readonly claimsLarge: boolean; readonly hasLine: boolean },
+  ) {}
 
   /** Waits for room; `leave` has to follow. Throws BLW_ARG_INVALID for a request that never fits. */
   *enter(request: object): Routine<void> {
@@ -42,12 +64,17 @@ export class Dispatch {
       );
     }
     const size = this.#sentBytes(bytes) + COMMAND_BYTES;
+    if (this.limits.hasLine) yield* this.#line.enter(size);
+    else yield* this.#enterUnlined(size);
+  }
+
+  /** As flows of 0.1.0 did: the order of their commands is in histories. */
+  *#enterUnlined(size: number): Routine<void> {
     while (!this.#hasRoom(size)) {
       if (this.#pending < MAX_PENDING) this.#turn();
       yield* waitFor(condition(() => this.#hasRoom(size)));
     }
-    this.#pending += 1;
-    this.#taskBytes += size;
+    this.#take(size);
   }
 
   leave(): void {
@@ -56,12 +83,7 @@ export class Dispatch {
 
   /** Waits until the result of one more local activity has room; `leaveLocal` has to follow. */
   *enterLocal(): Routine<void> {
-    const hasRoom = () => this.#local < MAX_LOCAL && this.#bytesOfTask() <= MAX_TASK_BYTES;
-    while (!hasRoom()) {
-      if (this.#local < MAX_LOCAL) this.#turn();
-      yield* waitFor(condition(hasRoom));
-    }
-    this.#local += 1;
+    yield* this.#localLine.enter(0);
   }
 
   /** `resultBytes` is the size of what it gave. */
@@ -81,6 +103,11 @@ export class Dispatch {
       this.#taskBytes = 0;
     }
     return this.#taskBytes;
+  }
+
+  #take(size: number): void {
+    this.#pending += 1;
+    this.#taskBytes += size;
   }
 
   #hasRoom(size: number): boolean {

@@ -110,7 +110,11 @@ export class FlowRun {
     this.tenant = prepared.tenant;
     const claimsLarge = prepared.largePayloads === true;
     this.maxPayloadBytes = claimsLarge ? MAX_PAYLOAD_BYTES : MAX_INLINE_PAYLOAD_BYTES;
-    this.dispatch = new Dispatch({ maxBytes: this.maxPayloadBytes, claimsLarge });
+    this.dispatch = new Dispatch({
+      maxBytes: this.maxPayloadBytes,
+      claimsLarge,
+      hasLine: prepared.continuesAsNew === true,
+    });
     this.context = null;
     const definition = this.plan.definition;
     this.constants = {
