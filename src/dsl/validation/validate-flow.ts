@@ -1,3 +1,5 @@
+import { FLOW_NAME } from '../catalog/references';
+import { SEMANTIC_VERSION } from '../catalog/semantic-version';
 import { MAX_DOCUMENT_DEPTH, parseDocumentText } from '../document';
 import { isJsonObject, type Json, type JsonObject } from '../json';
 import { byPosition, closestName, type LocatedProblem, type Problem, shortText } from '../problems';
@@ -18,12 +20,11 @@ export type ValidationResult =
   | { readonly flow?: undefined; readonly problems: readonly Problem[] };
 
 const NAME = {
-  regex: /^[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$/,
+  regex: FLOW_NAME,
   expected: 'letters, digits and -, at most 63 (DNS label)',
 };
 const SEMVER = {
-  regex:
-    /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*)?(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?$/,
+  regex: SEMANTIC_VERSION,
   expected: "a semantic version such as '1.0.0'",
 };
 
