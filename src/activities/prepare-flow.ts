@@ -41,6 +41,7 @@ export async function prepareFlow(value: unknown): Promise<PreparedFlow> {
     plan,
     tenant,
     runtimeVersion: RUNTIME_VERSION,
+    continuesAsNew: true,
     ...(priorityKey === undefined ? {} : { priorityKey }),
     ...(requestedBy === undefined ? {} : { requestedBy }),
   };

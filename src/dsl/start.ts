@@ -25,6 +25,8 @@ export interface PreparedFlow {
   readonly requestedBy?: string;
   /** Version of the program that prepared the flow; absent in histories from before it was recorded, all of 0.1.0. */
   readonly runtimeVersion?: string;
+  /** The flow goes on with a new history where the server suggests it; absent in histories of before. */
+  readonly continuesAsNew?: true;
 }
 
 export const DEFAULT_TENANT = 'default';

@@ -1,24 +1,39 @@
 import { proxyLocalActivities, workflowInfo } from '@temporalio/workflow';
 import { flowError } from '../dsl/errors';
+import {
+  type BatchItem,
+  type BatchValues,
+  type ExpressionRequest,
+  evaluateBatch,
+  type Variables,
+} from '../dsl/expressions/batch';
 import { Evaluator } from '../dsl/expressions/evaluator';
+import { variablesOf } from '../dsl/expressions/references';
 import type { Json, JsonObject } from '../dsl/json';
 import type { FlowPlan } from '../dsl/planning/plan';
 import type { PreparedFlow } from '../dsl/start';
 import { Dispatch } from './dispatch';
+import { type Routine, waitFor } from './drive';
+import { toFlowError } from './failures';
 import type { ProgressTracker } from './progress-tracker';
 import { publishAttributes } from './search-attributes';
 
 /** Steps that may run without a wait in between; more is a loop that would stall the worker's workflow thread. */
 const MAX_STEPS_WITHOUT_WAIT = 20_000;
 
-/** Temporal ends a workflow at 51,200 events; a flow stops in good order before. */
+/** Temporal ends a workflow at 51,200 events; a flow that cannot continue as new stops in good order before. */
 const MAX_HISTORY_EVENTS = 48_000;
 
 /** Likewise 50 MiB. What runs when the limit is met adds its results still, so the rest is ample. */
 const MAX_HISTORY_BYTES = 40_000_000;
 
-/** Local activities that the interpreter uses: what needs a schema library, which is not in the workflow's bundle. */
+/** From here on a flow continues as new even beside a long wait. */
+const CROWDED_EVENTS = 40_000;
+const CROWDED_BYTES = 30_000_000;
+
+/** Local activities that the interpreter uses: what needs libraries that are not in the workflow's bundle. */
 export interface FlowLocalActivities {
+  evaluateExpressions(request: ExpressionRequest): Promise<BatchValues>;
   validateData(request: { schema: Json; data: Json; what: string }): Promise<void>;
   validateArguments(request: { block: string; args: Json }): Promise<void>;
 }
@@ -33,7 +48,7 @@ export const localActivities = proxyLocalActivities<FlowLocalActivities>({
 export class FlowRun {
   readonly plan: FlowPlan;
   readonly tenant: string;
-  readonly evaluator = new Evaluator();
+  readonly #evaluator = new Evaluator();
   readonly dispatch = new Dispatch();
   readonly id = workflowInfo().workflowId;
   readonly taskQueue = workflowInfo().taskQueue;
@@ -43,12 +58,29 @@ export class FlowRun {
   readonly constants: { readonly workflow: JsonObject; readonly runtime: JsonObject };
   #stepsSinceWait = 0;
   #awaitedApprovals = 0;
+  /** Waits under way that may take long, and cannot be taken along to another run. */
+  #longWaits = 0;
 
-  constructor(
-    readonly prepared: PreparedFlow,
-    input: Json,
-    readonly progress: ProgressTracker,
-  ) {
+  readonly prepared: PreparedFlow;
+  readonly progress: ProgressTracker;
+  /** When its first run began, in ms since 1970. */
+  readonly startedAt: number;
+
+  constructor({
+    prepared,
+    input,
+    progress,
+    startedAt,
+  }: {
+    prepared: PreparedFlow;
+    /** The flow's raw input. */
+    input: Json;
+    progress: ProgressTracker;
+    startedAt: number;
+  }) {
+    this.prepared = prepared;
+    this.progress = progress;
+    this.startedAt = startedAt;
     this.plan = prepared.plan;
     this.tenant = prepared.tenant;
     this.context = null;
@@ -57,7 +89,7 @@ export class FlowRun {
       workflow: {
         id: this.id,
         input,
-        startedAt: dateTime(workflowInfo().startTime.getTime()),
+        startedAt: dateTime(startedAt),
         ...(definition === undefined ? {} : { definition }),
       },
       runtime: {
@@ -73,6 +105,27 @@ export class FlowRun {
   /** Makes the flow visible in Temporal's lists. One command of the first workflow task. */
   publishIdentity(): void {
     publishAttributes({ tenant: this.tenant, flow: this.plan.flow, status: 'Running' });
+  }
+
+  /**
+   * True where the flow should go on with a new history, as the server suggests it: asked between tasks. Not beside a wait
+   * that may be long, since the others would stand still until it ends; only where the history is nearly full.
+   */
+  shouldContinueAsNew(): boolean {
+    const { continueAsNewSuggested, historyLength, historySize, cronSchedule } = workflowInfo();
+    if (!continueAsNewSuggested || this.prepared.continuesAsNew !== true || cronSchedule !== undefined) return false;
+    return this.#longWaits === 0 || historyLength > CROWDED_EVENTS || historySize > CROWDED_BYTES;
+  }
+
+  /** Waits for something that may take long, such as a person. */
+  *longWait<T>(routine: Routine<T>): Routine<T> {
+    this.#longWaits += 1;
+    this.waits();
+    try {
+      return yield* routine;
+    } finally {
+      this.#longWaits -= 1;
+    }
   }
 
   approvalBegins(): void {
@@ -113,7 +166,22 @@ export class FlowRun {
   /** To be called where the flow really waits. */
   waits(): void {
     this.#stepsSinceWait = 0;
-    this.evaluator.renewBudget();
+    this.#evaluator.renewBudget();
+  }
+
+  /** Evaluates what a step needs together. CEL at once; the other languages in a local activity. Throws BLW_EXPR_FAILED. */
+  *evaluate(items: readonly BatchItem[], variables: Variables): Routine<BatchValues> {
+    const { language = 'cel' } = this.plan;
+    if (language === 'cel') return this.#evaluator.evaluateBatch({ items, variables });
+    const constant = evaluateBatch({ items, variables }).next();
+    if (constant.done === true) return constant.value;
+    this.waits();
+    try {
+      const request = { language, items, variables: variablesOf(items, variables) };
+      return yield* waitFor(localActivities.evaluateExpressions(request));
+    } catch (error) {
+      throw toFlowError(error);
+    }
   }
 
   /** True where some expression reads the step's output through `steps`; all others are not kept. */

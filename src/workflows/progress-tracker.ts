@@ -6,6 +6,9 @@ import type { FlowProgress, StepProgress, StepStatus } from '../dsl/progress';
 /** Executions that are kept for the query; a long loop would otherwise grow every cached workflow. */
 const KEPT_STEPS = 1_000;
 
+/** Of these, what goes on to the next run when a flow continues as new. */
+const CARRIED_STEPS = 100;
+
 /** Running steps named in the current details. */
 const NAMED_STEPS = 5;
 
@@ -15,6 +18,16 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 export interface TrackedStep {
   update(changes: { status?: StepStatus; approval?: string; attempts?: number }): void;
   end(status: StepStatus, error?: JsonObject): void;
+}
+
+/** What of the progress goes on when a flow continues as new. */
+export interface ProgressState {
+  readonly startedAt: number;
+  readonly version: number;
+  readonly seq: number;
+  readonly stepsStarted: number;
+  readonly stepsEnded: number;
+  readonly steps: readonly StepProgress[];
 }
 
 /** What a tracked step is. */
@@ -31,8 +44,9 @@ export class ProgressTracker {
   flow = '';
   tenant = '';
   status: FlowStatus = 'Running';
-  readonly #startedAt = Date.now();
+  #startedAt = Date.now();
   #version = 0;
+  #seq = 0;
   #stepsStarted = 0;
   #stepsEnded = 0;
   /** By sequence number, oldest first; each with the version of its last change. */
@@ -41,8 +55,40 @@ export class ProgressTracker {
   readonly #running = new Map<number, StepProgress>();
 
   begin(description: StepDescription): TrackedStep {
-    const seq = ++this.#stepsStarted;
-    const step: Mutable<StepProgress> = { seq, ...description, status: 'running', startedAt: Date.now() };
+    this.#stepsStarted += 1;
+    return this.#track(description, Date.now());
+  }
+
+  /** A step that began before the flow continued as new. */
+  resume(description: StepDescription, startedAt: number): TrackedStep {
+    return this.#track(description, startedAt);
+  }
+
+  /** What the next run of the flow goes on with; of the steps, the newest that have ended. */
+  state(): ProgressState {
+    const ended = [...this.#steps.values()].map(({ step }) => step).filter(({ endedAt }) => endedAt !== undefined);
+    return {
+      startedAt: this.#startedAt,
+      version: this.#version,
+      seq: this.#seq,
+      stepsStarted: this.#stepsStarted,
+      stepsEnded: this.#stepsEnded,
+      steps: ended.slice(-CARRIED_STEPS),
+    };
+  }
+
+  restore({ startedAt, version, seq, stepsStarted, stepsEnded, steps }: ProgressState): void {
+    this.#startedAt = startedAt;
+    this.#version = version;
+    this.#seq = seq;
+    this.#stepsStarted = stepsStarted;
+    this.#stepsEnded = stepsEnded;
+    for (const step of steps) this.#steps.set(step.seq, { step, version });
+  }
+
+  #track(description: StepDescription, startedAt: number): TrackedStep {
+    const seq = ++this.#seq;
+    const step: Mutable<StepProgress> = { seq, ...description, status: 'running', startedAt };
     const entry = { step, version: ++this.#version };
     this.#steps.set(seq, entry);
     this.#running.set(seq, step);

@@ -1,37 +1,64 @@
 import { CancelledFailure } from '@temporalio/workflow';
 import { FlowError, flowError, flowErrorToJson } from '../dsl/errors';
-import type { Variables } from '../dsl/expressions/evaluator';
-import { type Json, type JsonObject, setOwn } from '../dsl/json';
+import type { BatchValues, Variables } from '../dsl/expressions/batch';
+import { getOwn, type Json, type JsonObject, setOwn } from '../dsl/json';
+import { conditionItem, definitionItems, valueItem } from '../dsl/planning/definition-items';
 import type { TaskPlan } from '../dsl/planning/plan';
 import type { Routine } from './drive';
 import { dateTime, type FlowRun } from './flow-run';
 import type { TrackedStep } from './progress-tracker';
 import { type TaskOutcome, type TaskScope, visitScope } from './scope';
+import { type ListCursor, Suspension, suspendable, type TaskCursor } from './suspension';
 import type { TaskFrame, TaskResult } from './task-frame';
 import { executeTask } from './tasks/execute-task';
-import { durationOf, withTimeout } from './timeouts';
+import { type Deadline, deadlineIn, durationOf, withDeadline } from './timeouts';
 import { validate } from './validation';
 
-/** Runs the tasks of a list, one after the other and as their `then` says, until the list or the flow ends. */
+/**
+ * Runs the tasks of a list, one after the other and as their `then` says, until the list or the flow ends. Before a task
+ * begins is where a flow may continue as new.
+ */
 export function* runTaskList(
   run: FlowRun,
   tasks: readonly TaskPlan[],
   input: Json,
   scope: TaskScope,
+  from?: ListCursor,
 ): Routine<TaskOutcome> {
-  const visits = new Map<string, number>();
-  let output = input;
-  let index = 0;
+  const visits = new Map(Object.entries(from?.visits ?? {}));
+  for (const [name, step] of Object.entries(from?.steps ?? {})) setOwn(scope.steps, name, step);
+  let { index, output } = from ?? { index: 0, output: input };
+  let { task: taskFrom } = from ?? {};
   for (let task = tasks[index]; task !== undefined; task = tasks[index]) {
+    const cursor = (): ListCursor => ({ index, output, visits: again(visits), steps: stepsOf(tasks, scope) });
+    if (taskFrom === undefined && run.shouldContinueAsNew()) throw new Suspension(cursor());
     const visit = visits.get(task.name) ?? 0;
+    const outcome = yield* suspendable(runTask(run, task, output, visitScope(scope, visit), taskFrom), (inner) => ({
+      ...cursor(),
+      task: inner as TaskCursor,
+    }));
+    taskFrom = undefined;
     visits.set(task.name, visit + 1);
-    const outcome = yield* runTask(run, task, output, visitScope(scope, visit));
     output = outcome.output;
     if (outcome.endsFlow) return { output, next: 'continue', endsFlow: true };
     if (outcome.next === 'exit') break;
     index = outcome.next === 'continue' ? index + 1 : indexOfTask(tasks, outcome.next, task.path);
   }
   return { output, next: 'continue', endsFlow: false };
+}
+
+function again(visits: ReadonlyMap<string, number>): Record<string, number> {
+  return Object.fromEntries(visits);
+}
+
+/** What this list has added to the outputs that expressions may read. */
+function stepsOf(tasks: readonly TaskPlan[], { steps }: TaskScope): JsonObject {
+  const own: JsonObject = {};
+  for (const { name } of tasks) {
+    const step = getOwn(steps, name);
+    if (step !== undefined) setOwn(own, name, step);
+  }
+  return own;
 }
 
 function indexOfTask(tasks: readonly TaskPlan[], name: string, from: string): number {
@@ -42,18 +69,26 @@ function indexOfTask(tasks: readonly TaskPlan[], name: string, from: string): nu
 }
 
 /** Runs one task through its whole life (OWS dsl, "Data Flow"). */
-export function* runTask(run: FlowRun, task: TaskPlan, rawInput: Json, scope: TaskScope): Routine<TaskOutcome> {
+export function* runTask(
+  run: FlowRun,
+  task: TaskPlan,
+  rawInput: Json,
+  scope: TaskScope,
+  from?: TaskCursor,
+): Routine<TaskOutcome> {
   run.countStep();
-  const step = run.progress.begin({
+  const description = {
     id: task.path,
     name: task.name,
     ...(scope.iteration === '' ? {} : { iteration: scope.iteration }),
     block: task.kind === 'call' ? task.block : task.kind,
     ...(task.kind === 'call' && task.human !== true ? { pool: task.resources } : {}),
-  });
+  };
+  const step = from === undefined ? run.progress.begin(description) : run.progress.resume(description, from.startedAt);
   try {
-    return yield* runLife(run, task, rawInput, scope, step);
+    return yield* runLife({ run, task, scope, step }, from?.rawInput ?? rawInput, from);
   } catch (error) {
+    if (error instanceof Suspension) throw error;
     if (error instanceof FlowError) {
       const placed = error.at(task.path);
       step.end('failed', flowErrorToJson(placed.data));
@@ -64,53 +99,58 @@ export function* runTask(run: FlowRun, task: TaskPlan, rawInput: Json, scope: Ta
   }
 }
 
-function* runLife(
-  run: FlowRun,
-  task: TaskPlan,
-  rawInput: Json,
-  scope: TaskScope,
-  step: TrackedStep,
-): Routine<TaskOutcome> {
+/** A task that runs. */
+interface RunningTask {
+  readonly run: FlowRun;
+  readonly task: TaskPlan;
+  readonly scope: TaskScope;
+  readonly step: TrackedStep;
+}
+
+function* runLife(running: RunningTask, rawInput: Json, from: TaskCursor | undefined): Routine<TaskOutcome> {
+  const { run, task, scope, step } = running;
+  const startedAt = from?.startedAt ?? Date.now();
   const descriptor: JsonObject = {
     name: task.name,
     reference: task.path,
     input: rawInput,
-    startedAt: dateTime(Date.now()),
+    startedAt: dateTime(startedAt),
     ...(run.plan.definition === undefined ? {} : { definition: definitionOf(run.plan.definition, task.path) }),
   };
   const base = { ...scope.variables, ...run.constants, steps: scope.steps, task: descriptor };
-  const before: Variables = { ...base, context: run.context, data: rawInput };
-  if (task.if !== undefined && !run.evaluator.evaluateCondition(task.if, before, 'if')) {
+  const before = from?.values ?? (yield* beforeTask(run, task, { ...base, context: run.context, data: rawInput }));
+  if (before === undefined) {
     step.end('skipped');
     return { output: rawInput, next: 'continue', endsFlow: false };
   }
 
-  if (task.input?.schema !== undefined) yield* validate(run, task.input.schema, rawInput, 'input');
-  const input = task.input?.from === undefined ? rawInput : run.evaluator.render(task.input.from, before);
-
+  const { input = rawInput } = before;
   const variables: Variables = { ...base, context: run.context, input, data: input };
   const frame: TaskFrame = {
     run,
     scope,
     input,
     variables,
+    values: before,
     step,
-    runList: (tasks, listInput, listScope) => runTaskList(run, tasks, listInput, listScope),
-    runOne: (inner, taskInput, taskScope) => runTask(run, inner, taskInput, taskScope),
+    from: from?.at,
+    runList: (tasks, listInput, listScope, listFrom) => runTaskList(run, tasks, listInput, listScope, listFrom),
+    runOne: (inner, taskInput, taskScope, taskFrom) => runTask(run, inner, taskInput, taskScope, taskFrom),
   };
-  const result = yield* executeWithTimeout(task, frame);
-
-  const after: Variables = {
+  const deadline = from === undefined ? deadlineOf(task, before) : from.deadline;
+  const result = yield* suspendable(executeUntil(deadline, task, frame), (at) => ({
+    rawInput,
+    values: before,
+    startedAt,
+    ...(deadline === undefined ? {} : { deadline }),
+    at,
+  }));
+  const output = yield* afterTask(run, task, {
     ...variables,
     context: run.context,
     data: result.output,
     task: { ...descriptor, output: result.output },
-  };
-  const output = task.output?.as === undefined ? result.output : run.evaluator.render(task.output.as, after);
-  if (task.output?.schema !== undefined) yield* validate(run, task.output.schema, output, 'output');
-
-  if (task.export !== undefined)
-    yield* exportContext(run, task, { ...after, context: run.context, output, data: output });
+  });
   if (run.keepsOutputOf(task.name)) setOwn(scope.steps, task.name, { output });
   step.end('completed');
 
@@ -119,16 +159,50 @@ function* runLife(
 }
 
 /** A call's timeout is its activity's, kept by the server; every other task's is a timer of the flow. */
-function* executeWithTimeout(task: TaskPlan, frame: TaskFrame): Routine<TaskResult> {
-  if (task.timeout === undefined || (task.kind === 'call' && task.human !== true))
-    return yield* executeTask(task, frame);
-  const ms = durationOf(task.timeout, frame.run, frame.variables, 'timeout');
-  return yield* withTimeout(ms, () => executeTask(task, frame));
+function deadlineOf(task: TaskPlan, { timeout }: BatchValues): Deadline | undefined {
+  if (timeout === undefined || (task.kind === 'call' && task.human !== true)) return undefined;
+  return deadlineIn(durationOf(timeout, 'timeout'));
 }
 
-function* exportContext(run: FlowRun, task: TaskPlan, variables: Variables): Routine<void> {
-  if (task.export?.as !== undefined) run.context = run.evaluator.render(task.export.as, variables);
-  if (task.export?.schema !== undefined) yield* validate(run, task.export.schema, run.context, 'export');
+function* executeUntil(deadline: Deadline | undefined, task: TaskPlan, frame: TaskFrame): Routine<TaskResult> {
+  if (deadline === undefined) return yield* executeTask(task, frame);
+  return yield* withDeadline(deadline, () => executeTask(task, frame));
+}
+
+/**
+ * Evaluates what comes before a task runs: `if` and `input.from` on its raw input, then its definition on the
+ * transformed one. Undefined where `if` says no.
+ */
+function* beforeTask(run: FlowRun, task: TaskPlan, variables: Variables): Routine<BatchValues | undefined> {
+  const conditionItems = conditionItem('if', task.if, 'if').map((item) => ({ ...item, stopIf: false }));
+  const inputItems =
+    task.input?.from === undefined ? [] : [{ name: 'input', template: task.input.from, bind: ['input', 'data'] }];
+  const definition = [...inputItems, ...definitionItems(task)];
+  const withInput: Variables = { ...variables, input: variables.data };
+  if (task.input?.schema === undefined) {
+    const values = yield* run.evaluate([...conditionItems, ...definition], withInput);
+    return values.if === false ? undefined : values;
+  }
+  const condition = yield* run.evaluate(conditionItems, variables);
+  if (condition.if === false) return undefined;
+  yield* validate(run, task.input.schema, variables.data, 'input');
+  return yield* run.evaluate(definition, withInput);
+}
+
+/** Evaluates what comes after: `output.as` on the raw output, `export.as` on the transformed one, which it returns. */
+function* afterTask(run: FlowRun, task: TaskPlan, variables: Variables): Routine<Json> {
+  const values = yield* run.evaluate(
+    [
+      ...valueItem('output', task.output?.as).map((item) => ({ ...item, bind: ['output', 'data'] })),
+      ...valueItem('context', task.export?.as),
+    ],
+    { ...variables, output: variables.data },
+  );
+  const { output = variables.data, context = run.context } = values;
+  if (task.output?.schema !== undefined) yield* validate(run, task.output.schema, output, 'output');
+  if (task.export?.schema !== undefined) yield* validate(run, task.export.schema, context, 'export');
+  if (values.context !== undefined) run.context = values.context;
+  return output;
 }
 
 function definitionOf(document: JsonObject, path: string): Json {

@@ -1,10 +1,11 @@
-import type { Variables } from '../dsl/expressions/evaluator';
+import type { BatchValues, Variables } from '../dsl/expressions/batch';
 import type { Json } from '../dsl/json';
 import type { TaskPlan } from '../dsl/planning/plan';
 import type { Routine } from './drive';
 import type { FlowRun } from './flow-run';
 import type { TrackedStep } from './progress-tracker';
 import type { TaskOutcome, TaskScope } from './scope';
+import type { Cursor, ListCursor, TaskCursor } from './suspension';
 
 /** What the code of one kind of task is given. */
 export interface TaskFrame {
@@ -14,11 +15,15 @@ export interface TaskFrame {
   readonly input: Json;
   /** Arguments of the expressions in the task's definition. */
   readonly variables: Variables;
+  /** What was evaluated of the task's definition, by the names of `definitionItems`. */
+  readonly values: BatchValues;
   readonly step: TrackedStep;
+  /** Where the task stood when the flow continued as new; of the task's kind. */
+  readonly from: Cursor | undefined;
   /** Runs a list of tasks below this one. */
-  runList(tasks: readonly TaskPlan[], input: Json, scope: TaskScope): Routine<TaskOutcome>;
+  runList(tasks: readonly TaskPlan[], input: Json, scope: TaskScope, from?: ListCursor): Routine<TaskOutcome>;
   /** Runs one task below this one. */
-  runOne(task: TaskPlan, input: Json, scope: TaskScope): Routine<TaskOutcome>;
+  runOne(task: TaskPlan, input: Json, scope: TaskScope, from?: TaskCursor): Routine<TaskOutcome>;
 }
 
 /** What a kind of task gives: the raw output, and a directive where the task itself decides (switch, catch.then). */

@@ -1,34 +1,44 @@
 import { CancellationScope, isCancellation, sleep } from '@temporalio/workflow';
 import { parseDuration } from '../dsl/durations';
 import { flowError } from '../dsl/errors';
-import type { Variables } from '../dsl/expressions/evaluator';
-import type { Template } from '../dsl/expressions/template';
+import type { Json } from '../dsl/json';
 import { drive, type Routine, waitFor } from './drive';
-import type { FlowRun } from './flow-run';
 
-/** A duration of the document in milliseconds; an expression may give it. Throws BLW_DURATION_INVALID. */
-export function durationOf(template: Template, run: FlowRun, variables: Variables, what: string): number {
-  const value = run.evaluator.render(template, variables);
+/** A duration that the document gives, or an expression in it, in milliseconds. Throws BLW_DURATION_INVALID. */
+export function durationOf(value: Json, what: string): number {
   const parsed = parseDuration(value);
   if ('problem' in parsed) throw flowError('BLW_DURATION_INVALID', `${what}: ${parsed.problem}`);
   return parsed.ms;
 }
 
-/**
- * Runs a routine, cancelling all that it waits for when the time is up. Throws BLW_STEP_TIMEOUT (OWS dsl, "Timeouts":
- * type timeout, status 408).
- */
-export function* withTimeout<T>(ms: number, start: () => Routine<T>): Routine<T> {
-  return yield* waitFor(raceTimeout(ms, start));
+/** When a time is up. Travels in history, where a flow continues as new. */
+export interface Deadline {
+  /** In ms since 1970. */
+  readonly at: number;
+  /** How long it is from the beginning. */
+  readonly ms: number;
 }
 
-async function raceTimeout<T>(ms: number, start: () => Routine<T>): Promise<T> {
+/** The deadline that is so far from now. */
+export function deadlineIn(ms: number): Deadline {
+  return { at: Date.now() + ms, ms };
+}
+
+/**
+ * Runs a routine, cancelling all that it waits for at the deadline. Throws BLW_STEP_TIMEOUT (OWS dsl,
+ * "Timeouts": type timeout, status 408).
+ */
+export function* withDeadline<T>(deadline: Deadline, start: () => Routine<T>): Routine<T> {
+  return yield* waitFor(raceDeadline(deadline, start));
+}
+
+async function raceDeadline<T>({ at, ms }: Deadline, start: () => Routine<T>): Promise<T> {
   const work = new CancellationScope();
   const timer = new CancellationScope();
   let isTimeUp = false;
   // Handled at once: a cancellation from outside ends the timer before the work, which may take a while to end.
   const watching = timer
-    .run(() => sleep(ms))
+    .run(() => sleep(Math.max(0, at - Date.now())))
     .then(
       () => {
         isTimeUp = true;

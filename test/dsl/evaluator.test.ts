@@ -1,6 +1,7 @@
 import { FlowError } from '../../src/dsl/errors';
-import { Evaluator, type Variables } from '../../src/dsl/expressions/evaluator';
-import { compileTemplate, compileUri } from '../../src/dsl/expressions/template';
+import type { Variables } from '../../src/dsl/expressions/batch';
+import { Evaluator } from '../../src/dsl/expressions/evaluator';
+import { compileTemplate, compileUri, type Template } from '../../src/dsl/expressions/template';
 import type { Json } from '../../src/dsl/json';
 
 const evaluator = new Evaluator();
@@ -9,12 +10,20 @@ function withData(data: Json, others: Record<string, unknown> = {}): Variables {
   return { ...others, data };
 }
 
+function renderTemplate(template: Template, variables: Variables): Json {
+  return evaluator.evaluateBatch({ items: [{ name: 'it', template }], variables }).it ?? null;
+}
+
+function evaluate(expression: string, variables: Variables): Json {
+  return evaluator.evaluate({ expression, variables });
+}
+
 function render(value: Json, data: Json, others?: Record<string, unknown>): Json {
-  return evaluator.render(compileTemplate(value), withData(data, others));
+  return renderTemplate(compileTemplate(value), withData(data, others));
 }
 
 function renderUri(uri: string, data: Json): Json {
-  return evaluator.render(compileUri(uri), withData(data));
+  return renderTemplate(compileUri(uri), withData(data));
 }
 
 function detailOf(action: () => unknown): string {
@@ -63,15 +72,15 @@ describe('render', () => {
 
   it('parses an expression once, and evaluates it on other data each time', () => {
     const template = compileTemplate('${ data.a }');
-    expect([1, 'x', null, [1]].map((a) => evaluator.render(template, withData({ a })))).toEqual([1, 'x', null, [1]]);
-    expect(detailOf(() => evaluator.render(template, withData({})))).toContain('No such key: a');
+    expect([1, 'x', null, [1]].map((a) => renderTemplate(template, withData({ a })))).toEqual([1, 'x', null, [1]]);
+    expect(detailOf(() => renderTemplate(template, withData({})))).toContain('No such key: a');
   });
 
   it('leaves the data as it was', () => {
     const data = JSON.parse('{"list": [{"constructor": 1}], "a": 1}') as Json;
     const before = JSON.stringify(data);
-    evaluator.evaluate('data + {"b": 2}', withData(data));
-    evaluator.evaluate('data.list.map(x, x.constructor)', withData(data));
+    evaluate('data + {"b": 2}', withData(data));
+    evaluate('data.list.map(x, x.constructor)', withData(data));
     expect(JSON.stringify(data)).toBe(before);
   });
 });
@@ -85,7 +94,7 @@ describe('failures', () => {
     ['nope', {}, 'Unknown variable: nope'],
     ['data.a.b.c', { a: { b: 'text' } }, 'No such key: c'],
   ])('of %s say where', (expression, data, detail) => {
-    expect(detailOf(() => evaluator.evaluate(expression, withData(data)))).toContain(detail);
+    expect(detailOf(() => evaluate(expression, withData(data)))).toContain(detail);
   });
 
   it('are the same for a text with an expression in it', () => {
@@ -93,8 +102,9 @@ describe('failures', () => {
   });
 });
 
-describe('evaluateCondition', () => {
-  const holds = (expression: string, data: Json) => evaluator.evaluateCondition(expression, withData(data), 'when');
+describe('conditions', () => {
+  const holds = (condition: string, data: Json) =>
+    evaluator.evaluateBatch({ items: [{ name: 'it', condition, field: 'when' }], variables: withData(data) }).it;
 
   it('takes true and false', () => {
     expect(holds('data > 1', 2)).toBe(true);
@@ -111,6 +121,33 @@ describe('evaluateCondition', () => {
     [{}, 'an object'],
   ])('refuses %j', (data, got) => {
     expect(detailOf(() => holds('data', data))).toBe(`when: \${ data } gave ${got}, expected true or false`);
+  });
+});
+
+describe('a batch', () => {
+  const text = (name: string, value: Json, bind?: string[]) => ({
+    name,
+    template: compileTemplate(value),
+    ...(bind === undefined ? {} : { bind }),
+  });
+
+  it('gives the values by name, in order, later ones on what earlier ones bound', () => {
+    const items = [
+      text('input', '${ data.order }', ['input', 'data']),
+      text('with', { id: '${ data.id }', all: '${ input }' }),
+    ];
+    expect(evaluator.evaluateBatch({ items, variables: withData({ order: { id: 7 } }) })).toEqual({
+      input: { id: 7 },
+      with: { id: 7, all: { id: 7 } },
+    });
+  });
+
+  it.each([
+    [false, { if: false }],
+    [true, { if: true, after: 1 }],
+  ])('ends where a condition says so (%s)', (data, expected) => {
+    const items = [{ name: 'if', condition: 'data', field: 'if', stopIf: false }, text('after', 1)];
+    expect(evaluator.evaluateBatch({ items, variables: withData(data) })).toEqual(expected);
   });
 });
 

@@ -110,15 +110,15 @@ function toText(value: Json): string {
 }
 
 /** The value of an item that must have been evaluated; a missing one is a defect of this program. */
-export function valueOf(values: BatchValues, name: string): Json {
+export function requireValue(values: BatchValues, name: string): Json {
   const value = values[name];
   if (value === undefined) throw new Error(`no value "${name}" was evaluated`);
   return value;
 }
 
-/** As {@link valueOf}, for what must be an object. Throws BLW_ARG_INVALID. */
-export function objectOf(values: BatchValues, name: string): JsonObject {
-  const value = valueOf(values, name);
+/** As {@link requireValue}, for what must be an object. Throws BLW_ARG_INVALID. */
+export function requireObject(values: BatchValues, name: string): JsonObject {
+  const value = requireValue(values, name);
   if (isJsonObject(value)) return value;
   throw flowError('BLW_ARG_INVALID', `${name}: got ${describeJsonType(value)}, expected an object`);
 }

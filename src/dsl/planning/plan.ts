@@ -1,4 +1,5 @@
 import type { ResourceClass, RetryPolicySpec } from '../block-spec';
+import type { ExpressionLanguage } from '../expressions/language';
 import type { Template } from '../expressions/template';
 import type { Json, JsonObject } from '../json';
 
@@ -12,6 +13,8 @@ export interface FlowPlan {
   readonly flow: string;
   readonly title?: string;
   readonly summary?: string;
+  /** Language of the expressions; absent: cel. */
+  readonly language?: ExpressionLanguage;
   readonly inputFrom?: Template;
   readonly output?: OutputPlan;
   readonly timeout?: Template;
@@ -32,7 +35,7 @@ export interface OutputPlan {
   readonly schema?: Json;
 }
 
-/** What every kind of task has. Expressions are bare CEL text. */
+/** What every kind of task has. Expressions are bare text in the flow's language. */
 export interface TaskPlanBase {
   readonly name: string;
   /** JSON Pointer of the task in its document, e.g. `/do/0/getOrder`. */

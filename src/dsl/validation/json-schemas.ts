@@ -77,10 +77,10 @@ function violationsOf(
   }
 }
 
-/** The library recurses without a limit, and compares objects by their `valueOf`, which may be a key of theirs. */
+/** The library recurses without a limit, and compares objects by their `requireValue`, which may be a key of theirs. */
 function explainCrash(error: unknown): string {
   if (error instanceof RangeError) return `${ENDLESS}, or the value is nested too deeply for it`;
-  if (error instanceof TypeError) return 'objects with a key "valueOf" or "toString" cannot be compared';
+  if (error instanceof TypeError) return 'objects with a key "requireValue" or "toString" cannot be compared';
   throw error;
 }
 

@@ -1,5 +1,6 @@
 import { ActivityCancellationType, type ActivityOptions, scheduleActivity } from '@temporalio/workflow';
 import { flowError } from '../../dsl/errors';
+import { type BatchValues, requireObject } from '../../dsl/expressions/batch';
 import { isIdempotentMethod } from '../../dsl/http-methods';
 import { getOwn, isJsonObject, type Json, type JsonObject } from '../../dsl/json';
 import { siblingTaskQueue } from '../../dsl/names';
@@ -17,9 +18,8 @@ const MAX_SUMMARY_LENGTH = 100;
 
 /** Runs a block as one Temporal activity on the task queue of its resource class. */
 export function* executeCall(task: CallPlan, frame: TaskFrame): Routine<TaskResult> {
-  const { run, scope, variables, step } = frame;
-  const args = run.evaluator.render(task.with, variables);
-  if (!isJsonObject(args)) throw flowError('BLW_ARG_INVALID', 'with: expected an object of arguments');
+  const { run, scope, values, step } = frame;
+  const args = requireObject(values, 'with');
   const request: StepRequest = {
     tenant: run.tenant,
     flow: run.plan.flow,
@@ -53,9 +53,9 @@ export function* executeCall(task: CallPlan, frame: TaskFrame): Routine<TaskResu
   }
 }
 
-function activityOptions(task: CallPlan, { run, variables }: TaskFrame, args: JsonObject): ActivityOptions {
+function activityOptions(task: CallPlan, { run, values }: TaskFrame, args: JsonObject): ActivityOptions {
   const { retry } = task;
-  const totalMs = task.timeout === undefined ? undefined : durationOf(task.timeout, run, variables, 'timeout');
+  const totalMs = values.timeout === undefined ? undefined : durationOf(values.timeout, 'timeout');
   return {
     taskQueue: siblingTaskQueue(run.taskQueue, task.resources),
     startToCloseTimeout:
@@ -73,7 +73,7 @@ function activityOptions(task: CallPlan, { run, variables }: TaskFrame, args: Js
       ],
     },
     cancellationType: ActivityCancellationType.TRY_CANCEL,
-    summary: summaryOf(task, run, variables, args),
+    summary: summaryOf(task, values, args),
     priority: priorityOf(task, run),
   };
 }
@@ -103,11 +103,11 @@ export function priorityOf(
 }
 
 /** `name: GET https://api.example.com/orders/7`, from the author's summary or the block's telling arguments. */
-export function summaryOf(task: CallPlan, run: FlowRun, variables: TaskFrame['variables'], args: JsonObject): string {
+export function summaryOf(task: CallPlan, values: BatchValues, args: JsonObject): string {
   const text =
-    task.summary === undefined
+    values.summary === undefined
       ? [`${task.name}:`, ...task.summaryArguments.map((path) => summaryValue(args, path))].join(' ')
-      : String(run.evaluator.render(task.summary, variables));
+      : String(values.summary);
   const line = text.replace(/\s+/g, ' ').trim();
   return line.length > MAX_SUMMARY_LENGTH ? `${line.slice(0, MAX_SUMMARY_LENGTH - 1)}…` : line;
 }

@@ -1,6 +1,8 @@
-import type { TaskPlan } from '../../dsl/planning/plan';
+import { requireValue } from '../../dsl/expressions/batch';
+import type { DoPlan, TaskPlan } from '../../dsl/planning/plan';
 import type { Routine } from '../drive';
 import { innerScope } from '../scope';
+import { type BodyCursor, type ListCursor, suspendable } from '../suspension';
 import type { TaskFrame, TaskResult } from '../task-frame';
 import { executeCall } from './call-task';
 import { executeFor } from './for-task';
@@ -17,7 +19,7 @@ export function* executeTask(task: TaskPlan, frame: TaskFrame): Routine<TaskResu
     case 'call':
       return task.human === true ? yield* executeHuman(task, frame) : yield* executeCall(task, frame);
     case 'do':
-      return asResult(yield* frame.runList(task.tasks, frame.input, innerScope(frame.scope)));
+      return yield* executeDo(task, frame);
     case 'for':
       return yield* executeFor(task, frame);
     case 'fork':
@@ -25,7 +27,7 @@ export function* executeTask(task: TaskPlan, frame: TaskFrame): Routine<TaskResu
     case 'raise':
       return executeRaise(task, frame);
     case 'set':
-      return { output: frame.run.evaluator.render(task.value, frame.variables) };
+      return { output: requireValue(frame.values, 'value') };
     case 'switch':
       return executeSwitch(task, frame);
     case 'try':
@@ -35,6 +37,8 @@ export function* executeTask(task: TaskPlan, frame: TaskFrame): Routine<TaskResu
   }
 }
 
-function asResult({ output, endsFlow }: TaskResult): TaskResult {
-  return { output, endsFlow: endsFlow === true };
+function* executeDo(task: DoPlan, { scope, input, from, runList }: TaskFrame): Routine<TaskResult> {
+  const list = runList(task.tasks, input, innerScope(scope), (from as BodyCursor | undefined)?.list);
+  const { output, endsFlow } = yield* suspendable(list, (inner) => ({ list: inner as ListCursor }));
+  return { output, endsFlow };
 }

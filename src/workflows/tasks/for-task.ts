@@ -1,9 +1,10 @@
 import { flowError } from '../../dsl/errors';
-import type { Variables } from '../../dsl/expressions/evaluator';
-import { describeJsonType } from '../../dsl/json';
+import { requireValue, type Variables } from '../../dsl/expressions/batch';
+import { describeJsonType, type Json } from '../../dsl/json';
 import type { ForPlan } from '../../dsl/planning/plan';
 import type { Routine } from '../drive';
 import { innerScope } from '../scope';
+import { type ListCursor, type LoopCursor, suspendable } from '../suspension';
 import type { TaskFrame, TaskResult } from '../task-frame';
 
 /**
@@ -12,17 +13,23 @@ import type { TaskFrame, TaskResult } from '../task-frame';
  */
 export function* executeFor(task: ForPlan, frame: TaskFrame): Routine<TaskResult> {
   const { run, scope, variables } = frame;
-  const items = run.evaluator.render(task.in, variables);
+  const items = requireValue(frame.values, 'in');
   if (!Array.isArray(items))
     throw flowError('BLW_EXPR_FAILED', `for: in: got ${describeJsonType(items)}, expected a list`);
-  let output = frame.input;
-  for (const [index, item] of items.entries()) {
+  const from = frame.from as LoopCursor | undefined;
+  let output = from?.output ?? frame.input;
+  for (let index = from?.index ?? 0; index < items.length; index += 1) {
+    const item = items[index] as Json;
     const loop = { [task.each]: item, [task.at]: index };
-    if (task.while !== undefined) {
+    const listFrom = index === from?.index ? from.list : undefined;
+    if (task.while !== undefined && listFrom === undefined) {
       const current: Variables = { ...variables, ...loop, context: run.context, data: output };
-      if (!run.evaluator.evaluateCondition(task.while, current, 'while')) break;
+      const { holds } = yield* run.evaluate([{ name: 'holds', condition: task.while, field: 'while' }], current);
+      if (holds === false) break;
     }
-    const outcome = yield* frame.runList(task.tasks, output, innerScope(scope, { variables: loop, index }));
+    const list = frame.runList(task.tasks, output, innerScope(scope, { variables: loop, index }), listFrom);
+    const before = output;
+    const outcome = yield* suspendable(list, (inner) => ({ index, output: before, list: inner as ListCursor }));
     output = outcome.output;
     if (outcome.endsFlow) return { output, endsFlow: true };
   }

@@ -1,8 +1,9 @@
 import { CancellationScope, isCancellation } from '@temporalio/workflow';
-import type { Json } from '../../dsl/json';
+import { FlowError } from '../../dsl/errors';
 import type { ForkPlan, TaskPlan } from '../../dsl/planning/plan';
 import { drive, type Routine, waitFor } from '../drive';
 import { innerScope, type TaskOutcome } from '../scope';
+import { type BranchCursor, type ForkCursor, Suspension, type TaskCursor } from '../suspension';
 import type { TaskFrame, TaskResult } from '../task-frame';
 
 /**
@@ -16,7 +17,7 @@ export function* executeFork(task: ForkPlan, frame: TaskFrame): Routine<TaskResu
 
 class ForkRace {
   readonly #scopes: CancellationScope[] = [];
-  readonly #outputs: Json[] = [];
+  readonly #branches: BranchCursor[];
   #firstError: { error: unknown } | undefined;
   /** The fork as a whole was cancelled: counts more than what branches failed with before. */
   #cancellation: { error: unknown } | undefined;
@@ -26,46 +27,61 @@ class ForkRace {
   constructor(
     private readonly task: ForkPlan,
     private readonly frame: TaskFrame,
-  ) {}
+  ) {
+    const from = frame.from as ForkCursor | undefined;
+    this.#branches = task.branches.map((_, index) => from?.branches[index] ?? {});
+    const failed = this.#branches.find((branch) => 'error' in branch);
+    if (failed !== undefined && 'error' in failed) this.#firstError = { error: new FlowError(failed.error) };
+  }
 
-  /** Settles once every branch has ended, so that nothing of the fork goes on after it. */
+  /** Settles once every branch has ended or is suspended, so that nothing of the fork goes on after it. */
   async result(): Promise<TaskResult> {
-    const branches: Promise<void>[] = [];
+    const running: Promise<void>[] = [];
     for (const [index, branch] of this.task.branches.entries()) {
       if (this.#isOver) break;
-      branches.push(this.#runBranch(branch, index));
+      const from = this.#branches[index] ?? {};
+      if (!('output' in from || 'error' in from)) running.push(this.#runBranch(branch, index, from));
     }
-    await Promise.all(branches);
+    await Promise.all(running);
     if (this.#decided !== undefined) return this.#decided;
+    const isUndecided = this.#cancellation === undefined && !this.#isOver;
+    if (isUndecided && this.#branches.some((branch) => 'task' in branch)) {
+      throw new Suspension({ branches: this.#branches });
+    }
     const failure = this.#cancellation ?? this.#firstError;
     if (failure !== undefined) throw failure.error;
-    return { output: this.#outputs };
+    return { output: this.#branches.map((branch) => ('output' in branch ? branch.output : null)) };
   }
 
   get #isOver(): boolean {
     return this.#decided !== undefined || (this.#firstError !== undefined && !this.task.compete);
   }
 
-  #runBranch(branch: TaskPlan, index: number): Promise<void> {
+  #runBranch(branch: TaskPlan, index: number, { task: from }: { readonly task?: TaskCursor }): Promise<void> {
     const { runOne, input, scope } = this.frame;
     const cancellation = new CancellationScope();
     this.#scopes.push(cancellation);
     return cancellation
-      .run(() => drive(runOne(branch, input, innerScope(scope))))
+      .run(() => drive(runOne(branch, input, innerScope(scope), from)))
       .then(
         (outcome) => this.#completed(outcome, index),
-        (error: unknown) => this.#failed(error),
+        (error: unknown) => this.#failed(error, index),
       );
   }
 
   #completed({ output, endsFlow }: TaskOutcome, index: number): void {
-    this.#outputs[index] = output;
+    this.#branches[index] = { output };
     if (this.#isOver || !(endsFlow || this.task.compete)) return;
     this.#decided = { output, endsFlow };
     this.#cancelAll();
   }
 
-  #failed(error: unknown): void {
+  #failed(error: unknown, index: number): void {
+    if (error instanceof Suspension) {
+      this.#branches[index] = { task: error.cursor as TaskCursor };
+      return;
+    }
+    if (error instanceof FlowError) this.#branches[index] = { error: error.data };
     if (!this.#isOver && isCancellation(error)) this.#cancellation ??= { error };
     this.#firstError ??= { error };
     if (this.#isOver) this.#cancelAll();

@@ -2,6 +2,7 @@ import { CancellationScope, executeChild, isCancellation, ParentClosePolicy } fr
 import type { ApprovalRequest, ApprovalResult, OnTimeout } from '../../dsl/approval';
 import { parseDuration } from '../../dsl/durations';
 import { flowError } from '../../dsl/errors';
+import { requireObject } from '../../dsl/expressions/batch';
 import type { Json, JsonObject } from '../../dsl/json';
 import { APPROVAL } from '../../dsl/names';
 import type { CallPlan } from '../../dsl/planning/plan';
@@ -13,12 +14,12 @@ import { priorityOf, summaryOf } from './call-task';
 
 /** Awaits people's decisions in a child workflow of type `approval`; no worker slot is held meanwhile. */
 export function* executeHuman(task: CallPlan, frame: TaskFrame): Routine<TaskResult> {
-  const { run, scope, step, variables } = frame;
-  const args = run.evaluator.render(task.with, variables) as JsonObject;
+  const { run, scope, step, values } = frame;
+  const args = requireObject(values, 'with');
   yield* validateArguments(run, task.block, args);
   const workflowId = approvalId(run.id, task.path, scope.iteration);
   const request = approvalRequest(task, frame, args);
-  const summary = summaryOf(task, run, variables, args);
+  const summary = summaryOf(task, values, args);
   // The details go out beside the request.
   yield* run.dispatch.enter([request, request.description ?? null]);
   run.approvalBegins();
@@ -32,7 +33,7 @@ export function* executeHuman(task: CallPlan, frame: TaskFrame): Routine<TaskRes
       ...(request.description === undefined ? {} : { staticDetails: request.description }),
       priority: priorityOf(task, run),
     });
-    const result: ApprovalResult = yield* waitFor(child);
+    const result: ApprovalResult = yield* run.longWait(waitFor(child));
     return { output: result as unknown as Json };
   } catch (thrown) {
     const error = toFlowError(thrown);

@@ -1,11 +1,12 @@
 import { FlowError, flowError } from '../../dsl/errors';
+import { requireValue } from '../../dsl/expressions/batch';
 import { isJsonObject, type JsonObject } from '../../dsl/json';
 import type { RaisePlan } from '../../dsl/planning/plan';
 import type { TaskFrame, TaskResult } from '../task-frame';
 
 /** Raises the error of the document; `instance` is the task's place unless the document gives one (OWS, "Error"). */
-export function executeRaise(task: RaisePlan, { run, variables }: TaskFrame): TaskResult {
-  const error = run.evaluator.render(task.error, variables);
+export function executeRaise(task: RaisePlan, { values }: TaskFrame): TaskResult {
+  const error = requireValue(values, 'error');
   if (!isJsonObject(error)) throw flowError('BLW_EXPR_FAILED', 'raise: the error is not an object');
   const status = Number(error.status);
   if (!Number.isInteger(status)) {

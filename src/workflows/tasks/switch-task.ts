@@ -1,3 +1,4 @@
+import { caseItem } from '../../dsl/planning/definition-items';
 import type { SwitchPlan } from '../../dsl/planning/plan';
 import type { TaskFrame, TaskResult } from '../task-frame';
 
@@ -5,10 +6,8 @@ import type { TaskFrame, TaskResult } from '../task-frame';
  * The first case whose `when` holds decides where to go on; else the case without one, wherever it stands; else the
  * task's own `then` (OWS dsl-reference, "Switch"). The input passes through.
  */
-export function executeSwitch(task: SwitchPlan, { run, input, variables }: TaskFrame): TaskResult {
-  const matching = task.cases.find(
-    ({ when, name }) => when !== undefined && run.evaluator.evaluateCondition(when, variables, `case "${name}": when`),
-  );
+export function executeSwitch(task: SwitchPlan, { input, values }: TaskFrame): TaskResult {
+  const matching = task.cases.find((_, index) => values[caseItem(index)] === true);
   const chosen = matching ?? task.cases.find(({ when }) => when === undefined);
   return { output: input, next: chosen?.next };
 }

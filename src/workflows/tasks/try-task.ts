@@ -1,12 +1,14 @@
 import { CancellationScope, sleep } from '@temporalio/workflow';
 import { FlowError, type FlowErrorData, flowErrorToJson, isSameErrorType } from '../../dsl/errors';
-import type { Variables } from '../../dsl/expressions/evaluator';
+import type { BatchItem, BatchValues, Variables } from '../../dsl/expressions/batch';
 import type { JsonObject } from '../../dsl/json';
+import { conditionItem, valueItem } from '../../dsl/planning/definition-items';
 import type { RetryPlan, TryPlan } from '../../dsl/planning/plan';
 import { type Routine, waitFor } from '../drive';
 import { innerScope } from '../scope';
+import { type ListCursor, suspendable, type TryCursor } from '../suspension';
 import type { TaskFrame, TaskResult } from '../task-frame';
-import { durationOf, withTimeout } from '../timeouts';
+import { deadlineIn, durationOf, withDeadline } from '../timeouts';
 
 /**
  * Runs the list; an error that the clause catches is retried as its policy says, then handled by `catch.do` (OWS
@@ -14,23 +16,31 @@ import { durationOf, withTimeout } from '../timeouts';
  * keys, so that a server which honours them does nothing twice.
  */
 export function* executeTry(task: TryPlan, frame: TaskFrame): Routine<TaskResult> {
-  const startedAt = Date.now();
-  for (let retries = 0; ; retries += 1) {
+  const from = frame.from as TryCursor | undefined;
+  const startedAt = from?.startedAt ?? Date.now();
+  if (from?.caught !== undefined)
+    return yield* handle(task, frame, { caught: from.caught, retries: from.retries, startedAt });
+  for (let retries = from?.retries ?? 0; ; retries += 1) {
     try {
-      const { output, endsFlow } = yield* runAttempt(task, frame);
+      const { output, endsFlow } = yield* runAttempt(task, frame, { retries, startedAt });
       return { output, endsFlow };
     } catch (error) {
       if (!(error instanceof FlowError) || isBeyondCatching(error)) throw error;
-      const caught = catchError(task, frame, error.data);
+      const caught = yield* catchError(task, frame, error.data);
       if (caught === undefined) throw error;
-      const delayMs = retryDelay(task.catch.retry, { retries, startedAt, frame, variables: caught.variables });
-      if (delayMs === undefined) return yield* handle(task, frame, caught.error);
+      const delayMs = retryDelay(task.catch.retry, caught.values, { retries, elapsedMs: Date.now() - startedAt });
+      if (delayMs === undefined) return yield* handle(task, frame, { caught: caught.error, retries, startedAt });
       if (delayMs > 0) {
-        frame.run.waits();
-        yield* waitFor(sleep(delayMs, { summary: `${task.name}: retry ${retries + 1}` }));
+        yield* frame.run.longWait(waitFor(sleep(delayMs, { summary: `${task.name}: retry ${retries + 1}` })));
       }
     }
   }
+}
+
+/** How far a try has come. */
+interface Progress {
+  readonly retries: number;
+  readonly startedAt: number;
 }
 
 /**
@@ -41,28 +51,51 @@ function isBeyondCatching({ data }: FlowError): boolean {
   return data.code === 'BLW_STEP_LIMIT' || CancellationScope.current().consideredCancelled;
 }
 
-function* runAttempt(task: TryPlan, frame: TaskFrame): Routine<TaskResult> {
-  const run = (): Routine<TaskResult> => frame.runList(task.tasks, frame.input, innerScope(frame.scope));
-  const limit = task.catch.retry?.attemptDuration;
-  if (limit === undefined) return yield* run();
-  return yield* withTimeout(durationOf(limit, frame.run, frame.variables, 'retry: limit.attempt.duration'), run);
+function* runAttempt(task: TryPlan, frame: TaskFrame, progress: Progress): Routine<TaskResult> {
+  const from = frame.from as TryCursor | undefined;
+  const current = from?.retries === progress.retries ? from : undefined;
+  const list = (): Routine<TaskResult> =>
+    frame.runList(task.tasks, frame.input, innerScope(frame.scope), current?.list);
+  const { attemptDuration: limit } = frame.values;
+  if (limit === undefined) {
+    return yield* suspendable(list(), (inner) => ({ ...progress, list: inner as ListCursor }));
+  }
+  const attemptDeadline = current?.attemptDeadline ?? deadlineIn(durationOf(limit, 'retry: limit.attempt.duration'));
+  const attempt = withDeadline(attemptDeadline, list);
+  return yield* suspendable(attempt, (inner) => ({ ...progress, attemptDeadline, list: inner as ListCursor }));
 }
 
-/** The error as a variable, where the clause catches it. */
-function catchError(
+/** What a clause needs to know of an error: whether it catches it, and what its retry policy says then. */
+function catchItems({ catch: clause }: TryPlan): BatchItem[] {
+  const { retry } = clause;
+  return [
+    ...stop(conditionItem('when', clause.when, 'catch: when'), false),
+    ...stop(conditionItem('exceptWhen', clause.exceptWhen, 'catch: exceptWhen'), true),
+    ...stop(conditionItem('retryWhen', retry?.when, 'retry: when'), false),
+    ...stop(conditionItem('retryExceptWhen', retry?.exceptWhen, 'retry: exceptWhen'), true),
+    ...valueItem('delay', retry?.delay),
+    ...valueItem('maxDuration', retry?.maxDuration),
+    ...valueItem('jitterFrom', retry?.jitter?.from),
+    ...valueItem('jitterTo', retry?.jitter?.to),
+  ];
+}
+
+function stop(items: BatchItem[], stopIf: boolean): BatchItem[] {
+  return items.map((item) => ({ ...item, stopIf }));
+}
+
+/** The error as a variable and what was evaluated with it, where the clause catches it. */
+function* catchError(
   task: TryPlan,
   frame: TaskFrame,
   data: FlowErrorData,
-): { error: JsonObject; variables: Variables } | undefined {
-  const { errorsWith, as, when, exceptWhen } = task.catch;
+): Routine<{ error: JsonObject; values: BatchValues } | undefined> {
+  const { errorsWith, as } = task.catch;
   if (errorsWith !== undefined && !matches(data, errorsWith)) return undefined;
-  const { evaluator, context } = frame.run;
   const error = flowErrorToJson(data);
-  const variables: Variables = { ...frame.variables, context, [as]: error };
-  if (when !== undefined && !evaluator.evaluateCondition(when, variables, 'catch: when')) return undefined;
-  if (exceptWhen !== undefined && evaluator.evaluateCondition(exceptWhen, variables, 'catch: exceptWhen'))
-    return undefined;
-  return { error, variables };
+  const variables: Variables = { ...frame.variables, context: frame.run.context, [as]: error };
+  const values = yield* frame.run.evaluate(catchItems(task), variables);
+  return values.when === false || values.exceptWhen === true ? undefined : { error, values };
 }
 
 function matches(error: FlowErrorData, filter: JsonObject): boolean {
@@ -74,40 +107,36 @@ function matches(error: FlowErrorData, filter: JsonObject): boolean {
   );
 }
 
-function* handle(task: TryPlan, frame: TaskFrame, error: JsonObject): Routine<TaskResult> {
+function* handle(
+  task: TryPlan,
+  frame: TaskFrame,
+  { caught, ...progress }: Progress & { caught: JsonObject },
+): Routine<TaskResult> {
   const next = task.catch.next;
   if (task.catch.do === undefined) return { output: frame.input, next };
-  const scope = innerScope(frame.scope, { variables: { [task.catch.as]: error } });
-  const { output, endsFlow } = yield* frame.runList(task.catch.do, frame.input, scope);
+  const scope = innerScope(frame.scope, { variables: { [task.catch.as]: caught } });
+  const from = frame.from as TryCursor | undefined;
+  const listFrom = from?.caught === undefined ? undefined : from.list;
+  const { output, endsFlow } = yield* suspendable(
+    frame.runList(task.catch.do, frame.input, scope, listFrom),
+    (inner) => ({ ...progress, caught, list: inner as ListCursor }),
+  );
   return { output, endsFlow, next };
 }
 
 /** Milliseconds until the next try, or undefined where there is none. */
 function retryDelay(
   policy: RetryPlan | undefined,
-  {
-    retries,
-    startedAt,
-    frame,
-    variables,
-  }: { retries: number; startedAt: number; frame: TaskFrame; variables: Variables },
+  values: BatchValues,
+  { retries, elapsedMs }: { retries: number; elapsedMs: number },
 ): number | undefined {
   if (policy === undefined) return undefined;
-  const { run } = frame;
   if (policy.maxAttempts !== undefined && retries >= policy.maxAttempts) return undefined;
-  if (policy.when !== undefined && !run.evaluator.evaluateCondition(policy.when, variables, 'retry: when'))
+  if (values.retryWhen === false || values.retryExceptWhen === true) return undefined;
+  const delay = values.delay === undefined ? 0 : durationOf(values.delay, 'retry: delay');
+  const ms = backoff(policy.backoff, delay, retries) + jitter(values);
+  if (values.maxDuration !== undefined && elapsedMs + ms > durationOf(values.maxDuration, 'retry: limit.duration'))
     return undefined;
-  if (
-    policy.exceptWhen !== undefined &&
-    run.evaluator.evaluateCondition(policy.exceptWhen, variables, 'retry: exceptWhen')
-  )
-    return undefined;
-  const delay = policy.delay === undefined ? 0 : durationOf(policy.delay, run, variables, 'retry: delay');
-  const ms = backoff(policy.backoff, delay, retries) + jitter(policy, frame, variables);
-  if (policy.maxDuration !== undefined) {
-    const limit = durationOf(policy.maxDuration, run, variables, 'retry: limit.duration');
-    if (Date.now() - startedAt + ms > limit) return undefined;
-  }
   return ms;
 }
 
@@ -120,9 +149,9 @@ function backoff(kind: RetryPlan['backoff'], delay: number, retries: number): nu
 }
 
 /** Random in the given range; Math.random of the workflow is seeded, so replay draws the same. */
-function jitter(policy: RetryPlan, { run }: TaskFrame, variables: Variables): number {
-  if (policy.jitter === undefined) return 0;
-  const from = durationOf(policy.jitter.from, run, variables, 'retry: jitter.from');
-  const to = durationOf(policy.jitter.to, run, variables, 'retry: jitter.to');
+function jitter({ jitterFrom, jitterTo }: BatchValues): number {
+  if (jitterFrom === undefined || jitterTo === undefined) return 0;
+  const from = durationOf(jitterFrom, 'retry: jitter.from');
+  const to = durationOf(jitterTo, 'retry: jitter.to');
   return Math.round(from + Math.random() * Math.max(0, to - from));
 }

@@ -1,16 +1,16 @@
 import { sleep } from '@temporalio/workflow';
 import { formatDuration } from '../../dsl/durations';
+import { requireValue } from '../../dsl/expressions/batch';
 import type { WaitPlan } from '../../dsl/planning/plan';
 import { type Routine, waitFor } from '../drive';
 import type { TaskFrame, TaskResult } from '../task-frame';
 import { durationOf } from '../timeouts';
 
 /** A durable timer of Temporal's; the input passes through. */
-export function* executeWait(task: WaitPlan, { run, input, variables }: TaskFrame): Routine<TaskResult> {
-  const ms = durationOf(task.duration, run, variables, 'wait');
+export function* executeWait(task: WaitPlan, { run, input, values }: TaskFrame): Routine<TaskResult> {
+  const ms = durationOf(requireValue(values, 'duration'), 'wait');
   if (ms > 0) {
-    run.waits();
-    yield* waitFor(sleep(ms, { summary: `${task.name}: ${formatDuration(ms)}` }));
+    yield* run.longWait(waitFor(sleep(ms, { summary: `${task.name}: ${formatDuration(ms)}` })));
   }
   return { output: input };
 }

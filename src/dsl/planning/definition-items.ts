@@ -1,0 +1,57 @@
+import type { BatchItem } from '../expressions/batch';
+import type { Template } from '../expressions/template';
+import type { SwitchPlan, TaskPlan } from './plan';
+
+/**
+ * What is evaluated of a task's definition before it runs (OWS dsl, "Task definition"), in one batch with its `if` and its
+ * `input.from`. What depends on what happens later (`while`, `catch`) is not among it.
+ */
+export function definitionItems(task: TaskPlan): BatchItem[] {
+  return [...valueItem('timeout', task.timeout), ...kindItems(task)];
+}
+
+function kindItems(task: TaskPlan): BatchItem[] {
+  switch (task.kind) {
+    case 'call':
+      return [...valueItem('with', task.with), ...valueItem('summary', task.summary)];
+    case 'for':
+      return valueItem('in', task.in);
+    case 'raise':
+      return valueItem('error', task.error);
+    case 'set':
+      return valueItem('value', task.value);
+    case 'switch':
+      return switchItems(task);
+    case 'try':
+      return valueItem('attemptDuration', task.catch.retry?.attemptDuration);
+    case 'wait':
+      return valueItem('duration', task.duration);
+    case 'do':
+    case 'fork':
+      return [];
+  }
+}
+
+/** Cases up to the first that holds. */
+function switchItems({ cases }: SwitchPlan): BatchItem[] {
+  return cases.flatMap(({ name, when }, index) =>
+    when === undefined
+      ? []
+      : [{ name: caseItem(index), condition: when, field: `case "${name}": when`, stopIf: true as const }],
+  );
+}
+
+/** Name of the item of a case. */
+export function caseItem(index: number): string {
+  return `case/${index}`;
+}
+
+/** An item where there is a template. */
+export function valueItem(name: string, template: Template | undefined): BatchItem[] {
+  return template === undefined ? [] : [{ name, template }];
+}
+
+/** An item where there is a condition; `name` is that of the item, `field` that of the document. */
+export function conditionItem(name: string, condition: string | undefined, field: string): BatchItem[] {
+  return condition === undefined ? [] : [{ name, condition, field }];
+}

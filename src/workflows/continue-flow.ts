@@ -1,0 +1,84 @@
+import { makeContinueAsNewFunc, workflowInfo } from '@temporalio/workflow';
+import { flowError } from '../dsl/errors';
+import type { Json, JsonObject } from '../dsl/json';
+import { RUN_FLOW } from '../dsl/names';
+import type { PreparedFlow } from '../dsl/start';
+import type { Routine } from './drive';
+import { FlowRun } from './flow-run';
+import type { ProgressState, ProgressTracker } from './progress-tracker';
+import { type ListCursor, Suspension } from './suspension';
+import type { Deadline } from './timeouts';
+
+/**
+ * What a flow that continues as new brings along: the plan it began with, and where it stands. It is in histories: add
+ * optional fields, never change one.
+ */
+export interface CarriedFlow {
+  readonly prepared: PreparedFlow;
+  /** The flow's raw input, which expressions may read. */
+  readonly workflowInput: Json;
+  readonly startedAt: number;
+  /** The flow's transformed input. */
+  readonly input: Json;
+  readonly deadline?: Deadline;
+  readonly context: Json;
+  readonly list: ListCursor;
+  readonly progress: ProgressState;
+}
+
+/** Leaves the interpreter with all that the next run needs. */
+export class ContinueFlow {
+  constructor(readonly carried: CarriedFlow) {}
+}
+
+/** Runs the flow's tasks; where they are suspended, throws {@link ContinueFlow}. */
+export function* continuable<T>(
+  tasks: Routine<T>,
+  run: FlowRun,
+  { input, deadline }: { input: Json; deadline: Deadline | undefined },
+): Routine<T> {
+  try {
+    return yield* tasks;
+  } catch (error) {
+    if (!(error instanceof Suspension)) throw error;
+    throw new ContinueFlow({
+      prepared: run.prepared,
+      workflowInput: run.constants.workflow.input ?? null,
+      startedAt: run.startedAt,
+      input,
+      ...(deadline === undefined ? {} : { deadline }),
+      context: run.context,
+      list: error.cursor as ListCursor,
+      progress: run.progress.state(),
+    });
+  }
+}
+
+/**
+ * Goes on in a new run with an empty history. Its first argument stays readable in Temporal's UI. The attributes and the
+ * memo go along by themselves.
+ */
+export async function continueFlow(carried: CarriedFlow): Promise<never> {
+  const { prepared } = carried;
+  const start: JsonObject = { flow: prepared.plan.flow, tenant: prepared.tenant };
+  const goOn = makeContinueAsNewFunc<(start: JsonObject, carried: CarriedFlow) => Promise<Json>>({
+    workflowType: RUN_FLOW,
+  });
+  return await goOn(start, carried);
+}
+
+/**
+ * The run that a flow goes on with. Throws BLW_START_INVALID where it was not continued as new: what is carried has been
+ * checked by the run before, so that nobody else may bring it.
+ */
+export function resumeRun(carried: CarriedFlow, progress: ProgressTracker): FlowRun {
+  const { continuedFromExecutionRunId, cronSchedule } = workflowInfo();
+  if (continuedFromExecutionRunId === undefined || cronSchedule !== undefined) {
+    throw flowError('BLW_START_INVALID', 'a flow is started with one argument; send only the start input');
+  }
+  const { prepared, workflowInput: input, startedAt, context } = carried;
+  progress.restore(carried.progress);
+  const run = new FlowRun({ prepared, input, progress, startedAt });
+  run.context = context;
+  return run;
+}

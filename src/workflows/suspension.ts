@@ -1,0 +1,84 @@
+import type { FlowErrorData } from '../dsl/errors';
+import type { BatchValues } from '../dsl/expressions/batch';
+import type { Json, JsonObject } from '../dsl/json';
+import type { Routine } from './drive';
+import type { Deadline } from './timeouts';
+
+/**
+ * Thrown at a safe point, before a task of a list begins, to take a flow out of its history: on the way up, every list,
+ * loop and branch notes where it stands, and the flow continues as new from there. No step is running in what it passes.
+ */
+export class Suspension {
+  constructor(readonly cursor: Cursor) {}
+}
+
+/** Where a part of the interpreter stands, as JSON. Made and read by the same part; travels in history: add, never change. */
+export type Cursor = ListCursor | TaskCursor | LoopCursor | TryCursor | ForkCursor | BodyCursor;
+
+/** A list of tasks, before its task `index` or within it. */
+export interface ListCursor {
+  readonly index: number;
+  /** Output of the task before. */
+  readonly output: Json;
+  /** How often tasks were visited, by name, where a list goes back. */
+  readonly visits: Readonly<Record<string, number>>;
+  /** Outputs of this list's steps that expressions read. */
+  readonly steps: JsonObject;
+  readonly task?: TaskCursor;
+}
+
+/** A task that has begun: what was evaluated before it ran is not evaluated again. */
+export interface TaskCursor {
+  readonly rawInput: Json;
+  readonly values: BatchValues;
+  readonly startedAt: number;
+  /** When its timeout ends it. */
+  readonly deadline?: Deadline;
+  /** Of its kind. */
+  readonly at: Cursor;
+}
+
+/** A task that only has a list: do. */
+export interface BodyCursor {
+  readonly list: ListCursor;
+}
+
+/** A loop over items, in iteration `index`. */
+export interface LoopCursor {
+  readonly index: number;
+  /** What the iteration got from the one before. */
+  readonly output: Json;
+  readonly list: ListCursor;
+}
+
+/** A try, in its list or in its handler. */
+export interface TryCursor {
+  readonly retries: number;
+  readonly startedAt: number;
+  /** When the limit of the attempt ends it. */
+  readonly attemptDeadline?: Deadline;
+  /** The error that the handler handles. */
+  readonly caught?: JsonObject;
+  readonly list: ListCursor;
+}
+
+/** A fork: each branch has ended with an output, or stands somewhere. */
+export interface ForkCursor {
+  readonly branches: readonly BranchCursor[];
+}
+
+/** A branch has its output, its error (a fork that competes goes on), or its cursor, which is absent before it begins. */
+export type BranchCursor =
+  | { readonly output: Json }
+  | { readonly error: FlowErrorData }
+  | { readonly task?: TaskCursor };
+
+/** Runs a part, and puts its cursor into the cursor of the part around it where it is suspended. */
+export function* suspendable<T>(routine: Routine<T>, around: (inner: Cursor) => Cursor): Routine<T> {
+  try {
+    return yield* routine;
+  } catch (error) {
+    if (error instanceof Suspension) throw new Suspension(around(error.cursor));
+    throw error;
+  }
+}
