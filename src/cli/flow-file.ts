@@ -1,3 +1,4 @@
+import type { FlowLibrary } from '../dsl/catalog/library';
 import type { FlowPlan, TaskPlan } from '../dsl/planning/plan';
 import { planFlow } from '../dsl/planning/plan-flow';
 import { formatProblem, type Problem } from '../dsl/problems';
@@ -8,17 +9,28 @@ import { decodeUtf8, readSource, sourceName } from './read-source';
 
 /** A flow document that was read: its plan where it is valid, else what is wrong with it. */
 export type FlowFile = { readonly name: string } & (
-  | { readonly flow: ValidFlow; readonly plan: FlowPlan; readonly problems: readonly [] }
+  | {
+      readonly flow: ValidFlow;
+      readonly plan: FlowPlan;
+      readonly problems: readonly [];
+      /** Flows and functions that could not be looked up without a catalog. */
+      readonly unchecked: readonly string[];
+    }
   | { readonly flow?: undefined; readonly problems: readonly Problem[] }
 );
 
-/** Reads and validates a document, from a file or from standard input (`-`). Throws BLW_USAGE where it cannot be read. */
-export async function readFlowFile(source: string, cli: Cli): Promise<FlowFile> {
+/**
+ * Reads and validates a document, from a file or from standard input (`-`); with a library, what it refers to as well. Throws
+ * BLW_USAGE where it cannot be read.
+ */
+export async function readFlowFile(source: string, cli: Cli, library?: FlowLibrary): Promise<FlowFile> {
   const name = sourceName(source);
   const text = decodeUtf8(await readSource(source, cli));
   if (text === undefined) return { name, problems: [NOT_UTF8] };
-  const { flow, problems } = validateFlowText(text);
-  return flow === undefined ? { name, problems } : { name, flow, plan: planFlow(flow), problems: [] };
+  const result = validateFlowText(text, { library });
+  if (result.flow === undefined) return { name, problems: result.problems };
+  const { flow, unchecked = [] } = result;
+  return { name, flow, plan: planFlow(flow, { library }), problems: [], unchecked };
 }
 
 const NOT_UTF8: Problem = {
@@ -29,7 +41,7 @@ const NOT_UTF8: Problem = {
 };
 
 /** Prints `file:line:column CODE message` for each problem, and how many there are. */
-export function printProblems(files: readonly FlowFile[], output: TextOutput): void {
+export function printProblems(files: readonly Pick<FlowFile, 'name' | 'problems'>[], output: TextOutput): void {
   const withProblems = files.filter(({ problems }) => problems.length > 0);
   for (const { name, problems } of withProblems) {
     for (const problem of problems) output.line(printable(formatProblem(problem, name)));
@@ -55,6 +67,8 @@ function innerTasks(task: TaskPlan): readonly TaskPlan[] {
       return task.tasks;
     case 'fork':
       return task.branches;
+    case 'function':
+      return task.task === undefined ? [] : [task.task];
     case 'try':
       return [...task.tasks, ...(task.catch.do ?? [])];
     default:

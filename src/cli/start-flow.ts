@@ -4,7 +4,6 @@ import { prepareFlow } from '../activities/prepare-flow';
 import { FlowError, type FlowErrorData } from '../dsl/errors';
 import type { Json, JsonObject } from '../dsl/json';
 import { RUN_FLOW, taskQueueOf } from '../dsl/names';
-import type { FlowPlan } from '../dsl/planning/plan';
 import type { StartInput } from '../dsl/start';
 import { CommandError, usageError } from './command-error';
 import { EXIT } from './exit-codes';
@@ -21,7 +20,9 @@ const MAX_START_BYTES = 2 * 1024 * 1024;
 export interface FlowStart {
   /** As `runFlow` takes it. */
   readonly input: StartInput;
-  readonly plan: FlowPlan;
+  /** `namespace/name:version`, and the title of the document where it is known. */
+  readonly flow: string;
+  readonly title?: string;
   readonly workflowId: string;
   readonly queuePrefix: string;
   /** Temporal ends the flow after this. */
@@ -50,7 +51,7 @@ export async function checkStart(input: StartInput): Promise<void> {
 
 /** Starts a flow as a workflow of type `runFlow`. Throws BLW_USAGE where one with the same id is running or has completed. */
 export async function startFlow(client: Client, start: FlowStart): Promise<WatchedFlow> {
-  const { input, plan, workflowId, queuePrefix, timeoutMs } = start;
+  const { input, workflowId, queuePrefix, timeoutMs } = start;
   const taskQueue = taskQueueOf(queuePrefix, 'io');
   const { priorityKey } = input;
   try {
@@ -58,7 +59,7 @@ export async function startFlow(client: Client, start: FlowStart): Promise<Watch
       workflowId,
       taskQueue,
       args: [input],
-      staticSummary: summaryOf(plan),
+      staticSummary: summaryOf(start),
       priority: { fairnessKey: input.tenant, ...(priorityKey === undefined ? {} : { priorityKey }) },
       // The id is part of every idempotency key: a second run under it would find its effects done. A failed one may go on so.
       workflowIdReusePolicy: 'ALLOW_DUPLICATE_FAILED_ONLY',
@@ -76,7 +77,7 @@ export async function startFlow(client: Client, start: FlowStart): Promise<Watch
 
 /** The start input of a flow: what is absent is left out, so that the worker's defaults apply. */
 export function startInput(
-  flow: JsonObject,
+  flow: JsonObject | string,
   rest: { input: Json; tenant: string; priorityKey?: number | undefined; requestedBy?: string | undefined },
 ): StartInput {
   const { input, tenant, priorityKey, requestedBy } = rest;
@@ -90,12 +91,12 @@ export function startInput(
 }
 
 /** `order-intake-3f9a1c2b`, from the flow's name. */
-export function newWorkflowId({ flow }: FlowPlan): string {
-  const name = /\/([^:]+):/.exec(flow)?.[1] ?? 'flow';
+export function newWorkflowId(flow: string): string {
+  const name = /\/([^:]+)/.exec(flow)?.[1] ?? 'flow';
   return `${name}-${randomBytes(4).toString('hex')}`;
 }
 
-function summaryOf({ title, flow }: FlowPlan): string {
+function summaryOf({ title, flow }: FlowStart): string {
   const line = (title ?? flow).replace(/\s+/g, ' ').trim();
   return line.length > MAX_SUMMARY_LENGTH ? `${line.slice(0, MAX_SUMMARY_LENGTH - 1)}…` : line;
 }

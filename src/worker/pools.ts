@@ -13,6 +13,7 @@ import {
 } from '../activities/step-activities';
 import { validateArguments, validateData } from '../activities/validate-data';
 import type { ResourceClass } from '../dsl/block-spec';
+import type { Catalog } from '../dsl/catalog/library';
 import { PREPARE_FLOW, taskQueueOf, VALIDATE_ARGUMENTS, VALIDATE_DATA } from '../dsl/names';
 import type { WorkerConfig } from './config';
 import { CHILD_ENTRY, PAYLOAD_CONVERTER, WORKFLOW_BUNDLE } from './package-files';
@@ -24,6 +25,8 @@ export interface PoolParts {
   readonly namespace: string;
   readonly identity: string;
   readonly ports: Ports;
+  /** Where flows are found by name. */
+  readonly catalog: Catalog;
   readonly middleware: readonly StepMiddleware[];
 }
 
@@ -41,7 +44,7 @@ const SQLITE_PROCESSES = Math.min(4, Math.max(2, cpus().length));
 
 /** Makes the pool of one class; it polls once its worker runs. */
 export async function createPool(resources: ResourceClass, parts: PoolParts): Promise<Pool> {
-  const { config, connection, namespace, identity, ports, middleware } = parts;
+  const { config, connection, namespace, identity, ports, middleware, catalog } = parts;
   const slots = config.poolSizes[resources];
   const taskQueue = taskQueueOf(config.queuePrefix, resources);
   const processes = createBlockProcessPool({
@@ -59,23 +62,37 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     dataConverter: { payloadConverterPath: PAYLOAD_CONVERTER },
     activities: {
       ...createStepActivities({ ports, runBlock, middleware }),
-      ...(resources === 'io' ? flowActivities : {}),
+      ...(resources === 'io' ? flowActivities(catalog) : {}),
     },
     maxConcurrentActivityTaskExecutions: slots,
     // A cancellation comes with the answer to a heartbeat; the default would hold these back for up to a minute.
     maxHeartbeatThrottleInterval: HEARTBEAT_INTERVAL_MS,
     shutdownGraceTime: config.shutdownGraceMs,
     ...(resources === 'io' ? flowOptions(config) : {}),
+    ...versioning(config),
   });
   return { resources, taskQueue, slots, worker, processes };
 }
 
 /** Flows are coordinated on the io queue. */
-const flowActivities = {
-  [PREPARE_FLOW]: prepareFlow,
-  [VALIDATE_DATA]: validateData,
-  [VALIDATE_ARGUMENTS]: validateArguments,
-};
+function flowActivities(catalog: Catalog): object {
+  return {
+    [PREPARE_FLOW]: (start: unknown) => prepareFlow(start, catalog),
+    [VALIDATE_DATA]: validateData,
+    [VALIDATE_ARGUMENTS]: validateArguments,
+  };
+}
+
+/**
+ * A flow stays on the build that it began on, pinned: its steps run on workers of that build too, on all queues. (Temporal docs,
+ * "Worker Versioning")
+ */
+function versioning({ deployment }: WorkerConfig): Partial<WorkerOptions> {
+  if (deployment === undefined) return {};
+  return {
+    workerDeploymentOptions: { version: deployment, useWorkerVersioning: true, defaultVersioningBehavior: 'PINNED' },
+  };
+}
 
 function flowOptions(config: WorkerConfig): Partial<WorkerOptions> {
   return {

@@ -2,7 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { createSqlDatabases } from '../activities/ports/configured-databases';
 import { createFileBlobStore } from '../activities/ports/file-blob-store';
+import { FileCatalog } from '../activities/ports/file-catalog';
 import { createHttpClient } from '../activities/ports/guarded-http-client';
+import { NO_CATALOG } from '../activities/ports/no-catalog';
+import type { Catalog } from '../dsl/catalog/library';
+import { FlowError, flowError } from '../dsl/errors';
 import type { WorkerConfig } from './config';
 import type { Logger } from './logger';
 import { createPool, type Pool } from './pools';
@@ -61,6 +65,7 @@ export async function startWorker(options: {
       namespace,
       identity: workerId,
       ports: { http, blobs, databases },
+      catalog: await openCatalog(config.catalog),
       middleware: [stepLog(logger)],
     };
     const pools: Pool[] = [];
@@ -81,6 +86,19 @@ export async function startWorker(options: {
     await release();
     throw error;
   }
+}
+
+/** The worker's catalog. Throws BLW_CONFIG where its folder cannot be read: better at the start than with each flow. */
+async function openCatalog(folder: string | undefined): Promise<Catalog> {
+  if (folder === undefined) return NO_CATALOG;
+  const catalog = new FileCatalog(folder);
+  try {
+    await catalog.read();
+  } catch (cause) {
+    if (cause instanceof FlowError) throw flowError('BLW_CONFIG', `--catalog: ${cause.message}`, { cause });
+    throw cause;
+  }
+  return catalog;
 }
 
 function serve(pools: readonly Pool[], id: string, release: () => Promise<void>): RunningWorker {

@@ -13,7 +13,7 @@ export class Suspension {
 }
 
 /** Where a part of the interpreter stands, as JSON. Made and read by the same part; travels in history: add, never change. */
-export type Cursor = ListCursor | TaskCursor | LoopCursor | TryCursor | ForkCursor | BodyCursor;
+export type Cursor = ListCursor | TaskCursor | LoopCursor | TryCursor | ForkCursor | BodyCursor | FunctionCursor;
 
 /** A list of tasks, before its task `index` or within it. */
 export interface ListCursor {
@@ -41,6 +41,11 @@ export interface TaskCursor {
 /** A task that only has a list: do. */
 export interface BodyCursor {
   readonly list: ListCursor;
+}
+
+/** A call of a function, in the task that the function is. */
+export interface FunctionCursor {
+  readonly task: TaskCursor;
 }
 
 /** A loop over items, in iteration `index`. */

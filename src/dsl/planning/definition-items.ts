@@ -14,6 +14,10 @@ function kindItems(task: TaskPlan): BatchItem[] {
   switch (task.kind) {
     case 'call':
       return [...valueItem('with', task.with), ...valueItem('summary', task.summary)];
+    case 'function':
+      return valueItem('with', task.with);
+    case 'subflow':
+      return valueItem('with', task.with);
     case 'for':
       return valueItem('in', task.in);
     case 'raise':

@@ -1,3 +1,4 @@
+import type { FlowLibrary } from '../catalog/library';
 import { getOwn, type Json, type JsonObject } from '../json';
 
 /** What the planning of one document shares. */
@@ -5,6 +6,8 @@ export interface PlanContext {
   readonly use: JsonObject;
   /** Defaults for the steps' `metadata`. */
   readonly defaults: JsonObject;
+  /** Absent where there is no catalog at hand. */
+  readonly library?: FlowLibrary;
 }
 
 /** `{ key: value }` where there is a value, else nothing; plans travel as JSON, which has no undefined. */

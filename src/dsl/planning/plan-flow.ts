@@ -1,17 +1,23 @@
+import type { FlowLibrary } from '../catalog/library';
 import { expressionReferences } from '../expressions/check';
 import { bareExpression, compileTemplate, type Template, templateExpressions } from '../expressions/template';
 import { isJsonObject, type Json, type JsonObject } from '../json';
+import { isFunctionCall } from '../validation/check-function';
 import type { ValidFlow } from '../validation/validate-flow';
 import type { FlowPlan, InputPlan, OutputPlan, RetryPlan, TaskPlan, TaskPlanBase, TryPlan } from './plan';
 import { planCall } from './plan-call';
 import { optional, type PlanContext, reference } from './plan-context';
+import { planFunctionCall, planSubflow } from './plan-run';
 
-/** Makes the plan of a valid document. Pure: the same document gives the same plan. */
-export function planFlow(flow: ValidFlow): FlowPlan {
+/**
+ * Makes the plan of a valid document. Pure: the same document gives the same plan, with the same library. Without one, what
+ * cataloged functions do is left out: such a plan can be looked at, not run.
+ */
+export function planFlow(flow: ValidFlow, { library }: { library?: FlowLibrary | undefined } = {}): FlowPlan {
   const header = flow.document as JsonObject;
   const use = isJsonObject(flow.use) ? flow.use : {};
   const defaults = isJsonObject(header.metadata) ? header.metadata : {};
-  const context: PlanContext = { use, defaults };
+  const context: PlanContext = { use, defaults, ...optional('library', library) };
   const { from } = planInput(flow.input) ?? {};
   const plan = {
     planVersion: 1 as const,
@@ -51,7 +57,9 @@ function planTask(name: string, task: JsonObject, path: string, context: PlanCon
     ...optional('timeout', planTimeout(task.timeout, context.use)),
     ...optional('next', task.then as string | undefined),
   };
+  if (isFunctionCall(task.call, context.use)) return planFunctionCall(base, task, { ...context, planTask });
   if (task.call !== undefined) return planCall(base, task, context);
+  if (task.run !== undefined) return planSubflow(base, task.run as JsonObject);
   if (task.set !== undefined) return { ...base, kind: 'set', value: transformation(task.set) };
   if (task.wait !== undefined) return { ...base, kind: 'wait', duration: compileTemplate(task.wait) };
   if (task.for !== undefined) return planFor(base, task, context);

@@ -4,11 +4,13 @@ import { checkCall } from './check-call';
 import type { CheckContext, Siblings, TaskSite } from './check-context';
 import { checkDirective, checkFor, checkFork, checkRaise, checkSwitch, checkTry } from './check-control';
 import type { ExpressionSite } from './check-expressions';
+import { checkFunctionCall, isFunctionCall } from './check-function';
 import { checkMetadata, refuseCallMetadata } from './check-metadata';
+import { checkRun } from './check-run';
 import { checkTimeout, checkTransformation } from './check-transformation';
 import type { Checker, Path, Shape } from './checker';
 import { type NamedEntry, readNamedEntry } from './named-entries';
-import { innerScope, type Place, type Scope } from './scope';
+import { innerScope, type Place, ROOT_SCOPE, type Scope } from './scope';
 
 /** Deepest nesting of tasks. */
 const MAX_TASK_DEPTH = 50;
@@ -22,13 +24,14 @@ const KINDS: Readonly<Record<string, Shape>> = {
   for: { required: ['for', 'do'], optional: ['while'] },
   fork: { required: ['fork'] },
   raise: { required: ['raise'] },
+  run: { required: ['run'] },
   set: { required: ['set'] },
   switch: { required: ['switch'] },
   try: { required: ['try', 'catch'] },
   wait: { required: ['wait'] },
 };
 
-const UNSUPPORTED_KINDS = ['emit', 'listen', 'run'];
+const UNSUPPORTED_KINDS = ['emit', 'listen'];
 
 /** Checks a list of tasks; `scope` is that of the list's surroundings. */
 export function checkTaskList(
@@ -98,6 +101,13 @@ function reportDuplicates(entries: readonly NamedEntry[], checker: Checker): voi
   }
 }
 
+/** Checks a task that stands alone, the definition of a function: it sees no steps and no variables. */
+export function checkDefinition({ task, path, context }: Pick<TaskSite, 'task' | 'path' | 'context'>): void {
+  const checkList: TaskSite['checkList'] = (list) => checkTaskList(list, context);
+  const siblings: Siblings = { names: new Set(), areBranches: false };
+  checkTask({ task, path, scope: ROOT_SCOPE, siblings, context, checkList });
+}
+
 function checkTask(site: TaskSite): void {
   const { task, path, context } = site;
   const kind = kindOf(task, path, context.checker);
@@ -158,7 +168,8 @@ function checkKind(kind: string, site: TaskSite): void {
   const expressionSite = (key: string): ExpressionSite => ({ path: [...path, key], scope, place: 'definition' });
   switch (kind) {
     case 'call':
-      checkCall(task, path, use, checker);
+      if (isFunctionCall(task.call, use)) checkFunctionCall(site);
+      else checkCall(task, path, use, checker);
       expressions.template(task.with, expressionSite('with'));
       break;
     case 'do':
@@ -175,6 +186,9 @@ function checkKind(kind: string, site: TaskSite): void {
       break;
     case 'raise':
       checkRaise(site);
+      break;
+    case 'run':
+      checkRun(site);
       break;
     case 'switch':
       checkSwitch(site);

@@ -7,9 +7,7 @@ import { ROOT_SCOPE, withVariables } from './scope';
 
 const UNSUPPORTED_USE = {
   secrets: 'secrets',
-  functions: 'functions',
   extensions: 'extensions',
-  catalogs: 'catalogs',
 } as const;
 
 const UNSUPPORTED_SCHEMES = ['digest', 'oauth2', 'oidc'];
@@ -17,7 +15,15 @@ const UNSUPPORTED_SCHEMES = ['digest', 'oauth2', 'oidc'];
 /** Checks the reusable components (OWS dsl-reference, "Use"). */
 export function checkUse(use: JsonObject, checker: Checker, expressions: ExpressionChecker): void {
   checker.keys(use, ['use'], 'use', {
-    optional: ['authentications', 'errors', 'retries', 'timeouts', ...Object.keys(UNSUPPORTED_USE)],
+    optional: [
+      'authentications',
+      'catalogs',
+      'errors',
+      'functions',
+      'retries',
+      'timeouts',
+      ...Object.keys(UNSUPPORTED_USE),
+    ],
   });
   for (const [key, what] of Object.entries(UNSUPPORTED_USE)) {
     if (use[key] !== undefined)

@@ -1,3 +1,4 @@
+import type { FlowLibrary } from '../catalog/library';
 import { FLOW_NAME } from '../catalog/references';
 import { SEMANTIC_VERSION } from '../catalog/semantic-version';
 import { MAX_DOCUMENT_DEPTH, parseDocumentText } from '../document';
@@ -5,18 +6,25 @@ import { isJsonObject, type Json, type JsonObject } from '../json';
 import { byPosition, closestName, type LocatedProblem, type Problem, shortText } from '../problems';
 import type { CheckContext } from './check-context';
 import { ExpressionChecker, type ExpressionSite } from './check-expressions';
+import { checkCatalogs, checkFunctionSizes, checkFunctions } from './check-function';
 import { checkMetadata } from './check-metadata';
-import { checkTaskList } from './check-task';
+import { checkDefinition, checkTaskList } from './check-task';
 import { checkTimeout, checkTransformation } from './check-transformation';
 import { checkUse } from './check-use';
 import { Checker, ReportIsFull } from './checker';
+import { Resolution } from './resolution';
 import { innerScope, ROOT_SCOPE } from './scope';
 
 /** A document that has been found valid; only {@link validateFlow} makes one. */
 export type ValidFlow = JsonObject & { readonly __valid: unique symbol };
 
 export type ValidationResult =
-  | { readonly flow: ValidFlow; readonly problems: readonly [] }
+  | {
+      readonly flow: ValidFlow;
+      readonly problems: readonly [];
+      /** Flows and functions that could not be looked up without a catalog. */
+      readonly unchecked?: readonly string[];
+    }
   | { readonly flow?: undefined; readonly problems: readonly Problem[] };
 
 const NAME = {
@@ -28,12 +36,18 @@ const SEMVER = {
   expected: "a semantic version such as '1.0.0'",
 };
 
+/** What a document is validated with. */
+export interface ValidationOptions {
+  /** Flows and functions by name. Without one, references to them are not checked but listed as unchecked. */
+  readonly library?: FlowLibrary | undefined;
+}
+
 /** Parses and validates YAML or JSON text; every problem has its position. */
-export function validateFlowText(text: string): ValidationResult {
+export function validateFlowText(text: string, options: ValidationOptions = {}): ValidationResult {
   const parsed = parseDocumentText(text);
   if ('problems' in parsed) return parsed;
   const { document } = parsed;
-  const result = validateFlow(document.value);
+  const result = validateFlow(document.value, options);
   if (result.flow !== undefined) return result;
   const located = result.problems.map<LocatedProblem>((problem) => ({
     ...problem,
@@ -43,24 +57,31 @@ export function validateFlowText(text: string): ValidationResult {
 }
 
 /** Validates a document that is data already. All problems are found at once, up to the 200 that a report lists. */
-export function validateFlow(value: Json): ValidationResult {
+export function validateFlow(value: Json, { library }: ValidationOptions = {}): ValidationResult {
   const checker = new Checker();
+  const resolution = new Resolution();
   try {
-    checkFlow(value, checker);
+    checkFlow(value, { checker, resolution, ...(library === undefined ? {} : { library }) });
   } catch (error) {
     if (!(error instanceof ReportIsFull)) throw error;
   }
-  return checker.problems.length > 0 ? { problems: checker.problems } : { flow: value as ValidFlow, problems: [] };
+  if (checker.problems.length > 0) return { problems: checker.problems };
+  const { open } = resolution;
+  return { flow: value as ValidFlow, problems: [], ...(open.length === 0 ? {} : { unchecked: open }) };
 }
 
-function checkFlow(value: Json, checker: Checker): void {
+/** What the checks begin with. */
+type CheckStart = Pick<CheckContext, 'checker' | 'resolution' | 'library'>;
+
+function checkFlow(value: Json, start: CheckStart): void {
+  const { checker } = start;
   if (value === null) {
     checker.report('BLW_VALUE_INVALID', [], 'the document is empty, expected a flow with document and do');
   } else if (isDeeperThan(value, MAX_DOCUMENT_DEPTH)) {
     checker.report('BLW_DOC_TOO_LARGE', [], `the flow is nested deeper than ${MAX_DOCUMENT_DEPTH} levels`);
   } else {
     const document = checker.object(value, [], 'flow');
-    if (document !== undefined) checkDocument(document, checker);
+    if (document !== undefined) checkDocument(document, start);
   }
 }
 
@@ -74,7 +95,8 @@ function isDeeperThan(value: Json, limit: number): boolean {
   return false;
 }
 
-function checkDocument(document: JsonObject, checker: Checker): void {
+function checkDocument(document: JsonObject, start: CheckStart): void {
+  const { checker } = start;
   checker.keys(document, [], 'a flow', {
     required: ['document', 'do'],
     optional: ['input', 'use', 'timeout', 'output', 'schedule', 'evaluate'],
@@ -82,11 +104,13 @@ function checkDocument(document: JsonObject, checker: Checker): void {
   const language = checkEvaluate(document.evaluate, checker);
   const expressions = new ExpressionChecker(checker, language === 'cel');
   const use = isJsonObject(document.use) ? document.use : {};
-  const context: CheckContext = { checker, expressions, use };
+  const context: CheckContext = { ...start, expressions, use, caller: '', checkDefinition };
 
   if (document.document !== undefined) checkHeader(document.document, context);
   if (document.use !== undefined && checker.object(document.use, ['use'], 'use') !== undefined)
     checkUse(use, checker, expressions);
+  checkCatalogs(context);
+  checkFunctions(context);
   if (document.schedule !== undefined)
     checker.report(
       'BLW_UNSUPPORTED',
@@ -99,6 +123,7 @@ function checkDocument(document: JsonObject, checker: Checker): void {
   if (isJsonObject(document.timeout))
     expressions.template(document.timeout, { path: ['timeout'], scope: ROOT_SCOPE, place: 'workflowInput' });
   if (document.do !== undefined) checkTaskList({ value: document.do, path: ['do'], scope: ROOT_SCOPE }, context);
+  checkFunctionSizes(context);
   checkTransformation(document.output, 'as', outputSite(document.do), context);
 
   if (language !== 'cel' && expressions.expressionCount > 0) reportLanguage(document, language, checker);

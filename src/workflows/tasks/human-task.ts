@@ -6,6 +6,7 @@ import { requireObject } from '../../dsl/expressions/batch';
 import type { Json, JsonObject } from '../../dsl/json';
 import { APPROVAL } from '../../dsl/names';
 import type { CallPlan } from '../../dsl/planning/plan';
+import { childWorkflowId } from '../child-id';
 import { type Routine, waitFor } from '../drive';
 import { toFlowError } from '../failures';
 import type { TaskFrame, TaskResult } from '../task-frame';
@@ -17,7 +18,7 @@ export function* executeHuman(task: CallPlan, frame: TaskFrame): Routine<TaskRes
   const { run, scope, step, values } = frame;
   const args = requireObject(values, 'with');
   yield* validateArguments(run, task.block, args);
-  const workflowId = approvalId(run.id, task.path, scope.iteration);
+  const workflowId = childWorkflowId(run.id, task.path, scope.iteration);
   const request = approvalRequest(task, frame, args);
   const summary = summaryOf(task, values, args);
   // The details go out beside the request.
@@ -45,16 +46,6 @@ export function* executeHuman(task: CallPlan, frame: TaskFrame): Routine<TaskRes
     run.approvalEnds();
     run.dispatch.leave();
   }
-}
-
-/**
- * Told from the flow's id and the names on the way to the step, so that people can guess it and no two collide:
- * `order-7/approve`, in a loop inside a group `order-7/group/loop/approve/2`.
- */
-function approvalId(flowId: string, path: string, iteration: string): string {
-  // A pointer is keywords (`do`, `fork/branches` …), an index, a name, and so on down to the step.
-  const names = path.split('/').filter((_, index, segments) => /^\d+$/.test(segments[index - 1] ?? ''));
-  return [flowId, ...names, ...(iteration === '' ? [] : [iteration])].join('/');
 }
 
 function approvalRequest(task: CallPlan, { run }: TaskFrame, args: JsonObject): ApprovalRequest {
