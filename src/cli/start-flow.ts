@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { ApplicationFailure, type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { prepareFlow } from '../activities/prepare-flow';
+import type { Catalog } from '../dsl/catalog/library';
 import { FlowError, type FlowErrorData } from '../dsl/errors';
 import type { Json, JsonObject } from '../dsl/json';
 import { RUN_FLOW, taskQueueOf } from '../dsl/names';
@@ -33,7 +34,7 @@ export interface FlowStart {
  * Checks a start input just as the worker will, before anything starts. Throws, with exit code 2, BLW_START_INVALID,
  * BLW_FLOW_INVALID, or BLW_DATA_INVALID where the flow's input does not match its schema.
  */
-export async function checkStart(input: StartInput): Promise<void> {
+export async function checkStart(input: StartInput, catalog?: Catalog): Promise<void> {
   const size = Buffer.byteLength(JSON.stringify(input));
   if (size > MAX_START_BYTES) {
     throw usageError(`the flow and its input have ${size} bytes, Temporal takes at most ${MAX_START_BYTES}`, {
@@ -41,7 +42,7 @@ export async function checkStart(input: StartInput): Promise<void> {
     });
   }
   try {
-    await prepareFlow(input);
+    await prepareFlow(input, catalog);
   } catch (error) {
     if (!(error instanceof ApplicationFailure)) throw error;
     const data = failureToJson(error) as unknown as FlowErrorData;

@@ -5,6 +5,10 @@ import type { ResourceClass } from './block-spec';
 /** Workflow types. */
 export const RUN_FLOW = 'runFlow';
 export const APPROVAL = 'approval';
+/** Runs a flow again and again, each time some time after the run before has ended. */
+export const REPEAT_FLOW = 'repeatFlow';
+/** Carries events to the flows of a tenant that wait for them or are started by them. */
+export const EVENT_BUS = 'eventBus';
 
 /** Queries, updates and signals. */
 export const PROGRESS_QUERY = 'progress';
@@ -12,6 +16,11 @@ export const APPROVAL_STATE_QUERY = 'state';
 export const DECIDE_UPDATE = 'decide';
 export const APPROVE_SIGNAL = 'approve';
 export const REJECT_SIGNAL = 'reject';
+/** On `repeatFlow`: what to run, and how long after the run before. */
+export const CONFIGURE_SIGNAL = 'configure';
+/** On `eventBus`: flows that events start. */
+export const TRIGGER_SIGNAL = 'trigger';
+export const UNTRIGGER_SIGNAL = 'untrigger';
 
 /** Local activities of the workflows. */
 export const PREPARE_FLOW = 'prepareFlow';
@@ -34,6 +43,18 @@ export const DEFAULT_QUEUE_PREFIX = 'beamline';
 /** Task queue of a resource class: `beamline-io`. */
 export function taskQueueOf(prefix: string, resources: ResourceClass): string {
   return `${prefix}-${resources}`;
+}
+
+/** Id of what runs a flow by itself, a Temporal schedule or a workflow `repeatFlow`: `beamline:acme:shop/report`. */
+export function scheduleId(tenant: string, namespace: string, name: string): string {
+  return `${SCHEDULE_ID_PREFIX}${tenant}:${namespace}/${name}`;
+}
+
+export const SCHEDULE_ID_PREFIX = 'beamline:';
+
+/** Workflow id of a tenant's event bus. */
+export function eventBusId(tenant: string): string {
+  return `beamline-events:${tenant}`;
 }
 
 /** Task queue of another class beside the one a flow runs on, whatever their prefix is. */

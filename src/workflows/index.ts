@@ -1,4 +1,5 @@
 /** The workflow types of the worker; the entry of the bundle that runs in Temporal's isolate. */
 export { approval } from './approval';
+export { repeatFlow } from './repeat-flow';
 export { runFlow } from './run-flow';
 export { unknownWorkflow as default } from './unknown-workflow';

@@ -8,6 +8,7 @@ import type { CheckContext } from './check-context';
 import { ExpressionChecker, type ExpressionSite } from './check-expressions';
 import { checkCatalogs, checkFunctionSizes, checkFunctions } from './check-function';
 import { checkMetadata } from './check-metadata';
+import { checkSchedule } from './check-schedule';
 import { checkDefinition, checkTaskList } from './check-task';
 import { checkTimeout, checkTransformation } from './check-transformation';
 import { checkUse } from './check-use';
@@ -111,13 +112,7 @@ function checkDocument(document: JsonObject, start: CheckStart): void {
     checkUse(use, checker, expressions);
   checkCatalogs(context);
   checkFunctions(context);
-  if (document.schedule !== undefined)
-    checker.report(
-      'BLW_UNSUPPORTED',
-      ['schedule'],
-      'schedule is not supported yet; start the flow from a Temporal schedule',
-      'key',
-    );
+  checkSchedule(document, context);
   checkTransformation(document.input, 'from', { path: ['input'], scope: ROOT_SCOPE, place: 'workflowInput' }, context);
   checkTimeout(document.timeout, ['timeout'], use, checker);
   if (isJsonObject(document.timeout))
