@@ -12,8 +12,8 @@ module.exports = {
       },
     ],
   },
-  // The CEL library is published as ES modules only.
-  transformIgnorePatterns: ['/node_modules/(?!@marcbachmann/cel-js/)', '/dist/'],
+  // The CEL library and the reader of features are published as ES modules only.
+  transformIgnorePatterns: ['/node_modules/(?!(@marcbachmann/cel-js|@cucumber)/)', '<rootDir>/dist/'],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   globalSetup: '<rootDir>/test/helpers/global-setup.js',
   globalTeardown: '<rootDir>/test/helpers/global-teardown.js',

@@ -10,7 +10,7 @@ export const DIST = join(ROOT, 'dist');
 /** Written last by build.mjs: a dist/ without it is unfinished. */
 export const BUILD_STAMP = join(DIST, '.beamline-build');
 
-const INPUTS = ['src', 'temporal-dev', 'tsconfig.json', 'package-lock.json', 'scripts/build.mjs'];
+const INPUTS = ['src', 'temporal-dev', 'conformance', 'tsconfig.json', 'package-lock.json', 'scripts/build.mjs'];
 
 /** All files below a folder, or the file itself; none where it does not exist. */
 export function listFiles(path) {

@@ -1,4 +1,4 @@
-/** Compiles src/ and temporal-dev/ into dist/, then bundles the workflows. */
+/** Compiles src/, temporal-dev/ and conformance/ into dist/, then bundles the workflows. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -34,7 +34,7 @@ function compile() {
  * runs from it meanwhile finds its files.
  */
 function removeStaleOutput() {
-  for (const folder of ['src', 'temporal-dev']) {
+  for (const folder of ['src', 'temporal-dev', 'conformance']) {
     for (const file of listFiles(join(DIST, folder))) {
       const source = join(ROOT, relative(DIST, file).replace(/(\.d\.ts|\.js|\.js\.map)$/, '.ts'));
       if (!existsSync(source)) rmSync(file);

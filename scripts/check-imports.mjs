@@ -21,6 +21,7 @@ const RULES = {
   activities: { areas: ['activities', 'dsl'] },
   worker: { areas: ['worker', 'workflows', 'activities', 'dsl', 'temporal-dev'] },
   cli: { areas: ['cli', 'worker', 'workflows', 'activities', 'dsl', 'temporal-dev'] },
+  conformance: { areas: ['conformance', 'cli', 'worker', 'workflows', 'activities', 'dsl', 'temporal-dev'] },
   'temporal-dev': { areas: ['temporal-dev'], files: ['src/dsl/errors', 'src/dsl/names'], packages: [] },
 };
 const OTHER_AREAS = ['cli', 'worker', 'workflows', 'activities', 'dsl'];
@@ -35,7 +36,7 @@ const IMPORTS = [
   /^(?!\s*(?:\*|\/\/)).*?\b(?<typeOf>typeof\s+)?(?:import|require)\(\s*['"](?<call>[^'"]+)['"]/gm,
 ];
 
-const files = ['src', 'temporal-dev'].flatMap((folder) => listFiles(join(ROOT, folder)));
+const files = ['src', 'temporal-dev', 'conformance'].flatMap((folder) => listFiles(join(ROOT, folder)));
 const modules = new Map(files.filter((file) => file.endsWith('.ts')).map((file) => [nameOf(file), readModule(file)]));
 const offences = [...[...modules.values()].flatMap(checkArrows), ...checkReachableFromWorkflows()];
 

@@ -5,6 +5,9 @@ export const SEARCH_ATTRIBUTES: Readonly<Record<string, 'Keyword'>> = Object.fro
   Object.values(ATTRIBUTE_NAMES).map((name) => [name, 'Keyword'] as const),
 );
 
+/** Dynamic configuration of Temporal's server, by its keys. */
+export type DynamicConfig = Readonly<Record<string, boolean | number | string>>;
+
 /** A limit that one machine never meets. */
 const NO_LIMIT = 100_000;
 
@@ -12,7 +15,7 @@ const NO_LIMIT = 100_000;
  * Dynamic configuration of the embedded server (Temporal Server 1.29): what one small node needs to be fast and
  * fair. A larger deployment sets its own; temporal-dev/ has the file for it.
  */
-export const DYNAMIC_CONFIG: Readonly<Record<string, boolean | number | string>> = {
+export const DYNAMIC_CONFIG: DynamicConfig = {
   // Priorities need the new matcher, shares between tenants need fairness; both are off by default on 1.29.
   'matching.useNewMatcher': true,
   'matching.enableFairness': true,
@@ -37,10 +40,10 @@ export const DYNAMIC_CONFIG: Readonly<Record<string, boolean | number | string>>
   'matching.persistenceMaxQPS': NO_LIMIT,
 };
 
-/** The arguments that hand all of this to `temporal server start-dev`. */
-export function configArguments(): string[] {
+/** The arguments that hand all of this to `temporal server start-dev`; `overrides` replace and add. */
+export function configArguments(overrides: DynamicConfig = {}): string[] {
   return [
-    ...Object.entries(DYNAMIC_CONFIG).flatMap(([key, value]) => [
+    ...Object.entries({ ...DYNAMIC_CONFIG, ...overrides }).flatMap(([key, value]) => [
       '--dynamic-config-value',
       `${key}=${JSON.stringify(value)}`,
     ]),

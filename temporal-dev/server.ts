@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { flowError } from '../src/dsl/errors';
 import { assertDatabaseFree, claimDatabase } from './database-owner';
-import { configArguments, SEARCH_ATTRIBUTES } from './dynamic-config';
+import { configArguments, type DynamicConfig, SEARCH_ATTRIBUTES } from './dynamic-config';
 import { type GuardedProcess, startGuarded } from './guarded-process';
 import { isServing } from './health-probe';
 import { findTemporal } from './locate-temporal';
@@ -33,6 +33,8 @@ export interface TemporalServerOptions {
   readonly logFile?: string;
   /** Namespace to register besides `default`. Default: `default`. */
   readonly namespace?: string;
+  /** Dynamic configuration on top of the project's own. */
+  readonly dynamicConfig?: DynamicConfig;
   /** The Temporal CLI to run. Default: what {@link findTemporal} finds or makes. */
   readonly cli?: string;
   /** Receives progress lines of what takes time. */
@@ -99,7 +101,7 @@ async function prepareLaunch(options: TemporalServerOptions, cli: string): Promi
     ...['--db-filename', files.dbFile, '--sqlite-pragma', 'journal_mode=wal', '--sqlite-pragma', 'synchronous=normal'],
     ...['--log-level', 'warn', '--color', 'never'],
     ...isolationArguments(),
-    ...configArguments(),
+    ...configArguments(options.dynamicConfig),
   ];
   const host = reachableIp(ip);
   const ui = ports.ui === undefined ? {} : { uiUrl: `http://${joinAddress(host, ports.ui)}` };

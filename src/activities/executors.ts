@@ -6,6 +6,7 @@ import { fsPut } from './blocks/fs-put';
 import { fsStat } from './blocks/fs-stat';
 import { httpRequest } from './blocks/http-request';
 import { httpStream } from './blocks/http-stream';
+import { openapi } from './blocks/openapi';
 import { sqlExecute } from './blocks/sql-execute';
 import { sqlQuery } from './blocks/sql-query';
 import { sqlTransaction } from './blocks/sql-transaction';
@@ -14,6 +15,7 @@ import { sqlTransaction } from './blocks/sql-transaction';
 const EXECUTORS: ReadonlyMap<string, BlockExecutor> = new Map([
   ['http.request', httpRequest],
   ['http.stream', httpStream],
+  ['openapi.call', openapi],
   ['fs.put', fsPut],
   ['fs.get', fsGet],
   ['fs.list', fsList],

@@ -3,12 +3,14 @@ import { fsDelete, fsGet, fsList, fsPut, fsStat } from './blocks/fs';
 import { httpRequest } from './blocks/http-request';
 import { httpStream } from './blocks/http-stream';
 import { humanApproval } from './blocks/human-approval';
+import { openapi } from './blocks/openapi';
 import { sqlExecute, sqlQuery, sqlTransaction } from './blocks/sql';
 
 /** Every block there is, in the order of the documentation. A new block is one line here. */
 export const BLOCK_SPECS: readonly BlockSpec[] = [
   httpRequest,
   httpStream,
+  openapi,
   fsPut,
   fsGet,
   fsList,

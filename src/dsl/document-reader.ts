@@ -28,7 +28,11 @@ export class DocumentReader {
   /** Above 0 inside of an alias, whose node has been read and reported on already. */
   #aliases = 0;
 
-  constructor(private readonly position: (offset: number) => Position) {}
+  /** `roundsNumbers`: integers that JSON numbers cannot keep are rounded, as JSON.parse does, and not reported. */
+  constructor(
+    private readonly position: (offset: number) => Position,
+    private readonly roundsNumbers = false,
+  ) {}
 
   /** The value of a document's contents. Meaningless where {@link problems} has something. */
   read(root: Node | null): Json {
@@ -106,7 +110,7 @@ export class DocumentReader {
     const source = node.source ?? '';
     if (!Number.isFinite(value)) {
       this.#report('BLW_VALUE_INVALID', node, `JSON has no number such as ${shortText(source)}`);
-    } else if (!Number.isSafeInteger(value) && INTEGER.test(source)) {
+    } else if (!this.roundsNumbers && !Number.isSafeInteger(value) && INTEGER.test(source)) {
       const advice = 'has more digits than a JSON number keeps (2^53); write it in quotes';
       this.#report('BLW_VALUE_INVALID', node, `${shortText(source)} ${advice}`);
     }

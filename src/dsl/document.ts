@@ -33,8 +33,14 @@ export interface ParsedDocument {
   locate(path: readonly (string | number)[], part: 'key' | 'value'): Position;
 }
 
-/** Reads YAML 1.2 or JSON text (JSON is YAML). All syntax errors are reported at once. */
-export function parseDocumentText(text: string): { document: ParsedDocument } | { problems: LocatedProblem[] } {
+/**
+ * Reads YAML 1.2 or JSON text (JSON is YAML). All syntax errors are reported at once. An integer of more than 53 bits is one,
+ * unless `roundsNumbers` says that it may become the nearest number, as in schemas that others wrote (`maximum: 2^63 - 1`).
+ */
+export function parseDocumentText(
+  text: string,
+  { roundsNumbers = false }: { roundsNumbers?: boolean } = {},
+): { document: ParsedDocument } | { problems: LocatedProblem[] } {
   if (text.length > MAX_DOCUMENT_LENGTH) {
     return tooLarge(`got ${text.length} characters, expected at most ${MAX_DOCUMENT_LENGTH}`);
   }
@@ -56,7 +62,7 @@ export function parseDocumentText(text: string): { document: ParsedDocument } | 
   if (errors.length > 0) {
     return { problems: syntaxProblems(errors, position) };
   }
-  const reader = new DocumentReader(position);
+  const reader = new DocumentReader(position, roundsNumbers);
   const value = reader.read(parsed.contents);
   if (reader.problems.length > 0) return { problems: reader.problems.sort(byPosition) };
   return { document: { value, locate: locator(parsed.contents, position) } };

@@ -200,6 +200,18 @@ export const ERROR_CODES = define({
     title: 'The flow ran more steps than one run may',
     help: 'Split the flow, or look for a loop that does not end.',
   },
+  BLW_LOOP_FAILED: {
+    type: 'runtime',
+    status: 500,
+    title: 'More iterations of a loop failed than it tolerates',
+    help: 'The error carries what the first of them failed with; raise metadata.toleratedFailures, or mend the items.',
+  },
+  BLW_COMPENSATION_FAILED: {
+    type: 'runtime',
+    status: 500,
+    title: 'A cancelled flow could not undo all its steps',
+    help: 'The error lists the steps and what their compensations failed with; undo them by hand.',
+  },
   BLW_STEP_TIMEOUT: {
     type: 'timeout',
     status: 408,
@@ -296,6 +308,19 @@ export const ERROR_CODES = define({
     status: 502,
     title: 'The downloaded bytes do not have the expected SHA-256',
     help: 'Check the expected hash; nothing was stored.',
+  },
+  // OpenAPI.
+  BLW_OPENAPI_DOCUMENT: {
+    type: 'configuration',
+    status: 400,
+    title: 'The OpenAPI document cannot be used',
+    help: 'Give the URL of an OpenAPI 3.0, 3.1 or Swagger 2.0 document, in one file of JSON or YAML.',
+  },
+  BLW_OPENAPI_OPERATION: {
+    type: 'configuration',
+    status: 400,
+    title: 'The OpenAPI document has no such operation, or it cannot be called',
+    help: 'Compare operationId with the document; call what it cannot describe with `call: http`.',
   },
   // Blobs.
   BLW_FS_PATH: {

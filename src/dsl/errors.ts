@@ -26,6 +26,16 @@ export interface FlowErrorData {
   readonly code?: ErrorCode;
   /** What the failing block adds, e.g. the response of a failed HTTP call. */
   readonly data?: Json;
+  /** What was undone after it, in the error of a flow. */
+  readonly compensation?: CompensationReport;
+}
+
+/** What became of the compensations of a flow that failed. */
+export interface CompensationReport {
+  /** Steps that were undone. */
+  readonly completed: number;
+  /** Steps whose compensation failed for good: somebody has to look at them. */
+  readonly failed: readonly { readonly step: string; readonly error: JsonObject }[];
 }
 
 /** The full URI of a standard error type. */
@@ -90,12 +100,14 @@ export function flowError(
 
 /** The error as a plain JSON object, keys in the order of RFC 7807. */
 export function flowErrorToJson(error: FlowErrorData): JsonObject {
-  const { type, status, title, detail, instance, code, data } = error;
+  const { type, status, title, detail, instance, code, data, compensation } = error;
   const json: JsonObject = { type, status };
   if (title !== undefined) json.title = title;
   if (detail !== undefined) json.detail = detail;
   if (instance !== undefined) json.instance = instance;
   if (code !== undefined) json.code = code;
   if (data !== undefined) json.data = data;
+  if (compensation !== undefined)
+    json.compensation = { completed: compensation.completed, failed: [...compensation.failed] };
   return json;
 }

@@ -9,6 +9,8 @@ export const APPROVAL = 'approval';
 export const REPEAT_FLOW = 'repeatFlow';
 /** Carries events to the flows of a tenant that wait for them or are started by them. */
 export const EVENT_BUS = 'eventBus';
+/** A batch of a large loop. */
+export const RUN_WINDOW = 'runWindow';
 
 /** Queries, updates and signals. */
 export const PROGRESS_QUERY = 'progress';
@@ -36,7 +38,7 @@ export const SEARCH_ATTRIBUTES = {
 } as const;
 
 /** Values of `BeamlineStatus`. */
-export type FlowStatus = 'Running' | 'AwaitingApproval' | 'Completed' | 'Failed' | 'Cancelled';
+export type FlowStatus = 'Running' | 'AwaitingApproval' | 'Compensating' | 'Completed' | 'Failed' | 'Cancelled';
 
 export const DEFAULT_QUEUE_PREFIX = 'beamline';
 

@@ -4,6 +4,7 @@ import { createSqlDatabases } from '../activities/ports/configured-databases';
 import { createFileBlobStore } from '../activities/ports/file-blob-store';
 import { FileCatalog } from '../activities/ports/file-catalog';
 import { createHttpClient } from '../activities/ports/guarded-http-client';
+import type { HttpClient } from '../activities/ports/http-client';
 import { NO_CATALOG } from '../activities/ports/no-catalog';
 import type { Catalog } from '../dsl/catalog/library';
 import { FlowError, flowError } from '../dsl/errors';
@@ -34,14 +35,19 @@ export function newWorkerId(): string {
 
 /**
  * Starts a worker. Throws BLW_TEMPORAL_UNREACHABLE, BLW_CONFIG; whatever was acquired by then is released.
+ *
+ * `wrapHttp` puts a client of the caller's between the blocks and the guarded one. It is for code that embeds a worker and
+ * has hosts answered by stand-ins, as the conformance tests do: a setting of deployments could turn calls away from where
+ * the flow's author sends them. Steps in child processes have clients of their own and are not reached by it.
  */
 export async function startWorker(options: {
   config: WorkerConfig;
   target: TemporalTarget;
   logger: Logger;
   workerId: string;
+  wrapHttp?: (client: HttpClient) => HttpClient;
 }): Promise<RunningWorker> {
-  const { config, target, logger, workerId } = options;
+  const { config, target, logger, workerId, wrapHttp = (client) => client } = options;
   const releases: (() => Promise<unknown>)[] = [];
   const release = async () => {
     for (const releaseOne of releases.splice(0).reverse()) {
@@ -49,7 +55,7 @@ export async function startWorker(options: {
     }
   };
   try {
-    const http = createHttpClient({ allowHosts: [...config.allowHosts] });
+    const http = wrapHttp(createHttpClient({ allowHosts: [...config.allowHosts] }));
     releases.push(() => http.close());
     const databases = createSqlDatabases(config.databases);
     releases.push(() => databases.close());

@@ -3,9 +3,12 @@ import { flowError } from '../dsl/errors';
 import type { Json, JsonObject } from '../dsl/json';
 import { RUN_FLOW } from '../dsl/names';
 import type { PreparedFlow } from '../dsl/start';
+import type { CompensationState } from './compensation';
+import type { CompensationEntry } from './compensations';
 import type { Routine } from './drive';
 import { FlowRun } from './flow-run';
 import type { ProgressState, ProgressTracker } from './progress-tracker';
+import { ContinueAsNew } from './run-to-end';
 import { type ListCursor, Suspension } from './suspension';
 import type { Deadline } from './timeouts';
 
@@ -24,14 +27,12 @@ export interface CarriedFlow {
   readonly context: Json;
   readonly list: ListCursor;
   readonly progress: ProgressState;
+  readonly compensations?: readonly CompensationEntry[];
+  /** The flow has failed, and undoes its steps. */
+  readonly compensating?: CompensationState;
 }
 
-/** Leaves the interpreter with all that the next run needs. */
-export class ContinueFlow {
-  constructor(readonly carried: CarriedFlow) {}
-}
-
-/** Runs the flow's tasks; where they are suspended, throws {@link ContinueFlow}. */
+/** Runs the flow's tasks; where they are suspended, throws {@link ContinueAsNew}. */
 export function* continuable<T>(
   tasks: Routine<T>,
   run: FlowRun,
@@ -41,17 +42,28 @@ export function* continuable<T>(
     return yield* tasks;
   } catch (error) {
     if (!(error instanceof Suspension)) throw error;
-    throw new ContinueFlow({
-      prepared: run.prepared,
-      workflowInput: run.constants.workflow.input ?? null,
-      startedAt: run.startedAt,
+    throw new ContinueAsNew<CarriedFlow>({
+      ...carriedOf(run),
       input,
       ...(deadline === undefined ? {} : { deadline }),
-      context: run.context,
       list: error.cursor as ListCursor,
-      progress: run.progress.state(),
+      compensations: run.compensations.entries,
     });
   }
+}
+
+/** Leaves a flow that undoes its steps, with those that are left. */
+export function continueUndoing(run: FlowRun, compensating: CompensationState): ContinueAsNew<CarriedFlow> {
+  const list: ListCursor = { index: 0, output: null, visits: {}, steps: {} };
+  return new ContinueAsNew<CarriedFlow>({ ...carriedOf(run), input: null, list, compensating }, true);
+}
+
+function carriedOf(
+  run: FlowRun,
+): Pick<CarriedFlow, 'prepared' | 'workflowInput' | 'startedAt' | 'context' | 'progress'> {
+  const { prepared, startedAt, context } = run;
+  const workflowInput = run.constants.workflow.input ?? null;
+  return { prepared, workflowInput, startedAt, context, progress: run.progress.state() };
 }
 
 /**
@@ -78,7 +90,8 @@ export function resumeRun(carried: CarriedFlow, progress: ProgressTracker): Flow
   }
   const { prepared, workflowInput: input, startedAt, context } = carried;
   progress.restore(carried.progress);
-  const run = new FlowRun({ prepared, input, progress, startedAt });
+  const { compensations = [] } = carried;
+  const run = new FlowRun({ prepared, input, progress, startedAt, compensations });
   run.context = context;
   return run;
 }

@@ -10,6 +10,9 @@ const MAX_PENDING = 1_900;
 /** What one workflow task sends, in bytes: its message holds 4 MiB, and the first one has the plan too. */
 const MAX_TASK_BYTES = 2_200_000;
 
+/** Local activities of one flow at once: their results go out with the workflow task in which they end, all together. */
+const MAX_LOCAL = 8;
+
 /** On top of its argument, what a step's command takes: names, options, summary, details. */
 const COMMAND_BYTES = 1_000;
 
@@ -23,6 +26,7 @@ export class Dispatch {
   #taskBytes = 0;
   #task = -1;
   #isTurning = false;
+  #local = 0;
 
   /** Waits for room; `leave` has to follow. Throws BLW_ARG_INVALID for a request that never fits. */
   *enter(request: unknown): Routine<void> {
@@ -46,13 +50,34 @@ export class Dispatch {
     this.#pending -= 1;
   }
 
-  #hasRoom(size: number): boolean {
+  /** Waits until the result of one more local activity has room; `leaveLocal` has to follow. */
+  *enterLocal(): Routine<void> {
+    const hasRoom = () => this.#local < MAX_LOCAL && this.#bytesOfTask() <= MAX_TASK_BYTES;
+    while (!hasRoom()) {
+      if (this.#local < MAX_LOCAL) this.#turn();
+      yield* waitFor(condition(hasRoom));
+    }
+    this.#local += 1;
+  }
+
+  /** `resultBytes` is the size of what it gave. */
+  leaveLocal(resultBytes: number): void {
+    this.#local -= 1;
+    this.#taskBytes = this.#bytesOfTask() + resultBytes + COMMAND_BYTES;
+  }
+
+  #bytesOfTask(): number {
     const { historyLength } = workflowInfo();
     if (historyLength !== this.#task) {
       this.#task = historyLength;
       this.#taskBytes = 0;
     }
-    return this.#pending < MAX_PENDING && (this.#taskBytes === 0 || this.#taskBytes + size <= MAX_TASK_BYTES);
+    return this.#taskBytes;
+  }
+
+  #hasRoom(size: number): boolean {
+    const taskBytes = this.#bytesOfTask();
+    return this.#pending < MAX_PENDING && (taskBytes === 0 || taskBytes + size <= MAX_TASK_BYTES);
   }
 
   /** Makes for another workflow task, whatever else the flow waits for. */

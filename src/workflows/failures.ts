@@ -2,6 +2,7 @@ import { TimeoutType } from '@temporalio/common';
 import {
   ActivityFailure,
   ApplicationFailure,
+  CancellationScope,
   CancelledFailure,
   ChildWorkflowFailure,
   TemporalFailure,
@@ -33,6 +34,13 @@ export function toFlowError(error: unknown): unknown {
     : flowError('BLW_BLOCK_FAILED', cause instanceof Error ? cause.message : 'it failed for no known reason', {
         cause: error,
       });
+}
+
+/** As {@link toFlowError}; a child that somebody else cancelled is a step that failed. */
+export function childError(thrown: unknown, workflowId: string): unknown {
+  const error = toFlowError(thrown);
+  if (!(error instanceof CancelledFailure) || CancellationScope.current().consideredCancelled) return error;
+  return flowError('BLW_CANCELLED', `the workflow ${workflowId} was cancelled`, { cause: thrown });
 }
 
 function timeoutError(failure: TimeoutFailure): FlowError {

@@ -1,4 +1,4 @@
-import { proxyLocalActivities, workflowInfo } from '@temporalio/workflow';
+import { proxyLocalActivities, sleep, workflowInfo } from '@temporalio/workflow';
 import { flowError } from '../dsl/errors';
 import {
   type BatchItem,
@@ -12,14 +12,19 @@ import { variablesOf } from '../dsl/expressions/references';
 import type { Json, JsonObject } from '../dsl/json';
 import type { FlowPlan } from '../dsl/planning/plan';
 import type { PreparedFlow } from '../dsl/start';
+import { type CompensationEntry, Compensations } from './compensations';
 import { Dispatch } from './dispatch';
 import { type Routine, waitFor } from './drive';
 import { toFlowError } from './failures';
+import { jsonBytes } from './json-size';
 import type { ProgressTracker } from './progress-tracker';
 import { publishAttributes } from './search-attributes';
 
-/** Steps that may run without a wait in between; more is a loop that would stall the worker's workflow thread. */
-const MAX_STEPS_WITHOUT_WAIT = 20_000;
+/** Times that a flow may go back or try again without a wait in between; more is a loop that does not end. */
+const MAX_REPEATS_WITHOUT_WAIT = 20_000;
+
+/** After so many steps without a wait a flow lets the others have the worker's workflow thread: some 0.1 s. */
+const STEPS_BETWEEN_PAUSES = 2_000;
 
 /** Temporal ends a workflow at 51,200 events; a flow that cannot continue as new stops in good order before. */
 const MAX_HISTORY_EVENTS = 48_000;
@@ -50,16 +55,21 @@ export class FlowRun {
   readonly tenant: string;
   readonly #evaluator = new Evaluator();
   readonly dispatch = new Dispatch();
-  readonly id = workflowInfo().workflowId;
+  /** Steps that would be undone. */
+  readonly compensations: Compensations;
+  /** Workflow id of the flow, also in its windows: idempotency keys are made of it. */
+  readonly id: string;
   readonly taskQueue = workflowInfo().taskQueue;
   /** `$context` of OWS. */
   context: Json;
   /** Arguments that are the same for every expression of the flow. */
   readonly constants: { readonly workflow: JsonObject; readonly runtime: JsonObject };
   #stepsSinceWait = 0;
+  #repeatsSinceWait = 0;
   #awaitedApprovals = 0;
   /** Waits under way that may take long, and cannot be taken along to another run. */
   #longWaits = 0;
+  #isCompensating = false;
 
   readonly prepared: PreparedFlow;
   readonly progress: ProgressTracker;
@@ -71,13 +81,19 @@ export class FlowRun {
     input,
     progress,
     startedAt,
+    id = workflowInfo().workflowId,
+    compensations = [],
   }: {
     prepared: PreparedFlow;
     /** The flow's raw input. */
     input: Json;
     progress: ProgressTracker;
     startedAt: number;
+    id?: string;
+    compensations?: readonly CompensationEntry[];
   }) {
+    this.compensations = new Compensations(compensations);
+    this.id = id;
     this.prepared = prepared;
     this.progress = progress;
     this.startedAt = startedAt;
@@ -112,9 +128,22 @@ export class FlowRun {
    * that may be long, since the others would stand still until it ends; only where the history is nearly full.
    */
   shouldContinueAsNew(): boolean {
-    const { continueAsNewSuggested, historyLength, historySize, cronSchedule } = workflowInfo();
-    if (!continueAsNewSuggested || this.prepared.continuesAsNew !== true || cronSchedule !== undefined) return false;
+    const { historyLength, historySize } = workflowInfo();
+    if (this.#isCompensating || !this.isHistoryFull()) return false;
     return this.#longWaits === 0 || historyLength > CROWDED_EVENTS || historySize > CROWDED_BYTES;
+  }
+
+  /** True where the server suggests to go on with a new history, and the flow can. */
+  isHistoryFull(): boolean {
+    const { continueAsNewSuggested, cronSchedule } = workflowInfo();
+    return continueAsNewSuggested && this.prepared.continuesAsNew === true && cronSchedule === undefined;
+  }
+
+  /** The flow undoes steps: it continues as new between these only. */
+  beginCompensation(): void {
+    this.#isCompensating = true;
+    this.progress.setStatus('Compensating');
+    publishAttributes({ status: 'Compensating', block: null });
   }
 
   /** Waits for something that may take long, such as a person. */
@@ -142,15 +171,26 @@ export class FlowRun {
     publishAttributes({ status: 'Running', block: null });
   }
 
-  /** Throws BLW_STEP_LIMIT for a flow that runs away. */
-  countStep(): void {
+  /** To be called before each step. Throws BLW_STEP_LIMIT for a flow that runs away. */
+  *beginStep(): Routine<void> {
     this.#stepsSinceWait += 1;
-    if (this.#stepsSinceWait > MAX_STEPS_WITHOUT_WAIT) {
-      throw flowError(
-        'BLW_STEP_LIMIT',
-        `${MAX_STEPS_WITHOUT_WAIT} steps ran without a wait, expected a loop to end or to wait`,
-      );
-    }
+    this.#refuseFullHistory();
+    if (this.prepared.continuesAsNew !== true || this.#stepsSinceWait % STEPS_BETWEEN_PAUSES !== 0) return;
+    yield* waitFor(sleep(1, { summary: 'lets other flows run' }));
+    this.#evaluator.renewBudget();
+  }
+
+  /** To be called where the flow does again what it did. Throws BLW_STEP_LIMIT where it does so for ever. */
+  countRepeat(): void {
+    this.#repeatsSinceWait += 1;
+    if (this.#repeatsSinceWait <= MAX_REPEATS_WITHOUT_WAIT) return;
+    throw flowError(
+      'BLW_STEP_LIMIT',
+      `went back ${MAX_REPEATS_WITHOUT_WAIT} times without a wait, expected a loop to end or to wait`,
+    );
+  }
+
+  #refuseFullHistory(): void {
     const { historyLength, historySize } = workflowInfo();
     if (historyLength > MAX_HISTORY_EVENTS) {
       throw flowError('BLW_STEP_LIMIT', `the history has more than ${MAX_HISTORY_EVENTS} events`);
@@ -166,6 +206,7 @@ export class FlowRun {
   /** To be called where the flow really waits. */
   waits(): void {
     this.#stepsSinceWait = 0;
+    this.#repeatsSinceWait = 0;
     this.#evaluator.renewBudget();
   }
 
@@ -175,12 +216,18 @@ export class FlowRun {
     if (language === 'cel') return this.#evaluator.evaluateBatch({ items, variables });
     const constant = evaluateBatch({ items, variables }).next();
     if (constant.done === true) return constant.value;
+    yield* this.dispatch.enterLocal();
     this.waits();
+    let bytes = 0;
     try {
       const request = { language, items, variables: variablesOf(items, variables) };
-      return yield* waitFor(localActivities.evaluateExpressions(request));
+      const values = yield* waitFor(localActivities.evaluateExpressions(request));
+      bytes = jsonBytes(values);
+      return values;
     } catch (error) {
       throw toFlowError(error);
+    } finally {
+      this.dispatch.leaveLocal(bytes);
     }
   }
 

@@ -2,4 +2,5 @@
 export { approval } from './approval';
 export { repeatFlow } from './repeat-flow';
 export { runFlow } from './run-flow';
+export { runWindow } from './run-window';
 export { unknownWorkflow as default } from './unknown-workflow';

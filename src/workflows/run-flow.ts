@@ -1,32 +1,25 @@
 import {
-  allHandlersFinished,
   CancellationScope,
   CancelledFailure,
-  condition,
-  defineQuery,
   isCancellation,
   proxyLocalActivities,
-  setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import { FlowError } from '../dsl/errors';
+import { FlowError, type FlowErrorData, flowErrorToJson } from '../dsl/errors';
 import { isJsonObject, type Json } from '../dsl/json';
-import { type FlowStatus, PROGRESS_QUERY } from '../dsl/names';
 import { valueItem } from '../dsl/planning/definition-items';
-import type { FlowProgress, ProgressQueryInput } from '../dsl/progress';
 import type { PreparedFlow } from '../dsl/start';
-import { type CarriedFlow, ContinueFlow, continuable, continueFlow, resumeRun } from './continue-flow';
+import { type CompensationState, compensate, compensationFailed } from './compensation';
+import { type CarriedFlow, continuable, continueFlow, continueUndoing, resumeRun } from './continue-flow';
 import { drive, type Routine } from './drive';
-import { toFlowError, toWorkflowFailure } from './failures';
+import { toFlowError } from './failures';
 import { FlowRun } from './flow-run';
 import { refuseTooLarge } from './json-size';
-import { ProgressTracker } from './progress-tracker';
+import type { ProgressTracker } from './progress-tracker';
 import { runTaskList } from './run-task';
-import { publishAttributes } from './search-attributes';
+import { runToEnd } from './run-to-end';
 import { type Deadline, deadlineIn, durationOf, withDeadline } from './timeouts';
 import { validate } from './validation';
-
-const progressQuery = defineQuery<FlowProgress, [ProgressQueryInput?]>(PROGRESS_QUERY);
 
 /** Parses, validates and plans outside of the workflow: the plan is in history, the schema library is not in the bundle. */
 const { prepareFlow } = proxyLocalActivities<{ prepareFlow(start: unknown): Promise<PreparedFlow> }>({
@@ -40,36 +33,13 @@ const { prepareFlow } = proxyLocalActivities<{ prepareFlow(start: unknown): Prom
  * that continues as new brings along; nobody else may send it.
  */
 export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Json> {
-  const progress = new ProgressTracker();
-  setHandler(progressQuery, (input) => progress.snapshot(input?.since), {
-    description: 'Status of the flow and of its steps; {"since": version} gives only what changed after that version.',
+  return await runToEnd<Json, CarriedFlow>({
+    body: async (progress) => {
+      const run = carried === undefined ? await beginRun(start, progress) : resumeRun(carried, progress);
+      return await drive(runUndoable(run, carried));
+    },
+    continueAsNew: continueFlow,
   });
-  const settle = (status: FlowStatus) => {
-    publishAttributes({ status });
-    progress.setStatus(status);
-  };
-  try {
-    const run = carried === undefined ? await beginRun(start, progress) : resumeRun(carried, progress);
-    const output = await drive(runPlan(run, carried));
-    settle('Completed');
-    return output;
-  } catch (thrown) {
-    if (thrown instanceof ContinueFlow) {
-      await condition(allHandlersFinished);
-      // A cancellation that came with the last task would be lost with this run.
-      if (!CancellationScope.current().consideredCancelled) return await continueFlow(thrown.carried);
-    }
-    const error = thrown instanceof ContinueFlow ? new CancelledFailure('the flow was cancelled') : toFlowError(thrown);
-    const isCancelled = error instanceof FlowError && CancellationScope.current().consideredCancelled;
-    if (isCancellation(error) || isCancelled) {
-      settle('Cancelled');
-      throw new CancelledFailure('the flow was cancelled');
-    }
-    // Anything else is a defect of this program: it fails the workflow task, which a corrected worker takes up again.
-    if (!(error instanceof FlowError)) throw error;
-    settle('Failed');
-    throw toWorkflowFailure(error);
-  }
 }
 
 async function beginRun(start: unknown, progress: ProgressTracker): Promise<FlowRun> {
@@ -78,6 +48,35 @@ async function beginRun(start: unknown, progress: ProgressTracker): Promise<Flow
   const run = new FlowRun({ prepared, input, progress, startedAt: workflowInfo().startTime.getTime() });
   run.publishIdentity();
   return run;
+}
+
+/** The flow, and the compensations of its steps where it fails or is cancelled. */
+function* runUndoable(run: FlowRun, carried: CarriedFlow | undefined): Routine<Json> {
+  if (carried?.compensating !== undefined) throw yield* undoFlow(run, carried.compensating);
+  try {
+    return yield* runPlan(run, carried);
+  } catch (thrown) {
+    const error = toFlowError(thrown);
+    const isEnd = error instanceof FlowError || isCancellation(error);
+    const left = run.compensations.entries;
+    if (!isEnd || left.length === 0) throw thrown;
+    const isCancelled = isCancellation(error) || CancellationScope.current().consideredCancelled;
+    const cause = isCancelled || !(error instanceof FlowError) ? {} : { error: flowErrorToJson(error.data) };
+    throw yield* undoFlow(run, { ...cause, left, report: { completed: 0, failed: [] } });
+  }
+}
+
+/** Undoes what is left, and gives what the flow ends with. */
+function* undoFlow(run: FlowRun, state: CompensationState): Routine<Error> {
+  run.beginCompensation();
+  const report = yield* compensate(run, state, (rest) => {
+    throw continueUndoing(run, rest);
+  });
+  if (state.error !== undefined) {
+    return new FlowError({ ...(state.error as unknown as FlowErrorData), compensation: report });
+  }
+  if (report.failed.length === 0) return new CancelledFailure('the flow was cancelled');
+  return compensationFailed(report);
 }
 
 /** The flow around its tasks: input, timeout, output (OWS dsl, "Data Flow"). The input's schema was checked in preparation. */

@@ -33,6 +33,7 @@ export function* runTaskList(
     const cursor = (): ListCursor => ({ index, output, visits: again(visits), steps: stepsOf(tasks, scope) });
     if (taskFrom === undefined && run.shouldContinueAsNew()) throw new Suspension(cursor());
     const visit = visits.get(task.name) ?? 0;
+    if (visit > 0) run.countRepeat();
     const outcome = yield* suspendable(runTask(run, task, output, visitScope(scope, visit), taskFrom), (inner) => ({
       ...cursor(),
       task: inner as TaskCursor,
@@ -76,7 +77,7 @@ export function* runTask(
   scope: TaskScope,
   from?: TaskCursor,
 ): Routine<TaskOutcome> {
-  run.countStep();
+  yield* run.beginStep();
   const description = {
     id: task.path,
     name: task.name,
@@ -145,12 +146,16 @@ function* runLife(running: RunningTask, rawInput: Json, from: TaskCursor | undef
     ...(deadline === undefined ? {} : { deadline }),
     at,
   }));
+  const undoable = task.compensate === undefined ? undefined : { ...task, compensate: task.compensate };
+  // Noted before its output is transformed, which may fail after all was done.
+  const entry = undoable && run.compensations.note(undoable, scope, result.output);
   const output = yield* afterTask(run, task, {
     ...variables,
     context: run.context,
     data: result.output,
     task: { ...descriptor, output: result.output },
   });
+  if (entry !== undefined) entry.output = output;
   if (run.keepsOutputOf(task.name)) setOwn(scope.steps, task.name, { output });
   step.end('completed');
 

@@ -13,7 +13,16 @@ export class Suspension {
 }
 
 /** Where a part of the interpreter stands, as JSON. Made and read by the same part; travels in history: add, never change. */
-export type Cursor = ListCursor | TaskCursor | LoopCursor | TryCursor | ForkCursor | BodyCursor | FunctionCursor;
+export type Cursor =
+  | ListCursor
+  | TaskCursor
+  | LoopCursor
+  | ItemsCursor
+  | WindowsCursor
+  | TryCursor
+  | ForkCursor
+  | BodyCursor
+  | FunctionCursor;
 
 /** A list of tasks, before its task `index` or within it. */
 export interface ListCursor {
@@ -54,6 +63,29 @@ export interface LoopCursor {
   /** What the iteration got from the one before. */
   readonly output: Json;
   readonly list: ListCursor;
+}
+
+/** An iteration that failed. */
+export interface ItemFailure {
+  /** In the whole loop. */
+  readonly index: number;
+  readonly error: FlowErrorData;
+}
+
+/** Independent iterations: those before `next` have ended, but for those that begun and stand somewhere. */
+export interface ItemsCursor {
+  readonly next: number;
+  readonly outputs: readonly Json[];
+  readonly failures: readonly ItemFailure[];
+  readonly begun: readonly { readonly index: number; readonly list: ListCursor }[];
+}
+
+/** A loop in batches: those before `next` have ended. */
+export interface WindowsCursor {
+  readonly next: number;
+  /** Of each batch. */
+  readonly outputs: readonly (readonly Json[])[];
+  readonly failures: readonly ItemFailure[];
 }
 
 /** A try, in its list or in its handler. */

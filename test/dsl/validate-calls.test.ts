@@ -13,14 +13,14 @@ describe('call', () => {
     badRows([
       'BLW_BLOCK_UNKNOWN | there is no block "fs.putt"; did you mean "fs.put"? | call: «fs.putt',
       'BLW_BLOCK_UNKNOWN | did you mean "http"? | call: «http.request',
-      'BLW_BLOCK_UNKNOWN | there are: http, http.stream, fs.put | call: «mail.send',
+      'BLW_BLOCK_UNKNOWN | there are: http, http.stream, openapi, fs.put | call: «mail.send',
       'BLW_BLOCK_UNKNOWN | there is no block "constructor" | call: «constructor',
       'BLW_BLOCK_UNKNOWN | there is no block "${ data.block }" | call: «"${ data.block }"',
       'BLW_VALUE_INVALID | call: got a number, expected text | call: «5',
       'BLW_VALUE_INVALID | call: got null | call: «null',
       'BLW_UNSUPPORTED | is a cataloged function | call: «log:1.0.0@default',
       'BLW_UNSUPPORTED | is a cataloged function | call: «https://x.test/functions/log.yaml',
-      ...['openapi', 'grpc', 'asyncapi', 'mcp', 'a2a'].map(
+      ...['grpc', 'asyncapi', 'mcp', 'a2a'].map(
         (name) => `BLW_UNSUPPORTED | call: ${name} is not supported yet | call: «${name}, with: { a: 1 }`,
       ),
       'BLW_KEY_UNKNOWN | did you mean "with"? | call: fs.list, «wiht: {}',
@@ -60,6 +60,19 @@ describe('arguments of blocks', () => {
       'BLW_ARG_INVALID | {} in a URI | call: http, with: { method: get, endpoint: «"http://x.test/{}" }',
       'BLW_ARG_INVALID | expected a URI such as https://example.com/{id}, or one expression | call: http, with: { method: get, endpoint: «"${ data.base }/orders" }',
       'BLW_ARG_INVALID | or one expression | call: http, with: { method: get, endpoint: { uri: «"http://x.test/${ data.id }" } }',
+      'BLW_ARG_INVALID | openapi: "document" is missing | call: openapi, with: «{ operationId: a }',
+      'BLW_ARG_INVALID | openapi: "operationId" is missing | call: openapi, with: «{ document: { endpoint: http://x.test } }',
+      'BLW_ARG_INVALID | document: got a string, expected object | call: openapi, with: { document: «http://x.test, operationId: a }',
+      'BLW_ARG_INVALID | document: "endpoint" is missing | call: openapi, with: { document: «{ name: a }, operationId: a }',
+      'BLW_ARG_INVALID | document: "uri" is not known; there are: name, endpoint | call: openapi, with: { document: { endpoint: http://x.test, «uri: b }, operationId: a }',
+      'BLW_ARG_INVALID | expected an absolute http or https URL | call: openapi, with: { document: { endpoint: «ftp://x.test }, operationId: a }',
+      'BLW_ARG_INVALID | {+a} in a URI | call: openapi, with: { document: { endpoint: { uri: «"http://x.test/{+a}" } }, operationId: a }',
+      'BLW_ARG_INVALID | document.endpoint: "url" is not known | call: openapi, with: { document: { endpoint: { uri: http://x.test, «url: a } }, operationId: a }',
+      'BLW_REF_UNKNOWN | use.authentications has no "shop" | call: openapi, with: { document: { endpoint: { uri: http://x.test, authentication: { use: «shop } } }, operationId: a }',
+      'BLW_REF_UNKNOWN | use.authentications has no "shop" | call: openapi, with: { document: { endpoint: http://x.test }, operationId: a, authentication: { use: «shop } }',
+      'BLW_ARG_INVALID | operationId: must NOT have fewer than 1 characters | call: openapi, with: { document: { endpoint: http://x.test }, operationId: «"" }',
+      'BLW_ARG_INVALID | parameters: got an array, expected object | call: openapi, with: { document: { endpoint: http://x.test }, operationId: a, parameters: «[] }',
+      'BLW_ARG_INVALID | output: got "json" | call: openapi, with: { document: { endpoint: http://x.test }, operationId: a, output: «json }',
       'BLW_ARG_INVALID | fs.put: expected exactly one of content and base64 | call: fs.put, with: «{ path: a }',
       'BLW_ARG_INVALID | exactly one of content and base64 | call: fs.put, with: «{ path: a, content: b, base64: Yg== }',
       'BLW_KEY_UNKNOWN | it has: use, basic, bearer | call: http, with: { method: get, endpoint: { uri: http://x.test, authentication: { «apiKey: x } } }',
@@ -119,6 +132,14 @@ describe('arguments of blocks', () => {
     '{ method: get, endpoint: \'${ data.base + "/{0,1}" }\' }',
   ])('leaves arguments that are computed to the run: %s', (args) => {
     expect(validateFlowText(flowText(`- a: { call: http, with: ${args} }`)).problems).toEqual([]);
+  });
+
+  it('leaves arguments of openapi that are computed to the run', () => {
+    const endpoints = ["'${ data.uri }'", "{ uri: '${ data.uri }' }", "'http://x.test/{version}.json'"];
+    for (const endpoint of endpoints) {
+      const args = `{ document: { endpoint: ${endpoint} }, operationId: '\${ data.id }', parameters: '\${ data.parameters }' }`;
+      expect(validateFlowText(flowText(`- a: { call: openapi, with: ${args} }`)).problems).toEqual([]);
+    }
   });
 
   it('checks the literal arguments beside one that is computed', () => {

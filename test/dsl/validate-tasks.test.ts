@@ -233,9 +233,15 @@ describe('metadata', () => {
       `BLW_DURATION_INVALID | retry: maximumInterval: expected at least 1 ms | { ${CALL}, metadata: { retry: { maximumInterval: «PT0S } } }`,
       `BLW_VALUE_INVALID | expected a list of error codes | { ${CALL}, metadata: { retry: { nonRetryableErrorTypes: «BLW_FS_IO } } }`,
       `BLW_KEY_UNKNOWN | did you mean "timeout" instead of "timeot"? | { ${CALL}, metadata: { «timeot: PT1S } }`,
+      `BLW_UNSUPPORTED | metadata.concurrency has no effect on a call task; it belongs to for | { ${CALL}, metadata: { «concurrency: 3 } }`,
+      'BLW_VALUE_INVALID | concurrency: got 0 | { for: { in: data }, do: [{ c: { wait: PT1S } }], metadata: { concurrency: «0 } }',
+      'BLW_VALUE_INVALID | batchSize: got 5000 | { for: { in: data }, do: [{ c: { wait: PT1S } }], metadata: { batchSize: «5000 } }',
+      'BLW_VALUE_INVALID | toleratedFailures: got "101%", expected a whole number from 0, or a share such as 5% | { for: { in: data }, do: [{ c: { wait: PT1S } }], metadata: { toleratedFailures: «101% } }',
+      'BLW_UNSUPPORTED | while: the iterations run side by side | { for: { in: data }, «while: data, do: [{ c: { wait: PT1S } }], metadata: { concurrency: 2 } }',
+      'BLW_UNSUPPORTED | export: the iterations run side by side | { for: { in: data }, do: [{ c: { wait: PT1S, «export: { as: data } } }], metadata: { concurrency: 2 } }',
       'BLW_UNSUPPORTED | metadata.retry has no effect on a do task | { do: [{ c: { wait: PT1S } }], metadata: { «retry: {} } }',
       'BLW_UNSUPPORTED | write it on its calls or in document.metadata | { wait: PT1S, metadata: { «timeout: PT1S } }',
-      ...['dispatch', 'onFailure', 'compensate', 'cache', 'concurrency', 'batchSize', 'toleratedFailures', 'mock'].map(
+      ...['dispatch', 'onFailure', 'compensate', 'cache', 'mock'].map(
         (key) => `BLW_UNSUPPORTED | metadata.${key} is not supported yet | { ${CALL}, metadata: { «${key}: x } }`,
       ),
     ]),

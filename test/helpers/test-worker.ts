@@ -42,7 +42,10 @@ export interface TestWorker {
 let isQuiet = false;
 
 /** Starts a worker in this process; `settings` are flags. Database `test` is SQLite; loopback may be called. */
-export async function startTestWorker(settings: OptionValues = {}): Promise<TestWorker> {
+export async function startTestWorker(
+  settings: OptionValues = {},
+  target: { address: string; namespace: string } = testTemporal(),
+): Promise<TestWorker> {
   if (!isQuiet) Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined), shutdownSignals: [] });
   isQuiet = true;
   const folder = mkdtempSync(join(tmpdir(), 'beamline-test-'));
@@ -56,7 +59,6 @@ export async function startTestWorker(settings: OptionValues = {}): Promise<Test
     ...settings,
   };
   const config = parseWorkerConfig(mergeOptions({ flags, env: {}, file: {} }), folder);
-  const target = testTemporal();
   const worker = await startWorker({ config, target, logger: { log: () => undefined }, workerId: queuePrefix });
   const { client, close } = await connectClient(target);
 

@@ -48,6 +48,7 @@ test.each<[string, string, string]>([
     'src/activities/a.ts:1: activities may not import temporal-dev/server',
   ],
   ['src/index.ts', "import './../temporal-dev/server';", 'src/index.ts:1: src may not import temporal-dev/server'],
+  ['src/cli/a.ts', "import '../../conformance/b';", 'src/cli/a.ts:1: cli may not import conformance/b'],
   [
     'temporal-dev/a.ts',
     "import { b } from '../src/dsl/start';",

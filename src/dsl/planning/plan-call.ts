@@ -18,7 +18,7 @@ export function planCall(base: TaskPlanBase, task: JsonObject, context: PlanCont
     kind: 'call',
     block: spec.type,
     ...(spec.kind === 'human' ? { human: true as const } : {}),
-    with: planArguments((task.with ?? {}) as JsonObject, context.use),
+    with: (spec.call === 'openapi' ? planOpenApi : planArguments)((task.with ?? {}) as JsonObject, context.use),
     resources: (metadata.resources as ResourceClass | undefined) ?? spec.resources,
     startToCloseMs: durationMs(metadata.timeout) ?? spec.startToCloseMs,
     heartbeatMs,
@@ -51,11 +51,25 @@ function planEndpoint(endpoint: Json, use: JsonObject): Template {
   if (!isJsonObject(endpoint)) return compileTemplate(endpoint);
   const entries: [string, Template][] = [['uri', compileUri(String(endpoint.uri))]];
   if (endpoint.authentication !== undefined) {
-    const policy = endpoint.authentication as JsonObject;
-    const resolved = typeof policy.use === 'string' ? reference(use, 'authentications', policy.use) : policy;
-    entries.push(['authentication', compileTemplate(resolved)]);
+    entries.push(['authentication', planAuthentication(endpoint.authentication, use)]);
   }
   return { map: entries };
+}
+
+function planAuthentication(authentication: Json, use: JsonObject): Template {
+  const policy = authentication as JsonObject;
+  return compileTemplate(typeof policy.use === 'string' ? reference(use, 'authentications', policy.use) : policy);
+}
+
+/** Arguments of `call: openapi`: the document's endpoint is one as any other, the authentication stands beside it. */
+function planOpenApi(args: JsonObject, use: JsonObject): Template {
+  return {
+    map: Object.entries(args).map(([key, value]): [string, Template] => {
+      if (key === 'document' && isJsonObject(value)) return [key, planArguments(value, use)];
+      if (key === 'authentication') return [key, planAuthentication(value, use)];
+      return [key, compileTemplate(value)];
+    }),
+  };
 }
 
 function planRetryPolicy(spec: BlockSpec, overrides: readonly (Json | undefined)[]): RetryPolicySpec {

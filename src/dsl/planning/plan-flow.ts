@@ -4,9 +4,19 @@ import { bareExpression, compileTemplate, type Template, templateExpressions } f
 import { isJsonObject, type Json, type JsonObject } from '../json';
 import { isFunctionCall } from '../validation/check-function';
 import type { ValidFlow } from '../validation/validate-flow';
-import type { FlowPlan, InputPlan, OutputPlan, RetryPlan, TaskPlan, TaskPlanBase, TryPlan } from './plan';
+import type {
+  CompensatePlan,
+  FlowPlan,
+  InputPlan,
+  OutputPlan,
+  RetryPlan,
+  TaskPlan,
+  TaskPlanBase,
+  TryPlan,
+} from './plan';
 import { planCall } from './plan-call';
 import { optional, type PlanContext, reference } from './plan-context';
+import { planParallel } from './plan-parallel';
 import { planFunctionCall, planSubflow } from './plan-run';
 
 /**
@@ -56,6 +66,7 @@ function planTask(name: string, task: JsonObject, path: string, context: PlanCon
     ...optional('export', planOutput(task.export)),
     ...optional('timeout', planTimeout(task.timeout, context.use)),
     ...optional('next', task.then as string | undefined),
+    ...optional('compensate', planCompensate(task.metadata, path, context)),
   };
   if (isFunctionCall(task.call, context.use)) return planFunctionCall(base, task, { ...context, planTask });
   if (task.call !== undefined) return planCall(base, task, context);
@@ -68,6 +79,11 @@ function planTask(name: string, task: JsonObject, path: string, context: PlanCon
   if (task.fork !== undefined) return planFork(base, task.fork as JsonObject, context);
   if (task.try !== undefined) return planTry(base, task, context);
   return { ...base, kind: 'raise', error: planError((task.raise as JsonObject).error, context.use) };
+}
+
+function planCompensate(metadata: Json | undefined, path: string, context: PlanContext): CompensatePlan | undefined {
+  if (!isJsonObject(metadata) || metadata.compensate === undefined) return undefined;
+  return { tasks: planTasks(metadata.compensate, `${path}/metadata/compensate`, context) };
 }
 
 function planSwitch(base: TaskPlanBase, cases: readonly JsonObject[]): TaskPlan {
@@ -92,6 +108,7 @@ function planFor(base: TaskPlanBase, task: JsonObject, context: PlanContext): Ta
     in: Array.isArray(loop.in) ? compileTemplate(loop.in) : { expr: bareExpression(loop.in as string) },
     ...optional('while', expressionOf(task.while)),
     tasks: planTasks(task.do, `${base.path}/do`, context),
+    ...optional('parallel', planParallel(task.metadata)),
   };
 }
 

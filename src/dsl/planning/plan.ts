@@ -48,6 +48,12 @@ export interface TaskPlanBase {
   readonly timeout?: Template;
   /** The task's `then`: `continue`, `exit`, `end` or the name of a task of the same list; absent: continue. */
   readonly next?: string;
+  /** What undoes the task, should the flow fail later. */
+  readonly compensate?: CompensatePlan;
+}
+
+export interface CompensatePlan {
+  readonly tasks: readonly TaskPlan[];
 }
 
 export interface DoPlan extends TaskPlanBase {
@@ -91,6 +97,18 @@ export interface ForPlan extends TaskPlanBase {
   readonly in: Template;
   readonly while?: string;
   readonly tasks: readonly TaskPlan[];
+  /** Present where the iterations do not depend on each other. */
+  readonly parallel?: ParallelPlan;
+}
+
+/** Iterations that run side by side (`metadata.concurrency`, `batchSize`, `toleratedFailures`). */
+export interface ParallelPlan {
+  /** Iterations at once, over all batches. */
+  readonly concurrency: number;
+  /** Iterations of one batch; a loop of more items runs each batch as a workflow of its own. */
+  readonly batchSize: number;
+  /** Iterations that may fail: so many, or so many of a hundred. */
+  readonly tolerated: { readonly count: number } | { readonly percent: number };
 }
 
 export interface ForkPlan extends TaskPlanBase {

@@ -8,7 +8,7 @@ import type { Checker, Path } from './checker';
 import { compileSchema, InvalidSchemaError, type SchemaCheck } from './json-schemas';
 
 /** Calls that OWS defines and this project does not run yet. */
-const UNSUPPORTED_CALLS = ['openapi', 'grpc', 'asyncapi', 'mcp', 'a2a'];
+const UNSUPPORTED_CALLS = ['grpc', 'asyncapi', 'mcp', 'a2a'];
 
 /** Blocks whose `endpoint` may also be text, as OWS's HTTP call has it. */
 const ENDPOINT_BLOCKS: ReadonlySet<string> = new Set(['http', 'http.stream']);
@@ -41,8 +41,11 @@ export function checkCall(task: JsonObject, path: Path, use: JsonObject, checker
     return;
   }
   const hasEndpoint = ENDPOINT_BLOCKS.has(name);
-  const literal = hasEndpoint ? normalizeEndpoint(args, withPath, use, checker) : args;
-  if (hasEndpoint) checkUriTemplate(args.endpoint, [...withPath, 'endpoint'], checker);
+  const literal = hasEndpoint
+    ? normalizeEndpoint(args, withPath, use, checker)
+    : name === 'openapi'
+      ? normalizeOpenApi(args, withPath, use, checker)
+      : args;
   for (const violation of checkArguments(spec, literal)) {
     if (isLeftToRunTime(args, violation.path)) continue;
     const isKey = violation.key !== undefined;
@@ -70,6 +73,7 @@ function reportUnknownBlock(name: string, path: Path, checker: Checker): void {
 /** Arguments with `endpoint` in its object form and without its authentication, which is checked here. */
 function normalizeEndpoint(args: JsonObject, path: Path, use: JsonObject, checker: Checker): JsonObject {
   const { endpoint } = args;
+  checkUriTemplate(endpoint, [...path, 'endpoint'], checker);
   if (typeof endpoint === 'string') return { ...args, endpoint: { uri: endpoint } };
   if (!isJsonObject(endpoint)) return args;
   const { authentication, ...rest } = endpoint;
@@ -77,6 +81,14 @@ function normalizeEndpoint(args: JsonObject, path: Path, use: JsonObject, checke
     checkAuthentication(authentication, [...path, 'endpoint', 'authentication'], use, checker);
   }
   return { ...args, endpoint: rest };
+}
+
+/** As {@link normalizeEndpoint}, of the document; the call's own authentication is checked here, too. */
+function normalizeOpenApi(args: JsonObject, path: Path, use: JsonObject, checker: Checker): JsonObject {
+  const { authentication, ...rest } = args;
+  if (authentication !== undefined) checkAuthentication(authentication, [...path, 'authentication'], use, checker);
+  if (!isJsonObject(rest.document)) return rest;
+  return { ...rest, document: normalizeEndpoint(rest.document, [...path, 'document'], use, checker) };
 }
 
 /** What OWS has of RFC 6570: `{name}`, where the name is a top-level property (dsl-reference, "URI Template"). */

@@ -1,6 +1,7 @@
 import { canBeVariable } from '../expressions/check';
 import { hasExpression } from '../expressions/template';
-import { describeJsonType, type Json, type JsonObject } from '../json';
+import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
+import { isParallel } from '../planning/plan-parallel';
 import { closestName, listNames, shortText } from '../problems';
 import type { Siblings, TaskSite } from './check-context';
 import type { ExpressionSite } from './check-expressions';
@@ -80,7 +81,34 @@ export function checkFor({ task, path, scope, context, checkList }: TaskSite): v
   else expressions.expression(loop?.in, 'for: in', inSite);
   const inner = withVariables(scope, each, at);
   expressions.expression(task.while, 'while', { path: [...path, 'while'], scope: inner, place: 'definition' });
+  if (isParallel(task.metadata)) checkIndependent(task, path, checker);
   checkList({ value: task.do, path: [...path, 'do'], scope: inner });
+}
+
+/** Iterations that run side by side know nothing of each other. */
+function checkIndependent(task: JsonObject, path: Path, checker: Checker): void {
+  if (task.while !== undefined) {
+    const message =
+      'while: the iterations run side by side (metadata.concurrency, batchSize or toleratedFailures), so that none can end the others; filter the items in `in`';
+    checker.report('BLW_UNSUPPORTED', [...path, 'while'], message, 'key');
+  }
+  for (const place of exportsIn(task.do, [...path, 'do'])) {
+    const message =
+      'export: the iterations run side by side, and do not share a context; give the result as their output';
+    checker.report('BLW_UNSUPPORTED', place, message, 'key');
+  }
+}
+
+/** Paths of every `export` of the tasks below. */
+function* exportsIn(value: Json | undefined, path: Path): Generator<Path> {
+  if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) yield* exportsIn(item, [...path, index]);
+  } else if (isJsonObject(value)) {
+    for (const [key, item] of Object.entries(value)) {
+      if (key === 'export' && isJsonObject(item)) yield [...path, key];
+      else if (key !== 'with' && key !== 'set') yield* exportsIn(item, [...path, key]);
+    }
+  }
 }
 
 /** OWS dsl-reference, "Fork". */

@@ -6,7 +6,7 @@ import { hasExpression } from '../expressions/template';
 import { describeJsonType, getOwn, isJsonObject, type Json, type JsonObject } from '../json';
 import { closestName, shortText, toJsonPointer } from '../problems';
 import type { CheckContext, TaskSite } from './check-context';
-import { refuseCallMetadata } from './check-metadata';
+import { refuseForeignMetadata } from './check-metadata';
 import type { Checker, Path } from './checker';
 import { compileSchema, InvalidSchemaError } from './json-schemas';
 import { MAX_FUNCTION_CALLS, MAX_FUNCTION_DEPTH, MAX_FUNCTIONS } from './resolution';
@@ -91,7 +91,7 @@ export function checkFunctionCall(site: TaskSite): void {
   const { task, path, context } = site;
   const { checker, use, resolution } = context;
   const name = String(task.call);
-  refuseCallMetadata(task.metadata, [...path, 'metadata'], 'function call', checker);
+  refuseForeignMetadata(task.metadata, [...path, 'metadata'], 'function call', checker);
   if (task.with !== undefined) checker.object(task.with, [...path, 'with'], 'with');
   const inline = inlineFunction(name, use);
   if (inline !== undefined) {

@@ -1,5 +1,6 @@
 import { RESOURCE_CLASSES } from '../block-spec';
 import { isJsonObject, type Json, type JsonObject } from '../json';
+import { PARALLEL_KEYS } from '../planning/plan-parallel';
 import { closestName, shortJson } from '../problems';
 import type { ExpressionChecker, ExpressionSite } from './check-expressions';
 import type { Checker, Path } from './checker';
@@ -14,19 +15,12 @@ const KNOWN_KEYS = [
   'timeout',
   'idempotent',
   'summary',
+  'compensate',
+  ...PARALLEL_KEYS,
 ];
 
 /** Keys that the design has and this version does not act on; ignoring them would change what a flow promises. */
-const UNSUPPORTED_KEYS = [
-  'dispatch',
-  'onFailure',
-  'compensate',
-  'cache',
-  'concurrency',
-  'batchSize',
-  'toleratedFailures',
-  'mock',
-];
+const UNSUPPORTED_KEYS = ['dispatch', 'onFailure', 'cache', 'mock'];
 
 /** The worker reports every half second: with less than this, a busy one would count as lost. */
 const MIN_HEARTBEAT_MS = 2_000;
@@ -53,19 +47,51 @@ export function checkMetadata(
     expressions.template(metadata.summary, { ...site, path: [...path, 'summary'] });
   }
   if (metadata.retry !== undefined) checkRetry(metadata.retry, [...path, 'retry'], checker);
+  checkParallel(metadata, path, checker);
 }
 
-/** What only calls act on; ignoring it on another task would promise what does not happen. */
-const CALL_KEYS = KNOWN_KEYS.filter((key) => key !== 'summary');
+/** Iterations of a `for` that run side by side. */
+function checkParallel({ concurrency, batchSize, toleratedFailures }: JsonObject, path: Path, checker: Checker): void {
+  checker.integer(concurrency, [...path, 'concurrency'], 'metadata: concurrency', { min: 1, max: 1_000 });
+  checker.integer(batchSize, [...path, 'batchSize'], 'metadata: batchSize', { min: 1, max: 1_000 });
+  if (toleratedFailures === undefined || isTolerance(toleratedFailures)) return;
+  checker.report(
+    'BLW_VALUE_INVALID',
+    [...path, 'toleratedFailures'],
+    `metadata: toleratedFailures: got ${shortJson(toleratedFailures)}, expected a whole number from 0, or a share such as 5%`,
+  );
+}
 
-/** Reports settings of calls on a task of another kind. */
-export function refuseCallMetadata(value: Json | undefined, path: Path, kind: string, checker: Checker): void {
+function isTolerance(value: Json): boolean {
+  if (typeof value === 'number') return Number.isInteger(value) && value >= 0;
+  return typeof value === 'string' && /^(?:100|\d{1,2})(?:\.\d+)?%$/.test(value) && Number.parseFloat(value) <= 100;
+}
+
+/** Keys that mean nothing as a default for all steps. */
+export const STEP_ONLY_KEYS: readonly string[] = ['compensate', ...PARALLEL_KEYS];
+
+/** Keys that act on one kind of task only; ignoring them on another would promise what does not happen. */
+const KINDS_OF_KEYS: readonly (readonly [key: string, kind: string])[] = [
+  ...KNOWN_KEYS.filter((key) => key !== 'summary' && key !== 'compensate' && !isParallelKey(key)).map(
+    (key) => [key, 'call'] as const,
+  ),
+  ...PARALLEL_KEYS.map((key) => [key, 'for'] as const),
+];
+
+function isParallelKey(key: string): boolean {
+  return (PARALLEL_KEYS as readonly string[]).includes(key);
+}
+
+/** Reports settings that have no effect on a task of this kind. */
+export function refuseForeignMetadata(value: Json | undefined, path: Path, kind: string, checker: Checker): void {
   if (!isJsonObject(value)) return;
-  for (const key of CALL_KEYS.filter((name) => value[name] !== undefined)) {
+  for (const [key, owner] of KINDS_OF_KEYS) {
+    if (owner === kind || value[key] === undefined) continue;
+    const advice = owner === 'call' ? 'write it on its calls or in document.metadata' : `it belongs to ${owner}`;
     checker.report(
       'BLW_UNSUPPORTED',
       [...path, key],
-      `metadata.${key} has no effect on a ${kind} task; write it on its calls or in document.metadata`,
+      `metadata.${key} has no effect on a ${kind} task; ${advice}`,
       'key',
     );
   }

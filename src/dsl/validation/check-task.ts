@@ -5,12 +5,12 @@ import type { CheckContext, Siblings, TaskSite } from './check-context';
 import { checkDirective, checkFor, checkFork, checkRaise, checkSwitch, checkTry } from './check-control';
 import type { ExpressionSite } from './check-expressions';
 import { checkFunctionCall, isFunctionCall } from './check-function';
-import { checkMetadata, refuseCallMetadata } from './check-metadata';
+import { checkMetadata, refuseForeignMetadata } from './check-metadata';
 import { checkRun } from './check-run';
 import { checkTimeout, checkTransformation } from './check-transformation';
 import type { Checker, Path, Shape } from './checker';
 import { type NamedEntry, readNamedEntry } from './named-entries';
-import { innerScope, type Place, ROOT_SCOPE, type Scope } from './scope';
+import { innerScope, type Place, ROOT_SCOPE, type Scope, withVariables } from './scope';
 
 /** Deepest nesting of tasks. */
 const MAX_TASK_DEPTH = 50;
@@ -115,8 +115,22 @@ function checkTask(site: TaskSite): void {
   if (kind === undefined) return;
   const { required = [], optional = [] } = KINDS[kind] ?? {};
   context.checker.keys(task, path, `a ${kind} task`, { required, optional: [...optional, ...BASE_KEYS] });
-  if (kind !== 'call') refuseCallMetadata(task.metadata, [...path, 'metadata'], kind, context.checker);
+  refuseForeignMetadata(task.metadata, [...path, 'metadata'], kind, context.checker);
   if (required.every((key) => task[key] !== undefined)) checkKind(kind, site);
+  checkCompensate(site);
+}
+
+/** `metadata.compensate`: tasks that undo this one. They see its output, and the error that the flow fails with. */
+function checkCompensate({ task, path, scope, context, checkList }: TaskSite): void {
+  const { metadata } = task;
+  if (!isJsonObject(metadata) || metadata.compensate === undefined) return;
+  const listPath = [...path, 'metadata', 'compensate'];
+  if (path.includes('compensate') && path.at(path.lastIndexOf('compensate') - 1) === 'metadata') {
+    context.checker.report('BLW_UNSUPPORTED', listPath, 'compensate: what undoes a step is not undone itself', 'key');
+    return;
+  }
+  const own = String(path.at(-1));
+  checkList({ value: metadata.compensate, path: listPath, scope: withVariables(innerScope(scope, [own]), 'error') });
 }
 
 function kindOf(task: JsonObject, path: Path, checker: Checker): string | undefined {

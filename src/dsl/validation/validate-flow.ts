@@ -7,7 +7,7 @@ import { byPosition, closestName, type LocatedProblem, type Problem, shortText }
 import type { CheckContext } from './check-context';
 import { ExpressionChecker, type ExpressionSite } from './check-expressions';
 import { checkCatalogs, checkFunctionSizes, checkFunctions } from './check-function';
-import { checkMetadata } from './check-metadata';
+import { checkMetadata, STEP_ONLY_KEYS } from './check-metadata';
 import { checkSchedule } from './check-schedule';
 import { checkDefinition, checkTaskList } from './check-task';
 import { checkTimeout, checkTransformation } from './check-transformation';
@@ -152,6 +152,11 @@ function checkHeader(value: Json, { checker, expressions }: CheckContext): void 
   if (header.tags !== undefined) checker.object(header.tags, ['document', 'tags'], 'tags');
   const site: ExpressionSite = { path: ['document', 'metadata'], scope: ROOT_SCOPE, place: 'definition' };
   checkMetadata(header.metadata, site.path, checker, expressions, site);
+  for (const key of STEP_ONLY_KEYS) {
+    if (!isJsonObject(header.metadata) || header.metadata[key] === undefined) continue;
+    const message = `metadata.${key} is a step's own; write it there`;
+    checker.report('BLW_UNSUPPORTED', [...site.path, key], message, 'key');
+  }
 }
 
 /** The expression language; OWS's default is jq (dsl, "Runtime Expressions"). */

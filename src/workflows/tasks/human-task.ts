@@ -1,4 +1,4 @@
-import { CancellationScope, executeChild, isCancellation, ParentClosePolicy } from '@temporalio/workflow';
+import { executeChild, ParentClosePolicy } from '@temporalio/workflow';
 import type { ApprovalRequest, ApprovalResult, OnTimeout } from '../../dsl/approval';
 import { parseDuration } from '../../dsl/durations';
 import { flowError } from '../../dsl/errors';
@@ -6,19 +6,19 @@ import { requireObject } from '../../dsl/expressions/batch';
 import type { Json, JsonObject } from '../../dsl/json';
 import { APPROVAL } from '../../dsl/names';
 import type { CallPlan } from '../../dsl/planning/plan';
-import { childWorkflowId } from '../child-id';
 import { type Routine, waitFor } from '../drive';
-import { toFlowError } from '../failures';
+import { childError } from '../failures';
 import type { TaskFrame, TaskResult } from '../task-frame';
 import { validateArguments } from '../validation';
 import { priorityOf, summaryOf } from './call-task';
+import { childId } from './child-id';
 
 /** Awaits people's decisions in a child workflow of type `approval`; no worker slot is held meanwhile. */
 export function* executeHuman(task: CallPlan, frame: TaskFrame): Routine<TaskResult> {
   const { run, scope, step, values } = frame;
   const args = requireObject(values, 'with');
   yield* validateArguments(run, task.block, args);
-  const workflowId = childWorkflowId(run.id, task.path, scope.iteration);
+  const workflowId = childId(run.id, task.path, scope.iteration);
   const request = approvalRequest(task, frame, args);
   const summary = summaryOf(task, values, args);
   // The details go out beside the request.
@@ -37,11 +37,7 @@ export function* executeHuman(task: CallPlan, frame: TaskFrame): Routine<TaskRes
     const result: ApprovalResult = yield* run.longWait(waitFor(child));
     return { output: result as unknown as Json };
   } catch (thrown) {
-    const error = toFlowError(thrown);
-    // Somebody cancelled the approval itself: to the flow, that is a step that failed.
-    if (isCancellation(error) && !CancellationScope.current().consideredCancelled)
-      throw flowError('BLW_CANCELLED', `the approval ${workflowId} was cancelled`, { cause: thrown });
-    throw error;
+    throw childError(thrown, workflowId);
   } finally {
     run.approvalEnds();
     run.dispatch.leave();

@@ -1,8 +1,6 @@
 import {
-  CancellationScope,
   ChildWorkflowCancellationType,
   type ChildWorkflowOptions,
-  isCancellation,
   ParentClosePolicy,
   startChild,
 } from '@temporalio/workflow';
@@ -12,12 +10,12 @@ import { RUN_FLOW } from '../../dsl/names';
 import type { SubflowPlan } from '../../dsl/planning/plan';
 import { MAX_FLOW_DEPTH, type StartInput } from '../../dsl/start';
 import { undecodableReason } from '../../dsl/undecodable';
-import { childWorkflowId } from '../child-id';
 import { type Routine, waitFor } from '../drive';
-import { toFlowError } from '../failures';
+import { childError } from '../failures';
 import type { FlowRun } from '../flow-run';
 import type { TaskFrame, TaskResult } from '../task-frame';
 import { priorityOf } from './call-task';
+import { childId } from './child-id';
 
 /**
  * Runs another flow as a child workflow. Awaited, the step's output is the flow's; else the step ends once the flow has
@@ -26,7 +24,7 @@ import { priorityOf } from './call-task';
 export function* executeSubflow(task: SubflowPlan, frame: TaskFrame): Routine<TaskResult> {
   const { run, scope, input, values, step } = frame;
   const start = childStart(task, run, values.with ?? null);
-  const workflowId = childWorkflowId(run.id, task.path, scope.iteration);
+  const workflowId = childId(run.id, task.path, scope.iteration);
   yield* run.dispatch.enter(start);
   step.update({ child: workflowId });
   try {
@@ -38,7 +36,7 @@ export function* executeSubflow(task: SubflowPlan, frame: TaskFrame): Routine<Ta
       throw flowError('BLW_BLOCK_FAILED', `the flow's output cannot be read: ${unreadable}`);
     return { output };
   } catch (thrown) {
-    throw childError(thrown, task, workflowId);
+    throw placed(childError(thrown, workflowId), task.path);
   } finally {
     run.dispatch.leave();
   }
@@ -81,12 +79,6 @@ function childOptions(
 }
 
 /** The child's own error, with this step as its place; where it came from in the child is in the child's history. */
-function childError(thrown: unknown, task: SubflowPlan, workflowId: string): unknown {
-  const error = toFlowError(thrown);
-  // Somebody cancelled the child itself: to this flow, that is a step that failed.
-  if (isCancellation(error) && !CancellationScope.current().consideredCancelled) {
-    return flowError('BLW_CANCELLED', `the flow ${workflowId} was cancelled`, { cause: thrown });
-  }
-  if (!(error instanceof FlowError)) return error;
-  return new FlowError({ ...error.data, instance: task.path }, { cause: error });
+function placed(error: unknown, path: string): unknown {
+  return error instanceof FlowError ? new FlowError({ ...error.data, instance: path }, { cause: error }) : error;
 }

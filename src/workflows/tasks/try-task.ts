@@ -30,6 +30,7 @@ export function* executeTry(task: TryPlan, frame: TaskFrame): Routine<TaskResult
       if (caught === undefined) throw error;
       const delayMs = retryDelay(task.catch.retry, caught.values, { retries, elapsedMs: Date.now() - startedAt });
       if (delayMs === undefined) return yield* handle(task, frame, { caught: caught.error, retries, startedAt });
+      frame.run.countRepeat();
       if (delayMs > 0) {
         yield* frame.run.longWait(waitFor(sleep(delayMs, { summary: `${task.name}: retry ${retries + 1}` })));
       }

@@ -1,0 +1,70 @@
+import {
+  allHandlersFinished,
+  CancellationScope,
+  CancelledFailure,
+  condition,
+  defineQuery,
+  isCancellation,
+  setHandler,
+} from '@temporalio/workflow';
+import { FlowError } from '../dsl/errors';
+import { type FlowStatus, PROGRESS_QUERY } from '../dsl/names';
+import type { FlowProgress, ProgressQueryInput } from '../dsl/progress';
+import { toFlowError, toWorkflowFailure } from './failures';
+import { ProgressTracker } from './progress-tracker';
+import { publishAttributes } from './search-attributes';
+
+const progressQuery = defineQuery<FlowProgress, [ProgressQueryInput?]>(PROGRESS_QUERY);
+
+/** Thrown out of the interpreter with all that the next run of the workflow needs. */
+export class ContinueAsNew<T> {
+  constructor(
+    readonly carried: T,
+    /** Also where the workflow was cancelled: what is left to do is the end of the cancelled flow. */
+    readonly evenCancelled = false,
+  ) {}
+}
+
+/**
+ * Runs a workflow of the interpreter to its end: answers the query `progress`, publishes the status, ends with the
+ * result or the failure as Temporal has it, or continues as new with what was thrown as {@link ContinueAsNew}.
+ */
+export async function runToEnd<R, C>({
+  body,
+  continueAsNew,
+}: {
+  body: (progress: ProgressTracker) => Promise<R>;
+  continueAsNew: (carried: C) => Promise<never>;
+}): Promise<R> {
+  const progress = new ProgressTracker();
+  setHandler(progressQuery, (input) => progress.snapshot(input?.since), {
+    description: 'Status of the flow and of its steps; {"since": version} gives only what changed after that version.',
+  });
+  const settle = (status: FlowStatus) => {
+    publishAttributes({ status });
+    progress.setStatus(status);
+  };
+  try {
+    const result = await body(progress);
+    settle('Completed');
+    return result;
+  } catch (thrown) {
+    if (thrown instanceof ContinueAsNew) {
+      await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
+      // A cancellation that came with the last task would be lost with this run.
+      if (thrown.evenCancelled || !CancellationScope.current().consideredCancelled)
+        return await continueAsNew(thrown.carried as C);
+    }
+    const error = toFlowError(thrown);
+    const isAbandoned =
+      error instanceof ContinueAsNew || (error instanceof FlowError && error.data.code !== 'BLW_COMPENSATION_FAILED');
+    if (isCancellation(error) || (isAbandoned && CancellationScope.current().consideredCancelled)) {
+      settle('Cancelled');
+      throw new CancelledFailure('the flow was cancelled');
+    }
+    // Anything else is a defect of this program: it fails the workflow task, which a corrected worker takes up again.
+    if (!(error instanceof FlowError)) throw error;
+    settle('Failed');
+    throw toWorkflowFailure(error);
+  }
+}

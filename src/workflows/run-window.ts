@@ -1,0 +1,95 @@
+import { isCancellation, makeContinueAsNewFunc, workflowInfo } from '@temporalio/workflow';
+import { flowError } from '../dsl/errors';
+import { isJsonObject } from '../dsl/json';
+import { RUN_WINDOW } from '../dsl/names';
+import { undecodableReason } from '../dsl/undecodable';
+import type { CompensationEntry } from './compensations';
+import { drive, type Routine } from './drive';
+import { toWorkflowFailure } from './failures';
+import { FlowRun } from './flow-run';
+import type { ProgressState, ProgressTracker } from './progress-tracker';
+import { runTask, runTaskList } from './run-task';
+import { ContinueAsNew, runToEnd } from './run-to-end';
+import { type ItemsCursor, Suspension } from './suspension';
+import type { TaskFrame } from './task-frame';
+import { type ItemsResult, runItems } from './tasks/parallel-for';
+import type { WindowRequest } from './window';
+
+/** What a window that continues as new brings along. */
+interface CarriedWindow {
+  readonly cursor: ItemsCursor;
+  readonly progress: ProgressState;
+  readonly compensations: readonly CompensationEntry[];
+}
+
+/** Runs a batch of a large loop; started by flows only. The result is what became of the items. */
+export async function runWindow(request: WindowRequest, carried?: CarriedWindow): Promise<ItemsResult> {
+  refuseForeignStart(request, carried);
+  return await runToEnd<ItemsResult, CarriedWindow>({
+    body: async (progress) => {
+      if (carried !== undefined) progress.restore(carried.progress);
+      return await drive(runBatch(request, carried, progress));
+    },
+    continueAsNew: makeContinueAsNewFor(request),
+  });
+}
+
+function makeContinueAsNewFor(request: WindowRequest): (carried: CarriedWindow) => Promise<never> {
+  const goOn = makeContinueAsNewFunc<typeof runWindow>({ workflowType: RUN_WINDOW });
+  return (carried) => goOn(request, carried);
+}
+
+function* runBatch(
+  request: WindowRequest,
+  carried: CarriedWindow | undefined,
+  progress: ProgressTracker,
+): Routine<ItemsResult> {
+  const { prepared, workflowInput: input, startedAt, flowId: id, task, items, firstIndex } = request;
+  const { cursor: from, compensations: before = [] } = carried ?? {};
+  const run = new FlowRun({ prepared, input, progress, startedAt, id, compensations: before });
+  run.context = request.context;
+  if (from === undefined) run.publishIdentity();
+  const { concurrency, tolerated } = request;
+  try {
+    const result = yield* runItems({ task, items, firstIndex, concurrency, tolerated }, frameOf(run, request, from));
+    return withCompensations(result, run);
+  } catch (error) {
+    const { entries: compensations } = run.compensations;
+    if (error instanceof Suspension) {
+      const cursor = error.cursor as ItemsCursor;
+      throw new ContinueAsNew<CarriedWindow>({ cursor, progress: progress.state(), compensations });
+    }
+    // A window that is cancelled has to tell what the flow has to undo, which only a result can.
+    if (!isCancellation(error) || compensations.length === 0) throw error;
+    return withCompensations({ outputs: [], failures: [] }, run);
+  }
+}
+
+function withCompensations(result: ItemsResult, { compensations: { entries } }: FlowRun): ItemsResult {
+  return entries.length === 0 ? result : { ...result, compensations: entries };
+}
+
+/** The frame of the loop's task, as it is in the flow. */
+function frameOf(run: FlowRun, request: WindowRequest, from: ItemsCursor | undefined): TaskFrame {
+  const { input, variables, steps, iteration, depth, task } = request;
+  return {
+    run,
+    scope: { variables, steps, iteration, depth },
+    input,
+    variables: { ...variables, ...run.constants, steps, context: run.context, input, data: input },
+    values: {},
+    step: run.progress.begin({ id: task.path, name: task.name, block: task.kind }),
+    from,
+    runList: (tasks, listInput, listScope, listFrom) => runTaskList(run, tasks, listInput, listScope, listFrom),
+    runOne: (inner, taskInput, taskScope, taskFrom) => runTask(run, inner, taskInput, taskScope, taskFrom),
+  };
+}
+
+/** A window is started by a flow, which has validated what it brings; a start by hand fails at once. */
+function refuseForeignStart(request: unknown, carried: unknown): void {
+  const { parent, continuedFromExecutionRunId } = workflowInfo();
+  const isReadable = isJsonObject(request) && undecodableReason(request) === undefined;
+  if (parent !== undefined && isReadable && (carried === undefined) === (continuedFromExecutionRunId === undefined))
+    return;
+  throw toWorkflowFailure(flowError('BLW_START_INVALID', 'windows of loops are started by flows; start a runFlow'));
+}
