@@ -64,7 +64,7 @@ export const ERROR_CODES = define({
     type: 'validation',
     status: 400,
     title: 'A task has no known kind, or more than one',
-    help: 'Give the task exactly one of call, do, for, fork, raise, set, switch, try, wait.',
+    help: 'Give the task exactly one of call, do, for, fork, raise, run, set, switch, try, wait.',
   },
   BLW_BLOCK_UNKNOWN: {
     type: 'validation',

@@ -55,6 +55,7 @@ export async function startWorker(options: {
     }
   };
   try {
+    const catalog = await openCatalog(config.catalog);
     const http = wrapHttp(createHttpClient({ allowHosts: [...config.allowHosts] }));
     releases.push(() => http.close());
     const databases = createSqlDatabases(config.databases);
@@ -71,7 +72,7 @@ export async function startWorker(options: {
       namespace,
       identity: workerId,
       ports: { http, blobs, databases },
-      catalog: await openCatalog(config.catalog),
+      catalog,
       middleware: [stepLog(logger)],
     };
     const pools: Pool[] = [];

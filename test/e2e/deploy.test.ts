@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
 import type { JsonObject } from '../../src/dsl/json';
 import { connectClient } from '../../src/worker/temporal-connection';
+import { INVALID_CRONS, VALID_CRONS } from '../dsl/crons';
 import { flowText, makeCatalogFolder } from '../helpers/catalog-folder';
 import { runCli } from '../helpers/cli';
 import { testTemporal } from '../helpers/temporal';
@@ -152,6 +153,18 @@ describe('a flow with cron', () => {
     expect(await client.workflow.getHandle(run.workflowId).result()).toEqual({ said: true });
     expect(run.workflowId).toMatch(new RegExp(`^${TENANT}/cron/named-\\d{4}-`));
   });
+});
+
+it('takes and refuses the same cron expressions as the server', async () => {
+  const create = async (cron: string) => {
+    const scheduleId = `beamline:${TENANT}:crons/${randomUUID()}`;
+    const spec = { cronExpressions: [cron] };
+    const action = { type: 'startWorkflow', workflowType: 'runFlow', taskQueue: 'nobody' } as const;
+    await client.schedule.create({ scheduleId, spec, action, state: { paused: true } });
+    await client.schedule.getHandle(scheduleId).delete();
+  };
+  for (const cron of VALID_CRONS) await create(cron);
+  for (const cron of INVALID_CRONS) await expect(create(cron)).rejects.toThrow();
 });
 
 it('runs a flow with every at its interval, for its tenant, even while one is running', async () => {

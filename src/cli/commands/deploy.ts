@@ -35,6 +35,13 @@ Makes Temporal run each flow as its \`schedule\` says, and takes away what an ea
 nothing. A flow that is given by its name is looked up by the workers, at each run. Exit codes: 0 done; 2 a flow has problems
 or no schedule, nothing was deployed; 3 Temporal cannot be reached.`;
 
+const LIST_EXAMPLES = `
+Examples:
+  $ beamline deploy list
+  $ beamline deploy list --tenant acme --json
+
+Flows that events start are known to the event bus of their tenant alone, and not listed.`;
+
 interface DeployFlags extends ConnectionFlags {
   readonly tenant: string;
   readonly input?: string;
@@ -79,9 +86,9 @@ const addList: AddCommand = (parent, cli, action) => {
     .option('--tenant <NAME>', 'only those of this tenant')
     .option('--json', 'print one JSON object: deployments');
   parent.enablePositionalOptions();
-  addConnectionFlags(list).action(
-    action((flags: ConnectionFlags & { tenant?: string; json?: boolean }) => showList(flags, cli)),
-  );
+  addConnectionFlags(list)
+    .addHelpText('after', LIST_EXAMPLES)
+    .action(action((flags: ConnectionFlags & { tenant?: string; json?: boolean }) => showList(flags, cli)));
 };
 
 function parsePriority(text: string): number {

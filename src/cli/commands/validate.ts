@@ -40,7 +40,9 @@ export const addValidate: AddCommand = (command, cli, action) => {
 
 async function validate(sources: readonly string[], flags: ValidateFlags, cli: Cli): Promise<ExitCode> {
   if (sources.filter((source) => source === STDIN).length > 1) throw usageError('- can be given only once');
-  if (sources.length === 0 && flags.catalog === undefined) throw usageError('name a flow document, or --catalog DIR');
+  if (sources.length === 0 && flags.catalog === undefined) {
+    throw usageError('expected a flow document, or --catalog DIR', { help: 'See `beamline validate --help`.' });
+  }
   const files = await checkAll(sources, flags.catalog, cli);
   if (flags.json === true) cli.out.line(JSON.stringify({ files: files.map(toJson) }));
   else print(files, cli);
