@@ -1,4 +1,6 @@
 import { flowText, makeCatalogFolder } from '../helpers/catalog-folder';
+import { runCli } from '../helpers/cli';
+import { testTemporal } from '../helpers/temporal';
 import { errorOf, eventually, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 const says = (name: string, text: string) => flowText(name, `do:\n  - say:\n      set: { text: ${text} }`);
@@ -107,6 +109,17 @@ describe('a flow is started by its name', () => {
     expect(await handle.result()).toEqual({ text: 'old' });
     expect(await runNamed('shop/waiting')).toEqual({ text: 'new' });
   });
+});
+
+it('is what `beamline run` starts a flow with', async () => {
+  const { address, namespace } = testTemporal();
+  const run = (...args: string[]) =>
+    runCli(['run', ...args, '--address', address, '--namespace', namespace, '--queue-prefix', worker.queuePrefix]);
+  const { code, stdout, stderr } = await run('shop/greet');
+  expect({ code, output: JSON.parse(stdout) }).toEqual({ code: 0, output: { text: 'ten' } });
+  expect(stderr).toMatch(/^shop\/greet runs as greet-\w{8}$/m);
+  const unknown = await run('shop/nothing:1.0.0');
+  expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining('BLW_FLOW_UNKNOWN') });
 });
 
 describe('functions', () => {
