@@ -40,6 +40,8 @@ export interface BlockContext {
   heartbeat(details: Json): void;
   /** What the attempt before reported last, if there was one. */
   readonly lastHeartbeat: Json | undefined;
+  /** Keeps a credential that the block got on its way, such as a token, out of the step's output, errors and heartbeats. */
+  conceal?(credential: string): void;
 }
 
 /**

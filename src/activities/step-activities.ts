@@ -5,6 +5,9 @@ import { MAX_PAYLOAD_BYTES, type StepRequest, type StepResult } from '../dsl/ste
 import type { BlockContext, BlockExecutor, Ports, StepIdentity } from './block';
 import { notRetryable } from './block-failure';
 import { Heartbeat } from './heartbeat';
+import type { SecretStore } from './ports/secret-store';
+import { Mask } from './secrets/mask';
+import { resolveSecrets } from './secrets/resolve-secrets';
 import { toApplicationFailure } from './step-failure';
 import { findArgumentError } from './validate-data';
 
@@ -24,6 +27,7 @@ export type StepMiddleware = (step: StepIdentity, next: () => Promise<Json>) => 
 /** The activities of a worker: one for each block that is an activity. */
 export function createStepActivities(options: {
   ports: Ports;
+  secrets: SecretStore;
   runBlock: BlockRunner;
   middleware: readonly StepMiddleware[];
 }): Record<string, StepActivity> {
@@ -37,7 +41,7 @@ export function createStepActivities(options: {
 async function runStep(
   blockType: string,
   request: StepRequest,
-  { ports, runBlock, middleware }: { ports: Ports; runBlock: BlockRunner; middleware: readonly StepMiddleware[] },
+  { ports, secrets, runBlock, middleware }: Parameters<typeof createStepActivities>[0],
 ): Promise<StepResult> {
   const temporal = Context.current();
   const { attempt } = temporal.info;
@@ -52,10 +56,18 @@ async function runStep(
     idempotent: request.idempotent,
   };
   const beat = new Heartbeat(temporal);
+  const mask = new Mask();
+  // Innermost, so that no layer around it sees a secret.
   const execute = async (): Promise<Json> => {
-    const problem = findArgumentError(blockType, request.with);
-    if (problem !== undefined) throw problem;
-    return checkSize(await runBlock(blockType, request.with, blockContext(step, ports, temporal, beat)));
+    try {
+      const access = { store: secrets, tenant: request.tenant, mask };
+      const args = await resolveSecrets(request.with, request.secrets ?? {}, access);
+      const problem = findArgumentError(blockType, args);
+      if (problem !== undefined) throw problem;
+      return checkSize(mask.json(await runBlock(blockType, args, blockContext(step, ports, temporal, { beat, mask }))));
+    } catch (error) {
+      throw mask.error(error);
+    }
   };
   const run = middleware.reduceRight<() => Promise<Json>>((next, layer) => () => layer(step, next), execute);
   try {
@@ -68,7 +80,12 @@ async function runStep(
   }
 }
 
-function blockContext(step: StepIdentity, ports: Ports, temporal: Context, beat: Heartbeat): BlockContext {
+function blockContext(
+  step: StepIdentity,
+  ports: Ports,
+  temporal: Context,
+  { beat, mask }: { beat: Heartbeat; mask: Mask },
+): BlockContext {
   const { info } = temporal;
   const lastHeartbeat: unknown = info.heartbeatDetails;
   return {
@@ -76,7 +93,8 @@ function blockContext(step: StepIdentity, ports: Ports, temporal: Context, beat:
     ports,
     signal: temporal.cancellationSignal,
     deadline: deadlineOf(info),
-    heartbeat: (details) => beat.report(details),
+    heartbeat: (details) => beat.report(mask.json(details)),
+    conceal: (credential) => mask.add(credential),
     lastHeartbeat: isJsonObject(lastHeartbeat) ? lastHeartbeat : undefined,
   };
 }

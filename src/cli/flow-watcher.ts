@@ -44,7 +44,9 @@ export async function watchFlow(flow: WatchedFlow, observer: FlowObserver, signa
   // The client adds a listener for every request, one in 20 seconds, and removes none.
   setMaxListeners(0, signal);
   const outcome = client.withAbortSignal(signal, () => awaitOutcome(handle));
-  const poller = new ProgressPoller(flow, handle, observer);
+  // Whichever run there is: a flow that continues as new has another.
+  const current = client.workflow.getHandle(workflowId);
+  const poller = new ProgressPoller(flow, current, observer);
   const polling = new AbortController();
   try {
     await poller.pollUntil(outcome, polling.signal);

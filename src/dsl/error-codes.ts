@@ -96,6 +96,12 @@ export const ERROR_CODES = define({
     title: 'A name refers to nothing that `use` defines',
     help: 'Define it under `use`, or correct the name.',
   },
+  BLW_SECRET_PLACE: {
+    type: 'validation',
+    status: 400,
+    title: 'A secret stands where it cannot be used',
+    help: 'Use it under `with` or in `input.from` of a call, as it is or joined to text: its value is put in when the step runs.',
+  },
   BLW_STEP_UNKNOWN: {
     type: 'validation',
     status: 400,
@@ -247,6 +253,19 @@ export const ERROR_CODES = define({
     status: 499,
     title: 'The step was cancelled',
     help: 'Nothing to do: the flow or its branch was cancelled.',
+  },
+  // Secrets and authentication.
+  BLW_SECRET_UNAVAILABLE: {
+    type: 'authorization',
+    status: 403,
+    title: 'A secret is not there, or not for this tenant',
+    help: 'Give it to the worker with `--secret NAME=env:VARIABLE` or `--secret NAME=file:PATH`.',
+  },
+  BLW_AUTH_FAILED: {
+    type: 'authentication',
+    status: 401,
+    title: 'The worker could not authenticate',
+    help: 'The message has what the authorization server or the service answered: check authority, client, grant and credentials.',
   },
   // HTTP.
   BLW_HTTP_URL: {

@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from './json';
+import type { StepSecrets } from './secrets';
 
 /** Largest value that crosses Temporal's wire, in bytes of JSON; the server ends a workflow that sends more than 2 MiB. */
 export const MAX_PAYLOAD_BYTES = 1_900_000;
@@ -14,8 +15,10 @@ export interface StepRequest {
   readonly key: string;
   /** Doing it twice is harmless: the block's word, or the author's. */
   readonly idempotent: boolean;
-  /** Resolved arguments. */
+  /** Resolved arguments; where they hold a secret, a placeholder stands for it. */
   readonly with: JsonObject;
+  /** Secrets that the step's activity puts into the arguments, and no others. */
+  readonly secrets?: StepSecrets;
 }
 
 /** Result of a step's activity. */

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { DatabaseConfig } from '../activities/ports/configured-databases';
 import { parseDatabaseFlag } from '../activities/ports/configured-databases';
+import { parseSecretFlag, type SecretConfig } from '../activities/ports/configured-secrets';
 import { RESOURCE_CLASSES, type ResourceClass } from '../dsl/block-spec';
 import { flowError } from '../dsl/errors';
 import type { OptionName, OptionValues } from './options';
@@ -27,6 +28,7 @@ export interface WorkerConfig {
   /** Absolute. */
   readonly blobRoot: string;
   readonly databases: readonly DatabaseConfig[];
+  readonly secrets: readonly SecretConfig[];
   /** `HOST[:PORT]`; checked where the HTTP client is made. */
   readonly allowHosts: readonly string[];
   readonly shutdownGraceMs: number;
@@ -66,6 +68,7 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     ...parseDeployment(text('build-id'), text('deployment-name')),
     blobRoot: resolve(cwd, text('blob-root')),
     databases: list('database').map((flag) => parseDatabaseFlag(flag, cwd)),
+    secrets: list('secret').map((flag) => parseSecretFlag(flag, cwd)),
     allowHosts: list('allow-host'),
     shutdownGraceMs: integer('shutdown-grace', 0, 86_400) * 1_000,
     maxCachedFlows: integer('max-cached-flows', 2, 100_000),

@@ -71,6 +71,13 @@ export const WORKER_OPTIONS = [
     description: 'a database for sql blocks: NAME=sqlite:FILE or NAME=postgres://…',
   },
   {
+    name: 'secret',
+    value: 'NAME=SOURCE',
+    isRepeatable: true,
+    description:
+      'a secret that flows may use: NAME=env:VARIABLE or NAME=file:PATH; TENANT/NAME=… is for one tenant only',
+  },
+  {
     name: 'allow-host',
     value: 'HOST[:PORT]',
     isRepeatable: true,
@@ -151,8 +158,8 @@ export function mergeOptions(sources: {
   return merged;
 }
 
-/** Splits at commas; in a list of `NAME=URL` only before the next name, since a URL may have commas. */
+/** Splits at commas; in a list of `NAME=…` only before the next name, since a URL or a path may have commas. */
 function splitList(text: string): string[] {
-  const separator = /^[\w-]+=/.test(text) ? /,(?=[A-Za-z][\w-]*=(?:sqlite|postgres(?:ql)?):)/i : /,/;
+  const separator = /^[^=,]+=/.test(text) ? /,(?=[^=,\s]+=(?:sqlite|postgres(?:ql)?|env|file):)/i : /,/;
   return text.split(separator).filter((part) => part !== '');
 }

@@ -3,6 +3,7 @@ import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/w
 import type { Ports } from '../activities/block';
 import { findExecutor } from '../activities/executors';
 import { HEARTBEAT_INTERVAL_MS } from '../activities/heartbeat';
+import type { SecretStore } from '../activities/ports/secret-store';
 import { prepareFlow } from '../activities/prepare-flow';
 import { type BlockProcessPool, createBlockProcessPool } from '../activities/process/block-process-pool';
 import {
@@ -27,6 +28,7 @@ export interface PoolParts {
   readonly ports: Ports;
   /** Where flows are found by name. */
   readonly catalog: Catalog;
+  readonly secrets: SecretStore;
   readonly middleware: readonly StepMiddleware[];
 }
 
@@ -44,7 +46,7 @@ const SQLITE_PROCESSES = Math.min(4, Math.max(2, cpus().length));
 
 /** Makes the pool of one class; it polls once its worker runs. */
 export async function createPool(resources: ResourceClass, parts: PoolParts): Promise<Pool> {
-  const { config, connection, namespace, identity, ports, middleware, catalog } = parts;
+  const { config, connection, namespace, identity, ports, secrets, middleware, catalog } = parts;
   const slots = config.poolSizes[resources];
   const taskQueue = taskQueueOf(config.queuePrefix, resources);
   const processes = createBlockProcessPool({
@@ -61,7 +63,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     taskQueue,
     dataConverter: { payloadConverterPath: PAYLOAD_CONVERTER },
     activities: {
-      ...createStepActivities({ ports, runBlock, middleware }),
+      ...createStepActivities({ ports, secrets, runBlock, middleware }),
       ...(resources === 'io' ? flowActivities(catalog) : {}),
     },
     maxConcurrentActivityTaskExecutions: slots,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { createSqlDatabases } from '../activities/ports/configured-databases';
+import { createConfiguredSecrets } from '../activities/ports/configured-secrets';
 import { createFileBlobStore } from '../activities/ports/file-blob-store';
 import { FileCatalog } from '../activities/ports/file-catalog';
 import { createHttpClient } from '../activities/ports/guarded-http-client';
@@ -60,6 +61,7 @@ export async function startWorker(options: {
     releases.push(() => http.close());
     const databases = createSqlDatabases(config.databases);
     releases.push(() => databases.close());
+    const secrets = createConfiguredSecrets(config.secrets);
     const blobs = await createFileBlobStore({ root: config.blobRoot });
     releases.push(async () => blobs.close());
     const { connection, namespace } = await connectWorker(target);
@@ -73,6 +75,7 @@ export async function startWorker(options: {
       identity: workerId,
       ports: { http, blobs, databases },
       catalog,
+      secrets,
       middleware: [stepLog(logger)],
     };
     const pools: Pool[] = [];

@@ -8,6 +8,7 @@ import type { Routine } from './drive';
 import { dateTime, type FlowRun } from './flow-run';
 import type { TrackedStep } from './progress-tracker';
 import { type TaskOutcome, type TaskScope, visitScope } from './scope';
+import { placeSecrets } from './step-secrets';
 import { type ListCursor, Suspension, suspendable, type TaskCursor } from './suspension';
 import type { TaskFrame, TaskResult } from './task-frame';
 import { executeTask } from './tasks/execute-task';
@@ -119,7 +120,9 @@ function* runLife(running: RunningTask, rawInput: Json, from: TaskCursor | undef
     ...(run.plan.definition === undefined ? {} : { definition: definitionOf(run.plan.definition, task.path) }),
   };
   const base = { ...scope.variables, ...run.constants, steps: scope.steps, task: descriptor };
-  const before = from?.values ?? (yield* beforeTask(run, task, { ...base, context: run.context, data: rawInput }));
+  const { secrets, variables: named } = placeSecrets(task);
+  const before =
+    from?.values ?? (yield* beforeTask(run, task, { ...base, ...named, context: run.context, data: rawInput }));
   if (before === undefined) {
     step.end('skipped');
     return { output: rawInput, next: 'continue', endsFlow: false };
@@ -133,6 +136,7 @@ function* runLife(running: RunningTask, rawInput: Json, from: TaskCursor | undef
     input,
     variables,
     values: before,
+    ...(secrets === undefined ? {} : { secrets }),
     step,
     from: from?.at,
     runList: (tasks, listInput, listScope, listFrom) => runTaskList(run, tasks, listInput, listScope, listFrom),

@@ -1,6 +1,7 @@
 import type { BatchValues, Variables } from '../dsl/expressions/batch';
 import type { Json } from '../dsl/json';
 import type { TaskPlan } from '../dsl/planning/plan';
+import type { StepSecrets } from '../dsl/secrets';
 import type { Routine } from './drive';
 import type { FlowRun } from './flow-run';
 import type { TrackedStep } from './progress-tracker';
@@ -17,6 +18,8 @@ export interface TaskFrame {
   readonly variables: Variables;
   /** What was evaluated of the task's definition, by the names of `definitionItems`. */
   readonly values: BatchValues;
+  /** Secrets for which placeholders stand in the values. */
+  readonly secrets?: StepSecrets;
   readonly step: TrackedStep;
   /** Where the task stood when the flow continued as new; of the task's kind. */
   readonly from: Cursor | undefined;

@@ -40,7 +40,7 @@ describe.each(Object.keys(PLACES))('in %s', (place) => {
   });
 
   it.each(ALL.filter((name) => !available.includes(name)))('there is no %s', (name) => {
-    expectProblem(textAt(`«${name}`), 'BLW_EXPR_SYNTAX', name);
+    expectProblem(textAt(`«${name}`), name === 'secrets' ? 'BLW_SECRET_PLACE' : 'BLW_EXPR_SYNTAX', name);
   });
 
   it('names what was probably meant', () => {

@@ -99,6 +99,7 @@ describe('codes of validation', () => {
     BLW_NAME_DUPLICATE: flowText('- a: { wait: PT1S }\n- a: { wait: PT1S }'),
     BLW_THEN_UNKNOWN: flowText('- a: { wait: PT1S, then: nowhere }'),
     BLW_REF_UNKNOWN: flowText('- a: { wait: PT1S, timeout: nothing }'),
+    BLW_SECRET_PLACE: flowText('- a: { set: secrets.a }', 'use: { secrets: [a] }\n'),
     BLW_STEP_UNKNOWN: flowText('- a: { set: steps.nothing }'),
     BLW_EXPR_SYNTAX: flowText('- a: { set: data. }'),
     BLW_EXPR_LANGUAGE: `${HEADER}do: [{ a: { set: .a } }]\n`,
@@ -211,7 +212,6 @@ describe('input, output and timeout of the flow', () => {
 describe('use', () => {
   it.each(
     badRows([
-      'BLW_UNSUPPORTED | use.secrets is not supported yet | «secrets: [a]',
       'BLW_UNSUPPORTED | use.extensions is not supported yet | «extensions: []',
       'BLW_KEY_UNKNOWN | did you mean "errors"? | «error: {}',
       'BLW_VALUE_INVALID | use.errors: got an array | errors: «[a]',
@@ -235,16 +235,6 @@ describe('use', () => {
       'BLW_VALUE_INVALID | retry: got a string | retries: { a: «always }',
       'BLW_VALUE_INVALID | timeout: got a string | timeouts: { a: «PT1S }',
       'BLW_VALUE_INVALID | got a boolean, expected an expression; put it in quotes | retries: { a: { when: «true } }',
-      'BLW_UNSUPPORTED | oauth2 is not supported yet; there are basic and bearer | authentications: { a: { «oauth2: {} } }',
-      'BLW_UNSUPPORTED | digest is not supported yet | authentications: { a: { «digest: {} } }',
-      'BLW_UNSUPPORTED | oidc is not supported yet | authentications: { a: { «oidc: {} } }',
-      'BLW_VALUE_INVALID | exactly one of use, basic, bearer | authentications: { a: «{ basic: {}, bearer: {} } }',
-      'BLW_VALUE_INVALID | exactly one of use, basic, bearer | authentications: { a: «{} }',
-      'BLW_UNSUPPORTED | basic from a secret | authentications: { a: { basic: { «use: secret } } }',
-      'BLW_KEY_MISSING | basic needs "password" | authentications: { a: { «basic: { username: a } } }',
-      'BLW_VALUE_INVALID | password: got a number | authentications: { a: { basic: { username: a, password: «1234 } } }',
-      'BLW_KEY_MISSING | bearer needs "token" | authentications: { a: { «bearer: {} } }',
-      'BLW_REF_UNKNOWN | use.authentications has no "b" | authentications: { a: { use: «b }, b: { bearer: { token: x } } }',
     ]),
   )('rejects %s with %s', (text, code, message) => {
     expectProblem(flowText('- pause: { wait: PT1S }', `use: { ${text} }\n`), code, message);

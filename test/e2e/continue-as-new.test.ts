@@ -1,5 +1,7 @@
 import type { WorkflowHandle } from '@temporalio/client';
+import { watchFlow } from '../../src/cli/flow-watcher';
 import type { Json } from '../../src/dsl/json';
+import type { FlowProgress } from '../../src/dsl/progress';
 import { findTemporal } from '../../temporal-dev/locate-temporal';
 import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
 import { errorOf, eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
@@ -166,6 +168,22 @@ test('progress, attributes, context and start time go along', async () => {
   });
   const { kept, now } = (await handle.result()) as { kept: string; now: string };
   expect(kept).toBe(now);
+});
+
+test('the command line follows a flow from run to run', async () => {
+  const handle = await worker.start(
+    `do: [{l: {for: {in: workflow.input}, do: [{c: {${COUNT}, output: {as: index}}}]}}]`,
+    range(40),
+  );
+  const { runId } = await handle.describe();
+  const flow = { client: worker.client, workflowId: handle.workflowId, runId, taskQueue: `${worker.queuePrefix}-io` };
+  const ended = new Map<number, string>();
+  const onProgress = ({ steps }: FlowProgress) => {
+    for (const { seq, id, endedAt } of steps) if (endedAt !== undefined) ended.set(seq, id);
+  };
+  const outcome = await watchFlow(flow, { onProgress, onNotice: () => undefined }, new AbortController().signal);
+  expect(outcome).toMatchObject({ output: 39 });
+  expect([...ended.values()].filter((id) => id === '/do/0/l/do/0/c')).toHaveLength(40);
 });
 
 test('a cancellation reaches whichever run there is', async () => {

@@ -10,6 +10,7 @@ import type { Json, JsonObject } from '../../src/dsl/json';
 import { RUN_FLOW } from '../../src/dsl/names';
 import type { FlowProgress } from '../../src/dsl/progress';
 import { parseWorkerConfig } from '../../src/worker/config';
+import type { Logger } from '../../src/worker/logger';
 import { mergeOptions, type OptionValues } from '../../src/worker/options';
 import { type RunningWorker, startWorker } from '../../src/worker/run-worker';
 import { connectClient } from '../../src/worker/temporal-connection';
@@ -45,6 +46,7 @@ let isQuiet = false;
 export async function startTestWorker(
   settings: OptionValues = {},
   target: { address: string; namespace: string } = testTemporal(),
+  logger: Logger = { log: () => undefined },
 ): Promise<TestWorker> {
   if (!isQuiet) Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined), shutdownSignals: [] });
   isQuiet = true;
@@ -59,7 +61,7 @@ export async function startTestWorker(
     ...settings,
   };
   const config = parseWorkerConfig(mergeOptions({ flags, env: {}, file: {} }), folder);
-  const worker = await startWorker({ config, target, logger: { log: () => undefined }, workerId: queuePrefix });
+  const worker = await startWorker({ config, target, logger, workerId: queuePrefix });
   const { client, close } = await connectClient(target);
 
   const start: TestWorker['start'] = (flow, input = null, extra = {}) =>

@@ -63,6 +63,15 @@ test('reads lists from the environment, URLs with commas in them whole', () => {
   ]);
 });
 
+test('reads secrets from the environment, paths with commas in them whole', () => {
+  const { secrets } = configOf({}, { BEAMLINE_SECRET: 'api.key=env:API_KEY,acme/shop=file:a,b.json,c=env:C' });
+  expect(secrets).toEqual([
+    { name: 'api.key', source: { env: 'API_KEY' } },
+    { name: 'shop', tenant: 'acme', source: { file: join(folder, 'a,b.json') } },
+    { name: 'c', source: { env: 'C' } },
+  ]);
+});
+
 test('reads a config file', () => {
   const file = fileOf('pools: [io, gpu]\nio-pool-size: 4\ndatabase:\n  - shop=sqlite:shop.db\n');
   expect(configOf({}, {}, readConfigFile(file))).toMatchObject({
@@ -83,6 +92,7 @@ test.each<[string, OptionValues, string]>([
   ['another authentication', { auth: 'jwt' }, '--auth: got "jwt", only "none" is supported yet'],
   ['a part of the design that is not there yet', { 'nats-url': 'nats://127.0.0.1' }, '--nats-url is not supported yet'],
   ['a database without a URL', { database: ['shop'] }, '--database'],
+  ['a secret without a place', { secret: ['shop=hunter22'] }, '--secret shop: expected NAME=env:VARIABLE'],
 ])('refuses %s', (_, flags, message) => {
   expect(configErrorOf(() => configOf(flags))).toContain(message);
 });

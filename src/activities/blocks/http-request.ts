@@ -61,8 +61,10 @@ function formOutput(
 
 /** OWS's HTTP response. The request's URI is without its query and its credentials are redacted: outputs stay in the history. */
 function describeExchange(call: HttpCall, response: HttpResponse, content: Json): JsonObject {
+  // The real one is made when the call is sent.
+  const headers = call.authentication === undefined ? call.headers : { ...call.headers, authorization: '' };
   return {
-    request: { method: call.method, uri: describeUrl(call.url), headers: redactHeaders(call.headers) },
+    request: { method: call.method, uri: describeUrl(call.url), headers: redactHeaders(headers) },
     statusCode: response.statusCode,
     headers: { ...response.headers },
     content,

@@ -3,6 +3,8 @@ import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../.
 import type { BlockContext, StepIdentity } from '../block';
 import { notRetryable } from '../block-failure';
 import type { HttpResponse } from '../ports/http-client';
+import type { Authentication } from './authentication';
+import { type SendOptions, sendAuthorized } from './authorized-send';
 import { checkHeaderValue, parseRequestHeaders, toVisibleAscii } from './headers';
 import { parseMediaType } from './media-type';
 import { describeUrl, parseHttpUrl } from './url';
@@ -14,10 +16,7 @@ export interface HttpArguments {
   readonly method?: string;
   readonly endpoint: {
     readonly uri: string;
-    readonly authentication?: {
-      readonly basic?: { readonly username: string; readonly password: string };
-      readonly bearer?: { readonly token: string };
-    };
+    readonly authentication?: Authentication;
   };
   readonly headers?: Readonly<Record<string, Scalar>>;
   readonly query?: JsonObject;
@@ -36,6 +35,8 @@ export interface HttpCall {
   readonly label: string;
   /** True where sending it twice leaves what sending it once leaves: by method (RFC 9110 section 9.2.2) or the author's word. */
   readonly isRepeatable: boolean;
+  /** What the headers do not have yet: a token that is still to be got, or a challenge to be answered. */
+  readonly authentication?: Pick<Authentication, 'digest' | 'oauth2' | 'oidc'>;
 }
 
 /**
@@ -48,7 +49,10 @@ export function buildHttpCall(args: HttpArguments, step: StepIdentity): HttpCall
   addQuery(url, args.query ?? {});
   const headers = parseRequestHeaders(args.headers ?? {});
   const body = args.body === undefined ? undefined : encodeBody(args.body, headers);
-  addAuthentication(args.endpoint.authentication, headers);
+  const { authentication } = args.endpoint;
+  // A header of the author's own is what counts.
+  const isLeft = authentication !== undefined && !headers.has('authorization');
+  addAuthentication(authentication, headers);
   if ((method === 'POST' || method === 'PATCH') && !headers.has('idempotency-key')) {
     headers.set('idempotency-key', toVisibleAscii(step.idempotencyKey));
   }
@@ -59,17 +63,13 @@ export function buildHttpCall(args: HttpArguments, step: StepIdentity): HttpCall
     ...(body === undefined ? {} : { body }),
     label: `${method} ${describeUrl(url)}`,
     isRepeatable: step.idempotent || isIdempotentMethod(method),
+    ...(isLeft && !headers.has('authorization') ? { authentication } : {}),
   };
 }
 
-/** Sends the call through the port. */
-export function sendCall(
-  call: HttpCall,
-  context: BlockContext,
-  options: { signal: AbortSignal; followRedirects: boolean },
-): Promise<HttpResponse> {
-  const { method, url, headers, body } = call;
-  return context.ports.http.send({ method, url, headers, ...(body === undefined ? {} : { body }), ...options });
+/** Sends the call through the port, authenticated as it says. */
+export function sendCall(call: HttpCall, context: BlockContext, options: SendOptions): Promise<HttpResponse> {
+  return sendAuthorized(call, context, options);
 }
 
 /** Appends by hand: URLSearchParams would write the query that is there anew, which breaks signed URLs. */
@@ -135,10 +135,7 @@ function decodeBase64(text: string): Uint8Array {
   );
 }
 
-function addAuthentication(
-  authentication: HttpArguments['endpoint']['authentication'],
-  headers: Map<string, string>,
-): void {
+function addAuthentication(authentication: Authentication | undefined, headers: Map<string, string>): void {
   const { basic, bearer } = authentication ?? {};
   if (basic !== undefined) {
     if (basic.username.includes(':')) {

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import type { Json } from '../../dsl/json';
 import type { BlockContext, BlockExecutor, Ports } from '../block';
 import { notRetryable } from '../block-failure';
+import { Mask } from '../secrets/mask';
 import {
   type ChildInit,
   type ChildMessage,
@@ -78,6 +79,8 @@ class ChildServer {
     const { id, blockType, args, step, deadline } = job;
     send({ type: 'started', id });
     const heartbeats = new HeartbeatSender(id);
+    // What the block conceals must not leave this process; the values of secrets are masked by the parent.
+    const mask = new Mask();
     try {
       const executor = this.options.findExecutor(blockType);
       if (executor === undefined || this.#init === undefined) {
@@ -85,12 +88,14 @@ class ChildServer {
       }
       this.#ports ??= await this.options.createPorts(this.#init);
       const { ports } = this.#ports;
-      const heartbeat = (details: Json): void => heartbeats.push(details);
-      const context: BlockContext = { step, ports, signal, deadline, heartbeat, lastHeartbeat: job.lastHeartbeat };
-      const output = await executor(args, context);
+      const heartbeat = (details: Json): void => heartbeats.push(mask.json(details));
+      const conceal = (credential: string): void => mask.add(credential);
+      const { lastHeartbeat } = job;
+      const context: BlockContext = { step, ports, signal, deadline, heartbeat, lastHeartbeat, conceal };
+      const output = mask.json(await executor(args, context));
       return { type: 'result', id, output, usage: usage() };
     } catch (error) {
-      return { type: 'failure', id, failure: encodeFailure(error), usage: usage() };
+      return { type: 'failure', id, failure: encodeFailure(mask.error(error)), usage: usage() };
     } finally {
       heartbeats.stop();
     }

@@ -1,4 +1,5 @@
 import { type BlockSpec, DEFAULT_HEARTBEAT_MS, DEFAULT_RETRY } from '../block-spec';
+import { AUTHENTICATION_SCHEMA } from './authentication';
 
 const HTTP_METHODS = ['get', 'head', 'post', 'put', 'patch', 'delete', 'options'].flatMap((name) => [
   name,
@@ -23,7 +24,9 @@ export const httpRequest: BlockSpec = {
   followed, at most 10, credentials are dropped when the origin changes, and 200–399 is success.
 - **Idempotency**: \`POST\` and \`PATCH\` carry the step's key as \`Idempotency-Key\`, the same on every attempt, unless the step
   sets that header itself.
-- **Credentials** in \`headers\` or \`authentication\` are part of the step's input, so Temporal's history keeps them readable.
+- **Authentication**: \`basic\`, \`bearer\`, \`digest\`, \`oauth2\` or \`oidc\`; see [secrets and
+  authentication](../secrets-and-authentication.md). Credentials that stand in the document or in data stay readable in
+  Temporal's history; take them from secrets.
 - **Retry**: an unreachable server, 408, 425, 429 and 503 are retried (\`Retry-After\` is honoured); other 5xx and a lost answer
   only for idempotent methods or with \`metadata.idempotent: true\`.
 - **Limits**: the step's timeout holds for the whole call; the answer may have 1 MiB (decompressed). Larger: \`http.stream\`.
@@ -45,30 +48,7 @@ export const httpRequest: BlockSpec = {
         description: 'URL as text, or an object with `uri` and `authentication`',
         properties: {
           uri: { type: 'string', minLength: 1, description: 'Absolute http or https URL' },
-          authentication: {
-            type: 'object',
-            description: '`basic`, `bearer`, or `use: NAME` for one of `use.authentications`',
-            additionalProperties: false,
-            minProperties: 1,
-            maxProperties: 1,
-            properties: {
-              basic: {
-                type: 'object',
-                required: ['username', 'password'],
-                additionalProperties: false,
-                properties: {
-                  username: { type: 'string', description: 'Without a colon' },
-                  password: { type: 'string' },
-                },
-              },
-              bearer: {
-                type: 'object',
-                required: ['token'],
-                additionalProperties: false,
-                properties: { token: { type: 'string', minLength: 1, description: 'Sent as it is' } },
-              },
-            },
-          },
+          authentication: AUTHENTICATION_SCHEMA,
         },
       },
       headers: {
@@ -107,6 +87,7 @@ export const httpRequest: BlockSpec = {
     'BLW_HTTP_TOO_LARGE',
     'BLW_HTTP_REDIRECT',
     'BLW_HTTP_CONTENT',
+    'BLW_AUTH_FAILED',
   ],
   example: `- getOrder:
     call: http

@@ -4,7 +4,9 @@ import { parseDuration } from '../durations';
 import { compileTemplate, compileUri, type Template } from '../expressions/template';
 import { isJsonObject, type Json, type JsonObject } from '../json';
 import type { CallPlan, TaskPlanBase } from './plan';
-import { optional, type PlanContext, reference } from './plan-context';
+import { planAuthentication, resolveAuthentication } from './plan-authentication';
+import { optional, type PlanContext } from './plan-context';
+import { planSecrets } from './plan-secrets';
 
 /** Plans a call: the block's defaults, overridden by the document's `metadata`, overridden by the step's. */
 export function planCall(base: TaskPlanBase, task: JsonObject, context: PlanContext): CallPlan {
@@ -13,12 +15,16 @@ export function planCall(base: TaskPlanBase, task: JsonObject, context: PlanCont
     throw new Error(`${base.path}: no block "${String(task.call)}" in a document that was found valid`);
   const metadata: JsonObject = { ...context.defaults, ...((task.metadata ?? {}) as JsonObject) };
   const heartbeatMs = durationMs(metadata.heartbeat) ?? spec.heartbeatMs;
+  const args = resolveAuthentication((task.with ?? {}) as JsonObject, context.use);
+  const template = (spec.call === 'openapi' ? planOpenApi : planArguments)(args);
+  const templates = [template, ...(base.input?.from === undefined ? [] : [base.input.from])];
   return {
     ...base,
     kind: 'call',
     block: spec.type,
     ...(spec.kind === 'human' ? { human: true as const } : {}),
-    with: (spec.call === 'openapi' ? planOpenApi : planArguments)((task.with ?? {}) as JsonObject, context.use),
+    with: template,
+    ...optional('secrets', planSecrets({ args, templates }, context.language)),
     resources: (metadata.resources as ResourceClass | undefined) ?? spec.resources,
     startToCloseMs: durationMs(metadata.timeout) ?? spec.startToCloseMs,
     heartbeatMs,
@@ -37,36 +43,31 @@ function stepSummary(task: JsonObject): Template | undefined {
   return summary === undefined ? undefined : compileTemplate(summary);
 }
 
-/** Arguments as templates; an endpoint in its object form, its URI with `{name}`, its authentication resolved. */
-function planArguments(args: JsonObject, use: JsonObject): Template {
+/** Arguments as templates; an endpoint in its object form, its URI and those of its authentication with `{name}`. */
+function planArguments(args: JsonObject): Template {
   const { endpoint } = args;
   if (endpoint === undefined) return compileTemplate(args);
   const { endpoint: _, ...others } = args;
   const rest = Object.entries(others).map(([key, value]) => [key, compileTemplate(value)] as const);
-  return { map: [['endpoint', planEndpoint(endpoint, use)], ...rest] };
+  return { map: [['endpoint', planEndpoint(endpoint)], ...rest] };
 }
 
-function planEndpoint(endpoint: Json, use: JsonObject): Template {
+function planEndpoint(endpoint: Json): Template {
   if (typeof endpoint === 'string') return { map: [['uri', compileUri(endpoint)]] };
   if (!isJsonObject(endpoint)) return compileTemplate(endpoint);
   const entries: [string, Template][] = [['uri', compileUri(String(endpoint.uri))]];
-  if (endpoint.authentication !== undefined) {
-    entries.push(['authentication', planAuthentication(endpoint.authentication, use)]);
+  if (isJsonObject(endpoint.authentication)) {
+    entries.push(['authentication', planAuthentication(endpoint.authentication)]);
   }
   return { map: entries };
 }
 
-function planAuthentication(authentication: Json, use: JsonObject): Template {
-  const policy = authentication as JsonObject;
-  return compileTemplate(typeof policy.use === 'string' ? reference(use, 'authentications', policy.use) : policy);
-}
-
 /** Arguments of `call: openapi`: the document's endpoint is one as any other, the authentication stands beside it. */
-function planOpenApi(args: JsonObject, use: JsonObject): Template {
+function planOpenApi(args: JsonObject): Template {
   return {
     map: Object.entries(args).map(([key, value]): [string, Template] => {
-      if (key === 'document' && isJsonObject(value)) return [key, planArguments(value, use)];
-      if (key === 'authentication') return [key, planAuthentication(value, use)];
+      if (key === 'document' && isJsonObject(value)) return [key, planArguments(value)];
+      if (key === 'authentication' && isJsonObject(value)) return [key, planAuthentication(value)];
       return [key, compileTemplate(value)];
     }),
   };

@@ -1,4 +1,5 @@
 import type { FlowLibrary } from '../catalog/library';
+import type { ExpressionLanguage } from '../expressions/language';
 import { getOwn, type Json, type JsonObject } from '../json';
 
 /** What the planning of one document shares. */
@@ -8,6 +9,7 @@ export interface PlanContext {
   readonly defaults: JsonObject;
   /** Absent where there is no catalog at hand. */
   readonly library?: FlowLibrary;
+  readonly language: ExpressionLanguage;
 }
 
 /** `{ key: value }` where there is a value, else nothing; plans travel as JSON, which has no undefined. */

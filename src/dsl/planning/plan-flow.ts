@@ -1,5 +1,6 @@
 import type { FlowLibrary } from '../catalog/library';
 import { expressionReferences } from '../expressions/check';
+import { type ExpressionLanguage, isExpressionLanguage } from '../expressions/language';
 import { bareExpression, compileTemplate, type Template, templateExpressions } from '../expressions/template';
 import { isJsonObject, type Json, type JsonObject } from '../json';
 import { isFunctionCall } from '../validation/check-function';
@@ -27,7 +28,7 @@ export function planFlow(flow: ValidFlow, { library }: { library?: FlowLibrary |
   const header = flow.document as JsonObject;
   const use = isJsonObject(flow.use) ? flow.use : {};
   const defaults = isJsonObject(header.metadata) ? header.metadata : {};
-  const context: PlanContext = { use, defaults, ...optional('library', library) };
+  const context: PlanContext = { use, defaults, language: languageOf(flow), ...optional('library', library) };
   const { from } = planInput(flow.input) ?? {};
   const plan = {
     planVersion: 1 as const,
@@ -41,6 +42,12 @@ export function planFlow(flow: ValidFlow, { library }: { library?: FlowLibrary |
   };
   const { steps, definition } = collectReferences(plan);
   return { ...plan, stepOutputs: steps, ...(definition ? { definition: flow } : {}) };
+}
+
+/** A flow without expressions may name any language. */
+function languageOf({ evaluate }: ValidFlow): ExpressionLanguage {
+  const language = isJsonObject(evaluate) ? (evaluate.language ?? 'jq') : 'jq';
+  return typeof language === 'string' && isExpressionLanguage(language) ? language : 'jq';
 }
 
 /** The schema of the flow's input, if the document has one. */

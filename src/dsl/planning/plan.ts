@@ -2,6 +2,7 @@ import type { ResourceClass, RetryPolicySpec } from '../block-spec';
 import type { ExpressionLanguage } from '../expressions/language';
 import type { Template } from '../expressions/template';
 import type { Json, JsonObject } from '../json';
+import type { SecretsPlan } from '../secrets';
 
 /**
  * What `runFlow` interprets: the document with its references resolved, defaults filled in and expressions found.
@@ -72,6 +73,8 @@ export interface CallPlan extends TaskPlanBase {
   /** `human`: a child workflow; else an activity. */
   readonly human?: true;
   readonly with: Template;
+  /** Secrets that the step uses, by name. */
+  readonly secrets?: SecretsPlan;
   readonly resources: ResourceClass;
   readonly startToCloseMs: number;
   readonly heartbeatMs: number;

@@ -3,7 +3,7 @@ import type { BlockSpec } from '../block-spec';
 import { hasExpression, isWholeExpression } from '../expressions/template';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
 import { closestName, listNames, shortText } from '../problems';
-import { checkAuthentication } from './check-use';
+import { checkAuthentication } from './check-authentication';
 import type { Checker, Path } from './checker';
 import { compileSchema, InvalidSchemaError, type SchemaCheck } from './json-schemas';
 

@@ -2,6 +2,7 @@ import { analyzeExpression } from '../expressions/check';
 import { hasExpression, splitString } from '../expressions/template';
 import { describeJsonType, isJsonObject, type Json } from '../json';
 import { closestName, listNames, shortText } from '../problems';
+import type { SecretChecker } from './check-secrets';
 import type { Checker, Path } from './checker';
 import { explainExpressionError } from './explain-expression-error';
 import { hasStep, type Place, type Scope, stepsIn, variablesAt } from './scope';
@@ -11,6 +12,8 @@ export interface ExpressionSite {
   readonly path: Path;
   readonly scope: Scope;
   readonly place: Place;
+  /** A secret may stand there. */
+  readonly takesSecrets?: boolean;
 }
 
 /** Checks the expressions of a document; counts them, to know whether its language matters. */
@@ -21,6 +24,7 @@ export class ExpressionChecker {
     private readonly checker: Checker,
     /** False where the document's language is not CEL: expressions are counted, not read. */
     private readonly isCel: boolean,
+    readonly secrets: SecretChecker,
   ) {}
 
   /** A field that is an expression as a whole, with or without `${ }`. */
@@ -59,15 +63,15 @@ export class ExpressionChecker {
     for (const part of parts) if ('expr' in part) this.check(part.expr, site);
   }
 
-  private check(expression: string, { path, scope, place }: ExpressionSite): void {
+  private check(expression: string, { path, scope, place, takesSecrets = false }: ExpressionSite): void {
     this.expressionCount += 1;
-    if (!this.isCel) return;
+    if (!this.secrets.expression(expression, path, takesSecrets) || !this.isCel) return;
     if (expression === '') {
       this.checker.report('BLW_EXPR_SYNTAX', path, '${ } is empty; write an expression into it');
       return;
     }
     const variables = variablesAt(scope, place);
-    const analysis = analyzeExpression(expression, variables);
+    const analysis = analyzeExpression(expression, [...variables, 'secrets']);
     if ('error' in analysis) {
       const { offset } = analysis.error;
       const where = offset === undefined ? '' : ` at character ${offset + 1}`;

@@ -153,8 +153,11 @@ function checkCataloged(
   const before = checker.problems.length;
   const name = `${reference.name}:${reference.version}`;
   try {
-    // A cataloged function knows nothing of the flow that calls it: neither its components nor its catalogs.
-    context.checkDefinition({ task: definition, path: [], context: { ...context, use: {}, caller: identity } });
+    // A cataloged function knows nothing of the flow that calls it, neither its components nor its catalogs; but the
+    // flow says which secrets are read on its behalf.
+    const { secrets } = context.use;
+    const use: JsonObject = secrets === undefined ? {} : { secrets };
+    context.checkDefinition({ task: definition, path: [], context: { ...context, use, caller: identity } });
   } finally {
     for (const { code, path: inner, message } of checker.problems.splice(before)) {
       const where = inner.length === 0 ? '' : ` ${toJsonPointer(inner)}`;

@@ -1,3 +1,4 @@
+import { findBlockByCall } from '../block-registry';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
 import { closestName } from '../problems';
 import { checkCall } from './check-call';
@@ -167,7 +168,8 @@ function checkBase({ task, path, scope, siblings, context }: TaskSite): void {
   const { checker, expressions, use } = context;
   const site = (place: Place, ...keys: string[]): ExpressionSite => ({ path: [...path, ...keys], scope, place });
   expressions.expression(task.if, 'if', site('taskInput', 'if'));
-  checkTransformation(task.input, 'from', site('taskInput', 'input'), context);
+  const input: ExpressionSite = { ...site('taskInput', 'input'), takesSecrets: takesSecrets(task) };
+  checkTransformation(task.input, 'from', input, context);
   checkTransformation(task.output, 'as', site('taskOutput', 'output'), context);
   checkTransformation(task.export, 'as', site('export', 'export'), context);
   checkTimeout(task.timeout, [...path, 'timeout'], use, checker);
@@ -176,15 +178,24 @@ function checkBase({ task, path, scope, siblings, context }: TaskSite): void {
   checkMetadata(task.metadata, [...path, 'metadata'], checker, expressions, site('definition'));
 }
 
+/** Only the activity of a step can put a secret in. */
+function takesSecrets({ call }: JsonObject): boolean {
+  return typeof call === 'string' && findBlockByCall(call)?.kind === 'activity';
+}
+
 function checkKind(kind: string, site: TaskSite): void {
   const { task, path, scope, context, checkList } = site;
   const { checker, expressions, use } = context;
   const expressionSite = (key: string): ExpressionSite => ({ path: [...path, key], scope, place: 'definition' });
   switch (kind) {
     case 'call':
-      if (isFunctionCall(task.call, use)) checkFunctionCall(site);
-      else checkCall(task, path, use, checker);
-      expressions.template(task.with, expressionSite('with'));
+      expressions.template(task.with, { ...expressionSite('with'), takesSecrets: takesSecrets(task) });
+      if (isFunctionCall(task.call, use)) {
+        checkFunctionCall(site);
+        break;
+      }
+      checkCall(task, path, use, checker);
+      if (isJsonObject(task.with)) expressions.secrets.call(task, task.with, path);
       break;
     case 'do':
       checkList({ value: task.do, path: [...path, 'do'], scope });

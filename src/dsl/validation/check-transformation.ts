@@ -3,7 +3,8 @@ import { shortJson } from '../problems';
 import { checkSchema } from './check-call';
 import type { CheckContext } from './check-context';
 import type { ExpressionSite } from './check-expressions';
-import { checkReference, checkTimeoutDefinition } from './check-use';
+import { checkReference } from './check-reference';
+import { checkTimeoutDefinition } from './check-use';
 import type { Checker, Path } from './checker';
 
 /** `input`, `output` and `export`: a schema, and a transformation under `key`. */

@@ -1,16 +1,14 @@
 import { hasExpression } from '../expressions/template';
-import { isJsonObject, type Json, type JsonObject } from '../json';
-import { closestName, listNames, shortText } from '../problems';
+import type { Json, JsonObject } from '../json';
+import { checkReusableAuthentication } from './check-authentication';
 import type { ExpressionChecker, ExpressionSite } from './check-expressions';
+import { checkSecretNames } from './check-secrets';
 import type { Checker, Path } from './checker';
 import { ROOT_SCOPE, withVariables } from './scope';
 
 const UNSUPPORTED_USE = {
-  secrets: 'secrets',
   extensions: 'extensions',
 } as const;
-
-const UNSUPPORTED_SCHEMES = ['digest', 'oauth2', 'oidc'];
 
 /** Checks the reusable components (OWS dsl-reference, "Use"). */
 export function checkUse(use: JsonObject, checker: Checker, expressions: ExpressionChecker): void {
@@ -21,6 +19,7 @@ export function checkUse(use: JsonObject, checker: Checker, expressions: Express
       'errors',
       'functions',
       'retries',
+      'secrets',
       'timeouts',
       ...Object.keys(UNSUPPORTED_USE),
     ],
@@ -30,9 +29,10 @@ export function checkUse(use: JsonObject, checker: Checker, expressions: Express
       checker.report('BLW_UNSUPPORTED', ['use', key], `use.${what} is not supported yet`, 'key');
   }
   const site = (path: Path): ExpressionSite => ({ path, scope: ROOT_SCOPE, place: 'definition' });
+  if (use.secrets !== undefined) checkSecretNames(use.secrets, ['use', 'secrets'], checker);
   eachOf(use, 'authentications', checker, (policy, path) => {
-    checkAuthentication(policy, path, {}, checker);
-    expressions.template(policy, site(path));
+    checkReusableAuthentication(policy, path, use, checker);
+    expressions.template(policy, { ...site(path), takesSecrets: true });
   });
   eachOf(use, 'errors', checker, (error, path) =>
     checkError(error, path, checker, () => expressions.template(error, site(path))),
@@ -53,59 +53,6 @@ function eachOf(use: JsonObject, kind: string, checker: Checker, check: (value: 
   if (components === undefined) return;
   const object = checker.object(components, ['use', kind], `use.${kind}`);
   for (const [name, value] of Object.entries(object ?? {})) check(value, ['use', kind, name]);
-}
-
-/** Reports a name that `use.<kind>` does not define. */
-export function checkReference(name: string, kind: string, path: Path, use: JsonObject, checker: Checker): void {
-  const defined = isJsonObject(use[kind]) ? Object.keys(use[kind]) : [];
-  if (defined.includes(name)) return;
-  const meant = closestName(name, defined);
-  const advice = meant === undefined ? `it has: ${listNames(defined)}` : `did you mean "${meant}"?`;
-  checker.report('BLW_REF_UNKNOWN', path, `use.${kind} has no "${shortText(name)}"; ${advice}`);
-}
-
-/** An authentication policy: `use: name`, basic or bearer (OWS dsl-reference, "Authentication"). */
-export function checkAuthentication(value: Json, path: Path, use: JsonObject, checker: Checker): void {
-  const policy = checker.shaped(value, path, 'authentication', {
-    optional: ['use', 'basic', 'bearer', ...UNSUPPORTED_SCHEMES],
-  });
-  if (policy === undefined) return;
-  const schemes = Object.keys(policy);
-  if (schemes.length !== 1) {
-    checker.report('BLW_VALUE_INVALID', path, 'authentication: expected exactly one of use, basic, bearer');
-    return;
-  }
-  const [scheme = ''] = schemes;
-  if (scheme === 'use') {
-    const name = checker.text(policy.use, [...path, 'use'], 'authentication: use');
-    if (name !== undefined) checkReference(name, 'authentications', [...path, 'use'], use, checker);
-  } else if (UNSUPPORTED_SCHEMES.includes(scheme)) {
-    checker.report(
-      'BLW_UNSUPPORTED',
-      [...path, scheme],
-      `authentication: ${scheme} is not supported yet; there are basic and bearer`,
-      'key',
-    );
-  } else if (scheme === 'basic' || scheme === 'bearer') {
-    checkScheme(policy[scheme], [...path, scheme], scheme, checker);
-  }
-}
-
-function checkScheme(value: Json | undefined, path: Path, scheme: 'basic' | 'bearer', checker: Checker): void {
-  const properties = checker.object(value, path, `authentication: ${scheme}`);
-  if (properties === undefined) return;
-  if (properties.use !== undefined) {
-    checker.report(
-      'BLW_UNSUPPORTED',
-      [...path, 'use'],
-      `authentication: ${scheme} from a secret is not supported yet`,
-      'key',
-    );
-    return;
-  }
-  const required = scheme === 'basic' ? ['username', 'password'] : ['token'];
-  checker.keys(properties, path, `authentication: ${scheme}`, { required });
-  for (const key of required) checker.text(properties[key], [...path, key], `${scheme}: ${key}`);
 }
 
 /** An error definition (OWS dsl-reference, "Error"). */

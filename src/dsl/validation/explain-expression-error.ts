@@ -3,8 +3,10 @@ import { closestName, listNames, shortText } from '../problems';
 
 /** Variables of OWS that a place does not have, or that are not supported. */
 const NOT_THERE: ReadonlyMap<string, string> = new Map([
-  ['secrets', 'secrets are not supported yet'],
-  ['authorization', '`authorization` is not supported yet'],
+  [
+    'authorization',
+    '`authorization` is not supported: its parameter is a credential, which would stay readable in the history',
+  ],
   ['context', '`context` exists only in steps and in the output of the flow; use `data` or `workflow.input`'],
   ['input', '`input` (the transformed input) exists only after `input.from` of a step; use `data`'],
   ['output', '`output` exists only in `export.as`; use `data`'],

@@ -9,6 +9,7 @@ import { ExpressionChecker, type ExpressionSite } from './check-expressions';
 import { checkCatalogs, checkFunctionSizes, checkFunctions } from './check-function';
 import { checkMetadata, STEP_ONLY_KEYS } from './check-metadata';
 import { checkSchedule } from './check-schedule';
+import { SecretChecker } from './check-secrets';
 import { checkDefinition, checkTaskList } from './check-task';
 import { checkTimeout, checkTransformation } from './check-transformation';
 import { checkUse } from './check-use';
@@ -103,8 +104,8 @@ function checkDocument(document: JsonObject, start: CheckStart): void {
     optional: ['input', 'use', 'timeout', 'output', 'schedule', 'evaluate'],
   });
   const language = checkEvaluate(document.evaluate, checker);
-  const expressions = new ExpressionChecker(checker, language === 'cel');
   const use = isJsonObject(document.use) ? document.use : {};
+  const expressions = new ExpressionChecker(checker, language === 'cel', new SecretChecker(checker, use, language));
   const context: CheckContext = { ...start, expressions, use, caller: '', checkDefinition };
 
   if (document.document !== undefined) checkHeader(document.document, context);

@@ -10,6 +10,7 @@ import { undecodableReason } from '../../dsl/undecodable';
 import { type Routine, waitFor } from '../drive';
 import { attemptsOf, toFlowError } from '../failures';
 import type { FlowRun } from '../flow-run';
+import { withoutPlaceholders } from '../step-secrets';
 import type { TaskFrame, TaskResult } from '../task-frame';
 import { durationOf } from '../timeouts';
 
@@ -33,6 +34,7 @@ export function* executeCall(task: CallPlan, frame: TaskFrame): Routine<TaskResu
     }),
     idempotent: task.idempotent,
     with: args,
+    ...(frame.secrets === undefined ? {} : { secrets: frame.secrets }),
   };
   const options = activityOptions(task, frame, args);
   yield* run.dispatch.enter(request);
@@ -73,7 +75,7 @@ function activityOptions(task: CallPlan, { run, values }: TaskFrame, args: JsonO
       ],
     },
     cancellationType: ActivityCancellationType.TRY_CANCEL,
-    summary: summaryOf(task, values, args),
+    summary: withoutPlaceholders(summaryOf(task, values, args)),
     priority: priorityOf(task, run),
   };
 }

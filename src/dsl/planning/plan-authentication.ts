@@ -1,0 +1,47 @@
+import { compileTemplate, compileUri, isConstant, type Template } from '../expressions/template';
+import { getOwn, isJsonObject, type Json, type JsonObject } from '../json';
+import { reference } from './plan-context';
+
+/** Where a call's arguments may have an authentication policy (OWS dsl-reference, "Endpoint", "OpenAPI Call"). */
+export const AUTHENTICATION_PLACES: readonly (readonly string[])[] = [
+  ['endpoint', 'authentication'],
+  ['authentication'],
+  ['document', 'endpoint', 'authentication'],
+];
+
+/** A call's arguments with every `authentication: { use: NAME }` replaced by what `use.authentications` has. */
+export function resolveAuthentication(args: JsonObject, use: JsonObject): JsonObject {
+  return AUTHENTICATION_PLACES.reduce((resolved, place) => resolveAt(resolved, place, use), args);
+}
+
+function resolveAt(object: JsonObject, [key = '', ...rest]: readonly string[], use: JsonObject): JsonObject {
+  const value = getOwn(object, key);
+  if (!isJsonObject(value)) return object;
+  return { ...object, [key]: rest.length === 0 ? resolvePolicy(value, use) : resolveAt(value, rest, use) };
+}
+
+/** An authentication policy, or the one that it names (OWS dsl-reference, "Authentication"). */
+function resolvePolicy(policy: JsonObject, use: JsonObject): Json {
+  return typeof policy.use === 'string' ? reference(use, 'authentications', policy.use) : policy;
+}
+
+/** A policy as a template; `authority` and `endpoints` are URI templates (OWS dsl-reference, "OAUTH2 Authentication"). */
+export function planAuthentication(policy: JsonObject): Template {
+  return mapOf(policy, (scheme, properties) =>
+    isJsonObject(properties) && (scheme === 'oauth2' || scheme === 'oidc')
+      ? mapOf(properties, planProperty)
+      : compileTemplate(properties),
+  );
+}
+
+function planProperty(key: string, value: Json): Template {
+  if (key === 'authority' && typeof value === 'string') return compileUri(value);
+  if (key !== 'endpoints' || !isJsonObject(value)) return compileTemplate(value);
+  return mapOf(value, (_, path) => (typeof path === 'string' ? compileUri(path) : compileTemplate(path)));
+}
+
+function mapOf(object: JsonObject, plan: (key: string, value: Json) => Template): Template {
+  const map = Object.entries(object).map(([key, value]) => [key, plan(key, value)] as const);
+  // As compileTemplate has it: plans of earlier versions look the same.
+  return map.every(([, item]) => isConstant(item)) ? { value: object } : { map };
+}

@@ -1,0 +1,39 @@
+import { uuid4 } from '@temporalio/workflow';
+import { getOwn, isJsonObject, type JsonObject, setOwn } from '../dsl/json';
+import type { TaskPlan } from '../dsl/planning/plan';
+import type { SecretPath, StepSecrets } from '../dsl/secrets';
+
+const PREFIX = 'blw-secret';
+const PLACEHOLDER = /blw-secret-[0-9a-f-]{36}-\d+-/g;
+
+/**
+ * Placeholders for the secrets of a task: the variable `secrets` that has them, and what its activity is to replace. Their
+ * values are never in a workflow. A placeholder is new for every run of a task, so that none that got out comes back in.
+ */
+export function placeSecrets(task: TaskPlan): { secrets?: StepSecrets; variables?: { readonly secrets: JsonObject } } {
+  if (task.kind !== 'call' || task.secrets === undefined) return {};
+  const { paths, policies } = task.secrets;
+  const named = policies === undefined ? {} : { policies };
+  if (paths === undefined) return { secrets: named };
+  const nonce = uuid4();
+  const placeholders = paths.map((path, index) => ({ text: `${PREFIX}-${nonce}-${index}-`, path }));
+  const variable: JsonObject = {};
+  for (const { text, path } of placeholders) setPath(variable, path, text);
+  return { secrets: { placeholders, ...named }, variables: { secrets: variable } };
+}
+
+function setPath(target: JsonObject, [key = '', ...rest]: SecretPath, text: string): void {
+  if (rest.length === 0) {
+    setOwn(target, key, text);
+    return;
+  }
+  const existing = getOwn(target, key);
+  const inner = isJsonObject(existing) ? existing : {};
+  setOwn(target, key, inner);
+  setPath(inner, rest, text);
+}
+
+/** Text for people: a placeholder says nothing to them. */
+export function withoutPlaceholders(text: string): string {
+  return text.replace(PLACEHOLDER, '***');
+}
