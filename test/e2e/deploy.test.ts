@@ -6,7 +6,7 @@ import type { JsonObject } from '../../src/dsl/json';
 import { connectClient } from '../../src/worker/temporal-connection';
 import { INVALID_CRONS, VALID_CRONS } from '../dsl/crons';
 import { flowText, makeCatalogFolder } from '../helpers/catalog-folder';
-import { runCli } from '../helpers/cli';
+import { runInProcess } from '../helpers/cli-in-process';
 import { testTemporal } from '../helpers/temporal';
 import { eventually, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
@@ -15,6 +15,7 @@ const TENANT = `t${randomUUID().slice(0, 8)}`;
 
 const folder = makeCatalogFolder();
 const target = testTemporal();
+const CONNECTION = ['--address', target.address, '--namespace', target.namespace];
 let worker: TestWorker;
 let client: Client;
 let close: () => Promise<void>;
@@ -50,13 +51,10 @@ const write = (
   return file;
 };
 
-/** The command as users call it; the flow's tenant and queue are those of the test. */
+/** The command, without a process of its own; the flow's tenant and queue are those of the test. */
 async function deploy(...args: string[]) {
   const options = args[0] === 'list' ? [] : ['--queue-prefix', worker.queuePrefix];
-  return runCli(['deploy', ...args, '--tenant', TENANT, ...options], {
-    cwd: folder.folder,
-    env: { TEMPORAL_ADDRESS: target.address, TEMPORAL_NAMESPACE: target.namespace },
-  });
+  return runInProcess(['deploy', ...args, '--tenant', TENANT, ...options, ...CONNECTION], { cwd: folder.folder });
 }
 
 const describe_ = (name: string) => client.schedule.getHandle(id(name)).describe();
@@ -260,9 +258,8 @@ it('registers a flow with on at the event bus of its tenant', async () => {
   // No worker serves this queue: what is recorded stays there to be looked at.
   const file = write('events', "schedule: { on: { one: { with: { type: 'com.example.order' } } }, read: envelope }");
   const nobody = `nobody-${TENANT}`;
-  const { stdout } = await runCli(['deploy', file, '--tenant', TENANT, '--queue-prefix', nobody], {
+  const { stdout } = await runInProcess(['deploy', file, '--tenant', TENANT, '--queue-prefix', nobody, ...CONNECTION], {
     cwd: folder.folder,
-    env: { TEMPORAL_ADDRESS: target.address, TEMPORAL_NAMESPACE: target.namespace },
   });
   expect(stdout).toMatch(/^registered: trigger .*on events/m);
   await deploy('cron/events', '--delete');
