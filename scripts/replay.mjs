@@ -64,7 +64,7 @@ async function record(files, folder, address, temporary) {
   const flags = { 'blob-root': join(temporary, 'blobs'), catalog: CATALOG };
   const config = parseWorkerConfig(mergeOptions({ flags, env: {}, file: {} }), temporary);
   const worker = await startWorker({ config, target: { address }, logger: { log() {} }, workerId: 'recorder' });
-  const { client, close } = await connectClient({ address });
+  const { client, close } = await connectClient({ address, blobRoot: config.blobRoot });
   try {
     for (const file of files) {
       writeFileSync(historiesOf(folder, file), JSON.stringify(await runFlow(client, file), null, 1));

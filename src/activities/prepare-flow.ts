@@ -15,8 +15,8 @@ import { describeViolations } from './validate-data';
 /** Problems that the message of a failed start spells out; the details have all. */
 const SPELLED_OUT = 10;
 
-/** A plan is one entry of a Temporal history, which holds 2 MiB. */
-const MAX_PLAN_BYTES = 1_800_000;
+/** A plan is read again whenever a flow is rebuilt; 20,000 steps take about 6 MB. */
+const MAX_PLAN_BYTES = 33_554_432;
 
 /**
  * Local activity: reads the start input, finds the document where the input names one of the catalog, validates it, makes its
@@ -47,6 +47,7 @@ export async function prepareFlow(value: unknown, catalog?: Catalog): Promise<Pr
     plan,
     tenant,
     runtimeVersion: RUNTIME_VERSION,
+    largePayloads: true,
     continuesAsNew: true,
     ...(priorityKey === undefined ? {} : { priorityKey }),
     ...(requestedBy === undefined ? {} : { requestedBy }),

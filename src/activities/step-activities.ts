@@ -1,11 +1,14 @@
 import { CancelledFailure, Context } from '@temporalio/activity';
 import { BLOCK_SPECS } from '../dsl/block-registry';
+import { measureJson } from '../dsl/encoded-json';
 import { isJsonObject, type Json, type JsonObject } from '../dsl/json';
 import { MAX_PAYLOAD_BYTES, type StepRequest, type StepResult } from '../dsl/step-request';
+import { lostPayloadOf } from '../dsl/undecodable';
 import type { BlockContext, BlockExecutor, Ports, StepIdentity } from './block';
 import { notRetryable } from './block-failure';
 import { Heartbeat } from './heartbeat';
 import type { SecretStore } from './ports/secret-store';
+import type { ResultCache, StepOutcome } from './result-cache';
 import { Mask } from './secrets/mask';
 import { resolveSecrets } from './secrets/resolve-secrets';
 import { toApplicationFailure } from './step-failure';
@@ -22,12 +25,13 @@ export type StepActivity = (request: StepRequest) => Promise<StepResult>;
 export type BlockRunner = (blockType: string, args: JsonObject, context: BlockContext) => Promise<Json>;
 
 /** Adds something around every step: metrics, logs, access. The model is a middleware: call `next` once, or refuse. */
-export type StepMiddleware = (step: StepIdentity, next: () => Promise<Json>) => Promise<Json>;
+export type StepMiddleware = (step: StepIdentity, next: () => Promise<StepOutcome>) => Promise<StepOutcome>;
 
 /** The activities of a worker: one for each block that is an activity. */
 export function createStepActivities(options: {
   ports: Ports;
   secrets: SecretStore;
+  results: ResultCache;
   runBlock: BlockRunner;
   middleware: readonly StepMiddleware[];
 }): Record<string, StepActivity> {
@@ -41,10 +45,12 @@ export function createStepActivities(options: {
 async function runStep(
   blockType: string,
   request: StepRequest,
-  { ports, secrets, runBlock, middleware }: Parameters<typeof createStepActivities>[0],
+  { ports, secrets, results, runBlock, middleware }: Parameters<typeof createStepActivities>[0],
 ): Promise<StepResult> {
   const temporal = Context.current();
   const { attempt } = temporal.info;
+  const lost = lostPayloadOf(request);
+  if (lost !== undefined) throw toApplicationFailure(notRetryable(lost.code, `arguments: ${lost.detail}`), { attempt });
   const step: StepIdentity = {
     tenant: request.tenant,
     flowId: temporal.info.workflowExecution?.workflowId ?? '',
@@ -58,20 +64,22 @@ async function runStep(
   const beat = new Heartbeat(temporal);
   const mask = new Mask();
   // Innermost, so that no layer around it sees a secret.
-  const execute = async (): Promise<Json> => {
+  const execute = async (): Promise<StepOutcome> => {
     try {
       const access = { store: secrets, tenant: request.tenant, mask };
       const args = await resolveSecrets(request.with, request.secrets ?? {}, access);
       const problem = findArgumentError(blockType, args);
       if (problem !== undefined) throw problem;
-      return checkSize(mask.json(await runBlock(blockType, args, blockContext(step, ports, temporal, { beat, mask }))));
+      const context = blockContext(step, ports, temporal, { beat, mask });
+      // What is kept has been masked.
+      return await results.reuse(request, context, async () => mask.json(await runBlock(blockType, args, context)));
     } catch (error) {
       throw mask.error(error);
     }
   };
-  const run = middleware.reduceRight<() => Promise<Json>>((next, layer) => () => layer(step, next), execute);
+  const run = middleware.reduceRight<() => Promise<StepOutcome>>((next, layer) => () => layer(step, next), execute);
   try {
-    return { output: await run(), attempt };
+    return checkSize({ ...(await run()), attempt });
   } catch (error) {
     if (error instanceof CancelledFailure) throw error;
     throw toApplicationFailure(error, { attempt });
@@ -95,7 +103,8 @@ function blockContext(
     deadline: deadlineOf(info),
     heartbeat: (details) => beat.report(mask.json(details)),
     conceal: (credential) => mask.add(credential),
-    lastHeartbeat: isJsonObject(lastHeartbeat) ? lastHeartbeat : undefined,
+    lastHeartbeat:
+      isJsonObject(lastHeartbeat) && lostPayloadOf(lastHeartbeat) === undefined ? lastHeartbeat : undefined,
   };
 }
 
@@ -111,12 +120,13 @@ function deadlineOf(info: Context['info']): number {
   return end - Math.min(MAX_DEADLINE_MARGIN_MS, Math.max(0, end - now) * DEADLINE_MARGIN);
 }
 
-function checkSize(output: Json): Json {
-  const bytes = Buffer.byteLength(JSON.stringify(output));
-  if (bytes <= MAX_PAYLOAD_BYTES) return output;
+/** Measured as a whole, since it is sent like that and encoding it once is enough. */
+function checkSize(result: StepResult): StepResult {
+  const bytes = measureJson(result) - (JSON.stringify({ ...result, output: null }).length - 'null'.length);
+  if (bytes <= MAX_PAYLOAD_BYTES) return result;
   throw notRetryable(
     'BLW_RESULT_TOO_LARGE',
-    `the output has ${bytes} bytes of JSON, at most ${MAX_PAYLOAD_BYTES} fit into the history`,
+    `the output has ${bytes} bytes of JSON, at most ${MAX_PAYLOAD_BYTES} fit into a flow; write large data to a blob and pass its path`,
   );
 }
 

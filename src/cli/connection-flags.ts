@@ -1,11 +1,18 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { DEFAULT_BLOB_ROOT, environmentName } from '../worker/options';
 import type { TemporalTarget } from '../worker/temporal-connection';
+import type { Cli } from './cli';
 import { shellWord } from './output';
+
+const BLOB_ROOT_VARIABLE = environmentName('blob-root');
 
 /** Values of the flags that say where Temporal is. */
 export interface ConnectionFlags {
   readonly address?: string;
   readonly namespace?: string;
+  /** Only of commands that read or send data of flows. */
+  readonly blobRoot?: string;
 }
 
 /** Adds `--address` and `--namespace`. */
@@ -15,14 +22,30 @@ export function addConnectionFlags(command: Command): Command {
     .option('--namespace <NAME>', 'namespace in Temporal (env: TEMPORAL_NAMESPACE; default: default)');
 }
 
+/** Adds `--blob-root`, for commands that read or send data of flows. */
+export function addBlobRootFlag(command: Command): Command {
+  return command.option(
+    '--blob-root <DIR>',
+    `blob root of the workers, where large payloads are (env: ${BLOB_ROOT_VARIABLE}; default: ${DEFAULT_BLOB_ROOT})`,
+  );
+}
+
 export function targetOf({ address, namespace }: ConnectionFlags): TemporalTarget {
   return { address, namespace };
 }
 
+/** As {@link targetOf}, for commands that have {@link addBlobRootFlag}. */
+export function dataTargetOf(flags: ConnectionFlags, { env, cwd }: Pick<Cli, 'env' | 'cwd'>): TemporalTarget {
+  // A variable that is set to nothing is how shells and containers take one away.
+  const blobRoot = flags.blobRoot ?? (env[BLOB_ROOT_VARIABLE] || DEFAULT_BLOB_ROOT);
+  return { ...targetOf(flags), blobRoot: resolve(cwd, blobRoot) };
+}
+
 /** The flags as they were given, to be put at the end of a command that a person copies. */
-export function repeatFlags({ address, namespace }: ConnectionFlags): string {
+export function repeatFlags({ address, namespace, blobRoot }: ConnectionFlags): string {
   return [
     ...(address === undefined ? [] : [` --address ${shellWord(address)}`]),
     ...(namespace === undefined ? [] : [` --namespace ${shellWord(namespace)}`]),
+    ...(blobRoot === undefined ? [] : [` --blob-root ${shellWord(blobRoot)}`]),
   ].join('');
 }

@@ -1,4 +1,5 @@
 import type { Json } from '../dsl/json';
+import { MAX_PAYLOAD_BYTES } from '../dsl/step-request';
 import type { Cli } from './cli';
 import { usageError } from './command-error';
 import { decodeUtf8, readSource, STDIN, sourceName } from './read-source';
@@ -12,7 +13,7 @@ export async function readJsonArgument(flag: string, value: string, cli: Cli): P
   const source = value === STDIN ? STDIN : value.slice(1);
   if (source === '') throw usageError(`${flag}: got "@" without a file, expected @FILE`);
   const where = `${flag}: ${sourceName(source)}`;
-  const text = decodeUtf8(await readSource(source, cli));
+  const text = decodeUtf8(await readSource(source, cli, MAX_PAYLOAD_BYTES));
   if (text === undefined) throw usageError(`${where}: is not UTF-8`);
   return parse(text, where);
 }

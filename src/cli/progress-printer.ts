@@ -68,16 +68,20 @@ export class ProgressPrinter {
 /** `✓ /do/0/getOrder   http.request  io  1 attempt  35 ms` */
 export function formatStep(step: StepProgress, style: Style): string {
   const { mark, style: name } = MARKS[step.status] ?? { mark: '·', style: 'dim' };
-  const attempts = step.attempts === undefined ? '' : `${step.attempts} attempt${step.attempts === 1 ? '' : 's'}`;
   const duration =
     step.status === 'skipped' ? 'skipped' : formatDuration((step.endedAt ?? Date.now()) - step.startedAt);
   const columns = [
     pad(placeOf(step), PATH_WIDTH),
     pad(step.block, BLOCK_WIDTH),
     pad(step.pool ?? '', POOL_WIDTH),
-    pad(attempts, '10 attempts'.length),
+    pad(attemptsOf(step), '10 attempts'.length),
   ];
   return `${style[name](mark)} ${columns.join(' ')} ${style.dim(duration)}`;
+}
+
+function attemptsOf({ attempts, cached }: StepProgress): string {
+  if (cached === true) return 'cached';
+  return attempts === undefined ? '' : `${attempts} attempt${attempts === 1 ? '' : 's'}`;
 }
 
 function placeOf({ id, iteration }: { id: string; iteration?: string | undefined }): string {

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { Cli } from './cli';
 import { usageError } from './command-error';
 
-/** Largest file or standard input that a command takes in, in bytes; a document has at most 1,000,000 characters. */
+/** Largest document that a command takes in, in bytes; it has at most 1,000,000 characters. */
 const MAX_SOURCE_BYTES = 8 * 1024 * 1024;
 
 /** The name of standard input on a command line. */
@@ -14,8 +14,12 @@ export function sourceName(source: string): string {
   return source === STDIN ? '<stdin>' : source;
 }
 
-/** Reads a file, or standard input for `-`. Throws BLW_USAGE where it cannot be read or is larger than 8 MiB. */
-export async function readSource(source: string, { stdin, cwd }: Cli): Promise<Buffer> {
+/** Reads a file, or standard input for `-`. Throws BLW_USAGE where it cannot be read or is larger than `maxBytes` (8 MiB). */
+export async function readSource(
+  source: string,
+  { stdin, cwd }: Cli,
+  maxBytes: number = MAX_SOURCE_BYTES,
+): Promise<Buffer> {
   const stream = source === STDIN ? stdin : createReadStream(resolve(cwd, source));
   const chunks: Buffer[] = [];
   let size = 0;
@@ -23,7 +27,7 @@ export async function readSource(source: string, { stdin, cwd }: Cli): Promise<B
     for await (const chunk of stream) {
       const bytes = Buffer.from(chunk);
       size += bytes.length;
-      if (size > MAX_SOURCE_BYTES) throw usageError(`${sourceName(source)}: larger than ${MAX_SOURCE_BYTES} bytes`);
+      if (size > maxBytes) throw usageError(`${sourceName(source)}: larger than ${maxBytes} bytes`);
       chunks.push(bytes);
     }
   } catch (error) {

@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { ApplicationFailure, type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { prepareFlow } from '../activities/prepare-flow';
 import type { Catalog } from '../dsl/catalog/library';
+import { measureJson } from '../dsl/encoded-json';
 import { FlowError, type FlowErrorData } from '../dsl/errors';
 import type { Json, JsonObject } from '../dsl/json';
 import { RUN_FLOW, taskQueueOf } from '../dsl/names';
 import type { StartInput } from '../dsl/start';
+import { CLAIM_THRESHOLD_BYTES, MAX_PAYLOAD_BYTES } from '../dsl/step-request';
 import { CommandError, usageError } from './command-error';
 import { EXIT } from './exit-codes';
 import { failureToJson } from './flow-outcome';
@@ -14,8 +16,8 @@ import type { WatchedFlow } from './flow-watcher';
 /** Temporal keeps 200 bytes of a summary; a character takes up to 4. */
 const MAX_SUMMARY_LENGTH = 100;
 
-/** Temporal takes 2 MiB in one argument. */
-const MAX_START_BYTES = 2 * 1024 * 1024;
+/** For Temporal's default of 10 s, 100 MB of small objects are close to too much, on a busy machine. */
+const LARGE_TASK_TIMEOUT = '60 s';
 
 /** A flow that is to be started. */
 export interface FlowStart {
@@ -35,9 +37,9 @@ export interface FlowStart {
  * BLW_FLOW_INVALID, or BLW_DATA_INVALID where the flow's input does not match its schema.
  */
 export async function checkStart(input: StartInput, catalog?: Catalog): Promise<void> {
-  const size = Buffer.byteLength(JSON.stringify(input));
-  if (size > MAX_START_BYTES) {
-    throw usageError(`the flow and its input have ${size} bytes, Temporal takes at most ${MAX_START_BYTES}`, {
+  const size = measureJson(input);
+  if (size > MAX_PAYLOAD_BYTES) {
+    throw usageError(`the flow and its input have ${size} bytes, at most ${MAX_PAYLOAD_BYTES} fit`, {
       help: 'Put large data where the flow can fetch it (http.stream, fs.get) and pass its place.',
     });
   }
@@ -65,6 +67,7 @@ export async function startFlow(client: Client, start: FlowStart): Promise<Watch
       // The id is part of every idempotency key: a second run under it would find its effects done. A failed one may go on so.
       workflowIdReusePolicy: 'ALLOW_DUPLICATE_FAILED_ONLY',
       ...(timeoutMs === undefined ? {} : { workflowExecutionTimeout: timeoutMs }),
+      ...(measureJson(input) > CLAIM_THRESHOLD_BYTES ? { workflowTaskTimeout: LARGE_TASK_TIMEOUT } : {}),
     });
     return { client, workflowId, runId: handle.firstExecutionRunId, taskQueue };
   } catch (error) {

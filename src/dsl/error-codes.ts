@@ -233,8 +233,39 @@ export const ERROR_CODES = define({
   BLW_RESULT_TOO_LARGE: {
     type: 'runtime',
     status: 500,
-    title: "A step's output is too large for the flow's history",
-    help: 'Write large data to a blob (http.stream, fs.put) and pass its path.',
+    title: 'A value is too large for a flow',
+    help: 'Values have at most 100 MiB of JSON: write larger data to a blob (http.stream, fs.put) and pass its path.',
+  },
+  // Large payloads: see docs/large-payloads.md.
+  BLW_PAYLOAD_MISSING: {
+    type: 'runtime',
+    status: 500,
+    title: 'The content of a large payload is not in the payload store',
+    help: 'Use the blob root of the workers (--blob-root). Was it deleted, restore it; keep content longer (--payload-retention-days).',
+  },
+  BLW_PAYLOAD_DAMAGED: {
+    type: 'runtime',
+    status: 500,
+    title: 'The content of a large payload is not as it was written',
+    help: 'Restore the file that is named from a backup, and look at the disk.',
+  },
+  BLW_PAYLOAD_DENIED: {
+    type: 'authorization',
+    status: 403,
+    title: 'A claim on a large payload was not made for this flow by this payload store',
+    help: 'Send the data itself, or start the flow with a client that uses the blob root of the workers.',
+  },
+  BLW_PAYLOAD_TOO_LARGE: {
+    type: 'validation',
+    status: 413,
+    title: 'A payload is larger than 100 MiB',
+    help: 'Write the data to a blob and pass its path.',
+  },
+  BLW_PAYLOAD_STORE: {
+    type: 'runtime',
+    status: 503,
+    title: 'The payload store cannot be used',
+    help: 'Look at the folder `payloads` in the blob root: space, permissions, whether it is mounted. Flows wait and go on.',
   },
   BLW_BLOCK_CRASHED: {
     type: 'runtime',

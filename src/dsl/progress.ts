@@ -19,6 +19,8 @@ export interface StepProgress {
   readonly status: StepStatus;
   /** Attempts that were made; known once the step has ended. */
   readonly attempts?: number;
+  /** The output is that of an earlier time (`metadata.cache`). */
+  readonly cached?: true;
   readonly startedAt: number;
   readonly endedAt?: number;
   /** Why it failed. */

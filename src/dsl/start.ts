@@ -2,7 +2,7 @@ import { parseFlowReference } from './catalog/references';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from './json';
 import type { FlowPlan } from './planning/plan';
 import { closestName, shortJson, shortText } from './problems';
-import { undecodableReason } from './undecodable';
+import { lostPayloadOf, undecodableReason } from './undecodable';
 
 /** Start input of `runFlow`: one JSON object. The same from the Temporal CLI, the Temporal UI, a schedule or `beamline run`. */
 export interface StartInput {
@@ -34,6 +34,8 @@ export interface PreparedFlow {
   readonly requestedBy?: string;
   /** Version of the program that prepared the flow; absent in histories from before it was recorded, all of 0.1.0. */
   readonly runtimeVersion?: string;
+  /** Values may have 100 MiB and count in workflow tasks as the claims they become; absent in flows from before. */
+  readonly largePayloads?: true;
   /** The flow goes on with a new history where the server suggests it; absent in histories of before. */
   readonly continuesAsNew?: true;
   /** Flows above this one; absent: none. */
@@ -49,6 +51,8 @@ const TENANT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 export function parseStartInput(value: unknown): { start: StartInput } | { problems: string[] } {
   const unreadable = undecodableReason(value);
   if (unreadable !== undefined) return { problems: [`the payload cannot be read (${unreadable}), expected JSON`] };
+  const lost = lostPayloadOf(value);
+  if (lost !== undefined) return { problems: [`${lost.detail} [${lost.code}]`] };
   if (!isJsonObject(value)) {
     return {
       problems: [`got ${describeJsonType(value)}, expected one JSON object {"flow": …, "input": …, "tenant": "…"}`],

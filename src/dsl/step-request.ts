@@ -1,8 +1,20 @@
 import type { Json, JsonObject } from './json';
 import type { StepSecrets } from './secrets';
 
-/** Largest value that crosses Temporal's wire, in bytes of JSON; the server ends a workflow that sends more than 2 MiB. */
-export const MAX_PAYLOAD_BYTES = 1_900_000;
+/** Largest value of a flow (input, arguments, output), in bytes of JSON: 100 MiB, by claim check where it is large. */
+export const MAX_PAYLOAD_BYTES = 104_857_600;
+
+/**
+ * A payload larger than this, 256 KiB, is kept in the payload store; history has a claim of some 300 bytes instead. Part of
+ * what histories replay on, since it decides how many commands go into one workflow task.
+ */
+export const CLAIM_THRESHOLD_BYTES = 262_144;
+
+/**
+ * The limit of flows that were prepared before there were claims (`PreparedFlow.largePayloads` is absent): what such
+ * a flow refused then, it has to refuse again when it is replayed.
+ */
+export const MAX_INLINE_PAYLOAD_BYTES = 1_900_000;
 
 /** Input of a step's activity. */
 export interface StepRequest {
@@ -19,6 +31,8 @@ export interface StepRequest {
   readonly with: JsonObject;
   /** Secrets that the step's activity puts into the arguments, and no others. */
   readonly secrets?: StepSecrets;
+  /** The result may be an earlier one of the same step, not older than this, with the same key or, without one, arguments. */
+  readonly cache?: { readonly key?: Json; readonly maxAgeMs: number };
 }
 
 /** Result of a step's activity. */
@@ -26,6 +40,8 @@ export interface StepResult {
   readonly output: Json;
   /** Number of the attempt that succeeded, from 1. */
   readonly attempt: number;
+  /** The block did not run: the output is that of an earlier time. */
+  readonly cached?: true;
 }
 
 /** What a step's identity is made of; the run id is not part of it, since it changes on reset and continue-as-new. */

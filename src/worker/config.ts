@@ -27,6 +27,8 @@ export interface WorkerConfig {
   readonly deployment?: WorkerDeployment;
   /** Absolute. */
   readonly blobRoot: string;
+  /** Absent: large payloads are kept. */
+  readonly payloadRetentionMs?: number;
   readonly databases: readonly DatabaseConfig[];
   readonly secrets: readonly SecretConfig[];
   /** `HOST[:PORT]`; checked where the HTTP client is made. */
@@ -67,6 +69,9 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     ...(text('catalog') === '' ? {} : { catalog: resolve(cwd, text('catalog')) }),
     ...parseDeployment(text('build-id'), text('deployment-name')),
     blobRoot: resolve(cwd, text('blob-root')),
+    ...(text('payload-retention-days') === ''
+      ? {}
+      : { payloadRetentionMs: integer('payload-retention-days', 1, 36_500) * 86_400_000 }),
     databases: list('database').map((flag) => parseDatabaseFlag(flag, cwd)),
     secrets: list('secret').map((flag) => parseSecretFlag(flag, cwd)),
     allowHosts: list('allow-host'),

@@ -14,6 +14,9 @@ export interface OptionSpec {
   readonly isUnsupported?: boolean;
 }
 
+/** Folder of the blob store where none is named, below the folder that a command runs in. */
+export const DEFAULT_BLOB_ROOT = '.beamline/blobs';
+
 /** All settings of a worker; `beamline dev` and `beamline worker` share them. */
 export const WORKER_OPTIONS = [
   {
@@ -63,7 +66,18 @@ export const WORKER_OPTIONS = [
     default: 'beamline',
     description: 'worker deployment that the builds belong to; counts with --build-id only',
   },
-  { name: 'blob-root', value: 'DIR', default: '.beamline/blobs', description: 'folder of the blob store' },
+  {
+    name: 'blob-root',
+    value: 'DIR',
+    default: DEFAULT_BLOB_ROOT,
+    description: 'folder of the blob store, and of large payloads',
+  },
+  {
+    name: 'payload-retention-days',
+    value: 'N',
+    description:
+      'delete large payloads that were not used for so long; longer than any flow and the retention of the namespace together; without it they are kept',
+  },
   {
     name: 'database',
     value: 'NAME=URL',

@@ -3,9 +3,11 @@ import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/w
 import type { Ports } from '../activities/block';
 import { findExecutor } from '../activities/executors';
 import { HEARTBEAT_INTERVAL_MS } from '../activities/heartbeat';
+import type { PayloadStore } from '../activities/payloads/payload-store';
 import type { SecretStore } from '../activities/ports/secret-store';
 import { prepareFlow } from '../activities/prepare-flow';
 import { type BlockProcessPool, createBlockProcessPool } from '../activities/process/block-process-pool';
+import type { ResultCache } from '../activities/result-cache';
 import {
   type BlockRunner,
   createStepActivities,
@@ -17,7 +19,8 @@ import type { ResourceClass } from '../dsl/block-spec';
 import type { Catalog } from '../dsl/catalog/library';
 import { PREPARE_FLOW, taskQueueOf, VALIDATE_ARGUMENTS, VALIDATE_DATA } from '../dsl/names';
 import type { WorkerConfig } from './config';
-import { CHILD_ENTRY, PAYLOAD_CONVERTER, WORKFLOW_BUNDLE } from './package-files';
+import { workerDataConverter } from './data-converter';
+import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
 
 /** What the pools of a worker are made from. */
 export interface PoolParts {
@@ -28,7 +31,9 @@ export interface PoolParts {
   readonly ports: Ports;
   /** Where flows are found by name. */
   readonly catalog: Catalog;
+  readonly payloads: PayloadStore;
   readonly secrets: SecretStore;
+  readonly results: ResultCache;
   readonly middleware: readonly StepMiddleware[];
 }
 
@@ -46,7 +51,7 @@ const SQLITE_PROCESSES = Math.min(4, Math.max(2, cpus().length));
 
 /** Makes the pool of one class; it polls once its worker runs. */
 export async function createPool(resources: ResourceClass, parts: PoolParts): Promise<Pool> {
-  const { config, connection, namespace, identity, ports, secrets, middleware, catalog } = parts;
+  const { config, connection, namespace, identity, ports, payloads, secrets, results, middleware, catalog } = parts;
   const slots = config.poolSizes[resources];
   const taskQueue = taskQueueOf(config.queuePrefix, resources);
   const processes = createBlockProcessPool({
@@ -61,9 +66,9 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     namespace,
     identity,
     taskQueue,
-    dataConverter: { payloadConverterPath: PAYLOAD_CONVERTER },
+    dataConverter: workerDataConverter(payloads, namespace),
     activities: {
-      ...createStepActivities({ ports, secrets, runBlock, middleware }),
+      ...createStepActivities({ ports, secrets, results, runBlock, middleware }),
       ...(resources === 'io' ? flowActivities(catalog) : {}),
     },
     maxConcurrentActivityTaskExecutions: slots,
@@ -101,8 +106,16 @@ function flowOptions(config: WorkerConfig): Partial<WorkerOptions> {
     workflowBundle: { codePath: WORKFLOW_BUNDLE },
     maxCachedWorkflows: config.maxCachedFlows,
     reuseV8Context: true,
+    ...LARGE_VALUES,
   };
 }
+
+/**
+ * How long workflow code may run between two waits: the SDK's default of 5 s is too short to read 100 MB of small objects
+ * (measured: 3 s to parse on an idle machine). The option is the SDK's, but not in its types. Endless code is stopped by our own
+ * limits (work-limit.ts, MAX_STEPS_WITHOUT_WAIT) long before.
+ */
+const LARGE_VALUES = { isolateExecutionTimeout: '60s' };
 
 /** Cpu and gpu blocks never run on the event loop that polls Temporal. */
 function processRunner(processes: BlockProcessPool): BlockRunner {

@@ -2,7 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { historyFromJSON } from '@temporalio/common/lib/proto-utils';
 import { Worker } from '@temporalio/worker';
-import { PAYLOAD_CONVERTER, WORKFLOW_BUNDLE } from './package-files';
+import { replayDataConverter } from './data-converter';
+import { WORKFLOW_BUNDLE } from './package-files';
 
 /** One stored history, replayed. */
 export interface ReplayOutcome {
@@ -12,19 +13,31 @@ export interface ReplayOutcome {
   readonly error?: Error;
 }
 
+/** Where the large payloads of the histories are, if they have any. */
+export interface ReplayStore {
+  /** Absolute. */
+  readonly blobRoot?: string | undefined;
+  /** That the flows ran in; default: `default`. */
+  readonly namespace?: string | undefined;
+}
+
 /** Replays the histories in `folder/<version>/<file>.json` on the workflow bundle. */
-export async function* replayHistories(folder: string): AsyncGenerator<ReplayOutcome> {
+export async function* replayHistories(folder: string, store: ReplayStore = {}): AsyncGenerator<ReplayOutcome> {
   for (const version of readdirSync(folder).sort()) {
     for (const file of readdirSync(join(folder, version)).sort()) {
       const histories = JSON.parse(readFileSync(join(folder, version, file), 'utf8')) as Record<string, unknown>;
-      yield* replayFile(`${version}/${file}`, histories);
+      yield* replayFile(`${version}/${file}`, histories, store);
     }
   }
 }
 
-async function* replayFile(name: string, histories: Record<string, unknown>): AsyncGenerator<ReplayOutcome> {
+async function* replayFile(
+  name: string,
+  histories: Record<string, unknown>,
+  store: ReplayStore,
+): AsyncGenerator<ReplayOutcome> {
   const results = Worker.runReplayHistories(
-    { workflowBundle: { codePath: WORKFLOW_BUNDLE }, dataConverter: { payloadConverterPath: PAYLOAD_CONVERTER } },
+    { workflowBundle: { codePath: WORKFLOW_BUNDLE }, dataConverter: replayDataConverter(store) },
     Object.entries(histories).map(([workflowId, history]) => ({ workflowId, history: historyFromJSON(history) })),
   );
   for await (const { workflowId, error } of results)

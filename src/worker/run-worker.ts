@@ -1,12 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { PayloadStore } from '../activities/payloads/payload-store';
+import { sweepPayloads } from '../activities/payloads/payload-sweep';
 import { createSqlDatabases } from '../activities/ports/configured-databases';
 import { createConfiguredSecrets } from '../activities/ports/configured-secrets';
 import { createFileBlobStore } from '../activities/ports/file-blob-store';
 import { FileCatalog } from '../activities/ports/file-catalog';
+import { createFileStepCache } from '../activities/ports/file-step-cache';
 import { createHttpClient } from '../activities/ports/guarded-http-client';
 import type { HttpClient } from '../activities/ports/http-client';
 import { NO_CATALOG } from '../activities/ports/no-catalog';
+import type { StepCache } from '../activities/ports/step-cache';
+import { ResultCache } from '../activities/result-cache';
 import type { Catalog } from '../dsl/catalog/library';
 import { FlowError, flowError } from '../dsl/errors';
 import type { WorkerConfig } from './config';
@@ -40,6 +45,8 @@ export function newWorkerId(): string {
  * `wrapHttp` puts a client of the caller's between the blocks and the guarded one. It is for code that embeds a worker and
  * has hosts answered by stand-ins, as the conformance tests do: a setting of deployments could turn calls away from where
  * the flow's author sends them. Steps in child processes have clients of their own and are not reached by it.
+ *
+ * `stepCache` takes the place of the folder below the blob root in which results of steps are kept.
  */
 export async function startWorker(options: {
   config: WorkerConfig;
@@ -47,6 +54,7 @@ export async function startWorker(options: {
   logger: Logger;
   workerId: string;
   wrapHttp?: (client: HttpClient) => HttpClient;
+  stepCache?: StepCache;
 }): Promise<RunningWorker> {
   const { config, target, logger, workerId, wrapHttp = (client) => client } = options;
   const releases: (() => Promise<unknown>)[] = [];
@@ -64,6 +72,10 @@ export async function startWorker(options: {
     const secrets = createConfiguredSecrets(config.secrets);
     const blobs = await createFileBlobStore({ root: config.blobRoot });
     releases.push(async () => blobs.close());
+    const payloads = new PayloadStore({ blobRoot: config.blobRoot, canCreate: true });
+    // Made now, so that clients find it; one that cannot be used is told before any flow needs it.
+    await payloads.key();
+    const { stepCache = createFileStepCache({ root: config.blobRoot }) } = options;
     const { connection, namespace } = await connectWorker(target);
     releases.push(() => connection.close());
     await ensureSearchAttributes(connection, namespace);
@@ -75,7 +87,9 @@ export async function startWorker(options: {
       identity: workerId,
       ports: { http, blobs, databases },
       catalog,
+      payloads,
       secrets,
+      results: new ResultCache(stepCache, (...line) => logger.log(...line)),
       middleware: [stepLog(logger)],
     };
     const pools: Pool[] = [];
@@ -85,9 +99,17 @@ export async function startWorker(options: {
       pools.push(pool);
     }
     const sweeping = setInterval(() => {
+      sweepPayloads(payloads.folder, { retentionMs: config.payloadRetentionMs }).then(
+        ({ removed, freedBytes }) => logger.log('debug', 'payload store swept', { removed, freed_bytes: freedBytes }),
+        (error: unknown) => logger.log('warn', 'payload store could not be swept', { error: String(error) }),
+      );
       blobs.sweep({ graceMs: SWEEP_EVERY_MS }).then(
         ({ removed, freedBytes }) => logger.log('debug', 'blob store swept', { removed, freed_bytes: freedBytes }),
         (error: unknown) => logger.log('warn', 'blob store could not be swept', { error: String(error) }),
+      );
+      stepCache.sweep().then(
+        ({ removed, freedBytes }) => logger.log('debug', 'step cache swept', { removed, freed_bytes: freedBytes }),
+        (error: unknown) => logger.log('warn', 'step cache could not be swept', { error: String(error) }),
       );
     }, SWEEP_EVERY_MS);
     releases.push(async () => clearInterval(sweeping));

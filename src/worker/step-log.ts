@@ -16,9 +16,10 @@ export function stepLog(logger: Logger): StepMiddleware {
       attempt: step.attempt,
     });
     try {
-      const output = await next();
-      logger.log('info', 'step completed', fields('completed'));
-      return output;
+      const outcome = await next();
+      const cached = outcome.cached === true ? { cached: true } : {};
+      logger.log('info', 'step completed', { ...fields('completed'), ...cached });
+      return outcome;
     } catch (error) {
       const code = error instanceof FlowError ? error.data.code : undefined;
       logger.log('warn', 'step failed', { ...fields('failed'), ...(code === undefined ? {} : { error_code: code }) });

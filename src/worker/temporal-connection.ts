@@ -2,6 +2,7 @@ import { Client, Connection } from '@temporalio/client';
 import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection } from '@temporalio/worker';
 import { flowError } from '../dsl/errors';
+import { clientDataConverter } from './data-converter';
 
 /** Where Temporal is; what is absent comes from the environment and the profile file. */
 export interface TemporalTarget {
@@ -10,6 +11,8 @@ export interface TemporalTarget {
   readonly namespace?: string | undefined;
   /** True for a server that this process started itself: nothing comes from the environment or the profile file. */
   readonly isOwnServer?: boolean;
+  /** Absolute folder of the blob store, where large payloads are; absent: a client can neither read nor send them. */
+  readonly blobRoot?: string | undefined;
 }
 
 /** Longest time to reach Temporal, in milliseconds. */
@@ -54,7 +57,8 @@ export async function connectClient(
   const { connectionOptions, address, namespace } = connectionConfig(target);
   try {
     const connection = await Connection.connect({ ...connectionOptions, connectTimeout: CONNECT_TIMEOUT_MS });
-    return { client: new Client({ connection, namespace }), address, close: () => connection.close() };
+    const dataConverter = clientDataConverter(target, namespace);
+    return { client: new Client({ connection, namespace, dataConverter }), address, close: () => connection.close() };
   } catch (cause) {
     throw unreachable(address, cause);
   }

@@ -11,12 +11,14 @@ import {
 } from '@temporalio/workflow';
 import type { ApprovalRequest, ApprovalResult, ApprovalState, DecisionInput } from '../dsl/approval';
 import { FlowError, flowError } from '../dsl/errors';
+import { inline } from '../dsl/inline-values';
 import { isJsonObject, type Json } from '../dsl/json';
 import { APPROVAL_STATE_QUERY, APPROVE_SIGNAL, DECIDE_UPDATE, REJECT_SIGNAL } from '../dsl/names';
 import { undecodableReason } from '../dsl/undecodable';
 import { ApprovalLedger } from './approval-ledger';
 import { toFlowError, toWorkflowFailure } from './failures';
 import { localActivities } from './flow-run';
+import { readable } from './lost-payload';
 import { publishAttributes } from './search-attributes';
 
 const stateQuery = defineQuery<ApprovalState>(APPROVAL_STATE_QUERY);
@@ -31,7 +33,7 @@ const rejectSignal = defineSignal<[Json]>(REJECT_SIGNAL);
 export async function approval(request: ApprovalRequest): Promise<ApprovalResult> {
   refuseForeignStart(request);
   const ledger = new ApprovalLedger(request, Date.now());
-  setHandler(stateQuery, () => ledger.state(), {
+  setHandler(stateQuery, () => inline(ledger.state()), {
     description: 'What is to be decided, by whom, and the decisions so far.',
   });
   setHandler(decideUpdate, (input) => decide(ledger, input), {
@@ -82,7 +84,10 @@ async function awaitOutcome(ledger: ApprovalLedger): Promise<void> {
  * could fail its workflow task for ever.
  */
 function refuseForeignStart(request: unknown): void {
-  if (workflowInfo().parent !== undefined && isJsonObject(request) && undecodableReason(request) === undefined) return;
+  if (workflowInfo().parent !== undefined && isJsonObject(request) && undecodableReason(request) === undefined) {
+    asFailure(() => readable(request, 'the request'));
+    return;
+  }
   throw toWorkflowFailure(
     flowError('BLW_START_INVALID', 'approvals are started by flows; use a step "call: human.approval"'),
   );
@@ -95,7 +100,7 @@ function refuseInvalid(ledger: ApprovalLedger, input: Json): void {
 
 async function decide(ledger: ApprovalLedger, input: Json): Promise<ApprovalState> {
   try {
-    const decision = ledger.check(input);
+    const decision = ledger.check(readable(input, 'the decision'));
     const { form } = ledger.request;
     if (form !== undefined && decision.decision === 'approved') {
       await localActivities.validateData({ schema: form, data: decision.form ?? null, what: 'form' });
@@ -103,7 +108,7 @@ async function decide(ledger: ApprovalLedger, input: Json): Promise<ApprovalStat
       ledger.check(input);
     }
     ledger.record(decision, Date.now());
-    return ledger.state();
+    return inline(ledger.state());
   } catch (thrown) {
     const error = toFlowError(thrown);
     throw error instanceof FlowError ? toWorkflowFailure(error) : error;

@@ -1,8 +1,8 @@
 import { CancellationScope, condition, sleep, workflowInfo } from '@temporalio/workflow';
+import { measureJson } from '../dsl/encoded-json';
 import { flowError } from '../dsl/errors';
-import { MAX_PAYLOAD_BYTES } from '../dsl/step-request';
+import { CLAIM_THRESHOLD_BYTES } from '../dsl/step-request';
 import { type Routine, waitFor } from './drive';
-import { jsonBytes } from './json-size';
 
 /** Steps of one flow that Temporal knows of at once; it refuses the 2,001st, and would do so for ever. */
 const MAX_PENDING = 1_900;
@@ -28,16 +28,20 @@ export class Dispatch {
   #isTurning = false;
   #local = 0;
 
+  /** `maxBytes`: the largest request; `claimsLarge`: those above the threshold travel as claims, and count as little. */
+  constructor(private readonly limits: { readonly maxBytes: number; readonly claimsLarge: boolean }) {}
+
   /** Waits for room; `leave` has to follow. Throws BLW_ARG_INVALID for a request that never fits. */
-  *enter(request: unknown): Routine<void> {
-    const bytes = jsonBytes(request);
-    if (bytes > MAX_PAYLOAD_BYTES) {
+  *enter(request: object): Routine<void> {
+    const bytes = measureJson(request);
+    const { maxBytes } = this.limits;
+    if (bytes > maxBytes) {
       throw flowError(
         'BLW_ARG_INVALID',
-        `the arguments have ${bytes} bytes of JSON, at most ${MAX_PAYLOAD_BYTES} fit; pass large data as a blob`,
+        `the arguments have ${bytes} bytes of JSON, at most ${maxBytes} fit; pass large data as a blob`,
       );
     }
-    const size = bytes + COMMAND_BYTES;
+    const size = this.#sentBytes(bytes) + COMMAND_BYTES;
     while (!this.#hasRoom(size)) {
       if (this.#pending < MAX_PENDING) this.#turn();
       yield* waitFor(condition(() => this.#hasRoom(size)));
@@ -63,7 +67,11 @@ export class Dispatch {
   /** `resultBytes` is the size of what it gave. */
   leaveLocal(resultBytes: number): void {
     this.#local -= 1;
-    this.#taskBytes = this.#bytesOfTask() + resultBytes + COMMAND_BYTES;
+    this.#taskBytes = this.#bytesOfTask() + this.#sentBytes(resultBytes) + COMMAND_BYTES;
+  }
+
+  #sentBytes(bytes: number): number {
+    return this.limits.claimsLarge ? Math.min(bytes, CLAIM_THRESHOLD_BYTES) : bytes;
   }
 
   #bytesOfTask(): number {

@@ -8,10 +8,11 @@ import {
   TemporalFailure,
   TimeoutFailure,
 } from '@temporalio/workflow';
+import { isTooLong, jsonBytes } from '../dsl/encoded-json';
 import { FlowError, type FlowErrorData, flowError, flowErrorToJson } from '../dsl/errors';
 import { isJsonObject } from '../dsl/json';
 import { shortText } from '../dsl/problems';
-import { jsonBytes } from './json-size';
+import { readable } from './lost-payload';
 
 /**
  * What went wrong with an activity or a child workflow, as an error of the flow. A cancellation stays a cancellation,
@@ -21,6 +22,8 @@ export function toFlowError(error: unknown): unknown {
   // A local activity rejects with the failure itself, the others with one around it.
   const cause = error instanceof ActivityFailure || error instanceof ChildWorkflowFailure ? error.cause : error;
   if (cause instanceof CancelledFailure) return cause;
+  if (isTooLong(cause))
+    return flowError('BLW_RESULT_TOO_LARGE', 'what the step reads has more than 512 MiB of JSON', { cause });
   if (cause instanceof TimeoutFailure) return timeoutError(cause);
   if (cause instanceof ApplicationFailure) {
     const data = flowErrorDataOf(cause);
@@ -51,7 +54,13 @@ function timeoutError(failure: TimeoutFailure): FlowError {
 }
 
 function flowErrorDataOf(failure: ApplicationFailure): FlowErrorData | undefined {
-  const data: unknown = failure.details?.[0];
+  let data: unknown;
+  try {
+    data = readable(failure.details?.[0], 'the data of an error');
+  } catch (error) {
+    if (error instanceof FlowError) return error.data;
+    throw error;
+  }
   return isJsonObject(data) && typeof data.type === 'string' && typeof data.status === 'number'
     ? (data as unknown as FlowErrorData)
     : undefined;

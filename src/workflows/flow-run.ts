@@ -1,4 +1,5 @@
 import { proxyLocalActivities, sleep, workflowInfo } from '@temporalio/workflow';
+import { jsonBytes } from '../dsl/encoded-json';
 import { flowError } from '../dsl/errors';
 import {
   type BatchItem,
@@ -12,11 +13,12 @@ import { variablesOf } from '../dsl/expressions/references';
 import type { Json, JsonObject } from '../dsl/json';
 import type { FlowPlan } from '../dsl/planning/plan';
 import type { PreparedFlow } from '../dsl/start';
+import { MAX_INLINE_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES } from '../dsl/step-request';
 import { type CompensationEntry, Compensations } from './compensations';
 import { Dispatch } from './dispatch';
 import { type Routine, waitFor } from './drive';
 import { toFlowError } from './failures';
-import { jsonBytes } from './json-size';
+import { readable } from './lost-payload';
 import type { ProgressTracker } from './progress-tracker';
 import { publishAttributes } from './search-attributes';
 
@@ -54,7 +56,9 @@ export class FlowRun {
   readonly plan: FlowPlan;
   readonly tenant: string;
   readonly #evaluator = new Evaluator();
-  readonly dispatch = new Dispatch();
+  readonly dispatch: Dispatch;
+  /** Largest value that goes in or out, in bytes of JSON. */
+  readonly maxPayloadBytes: number;
   /** Steps that would be undone. */
   readonly compensations: Compensations;
   /** Workflow id of the flow, also in its windows: idempotency keys are made of it. */
@@ -99,6 +103,9 @@ export class FlowRun {
     this.startedAt = startedAt;
     this.plan = prepared.plan;
     this.tenant = prepared.tenant;
+    const claimsLarge = prepared.largePayloads === true;
+    this.maxPayloadBytes = claimsLarge ? MAX_PAYLOAD_BYTES : MAX_INLINE_PAYLOAD_BYTES;
+    this.dispatch = new Dispatch({ maxBytes: this.maxPayloadBytes, claimsLarge });
     this.context = null;
     const definition = this.plan.definition;
     this.constants = {
@@ -221,7 +228,8 @@ export class FlowRun {
     let bytes = 0;
     try {
       const request = { language, items, variables: variablesOf(items, variables) };
-      const values = yield* waitFor(localActivities.evaluateExpressions(request));
+      const answer = yield* waitFor(localActivities.evaluateExpressions(request));
+      const values = readable(answer, 'the values of the expressions');
       bytes = jsonBytes(values);
       return values;
     } catch (error) {

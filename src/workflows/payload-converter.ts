@@ -1,5 +1,6 @@
-import { defaultPayloadConverter, type Payload, type PayloadConverter } from '@temporalio/common';
+import type { Payload, PayloadConverter } from '@temporalio/common';
 import { undecodable } from '../dsl/undecodable';
+import { payloadConverter as largePayloadConverter } from './large-payload-converter';
 
 /**
  * Temporal's default converter, but for payloads that it cannot read (broken JSON, an unknown encoding), which anybody can
@@ -7,10 +8,10 @@ import { undecodable } from '../dsl/undecodable';
  * why, and refuses it: a start fails at once, an update is rejected, a signal is noted as refused.
  */
 export const payloadConverter: PayloadConverter = {
-  toPayload: (value) => defaultPayloadConverter.toPayload(value),
+  toPayload: (value) => largePayloadConverter.toPayload(value),
   fromPayload: <T>(payload: Payload): T => {
     try {
-      return defaultPayloadConverter.fromPayload<T>(payload);
+      return largePayloadConverter.fromPayload<T>(payload);
     } catch (error) {
       // The type of what was sent is the caller's assumption in any case; receivers of foreign data check it.
       return undecodable(error instanceof Error ? error.message : String(error)) as T;

@@ -15,6 +15,7 @@ import { drive, type Routine } from './drive';
 import { toFlowError } from './failures';
 import { FlowRun } from './flow-run';
 import { refuseTooLarge } from './json-size';
+import { readable } from './lost-payload';
 import type { ProgressTracker } from './progress-tracker';
 import { runTaskList } from './run-task';
 import { runToEnd } from './run-to-end';
@@ -35,7 +36,10 @@ const { prepareFlow } = proxyLocalActivities<{ prepareFlow(start: unknown): Prom
 export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Json> {
   return await runToEnd<Json, CarriedFlow>({
     body: async (progress) => {
-      const run = carried === undefined ? await beginRun(start, progress) : resumeRun(carried, progress);
+      const run =
+        carried === undefined
+          ? await beginRun(start, progress)
+          : resumeRun(readable(carried, 'the state of the flow'), progress);
       return await drive(runUndoable(run, carried));
     },
     continueAsNew: continueFlow,
@@ -43,7 +47,8 @@ export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Js
 }
 
 async function beginRun(start: unknown, progress: ProgressTracker): Promise<FlowRun> {
-  const prepared = await prepareFlow(start);
+  const request = withoutUncheckedInput(readable(start, 'the start input'));
+  const prepared = readable(await prepareFlow(request), "the flow's plan");
   const input = isJsonObject(start) ? (start.input ?? null) : null;
   const run = new FlowRun({ prepared, input, progress, startedAt: workflowInfo().startTime.getTime() });
   run.publishIdentity();
@@ -64,6 +69,12 @@ function* runUndoable(run: FlowRun, carried: CarriedFlow | undefined): Routine<J
     const cause = isCancelled || !(error instanceof FlowError) ? {} : { error: flowErrorToJson(error.data) };
     throw yield* undoFlow(run, { ...cause, left, report: { completed: 0, failed: [] } });
   }
+}
+
+/** Preparation needs the flow's input only where the document says what to check of it; a large one takes seconds to pass on. */
+function withoutUncheckedInput(start: unknown): unknown {
+  if (!isJsonObject(start) || start.input === undefined || !isJsonObject(start.flow)) return start;
+  return start.flow.input === undefined ? { ...start, input: null } : start;
 }
 
 /** Undoes what is left, and gives what the flow ends with. */
@@ -92,7 +103,7 @@ function* runPlan(run: FlowRun, carried: CarriedFlow | undefined): Routine<Json>
   const after = { ...constants, context: run.context, steps, data: output };
   const { output: result = output } = yield* run.evaluate(valueItem('output', plan.output?.as), after);
   if (plan.output?.schema !== undefined) yield* validate(run, plan.output.schema, result, 'output of the flow');
-  refuseTooLarge(result, 'output of the flow');
+  refuseTooLarge(result, 'output of the flow', run.maxPayloadBytes);
   return result;
 }
 

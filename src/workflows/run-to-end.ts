@@ -8,6 +8,7 @@ import {
   setHandler,
 } from '@temporalio/workflow';
 import { FlowError } from '../dsl/errors';
+import { inline } from '../dsl/inline-values';
 import { type FlowStatus, PROGRESS_QUERY } from '../dsl/names';
 import type { FlowProgress, ProgressQueryInput } from '../dsl/progress';
 import { toFlowError, toWorkflowFailure } from './failures';
@@ -37,7 +38,7 @@ export async function runToEnd<R, C>({
   continueAsNew: (carried: C) => Promise<never>;
 }): Promise<R> {
   const progress = new ProgressTracker();
-  setHandler(progressQuery, (input) => progress.snapshot(input?.since), {
+  setHandler(progressQuery, (input) => inline(progress.snapshot(input?.since)), {
     description: 'Status of the flow and of its steps; {"since": version} gives only what changed after that version.',
   });
   const settle = (status: FlowStatus) => {

@@ -7,6 +7,7 @@ import type { CompensationEntry } from './compensations';
 import { drive, type Routine } from './drive';
 import { toWorkflowFailure } from './failures';
 import { FlowRun } from './flow-run';
+import { readable } from './lost-payload';
 import type { ProgressState, ProgressTracker } from './progress-tracker';
 import { runTask, runTaskList } from './run-task';
 import { ContinueAsNew, runToEnd } from './run-to-end';
@@ -27,7 +28,8 @@ export async function runWindow(request: WindowRequest, carried?: CarriedWindow)
   refuseForeignStart(request, carried);
   return await runToEnd<ItemsResult, CarriedWindow>({
     body: async (progress) => {
-      if (carried !== undefined) progress.restore(carried.progress);
+      readable(request, 'the items of the loop');
+      if (carried !== undefined) progress.restore(readable(carried, 'the state of the loop').progress);
       return await drive(runBatch(request, carried, progress));
     },
     continueAsNew: makeContinueAsNewFor(request),

@@ -171,12 +171,12 @@ describe('fs.get', () => {
     expect(message).not.toContain('s3cret');
   });
 
-  test('reads 1 MiB and no more', async () => {
-    await put(Buffer.alloc(1 << 20, 'x'));
-    expect(await run(fsGet, { path: 'a' })).toMatchObject({ size: 1 << 20 });
-    await put(Buffer.alloc((1 << 20) + 1, 'x'));
+  test('reads 100 MiB and no more', async () => {
+    await put(Buffer.alloc(100 << 20, 'x'));
+    expect(await run(fsGet, { path: 'a' })).toMatchObject({ size: 100 << 20 });
+    await put(Buffer.alloc((100 << 20) + 1, 'x'));
     const message = await expectFailure(run(fsGet, { path: 'a' }), 'BLW_FS_TOO_LARGE');
-    expect(message).toContain('has 1048577 bytes, expected at most 1048576');
+    expect(message).toContain('has 104857601 bytes, expected at most 104857600');
   });
 
   test('fails where there is no blob', async () => {

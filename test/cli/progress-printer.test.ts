@@ -42,6 +42,11 @@ describe('ProgressPrinter', () => {
     ]);
   });
 
+  it('says that an output is that of an earlier time', () => {
+    new ProgressPrinter(output).show(progress([{ ...STEP, attempts: 1, cached: true }]));
+    expect(text.lines()).toEqual([expect.stringMatching(/ http\.request +io +cached +1\.3 s$/)]);
+  });
+
   it('prints each step once, however often it is told', () => {
     const printer = new ProgressPrinter(output);
     printer.show(progress([{ ...STEP, status: 'running', endedAt: undefined } as unknown as StepProgress]));

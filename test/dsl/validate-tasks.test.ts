@@ -244,7 +244,7 @@ describe('metadata', () => {
       `BLW_EXPR_SYNTAX | "eror" is not known here; did you mean "error"? | { ${CALL}, metadata: { compensate: [{ u: { set: { x: «'\${ eror }' } } }] } }`,
       'BLW_UNSUPPORTED | metadata.retry has no effect on a do task | { do: [{ c: { wait: PT1S } }], metadata: { «retry: {} } }',
       'BLW_UNSUPPORTED | write it on its calls or in document.metadata | { wait: PT1S, metadata: { «timeout: PT1S } }',
-      ...['dispatch', 'onFailure', 'cache', 'mock'].map(
+      ...['dispatch', 'onFailure', 'mock'].map(
         (key) => `BLW_UNSUPPORTED | metadata.${key} is not supported yet | { ${CALL}, metadata: { «${key}: x } }`,
       ),
     ]),

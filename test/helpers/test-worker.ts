@@ -6,6 +6,7 @@ import type { Client, WorkflowHandle } from '@temporalio/client';
 import { WorkflowFailedError } from '@temporalio/client';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { parse } from 'yaml';
+import type { StepCache } from '../../src/activities/ports/step-cache';
 import type { Json, JsonObject } from '../../src/dsl/json';
 import { RUN_FLOW } from '../../src/dsl/names';
 import type { FlowProgress } from '../../src/dsl/progress';
@@ -47,6 +48,7 @@ export async function startTestWorker(
   settings: OptionValues = {},
   target: { address: string; namespace: string } = testTemporal(),
   logger: Logger = { log: () => undefined },
+  stepCache?: StepCache,
 ): Promise<TestWorker> {
   if (!isQuiet) Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined), shutdownSignals: [] });
   isQuiet = true;
@@ -61,8 +63,14 @@ export async function startTestWorker(
     ...settings,
   };
   const config = parseWorkerConfig(mergeOptions({ flags, env: {}, file: {} }), folder);
-  const worker = await startWorker({ config, target, logger, workerId: queuePrefix });
-  const { client, close } = await connectClient(target);
+  const worker = await startWorker({
+    config,
+    target,
+    logger,
+    workerId: queuePrefix,
+    ...(stepCache === undefined ? {} : { stepCache }),
+  });
+  const { client, close } = await connectClient({ ...target, blobRoot: config.blobRoot });
 
   const start: TestWorker['start'] = (flow, input = null, extra = {}) =>
     client.workflow.start(RUN_FLOW, {

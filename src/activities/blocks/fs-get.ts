@@ -1,10 +1,11 @@
 import type { Json, JsonObject } from '../../dsl/json';
+import { MAX_PAYLOAD_BYTES } from '../../dsl/step-request';
 import type { BlockContext, BlockExecutor } from '../block';
 import { type BlockFailure, notRetryable } from '../block-failure';
 import { blobNotFound } from './fs-not-found';
 
-/** Largest blob that is read into a flow: in base64 it stays below Temporal's 2 MB for one payload. */
-const MAX_BYTES = 1 << 20;
+/** Largest blob that is read into a flow: what a value may have. As JSON text or base64 it is more, and counts as that. */
+const MAX_BYTES = MAX_PAYLOAD_BYTES;
 
 /** `with` of fs.get, as its schema has checked it. */
 interface FsGetArguments {
@@ -13,7 +14,7 @@ interface FsGetArguments {
 }
 
 /**
- * Reads a blob of at most 1 MiB as text, JSON or base64.
+ * Reads a blob of at most 100 MiB as text, JSON or base64.
  *
  * @throws BLW_FS_NOT_FOUND, BLW_FS_TOO_LARGE, BLW_FS_CONTENT where it is not UTF-8 or JSON, BLW_FS_PATH, BLW_FS_IO
  */

@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../../dsl/json';
+import { MAX_PAYLOAD_BYTES } from '../../dsl/step-request';
 import type { BlockExecutor } from '../block';
 import { notRetryable } from '../block-failure';
 import { decodeContent, readBody } from '../http/answer';
@@ -9,8 +10,8 @@ import { statusFailure } from '../http/status-failure';
 import { describeUrl } from '../http/url';
 import type { HttpResponse } from '../ports/http-client';
 
-/** Largest decoded answer that goes into the flow: 1 MiB. */
-const MAX_ANSWER_BYTES = 1_048_576;
+/** Largest decoded answer that goes into the flow: what a value may have. As JSON or base64 it may be more, see checkSize. */
+const MAX_ANSWER_BYTES = MAX_PAYLOAD_BYTES;
 
 interface RequestArguments extends HttpArguments {
   readonly output?: 'content' | 'response' | 'raw';

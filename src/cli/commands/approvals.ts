@@ -4,7 +4,7 @@ import { decide, findApproval, readState } from '../approval-client';
 import { listApprovals } from '../approval-list';
 import { approvalTable, approvalToJson, decisionLine, printApproval } from '../approval-view';
 import type { AddCommand, Cli } from '../cli';
-import { addConnectionFlags, type ConnectionFlags, targetOf } from '../connection-flags';
+import { addBlobRootFlag, addConnectionFlags, type ConnectionFlags, dataTargetOf } from '../connection-flags';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { readJsonArgument } from '../json-argument';
 import { withTemporal } from '../temporal-session';
@@ -64,7 +64,7 @@ export const addApprovals: AddCommand = (command, cli, action) => {
     .option('--tenant <NAME>', 'only those of this tenant')
     .addOption(new Option('--limit <N>', 'at most so many').default(100).argParser(parseLimit))
     .option('--json', 'print one JSON object: approvals, hasMore');
-  addConnectionFlags(list)
+  addBlobRootFlag(addConnectionFlags(list))
     .addHelpText('after', LIST_EXAMPLES)
     .action(action((flags: ListFlags) => showList(flags, cli)));
   const show = command
@@ -72,7 +72,7 @@ export const addApprovals: AddCommand = (command, cli, action) => {
     .description('Shows what an approval is about, and the decisions on it.')
     .argument('<id>', 'id of the approval or of its flow')
     .option('--json', 'print its state as one JSON object');
-  addConnectionFlags(show)
+  addBlobRootFlag(addConnectionFlags(show))
     .addHelpText('after', SHOW_EXAMPLES)
     .action(action((id: string, flags: ShowFlags) => showOne(id, flags, cli)));
   addDecision(command, 'approve')
@@ -92,7 +92,7 @@ function addDecision(parent: Command, name: 'approve' | 'reject'): Command {
     .option('--comment <TEXT>', 'why')
     .option('--form <JSON>', 'the form that the approval asks for: JSON, @FILE, or - for standard input')
     .option('--json', "print the approval's state as one JSON object");
-  return addConnectionFlags(command).addHelpText('after', decideExamples(name));
+  return addBlobRootFlag(addConnectionFlags(command)).addHelpText('after', decideExamples(name));
 }
 
 function append(value: string, previous: readonly string[] | undefined): readonly string[] {
@@ -107,7 +107,7 @@ function parseLimit(text: string): number {
 
 async function showList(flags: ListFlags, cli: Cli): Promise<ExitCode> {
   const { tenant, limit } = flags;
-  const { approvals, hasMore } = await withTemporal(targetOf(flags), ({ client }) =>
+  const { approvals, hasMore } = await withTemporal(dataTargetOf(flags, cli), ({ client }) =>
     listApprovals(client, { tenant, limit }),
   );
   if (flags.json === true) {
@@ -125,7 +125,7 @@ async function showList(flags: ListFlags, cli: Cli): Promise<ExitCode> {
 }
 
 async function showOne(id: string, flags: ShowFlags, cli: Cli): Promise<ExitCode> {
-  const { found, state } = await withTemporal(targetOf(flags), async ({ client }) => {
+  const { found, state } = await withTemporal(dataTargetOf(flags, cli), async ({ client }) => {
     const approval = await findApproval(client, id);
     return { found: approval.id, state: await readState(client, approval) };
   });
@@ -146,7 +146,7 @@ async function decideOn(
     ...(comment === undefined ? {} : { comment }),
     ...(flags.form === undefined ? {} : { form: await readJsonArgument('--form', flags.form, cli) }),
   };
-  const { found, state } = await withTemporal(targetOf(flags), async ({ client }) => {
+  const { found, state } = await withTemporal(dataTargetOf(flags, cli), async ({ client }) => {
     const approval = await findApproval(client, id);
     return { found: approval.id, state: await decide(client, approval, input) };
   });

@@ -1,10 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { CatalogIndex } from '../../dsl/catalog/catalog-index';
 import { parseFlowReference } from '../../dsl/catalog/references';
+import { measureJson } from '../../dsl/encoded-json';
 import type { Json, JsonObject } from '../../dsl/json';
 import { DEFAULT_QUEUE_PREFIX } from '../../dsl/names';
 import { readSchedule } from '../../dsl/schedule/schedule';
-import { DEFAULT_TENANT } from '../../dsl/start';
+import { DEFAULT_TENANT, type StartInput } from '../../dsl/start';
 import { environmentName } from '../../worker/options';
 import { openCatalog } from '../catalog-check';
 import type { AddCommand, Cli } from '../cli';
@@ -153,7 +154,22 @@ async function deploymentOf(
   const start = startInput(flow, { input: given, tenant, priorityKey, requestedBy });
   // The events that start a flow are its input, so that nothing of it is known yet.
   if (schedule.on === undefined) await checkStart(start, index === undefined ? undefined : { read: async () => index });
+  refuseTooLarge(start, file.name);
   return makeDeployment(start, { flow: file.plan.flow, schedule, queuePrefix });
+}
+
+/** Temporal takes 2 MiB in one argument, and a schedule cannot keep its data anywhere else: it may run for years. */
+const MAX_DEPLOYED_BYTES = 1_900_000;
+
+function refuseTooLarge(start: StartInput, name: string): void {
+  const size = measureJson(start);
+  if (size <= MAX_DEPLOYED_BYTES) return;
+  throw usageError(
+    `${name}: the flow and its input have ${size} bytes, at most ${MAX_DEPLOYED_BYTES} can be deployed`,
+    {
+      help: "Put the flow into the workers' catalog and deploy it by its name, with --catalog DIR.",
+    },
+  );
 }
 
 /** A flow that is taken off may be gone from its file: its name is enough. */

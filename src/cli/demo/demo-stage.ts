@@ -17,11 +17,13 @@ import { startWorkerFor, stopOrGiveUp } from '../worker-life';
 import { type OrderService, startOrderService } from './order-service';
 
 const STOP_LIMIT_MS = 8_000;
+const BLOB_FOLDER = 'blobs';
 
 /** Everything that the example needs. */
 export interface DemoStage {
   /** Holds blobs, databases and files of the demo; removed at the end. */
   readonly folder: string;
+  readonly blobRoot: string;
   readonly server: TemporalServer;
   readonly worker: RunningWorker;
   readonly orders: OrderService;
@@ -44,12 +46,12 @@ export async function setStage(context: { cli: Cli; stop: StopRequest; releases:
   releases.add(() => server.stop());
   const worker = await stop.interrupting(startDemoWorker(folder, server));
   releases.add(() => stopOrGiveUp(worker, STOP_LIMIT_MS));
-  return { folder, server, worker, orders };
+  return { folder, blobRoot: join(folder, BLOB_FOLDER), server, worker, orders };
 }
 
 async function startDemoWorker(folder: string, server: TemporalServer): Promise<RunningWorker> {
   const flags = {
-    'blob-root': 'blobs',
+    'blob-root': BLOB_FOLDER,
     database: ['orders=sqlite:orders.db'],
     'allow-host': LOOPBACK_HOSTS,
     'log-level': 'error',

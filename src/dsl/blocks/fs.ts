@@ -72,7 +72,7 @@ export const fsGet: BlockSpec = {
   call: 'fs.get',
   type: 'fs.get',
   summary: 'Reads a blob',
-  description: `Reads a blob of at most 1 MiB into the flow. \`as\` says how: \`text\` (UTF-8, default), \`json\` or \`base64\`.`,
+  description: `Reads a blob of at most 100 MiB into the flow. \`as\` says how: \`text\` (UTF-8, default), \`json\` or \`base64\`.`,
   arguments: {
     type: 'object',
     required: ['path'],

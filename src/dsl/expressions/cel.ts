@@ -1,6 +1,7 @@
 import { Duration, Environment, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
 import { describeJsonType, isJsonObject, type Json, type JsonObject, setOwn } from '../json';
 import { linearRegExp } from '../regular-expression';
+import { isPassedOn, pathRoot } from './path-result';
 import { visitNodes } from './syntax-tree';
 import { registerTimestamps, replaceTimestampCall, withAuthorsNames } from './timestamps';
 import { MAX_WORK, meter, spend, type WorkBudget, withBudget, withinResultSize, workOf } from './work-limit';
@@ -148,11 +149,15 @@ const runtimeEnvironment = createEnvironment(true);
 /** Parses an expression once for many evaluations. Throws {@link ExpressionError} where it does not parse. */
 export function compileExpression(expression: string): CompiledExpression {
   const evaluate = guarded(expression, () => parseExpression(runtimeEnvironment, expression));
-  return (variables, budget = { left: MAX_WORK }) =>
-    guarded(expression, () => withBudget(budget, () => resultOf(run(evaluate, variables))));
+  const root = pathRoot(evaluate.ast);
+  return (variables, budget = { left: MAX_WORK }) => {
+    const isPath = root !== undefined && Object.hasOwn(variables, root);
+    return guarded(expression, () => withBudget(budget, () => resultOf(run(evaluate, variables), isPath)));
+  };
 }
 
-function resultOf(value: unknown): Json {
+function resultOf(value: unknown, isPath: boolean): Json {
+  if (isPath && isPassedOn(value, MAX_RESULT_DEPTH) && !(value instanceof Map)) return value;
   return withinResultSize(() => toJson(value));
 }
 

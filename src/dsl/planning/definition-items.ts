@@ -13,7 +13,11 @@ export function definitionItems(task: TaskPlan): BatchItem[] {
 function kindItems(task: TaskPlan): BatchItem[] {
   switch (task.kind) {
     case 'call':
-      return [...valueItem('with', task.with), ...valueItem('summary', task.summary)];
+      return [
+        ...valueItem('with', task.with),
+        ...valueItem('summary', task.summary),
+        ...valueItem('cacheKey', task.cache?.key),
+      ];
     case 'function':
       return valueItem('with', task.with);
     case 'subflow':

@@ -5,6 +5,7 @@ import { compileTemplate, compileUri, type Template } from '../expressions/templ
 import { isJsonObject, type Json, type JsonObject } from '../json';
 import type { CallPlan, TaskPlanBase } from './plan';
 import { planAuthentication, resolveAuthentication } from './plan-authentication';
+import { planCache } from './plan-cache';
 import { optional, type PlanContext } from './plan-context';
 import { planSecrets } from './plan-secrets';
 
@@ -32,6 +33,7 @@ export function planCall(base: TaskPlanBase, task: JsonObject, context: PlanCont
     idempotent: (metadata.idempotent as boolean | undefined) ?? spec.idempotent,
     ...optional('priorityKey', metadata.priorityKey as number | undefined),
     ...optional('fairnessWeight', metadata.fairnessWeight as number | undefined),
+    ...optional('cache', planCache(task.metadata)),
     ...optional('summary', stepSummary(task)),
     summaryArguments: spec.summaryArguments,
   };

@@ -82,10 +82,19 @@ export interface CallPlan extends TaskPlanBase {
   readonly idempotent: boolean;
   readonly priorityKey?: number;
   readonly fairnessWeight?: number;
+  /** Its result may be that of an earlier time. */
+  readonly cache?: CachePlan;
   /** The author's one-line summary for Temporal's UI. */
   readonly summary?: Template;
   /** Without one: arguments to make it from. */
   readonly summaryArguments: readonly string[];
+}
+
+/** When a step's result may be reused (`metadata.cache`). */
+export interface CachePlan {
+  /** What results are told apart by; absent: the arguments. */
+  readonly key?: Template;
+  readonly maxAgeMs: number;
 }
 
 export interface SwitchPlan extends TaskPlanBase {

@@ -16,11 +16,12 @@ const KNOWN_KEYS = [
   'idempotent',
   'summary',
   'compensate',
+  'cache',
   ...PARALLEL_KEYS,
 ];
 
 /** Keys that the design has and this version does not act on; ignoring them would change what a flow promises. */
-const UNSUPPORTED_KEYS = ['dispatch', 'onFailure', 'cache', 'mock'];
+const UNSUPPORTED_KEYS = ['dispatch', 'onFailure', 'mock'];
 
 /** The worker reports every half second: with less than this, a busy one would count as lost. */
 const MIN_HEARTBEAT_MS = 2_000;
@@ -68,7 +69,7 @@ function isTolerance(value: Json): boolean {
 }
 
 /** Keys that mean nothing as a default for all steps. */
-export const STEP_ONLY_KEYS: readonly string[] = ['compensate', ...PARALLEL_KEYS];
+export const STEP_ONLY_KEYS: readonly string[] = ['compensate', 'cache', ...PARALLEL_KEYS];
 
 /** Keys that act on one kind of task only; ignoring them on another would promise what does not happen. */
 const KINDS_OF_KEYS: readonly (readonly [key: string, kind: string])[] = [
@@ -87,7 +88,8 @@ export function refuseForeignMetadata(value: Json | undefined, path: Path, kind:
   if (!isJsonObject(value)) return;
   for (const [key, owner] of KINDS_OF_KEYS) {
     if (owner === kind || value[key] === undefined) continue;
-    const advice = owner === 'call' ? 'write it on its calls or in document.metadata' : `it belongs to ${owner}`;
+    const places = STEP_ONLY_KEYS.includes(key) ? 'its calls' : 'its calls or in document.metadata';
+    const advice = owner === 'call' ? `write it on ${places}` : `it belongs to ${owner}`;
     checker.report(
       'BLW_UNSUPPORTED',
       [...path, key],

@@ -1,6 +1,7 @@
 import { findBlockByCall } from '../block-registry';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
 import { closestName } from '../problems';
+import { checkCache } from './check-cache';
 import { checkCall } from './check-call';
 import type { CheckContext, Siblings, TaskSite } from './check-context';
 import { checkDirective, checkFor, checkFork, checkRaise, checkSwitch, checkTry } from './check-control';
@@ -195,6 +196,7 @@ function checkKind(kind: string, site: TaskSite): void {
         break;
       }
       checkCall(task, path, use, checker);
+      checkCache(site);
       if (isJsonObject(task.with)) expressions.secrets.call(task, task.with, path);
       break;
     case 'do':

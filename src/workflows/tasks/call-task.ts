@@ -10,6 +10,7 @@ import { undecodableReason } from '../../dsl/undecodable';
 import { type Routine, waitFor } from '../drive';
 import { attemptsOf, toFlowError } from '../failures';
 import type { FlowRun } from '../flow-run';
+import { readable } from '../lost-payload';
 import { withoutPlaceholders } from '../step-secrets';
 import type { TaskFrame, TaskResult } from '../task-frame';
 import { durationOf } from '../timeouts';
@@ -35,16 +36,18 @@ export function* executeCall(task: CallPlan, frame: TaskFrame): Routine<TaskResu
     idempotent: task.idempotent,
     with: args,
     ...(frame.secrets === undefined ? {} : { secrets: frame.secrets }),
+    ...cacheOf(task, values),
   };
   const options = activityOptions(task, frame, args);
   yield* run.dispatch.enter(request);
   try {
     run.waits();
-    const result = yield* waitFor(scheduleActivity<StepResult>(task.block, [request], options));
+    const answer = yield* waitFor(scheduleActivity<StepResult>(task.block, [request], options));
+    const result = readable(answer, "the step's result");
     const unreadable = undecodableReason(result);
     if (unreadable !== undefined)
       throw flowError('BLW_BLOCK_FAILED', `the step's result cannot be read: ${unreadable}`);
-    step.update({ attempts: result.attempt });
+    step.update({ attempts: result.attempt, ...(result.cached === true ? { cached: true as const } : {}) });
     return { output: result.output };
   } catch (error) {
     const attempts = attemptsOf(error);
@@ -53,6 +56,13 @@ export function* executeCall(task: CallPlan, frame: TaskFrame): Routine<TaskResu
   } finally {
     run.dispatch.leave();
   }
+}
+
+/** A key that comes out as null reuses nothing: data that is not there must not be the same everywhere. */
+function cacheOf({ cache }: CallPlan, { cacheKey: key }: BatchValues): Pick<StepRequest, 'cache'> {
+  if (cache === undefined || key === null) return {};
+  const { maxAgeMs } = cache;
+  return { cache: key === undefined ? { maxAgeMs } : { key, maxAgeMs } };
 }
 
 function activityOptions(task: CallPlan, { run, values }: TaskFrame, args: JsonObject): ActivityOptions {

@@ -8,6 +8,7 @@ import { APPROVAL } from '../../dsl/names';
 import type { CallPlan } from '../../dsl/planning/plan';
 import { type Routine, waitFor } from '../drive';
 import { childError } from '../failures';
+import { readable } from '../lost-payload';
 import type { TaskFrame, TaskResult } from '../task-frame';
 import { validateArguments } from '../validation';
 import { priorityOf, summaryOf } from './call-task';
@@ -34,7 +35,7 @@ export function* executeHuman(task: CallPlan, frame: TaskFrame): Routine<TaskRes
       ...(request.description === undefined ? {} : { staticDetails: request.description }),
       priority: priorityOf(task, run),
     });
-    const result: ApprovalResult = yield* run.longWait(waitFor(child));
+    const result: ApprovalResult = readable(yield* run.longWait(waitFor(child)), "the approval's result");
     return { output: result as unknown as Json };
   } catch (thrown) {
     throw childError(thrown, workflowId);

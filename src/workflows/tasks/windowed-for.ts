@@ -4,6 +4,7 @@ import { RUN_WINDOW } from '../../dsl/names';
 import type { ForPlan, ParallelPlan } from '../../dsl/planning/plan';
 import { drive, type Routine, waitFor } from '../drive';
 import { childError } from '../failures';
+import { readable } from '../lost-payload';
 import { type ItemFailure, Suspension, type WindowsCursor } from '../suspension';
 import type { TaskFrame } from '../task-frame';
 import type { WindowRequest } from '../window';
@@ -95,7 +96,7 @@ class WindowRun {
         staticSummary: `${this.task.name}: items ${request.firstIndex} to ${request.firstIndex + request.items.length - 1}`,
         priority: priorityOf({}, run),
       });
-      const result: ItemsResult = yield* waitFor(child);
+      const result: ItemsResult = readable(yield* waitFor(child), "the result of the loop's items");
       step.end('completed');
       return result;
     } catch (error) {
