@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { CatalogIndex } from '../../dsl/catalog/catalog-index';
 import { parseFlowReference } from '../../dsl/catalog/references';
-import { measureJson } from '../../dsl/encoded-json';
+import { jsonBytes } from '../../dsl/encoded-json';
 import type { Json, JsonObject } from '../../dsl/json';
 import { DEFAULT_QUEUE_PREFIX } from '../../dsl/names';
 import { readSchedule } from '../../dsl/schedule/schedule';
@@ -162,7 +162,7 @@ async function deploymentOf(
 const MAX_DEPLOYED_BYTES = 1_900_000;
 
 function refuseTooLarge(start: StartInput, name: string): void {
-  const size = measureJson(start);
+  const size = jsonBytes(start);
   if (size <= MAX_DEPLOYED_BYTES) return;
   throw usageError(
     `${name}: the flow and its input have ${size} bytes, at most ${MAX_DEPLOYED_BYTES} can be deployed`,
