@@ -27,7 +27,7 @@ const RULES = {
 const OTHER_AREAS = ['cli', 'worker', 'workflows', 'activities', 'dsl'];
 
 /** What cannot run, or is too heavy, in Temporal's workflow isolate. */
-const NOT_IN_WORKFLOWS = ['yaml', 'ajv', 'ajv-formats'];
+const NOT_IN_WORKFLOWS = ['yaml', 'ajv', 'ajv-formats', 'jsonata', 'jq-wasm'];
 
 const IMPORTS = [
   // import … from 'x', import 'x', export … from 'x'; also over several lines.

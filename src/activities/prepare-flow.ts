@@ -10,6 +10,8 @@ import { type PreparedFlow, parseStartInput, type StartInput } from '../dsl/star
 import { compileSchema } from '../dsl/validation/json-schemas';
 import { validateFlow } from '../dsl/validation/validate-flow';
 import { RUNTIME_VERSION } from '../dsl/version';
+import { checkJqExpressions } from './expressions/check-jq-expressions';
+import type { ExpressionEngine } from './expressions/expression-engine';
 import { describeViolations } from './validate-data';
 
 /** Problems that the message of a failed start spells out; the details have all. */
@@ -24,13 +26,17 @@ const MAX_PLAN_BYTES = 33_554_432;
  * BLW_FLOW_UNKNOWN, BLW_FLOW_INVALID, BLW_DATA_INVALID or BLW_CATALOG_INVALID. Without a catalog, what a document refers to is
  * not looked up: a check before the start, whose plan does not run.
  */
-export async function prepareFlow(value: unknown, catalog?: Catalog): Promise<PreparedFlow> {
+export async function prepareFlow(
+  value: unknown,
+  engine: Pick<ExpressionEngine, 'checkJq'>,
+  catalog?: Catalog,
+): Promise<PreparedFlow> {
   const parsed = parseStartInput(value);
   if ('problems' in parsed) throw refuse('BLW_START_INVALID', parsed.problems.join('; '), parsed.problems);
   const { start } = parsed;
   const library = catalog === undefined ? undefined : await readLibrary(catalog);
   const { document, source } = documentOf(start, library);
-  const result = validateFlow(document, { library });
+  const result = await checkJqExpressions(validateFlow(document, { library }), engine);
   if (result.flow === undefined) throw refuseFlow(result.problems, source);
   checkInput(start, flowInputSchema(result.flow));
   const plan = planFlow(result.flow, { library });

@@ -1,11 +1,8 @@
 import {
   ApplicationFailure,
   type Client,
-  isGrpcDeadlineError,
-  isGrpcServiceError,
   type WorkflowExecutionDescription,
   WorkflowUpdateFailedError,
-  WorkflowUpdateRPCTimeoutOrCancelledError,
 } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import type { ApprovalState, DecisionInput } from '../dsl/approval';
@@ -14,13 +11,7 @@ import { APPROVAL, APPROVAL_STATE_QUERY, DECIDE_UPDATE } from '../dsl/names';
 import { CommandError, usageError } from './command-error';
 import { EXIT } from './exit-codes';
 import { failureToJson } from './flow-outcome';
-import { startWorkerHint } from './worker-presence';
-
-/** An answer takes milliseconds where a worker is there. */
-const ANSWER_TIMEOUT_MS = 10_000;
-
-/** Status code of gRPC for a query where the server knows of no worker. */
-const FAILED_PRECONDITION = 9;
+import { ANSWER_TIMEOUT_MS, isSilence, noAnswer } from './no-answer';
 
 /** How many approvals of one flow are looked at to find the one that is meant. */
 const MAX_CANDIDATES = 20;
@@ -124,19 +115,4 @@ function translateRefusal(error: unknown, { id, taskQueue }: FoundApproval): unk
   if (!isSilence(error)) return error;
   const help = 'Look with `beamline approvals show` whether it was recorded after all, before you decide again.';
   return noAnswer(error, { taskQueue, timeoutMs: ANSWER_TIMEOUT_MS, help });
-}
-
-/** Temporal is there, but no worker to answer: the call ran into its deadline, or the server knows of no worker. */
-function isSilence(error: unknown): boolean {
-  if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isGrpcDeadlineError(error)) return true;
-  const cause = error instanceof Error && !isGrpcServiceError(error) ? error.cause : error;
-  return isGrpcServiceError(cause) && Number(cause.code) === FAILED_PRECONDITION;
-}
-
-function noAnswer(
-  cause: unknown,
-  { taskQueue, timeoutMs, help }: { taskQueue: string; timeoutMs: number; help?: string },
-): CommandError {
-  const detail = `no worker of ${taskQueue} answered within ${timeoutMs / 1_000} s; ${startWorkerHint(taskQueue)}`;
-  return new CommandError(flowError('BLW_TEMPORAL_UNREACHABLE', detail, { cause }), EXIT.failed, help);
 }

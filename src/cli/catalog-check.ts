@@ -1,11 +1,15 @@
 import { join, resolve } from 'node:path';
+import { checkJqExpressions } from '../activities/expressions/check-jq-expressions';
+import { createExpressionEngine, type ExpressionEngine } from '../activities/expressions/expression-engine';
 import { FileCatalog } from '../activities/ports/file-catalog';
 import type { CatalogIndex } from '../dsl/catalog/catalog-index';
 import type { FoundFunction } from '../dsl/catalog/library';
 import { FlowError } from '../dsl/errors';
+import { EXPRESSION_LANGUAGES } from '../dsl/expressions/language';
 import type { Json } from '../dsl/json';
 import type { Problem } from '../dsl/problems';
 import { validateFlow } from '../dsl/validation/validate-flow';
+import { EXPRESSION_HOST_ENTRY } from '../worker/package-files';
 import type { Cli } from './cli';
 import { CommandError } from './command-error';
 import { EXIT } from './exit-codes';
@@ -45,27 +49,46 @@ export async function checkCatalog(
     else flows.push(await readFlowFile(join(folder, source), cli, index));
   }
   const functions = index.functions().filter(({ source }) => problemsOf(source).length === 0);
-  return { flows, functions: functions.map((found) => checkFunction(found, folder, index)) };
+  return { flows, functions: await checkFunctions(functions, folder, index) };
 }
 
-/** The languages that a function may be written in: that of the flow that calls it. */
-const LANGUAGES = ['cel', 'jq', 'jsonata'];
+async function checkFunctions(
+  functions: readonly FoundFunction[],
+  folder: string,
+  index: CatalogIndex,
+): Promise<FunctionFile[]> {
+  const engine = createExpressionEngine({ entry: EXPRESSION_HOST_ENTRY });
+  try {
+    const files: FunctionFile[] = [];
+    for (const found of functions) files.push(await checkFunction(found, folder, { index, engine }));
+    return files;
+  } finally {
+    await engine.close();
+  }
+}
 
-/** A function says nothing of its language: it is valid where it is in one of them. */
-function checkFunction({ source }: FoundFunction, folder: string, index: CatalogIndex): FunctionFile {
+/** A function says nothing of its language, which is that of the flow that calls it: it is valid where it is in one of them. */
+async function checkFunction(
+  { source }: FoundFunction,
+  folder: string,
+  { index, engine }: { index: CatalogIndex; engine: ExpressionEngine },
+): Promise<FunctionFile> {
   const [, below = '', name = '', version = ''] = /^(?:(.*)\/)?functions\/([^/]+)\/([^/]+)\//.exec(source) ?? [];
-  const results = LANGUAGES.map((language) =>
-    validateFlow(callOf(`${name}:${version}`, below, language), { library: index }).problems.map(
-      ({ code, message }): Problem => ({
-        code,
-        path: [],
-        message: message.replace(`function ${name}:${version} `, ''),
-      }),
-    ),
-  );
-  const [first = []] = results;
-  const problems = results.some((found) => found.length === 0) ? [] : first;
-  return { name: join(folder, source), function: `${name}:${version}`, problems };
+  const reference = `${name}:${version}`;
+  const file = { name: join(folder, source), function: reference };
+  let first: readonly Problem[] | undefined;
+  for (const language of EXPRESSION_LANGUAGES) {
+    const flow = callOf(reference, below, language);
+    const { problems } = await checkJqExpressions(validateFlow(flow, { library: index }), engine);
+    if (problems.length === 0) return { ...file, problems: [] };
+    first ??= problems;
+  }
+  const ofFile = ({ code, message }: Problem): Problem => ({
+    code,
+    path: [],
+    message: message.replace(`function ${reference} `, ''),
+  });
+  return { ...file, problems: (first ?? []).map(ofFile) };
 }
 
 /** A flow that calls the function; arguments that are not known yet fit everything. */

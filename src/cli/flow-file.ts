@@ -1,8 +1,11 @@
+import { checkJqExpressions } from '../activities/expressions/check-jq-expressions';
+import { createExpressionEngine } from '../activities/expressions/expression-engine';
 import type { FlowLibrary } from '../dsl/catalog/library';
 import type { FlowPlan, TaskPlan } from '../dsl/planning/plan';
 import { planFlow } from '../dsl/planning/plan-flow';
 import { formatProblem, type Problem } from '../dsl/problems';
-import { type ValidFlow, validateFlowText } from '../dsl/validation/validate-flow';
+import { type ValidationResult, type ValidFlow, validateFlowText } from '../dsl/validation/validate-flow';
+import { EXPRESSION_HOST_ENTRY } from '../worker/package-files';
 import type { Cli } from './cli';
 import { printable, type TextOutput } from './output';
 import { decodeUtf8, readSource, sourceName } from './read-source';
@@ -14,7 +17,7 @@ export type FlowFile = { readonly name: string } & (
       readonly plan: FlowPlan;
       readonly problems: readonly [];
       /** Flows and functions that could not be looked up without a catalog. */
-      readonly unchecked: readonly string[];
+      readonly unresolved: readonly string[];
     }
   | { readonly flow?: undefined; readonly problems: readonly Problem[] }
 );
@@ -27,10 +30,20 @@ export async function readFlowFile(source: string, cli: Cli, library?: FlowLibra
   const name = sourceName(source);
   const text = decodeUtf8(await readSource(source, cli));
   if (text === undefined) return { name, problems: [NOT_UTF8] };
-  const result = validateFlowText(text, { library });
+  const result = await validateText(text, library);
   if (result.flow === undefined) return { name, problems: result.problems };
-  const { flow, unchecked = [] } = result;
-  return { name, flow, plan: planFlow(flow, { library }), problems: [], unchecked };
+  const { flow, unresolved = [] } = result;
+  return { name, flow, plan: planFlow(flow, { library }), problems: [], unresolved };
+}
+
+/** With the syntax of expressions in jq, which jq itself checks; nothing is started where there is none. */
+async function validateText(text: string, library: FlowLibrary | undefined): Promise<ValidationResult> {
+  const engine = createExpressionEngine({ entry: EXPRESSION_HOST_ENTRY });
+  try {
+    return await checkJqExpressions(validateFlowText(text, { library }), engine);
+  } finally {
+    await engine.close();
+  }
 }
 
 const NOT_UTF8: Problem = {
@@ -69,6 +82,8 @@ function innerTasks(task: TaskPlan): readonly TaskPlan[] {
       return task.branches;
     case 'function':
       return task.task === undefined ? [] : [task.task];
+    case 'listen':
+      return task.foreach?.tasks ?? [];
     case 'try':
       return [...task.tasks, ...(task.catch.do ?? [])];
     default:

@@ -27,6 +27,11 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; load
     load: () => (require('./commands/approvals') as typeof import('./commands/approvals')).addApprovals,
   },
   {
+    name: 'emit',
+    summary: 'send an event to the flows that listen',
+    load: () => (require('./commands/emit') as typeof import('./commands/emit')).addEmit,
+  },
+  {
     name: 'graph',
     summary: 'draw a flow as a Mermaid flowchart',
     load: () => (require('./commands/graph') as typeof import('./commands/graph')).addGraph,

@@ -19,6 +19,9 @@ const MAX_SUMMARY_LENGTH = 100;
 /** For Temporal's default of 10 s, 100 MB of small objects are close to too much, on a busy machine. */
 const LARGE_TASK_TIMEOUT = '60 s';
 
+/** The syntax of expressions in jq has been checked when the document was read (`readFlowFile`). */
+const CHECKED_BEFORE = { checkJq: async (questions: readonly unknown[]) => questions.map(() => null) };
+
 /** A flow that is to be started. */
 export interface FlowStart {
   /** As `runFlow` takes it. */
@@ -44,7 +47,7 @@ export async function checkStart(input: StartInput, catalog?: Catalog): Promise<
     });
   }
   try {
-    await prepareFlow(input, catalog);
+    await prepareFlow(input, CHECKED_BEFORE, catalog);
   } catch (error) {
     if (!(error instanceof ApplicationFailure)) throw error;
     const data = failureToJson(error) as unknown as FlowErrorData;

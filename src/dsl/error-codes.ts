@@ -118,7 +118,7 @@ export const ERROR_CODES = define({
     type: 'validation',
     status: 400,
     title: 'The expression language is not supported',
-    help: 'Set `evaluate.language: cel`; without it a document is in jq, which is not supported yet.',
+    help: 'Set `evaluate.language` to `cel`, `jq` or `jsonata`; without it a document is in jq.',
   },
   BLW_SCHEMA_INVALID: {
     type: 'validation',
@@ -198,7 +198,7 @@ export const ERROR_CODES = define({
     type: 'expression',
     status: 400,
     title: 'An expression failed',
-    help: 'Look at the expression and the data it met; a.?b reads a field that may be absent.',
+    help: 'Look at the expression and the data it met; in CEL a.?b reads a field that may be absent.',
   },
   BLW_STEP_LIMIT: {
     type: 'runtime',
@@ -476,6 +476,25 @@ export const ERROR_CODES = define({
     status: 409,
     title: 'The approval is decided already',
     help: 'Look at its state; a person counts once, and nobody after the outcome.',
+  },
+  // Events.
+  BLW_EVENT_INVALID: {
+    type: 'validation',
+    status: 400,
+    title: 'The event is not a valid CloudEvent',
+    help: 'Send one JSON object with specversion "1.0", id, source and type; its data goes under `data`.',
+  },
+  BLW_SUBSCRIPTION_REFUSED: {
+    type: 'runtime',
+    status: 503,
+    title: 'The event bus refused the subscription',
+    help: 'Too many steps listen at once, or their filters are too large; see the query `subscriptions` of the bus.',
+  },
+  BLW_TRIGGER_INVALID: {
+    type: 'validation',
+    status: 400,
+    title: 'The trigger is not valid',
+    help: 'Send {"id": "…", "flow": "namespace/name:version" or a document, "on": {…}}.',
   },
   // Command line and set-up.
   BLW_USAGE: {

@@ -7,7 +7,6 @@ export const RUN_FLOW = 'runFlow';
 export const APPROVAL = 'approval';
 /** Runs a flow again and again, each time some time after the run before has ended. */
 export const REPEAT_FLOW = 'repeatFlow';
-/** Carries events to the flows of a tenant that wait for them or are started by them. */
 export const EVENT_BUS = 'eventBus';
 /** A batch of a large loop. */
 export const RUN_WINDOW = 'runWindow';
@@ -20,14 +19,30 @@ export const APPROVE_SIGNAL = 'approve';
 export const REJECT_SIGNAL = 'reject';
 /** On `repeatFlow`: what to run, and how long after the run before. */
 export const CONFIGURE_SIGNAL = 'configure';
-/** On `eventBus`: flows that events start. */
+
+/** Events, on `runFlow`: signal and update. */
+export const EVENT_SIGNAL = 'event';
+export const EVENT_UPDATE = 'event';
+
+/** Events, on `eventBus`: signals, an update, a query. */
+export const EMIT_SIGNAL = 'emit';
+export const SUBSCRIBE_SIGNAL = 'subscribe';
+export const UNSUBSCRIBE_SIGNAL = 'unsubscribe';
 export const TRIGGER_SIGNAL = 'trigger';
 export const UNTRIGGER_SIGNAL = 'untrigger';
+export const EMIT_UPDATE = 'emit';
+export const SUBSCRIPTIONS_QUERY = 'subscriptions';
 
 /** Local activities of the workflows. */
 export const PREPARE_FLOW = 'prepareFlow';
 export const VALIDATE_DATA = 'validateData';
 export const VALIDATE_ARGUMENTS = 'validateArguments';
+export const EVALUATE_EXPRESSIONS = 'evaluateExpressions';
+export const EMIT_EVENT = 'emitEvent';
+export const SUBSCRIBE_EVENTS = 'subscribeEvents';
+export const UNSUBSCRIBE_EVENTS = 'unsubscribeEvents';
+export const PREPARE_TRIGGER = 'prepareTrigger';
+export const START_TRIGGERED_FLOW = 'startTriggeredFlow';
 
 /** Search attributes, all of type Keyword. */
 export const SEARCH_ATTRIBUTES = {
@@ -54,12 +69,12 @@ export function scheduleId(tenant: string, namespace: string, name: string): str
 
 export const SCHEDULE_ID_PREFIX = 'beamline:';
 
-/** Workflow id of a tenant's event bus. */
-export function eventBusId(tenant: string): string {
-  return `beamline-events:${tenant}`;
-}
-
 /** Task queue of another class beside the one a flow runs on, whatever their prefix is. */
 export function siblingTaskQueue(flowTaskQueue: string, resources: ResourceClass): string {
   return flowTaskQueue.replace(/(-(io|cpu|gpu))?$/, `-${resources}`);
+}
+
+/** Workflow id of a tenant's event bus: `beamline-events:acme`. A tenant's name has no colon, so none is another's. */
+export function eventBusId(flowTaskQueue: string, tenant: string): string {
+  return `${flowTaskQueue.replace(/(-(io|cpu|gpu))?$/, '')}-events:${tenant}`;
 }

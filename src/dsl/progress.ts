@@ -1,7 +1,14 @@
 import type { JsonObject } from './json';
 import type { FlowStatus } from './names';
 
-export type StepStatus = 'running' | 'completed' | 'failed' | 'skipped' | 'cancelled' | 'awaitingApproval';
+export type StepStatus =
+  | 'running'
+  | 'completed'
+  | 'failed'
+  | 'skipped'
+  | 'cancelled'
+  | 'awaitingApproval'
+  | 'listening';
 
 /** One execution of one step. Times are milliseconds since 1970. */
 export interface StepProgress {
@@ -43,6 +50,8 @@ export interface FlowProgress {
   readonly stepsEnded: number;
   /** The newest steps, oldest first. With `{ since }` in the query only those that changed after that version. */
   readonly steps: readonly StepProgress[];
+  /** The newest things that went unheard: events that were refused, dropped, or that a filter could not be evaluated on. */
+  readonly notes?: readonly string[];
   /** Pass it as `since` to get what changed from here on. */
   readonly version: number;
 }

@@ -45,7 +45,8 @@ export interface PreparedFlow {
 export const DEFAULT_TENANT = 'default';
 
 const KEYS = ['flow', 'input', 'tenant', 'priorityKey', 'requestedBy', 'depth', 'token', 'mode', 'mocks'];
-const TENANT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+/** Names of tenants: part of workflow ids, file names and search attributes. */
+export const TENANT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 /** Reads a start input of any origin; returns it, or everything that is wrong with it. */
 export function parseStartInput(value: unknown): { start: StartInput } | { problems: string[] } {

@@ -23,6 +23,9 @@ export const LARGE_PAYLOAD_CONVERTER = join(PACKAGE_ROOT, 'dist', 'src', 'workfl
 /** Entry of the processes that run cpu and gpu blocks, and SQL on SQLite. */
 export const CHILD_ENTRY = join(PACKAGE_ROOT, 'dist', 'src', 'activities', 'process', 'child-main.js');
 
+/** Entry of the process that evaluates expressions in jq and JSONata. */
+export const EXPRESSION_HOST_ENTRY = join(PACKAGE_ROOT, 'dist', 'src', 'activities', 'expressions', 'host-main.js');
+
 /** Flows that come with the package. */
 export const EXAMPLES_FOLDER = join(PACKAGE_ROOT, 'examples');
 

@@ -1,7 +1,11 @@
 import { cpus } from 'node:os';
+import { Client } from '@temporalio/client';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { Ports } from '../activities/block';
+import { createEvaluateExpressions } from '../activities/evaluate-expressions';
+import { createEventActivities } from '../activities/event-activities';
 import { findExecutor } from '../activities/executors';
+import type { ExpressionEngine } from '../activities/expressions/expression-engine';
 import { HEARTBEAT_INTERVAL_MS } from '../activities/heartbeat';
 import type { PayloadStore } from '../activities/payloads/payload-store';
 import type { SecretStore } from '../activities/ports/secret-store';
@@ -17,10 +21,11 @@ import {
 import { validateArguments, validateData } from '../activities/validate-data';
 import type { ResourceClass } from '../dsl/block-spec';
 import type { Catalog } from '../dsl/catalog/library';
-import { PREPARE_FLOW, taskQueueOf, VALIDATE_ARGUMENTS, VALIDATE_DATA } from '../dsl/names';
+import { EVALUATE_EXPRESSIONS, PREPARE_FLOW, taskQueueOf, VALIDATE_ARGUMENTS, VALIDATE_DATA } from '../dsl/names';
 import type { WorkerConfig } from './config';
 import { workerDataConverter } from './data-converter';
 import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
+import { createTemporalEvents } from './temporal-events';
 
 /** What the pools of a worker are made from. */
 export interface PoolParts {
@@ -32,6 +37,7 @@ export interface PoolParts {
   /** Where flows are found by name. */
   readonly catalog: Catalog;
   readonly payloads: PayloadStore;
+  readonly expressions: ExpressionEngine;
   readonly secrets: SecretStore;
   readonly results: ResultCache;
   readonly middleware: readonly StepMiddleware[];
@@ -51,7 +57,8 @@ const SQLITE_PROCESSES = Math.min(4, Math.max(2, cpus().length));
 
 /** Makes the pool of one class; it polls once its worker runs. */
 export async function createPool(resources: ResourceClass, parts: PoolParts): Promise<Pool> {
-  const { config, connection, namespace, identity, ports, payloads, secrets, results, middleware, catalog } = parts;
+  const { config, connection, namespace, identity, ports, catalog, payloads, secrets, results, middleware } = parts;
+  const { expressions } = parts;
   const slots = config.poolSizes[resources];
   const taskQueue = taskQueueOf(config.queuePrefix, resources);
   const processes = createBlockProcessPool({
@@ -69,7 +76,8 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     dataConverter: workerDataConverter(payloads, namespace),
     activities: {
       ...createStepActivities({ ports, secrets, results, runBlock, middleware }),
-      ...(resources === 'io' ? flowActivities(catalog) : {}),
+      ...(resources === 'io' ? flowActivities(expressions, catalog) : {}),
+      ...(resources === 'io' ? createEventActivities(createTemporalEvents(new Client({ connection, namespace }))) : {}),
     },
     maxConcurrentActivityTaskExecutions: slots,
     // A cancellation comes with the answer to a heartbeat; the default would hold these back for up to a minute.
@@ -82,11 +90,12 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
 }
 
 /** Flows are coordinated on the io queue. */
-function flowActivities(catalog: Catalog): object {
+function flowActivities(expressions: ExpressionEngine, catalog: Catalog) {
   return {
-    [PREPARE_FLOW]: (start: unknown) => prepareFlow(start, catalog),
+    [PREPARE_FLOW]: (value: unknown) => prepareFlow(value, expressions, catalog),
     [VALIDATE_DATA]: validateData,
     [VALIDATE_ARGUMENTS]: validateArguments,
+    [EVALUATE_EXPRESSIONS]: createEvaluateExpressions(expressions),
   };
 }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { createExpressionEngine } from '../activities/expressions/expression-engine';
 import { PayloadStore } from '../activities/payloads/payload-store';
 import { sweepPayloads } from '../activities/payloads/payload-sweep';
 import { createSqlDatabases } from '../activities/ports/configured-databases';
@@ -16,6 +17,7 @@ import type { Catalog } from '../dsl/catalog/library';
 import { FlowError, flowError } from '../dsl/errors';
 import type { WorkerConfig } from './config';
 import type { Logger } from './logger';
+import { EXPRESSION_HOST_ENTRY } from './package-files';
 import { createPool, type Pool } from './pools';
 import { ensureSearchAttributes } from './search-attributes';
 import { stepLog } from './step-log';
@@ -76,6 +78,8 @@ export async function startWorker(options: {
     // Made now, so that clients find it; one that cannot be used is told before any flow needs it.
     await payloads.key();
     const { stepCache = createFileStepCache({ root: config.blobRoot }) } = options;
+    const expressions = createExpressionEngine({ entry: EXPRESSION_HOST_ENTRY });
+    releases.push(() => expressions.close());
     const { connection, namespace } = await connectWorker(target);
     releases.push(() => connection.close());
     await ensureSearchAttributes(connection, namespace);
@@ -88,6 +92,7 @@ export async function startWorker(options: {
       ports: { http, blobs, databases },
       catalog,
       payloads,
+      expressions,
       secrets,
       results: new ResultCache(stepCache, (...line) => logger.log(...line)),
       middleware: [stepLog(logger)],

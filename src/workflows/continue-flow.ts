@@ -6,6 +6,7 @@ import type { PreparedFlow } from '../dsl/start';
 import type { CompensationState } from './compensation';
 import type { CompensationEntry } from './compensations';
 import type { Routine } from './drive';
+import type { EventInbox, InboxState } from './events/event-inbox';
 import { FlowRun } from './flow-run';
 import type { ProgressState, ProgressTracker } from './progress-tracker';
 import { ContinueAsNew } from './run-to-end';
@@ -27,6 +28,7 @@ export interface CarriedFlow {
   readonly context: Json;
   readonly list: ListCursor;
   readonly progress: ProgressState;
+  readonly events?: InboxState;
   readonly compensations?: readonly CompensationEntry[];
   /** The flow has failed, and undoes its steps. */
   readonly compensating?: CompensationState;
@@ -60,10 +62,11 @@ export function continueUndoing(run: FlowRun, compensating: CompensationState): 
 
 function carriedOf(
   run: FlowRun,
-): Pick<CarriedFlow, 'prepared' | 'workflowInput' | 'startedAt' | 'context' | 'progress'> {
+): Pick<CarriedFlow, 'prepared' | 'workflowInput' | 'startedAt' | 'context' | 'progress' | 'events'> {
   const { prepared, startedAt, context } = run;
   const workflowInput = run.constants.workflow.input ?? null;
-  return { prepared, workflowInput, startedAt, context, progress: run.progress.state() };
+  const [progress, events] = [run.progress.state(), run.inbox.state()];
+  return { prepared, workflowInput, startedAt, context, progress, events };
 }
 
 /**
@@ -79,19 +82,24 @@ export async function continueFlow(carried: CarriedFlow): Promise<never> {
   return await goOn(start, carried);
 }
 
+/** True where this run was continued from another by the flow itself, so that what is carried can be trusted. */
+export function isContinued(): boolean {
+  const { continuedFromExecutionRunId, cronSchedule } = workflowInfo();
+  return continuedFromExecutionRunId !== undefined && cronSchedule === undefined;
+}
+
 /**
  * The run that a flow goes on with. Throws BLW_START_INVALID where it was not continued as new: what is carried has been
  * checked by the run before, so that nobody else may bring it.
  */
-export function resumeRun(carried: CarriedFlow, progress: ProgressTracker): FlowRun {
-  const { continuedFromExecutionRunId, cronSchedule } = workflowInfo();
-  if (continuedFromExecutionRunId === undefined || cronSchedule !== undefined) {
+export function resumeRun(carried: CarriedFlow, progress: ProgressTracker, inbox: EventInbox): FlowRun {
+  if (!isContinued()) {
     throw flowError('BLW_START_INVALID', 'a flow is started with one argument; send only the start input');
   }
   const { prepared, workflowInput: input, startedAt, context } = carried;
   progress.restore(carried.progress);
   const { compensations = [] } = carried;
-  const run = new FlowRun({ prepared, input, progress, startedAt, compensations });
+  const run = new FlowRun({ prepared, input, progress, inbox, startedAt, compensations });
   run.context = context;
   return run;
 }

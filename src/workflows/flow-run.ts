@@ -17,6 +17,7 @@ import { MAX_INLINE_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES } from '../dsl/step-request
 import { type CompensationEntry, Compensations } from './compensations';
 import { Dispatch } from './dispatch';
 import { type Routine, waitFor } from './drive';
+import type { EventInbox } from './events/event-inbox';
 import { toFlowError } from './failures';
 import { readable } from './lost-payload';
 import type { ProgressTracker } from './progress-tracker';
@@ -77,6 +78,7 @@ export class FlowRun {
 
   readonly prepared: PreparedFlow;
   readonly progress: ProgressTracker;
+  readonly inbox: EventInbox;
   /** When its first run began, in ms since 1970. */
   readonly startedAt: number;
 
@@ -84,6 +86,7 @@ export class FlowRun {
     prepared,
     input,
     progress,
+    inbox,
     startedAt,
     id = workflowInfo().workflowId,
     compensations = [],
@@ -92,6 +95,7 @@ export class FlowRun {
     /** The flow's raw input. */
     input: Json;
     progress: ProgressTracker;
+    inbox: EventInbox;
     startedAt: number;
     id?: string;
     compensations?: readonly CompensationEntry[];
@@ -100,6 +104,7 @@ export class FlowRun {
     this.id = id;
     this.prepared = prepared;
     this.progress = progress;
+    this.inbox = inbox;
     this.startedAt = startedAt;
     this.plan = prepared.plan;
     this.tenant = prepared.tenant;

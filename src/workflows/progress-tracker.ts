@@ -9,6 +9,9 @@ const KEPT_STEPS = 1_000;
 /** Of these, what goes on to the next run when a flow continues as new. */
 const CARRIED_STEPS = 100;
 
+/** Notes that are kept. */
+const KEPT_NOTES = 20;
+
 /** Running steps named in the current details. */
 const NAMED_STEPS = 5;
 
@@ -28,6 +31,7 @@ export interface ProgressState {
   readonly stepsStarted: number;
   readonly stepsEnded: number;
   readonly steps: readonly StepProgress[];
+  readonly notes?: readonly string[];
 }
 
 /** What a tracked step is. */
@@ -53,6 +57,7 @@ export class ProgressTracker {
   readonly #steps = new Map<number, { step: Mutable<StepProgress>; version: number }>();
   /** Running leaf steps, by sequence number. */
   readonly #running = new Map<number, StepProgress>();
+  readonly #notes: string[] = [];
 
   begin(description: StepDescription): TrackedStep {
     this.#stepsStarted += 1;
@@ -62,6 +67,13 @@ export class ProgressTracker {
   /** A step that began before the flow continued as new. */
   resume(description: StepDescription, startedAt: number): TrackedStep {
     return this.#track(description, startedAt);
+  }
+
+  /** Keeps what nobody was there to be told, such as an event that was refused. */
+  note(text: string): void {
+    this.#notes.push(text);
+    if (this.#notes.length > KEPT_NOTES) this.#notes.shift();
+    this.#version += 1;
   }
 
   /** What the next run of the flow goes on with; of the steps, the newest that have ended. */
@@ -74,16 +86,18 @@ export class ProgressTracker {
       stepsStarted: this.#stepsStarted,
       stepsEnded: this.#stepsEnded,
       steps: ended.slice(-CARRIED_STEPS),
+      ...(this.#notes.length === 0 ? {} : { notes: [...this.#notes] }),
     };
   }
 
-  restore({ startedAt, version, seq, stepsStarted, stepsEnded, steps }: ProgressState): void {
+  restore({ startedAt, version, seq, stepsStarted, stepsEnded, steps, notes = [] }: ProgressState): void {
     this.#startedAt = startedAt;
     this.#version = version;
     this.#seq = seq;
     this.#stepsStarted = stepsStarted;
     this.#stepsEnded = stepsEnded;
     for (const step of steps) this.#steps.set(step.seq, { step, version });
+    this.#notes.unshift(...notes);
   }
 
   #track(description: StepDescription, startedAt: number): TrackedStep {
@@ -128,6 +142,7 @@ export class ProgressTracker {
       stepsStarted: this.#stepsStarted,
       stepsEnded: this.#stepsEnded,
       steps,
+      ...(this.#notes.length === 0 ? {} : { notes: [...this.#notes] }),
       version: this.#version,
     };
   }
@@ -145,7 +160,7 @@ export class ProgressTracker {
     const names: string[] = [];
     for (const { id, block, iteration, status } of this.#running.values()) {
       if (names.length === NAMED_STEPS) break;
-      const what = status === 'awaitingApproval' ? 'awaits approval' : block;
+      const what = status === 'awaitingApproval' ? 'awaits approval' : status === 'listening' ? 'listens' : block;
       names.push(`- \`${id}\`${iteration === undefined ? '' : ` [${iteration}]`} ${what}`);
     }
     const more = this.#running.size > names.length ? `\n- and ${this.#running.size - names.length} more` : '';

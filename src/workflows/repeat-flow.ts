@@ -17,6 +17,7 @@ import {
 import { formatDuration } from '../dsl/durations';
 import { CONFIGURE_SIGNAL, RUN_FLOW } from '../dsl/names';
 import { type RepeatState, readRepeatRequest } from '../dsl/schedule/repeat';
+import { onCurrentBuild } from './current-build';
 import { publishAttributes } from './search-attributes';
 
 const configureSignal = defineSignal<[unknown]>(CONFIGURE_SIGNAL);
@@ -42,12 +43,7 @@ export async function repeatFlow(carried?: RepeatState): Promise<void> {
   await continueAsNew<typeof repeatFlow>(chain.state());
 }
 
-// A chain outlives every build: it goes on with the current one, and so do the flows that it starts.
-// The server takes no word on it from a worker that is not versioned.
-setWorkflowOptions(
-  () => (workflowInfo().currentDeploymentVersion?.deploymentName ? { versioningBehavior: 'AUTO_UPGRADE' } : {}),
-  repeatFlow,
-);
+setWorkflowOptions(onCurrentBuild, repeatFlow);
 
 class Chain {
   #state: RepeatState | undefined;

@@ -10,8 +10,10 @@ import { isJsonObject, type Json } from '../dsl/json';
 import { valueItem } from '../dsl/planning/definition-items';
 import type { PreparedFlow } from '../dsl/start';
 import { type CompensationState, compensate, compensationFailed } from './compensation';
-import { type CarriedFlow, continuable, continueFlow, continueUndoing, resumeRun } from './continue-flow';
+import { type CarriedFlow, continuable, continueFlow, continueUndoing, isContinued, resumeRun } from './continue-flow';
 import { drive, type Routine } from './drive';
+import type { EventInbox } from './events/event-inbox';
+import { receiveEvents } from './events/flow-events';
 import { toFlowError } from './failures';
 import { FlowRun } from './flow-run';
 import { refuseTooLarge } from './json-size';
@@ -36,21 +38,20 @@ const { prepareFlow } = proxyLocalActivities<{ prepareFlow(start: unknown): Prom
 export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Json> {
   return await runToEnd<Json, CarriedFlow>({
     body: async (progress) => {
-      const run =
-        carried === undefined
-          ? await beginRun(start, progress)
-          : resumeRun(readable(carried, 'the state of the flow'), progress);
+      const state = carried === undefined ? undefined : readable(carried, 'the state of the flow');
+      const inbox = receiveEvents(progress, isContinued() ? state?.events : undefined);
+      const run = state === undefined ? await beginRun(start, progress, inbox) : resumeRun(state, progress, inbox);
       return await drive(runUndoable(run, carried));
     },
     continueAsNew: continueFlow,
   });
 }
 
-async function beginRun(start: unknown, progress: ProgressTracker): Promise<FlowRun> {
+async function beginRun(start: unknown, progress: ProgressTracker, inbox: EventInbox): Promise<FlowRun> {
   const request = withoutUncheckedInput(readable(start, 'the start input'));
   const prepared = readable(await prepareFlow(request), "the flow's plan");
   const input = isJsonObject(start) ? (start.input ?? null) : null;
-  const run = new FlowRun({ prepared, input, progress, startedAt: workflowInfo().startTime.getTime() });
+  const run = new FlowRun({ prepared, input, progress, inbox, startedAt: workflowInfo().startTime.getTime() });
   run.publishIdentity();
   return run;
 }

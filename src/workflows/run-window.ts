@@ -5,6 +5,8 @@ import { RUN_WINDOW } from '../dsl/names';
 import { undecodableReason } from '../dsl/undecodable';
 import type { CompensationEntry } from './compensations';
 import { drive, type Routine } from './drive';
+import type { EventInbox, InboxState } from './events/event-inbox';
+import { receiveEvents } from './events/flow-events';
 import { toWorkflowFailure } from './failures';
 import { FlowRun } from './flow-run';
 import { readable } from './lost-payload';
@@ -20,6 +22,7 @@ import type { WindowRequest } from './window';
 interface CarriedWindow {
   readonly cursor: ItemsCursor;
   readonly progress: ProgressState;
+  readonly events?: InboxState;
   readonly compensations: readonly CompensationEntry[];
 }
 
@@ -29,8 +32,10 @@ export async function runWindow(request: WindowRequest, carried?: CarriedWindow)
   return await runToEnd<ItemsResult, CarriedWindow>({
     body: async (progress) => {
       readable(request, 'the items of the loop');
-      if (carried !== undefined) progress.restore(readable(carried, 'the state of the loop').progress);
-      return await drive(runBatch(request, carried, progress));
+      const state = carried === undefined ? undefined : readable(carried, 'the state of the loop');
+      const inbox = receiveEvents(progress, state?.events);
+      if (state !== undefined) progress.restore(state.progress);
+      return await drive(runBatch(request, state, progress, inbox));
     },
     continueAsNew: makeContinueAsNewFor(request),
   });
@@ -45,10 +50,11 @@ function* runBatch(
   request: WindowRequest,
   carried: CarriedWindow | undefined,
   progress: ProgressTracker,
+  inbox: EventInbox,
 ): Routine<ItemsResult> {
   const { prepared, workflowInput: input, startedAt, flowId: id, task, items, firstIndex } = request;
   const { cursor: from, compensations: before = [] } = carried ?? {};
-  const run = new FlowRun({ prepared, input, progress, startedAt, id, compensations: before });
+  const run = new FlowRun({ prepared, input, progress, inbox, startedAt, id, compensations: before });
   run.context = request.context;
   if (from === undefined) run.publishIdentity();
   const { concurrency, tolerated } = request;
@@ -59,7 +65,8 @@ function* runBatch(
     const { entries: compensations } = run.compensations;
     if (error instanceof Suspension) {
       const cursor = error.cursor as ItemsCursor;
-      throw new ContinueAsNew<CarriedWindow>({ cursor, progress: progress.state(), compensations });
+      const events = inbox.state();
+      throw new ContinueAsNew<CarriedWindow>({ cursor, progress: progress.state(), compensations, events });
     }
     // A window that is cancelled has to tell what the flow has to undo, which only a result can.
     if (!isCancellation(error) || compensations.length === 0) throw error;

@@ -2,6 +2,7 @@ import type { FlowErrorData } from '../dsl/errors';
 import type { BatchValues } from '../dsl/expressions/batch';
 import type { Json, JsonObject } from '../dsl/json';
 import type { Routine } from './drive';
+import type { ConsumerState } from './events/event-consumer';
 import type { Deadline } from './timeouts';
 
 /**
@@ -22,7 +23,8 @@ export type Cursor =
   | TryCursor
   | ForkCursor
   | BodyCursor
-  | FunctionCursor;
+  | FunctionCursor
+  | ListenCursor;
 
 /** A list of tasks, before its task `index` or within it. */
 export interface ListCursor {
@@ -109,6 +111,16 @@ export type BranchCursor =
   | { readonly output: Json }
   | { readonly error: FlowErrorData }
   | { readonly task?: TaskCursor };
+
+/** A listen between two events, or in the list for one. Its subscription and its queue go along in the flow's inbox. */
+export interface ListenCursor {
+  /** Id of its listener. */
+  readonly listener: string;
+  readonly consumed: readonly Json[];
+  readonly main: ConsumerState;
+  readonly until?: ConsumerState;
+  readonly current?: { readonly item: Json; readonly list: ListCursor };
+}
 
 /** Runs a part, and puts its cursor into the cursor of the part around it where it is suspended. */
 export function* suspendable<T>(routine: Routine<T>, around: (inner: Cursor) => Cursor): Routine<T> {

@@ -11,7 +11,8 @@ beforeAll(() => {
     'flows/greet.yaml': flowText('shop/greet:1.0.0', SET),
     'flows/parent.yaml': flowText('shop/parent:1.0.0', runs('greet')),
     'flows/functions/log/1.0.0/function.yaml': 'set: { line: "${ data.message }" }',
-    'flows/team/functions/log/2.0.0/function.yaml': 'set: { line: of the team }',
+    'flows/team/functions/log/2.0.0/function.yaml': 'set: { line: "${ .message | ascii_upcase }" }',
+    'bad/functions/jq/1.0.0/function.yaml': 'set: { line: "${ .message | }" }',
     'bad/orphan.yaml': flowText('shop/orphan:1.0.0', runs('nobody')),
     'bad/a.yaml': flowText('shop/twice:1.0.0', SET),
     'bad/b.yaml': flowText('shop/twice:1.0.0', SET),
@@ -50,7 +51,7 @@ describe('beamline validate --catalog', () => {
     expect(stdout).toMatch(/^bad\/wrong\.yaml:\d+:\d+ BLW_TASK_UNKNOWN/m);
     expect(stdout).toMatch(/^bad\/functions\/put\/1\.0\.0\/function\.yaml BLW_BLOCK_UNKNOWN .*did you mean "fs\.put"/m);
     expect(stdout).toMatch(/^ok: bad\/a\.yaml shop\/twice:1\.0\.0, 1 step$/m);
-    expect(stdout).toMatch(/^5 problems in 5 files$/m);
+    expect(stdout).toMatch(/^6 problems in 6 files$/m);
   });
 
   it('says what it could not look up without a catalog, and looks it up with one', async () => {
@@ -76,7 +77,7 @@ describe('beamline validate --catalog', () => {
         valid: true,
         flow: 'shop/alone:1.0.0',
         problems: [],
-        unchecked: ['flow shop/greet:1.0.0', 'function log:1.0.0@default'],
+        unresolved: ['flow shop/greet:1.0.0', 'function log:1.0.0@default'],
       },
     ]);
   });

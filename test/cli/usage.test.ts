@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { WORKER_OPTIONS } from '../../src/worker/options';
 import { runCli, startCli } from '../helpers/cli';
 
-const COMMANDS = ['validate', 'run', 'deploy', 'approvals', 'graph', 'worker', 'dev', 'demo'];
+const COMMANDS = ['validate', 'run', 'deploy', 'approvals', 'emit', 'graph', 'worker', 'dev', 'demo'];
 const GROUPED = [...['list', 'show', 'approve', 'reject'].map((name) => ['approvals', name]), ['deploy', 'list']];
 
 describe('beamline', () => {

@@ -52,6 +52,29 @@ describe('beamline validate', () => {
     expect(stdout).toMatch(/^\d+ problems in 1 file$/m);
   });
 
+  it('has jq check expressions in jq, and lists all problems in the order of the text', async () => {
+    const header = VALID.split('\n', 1).join();
+    const steps = [
+      'a: { set: .a | }',
+      'b: { sett: .b }',
+      'c: { set: $contxt }',
+      'd: { set: data.x }',
+      'e: { if: .a && .b, wait: PT1S }',
+    ];
+    const text = `${header}\ndo:\n${steps.map((step) => `  - ${step}\n`).join('')}`;
+    const { code, stdout } = await runCli(['validate', '-'], { stdin: text });
+    expect(code).toBe(2);
+    expect(stdout.split('\n')).toEqual([
+      expect.stringMatching(/^<stdin>:3:15 BLW_EXPR_SYNTAX \$\{ \.a \| \}: syntax error, it ends too early/),
+      expect.stringMatching(/^<stdin>:4:5 BLW_TASK_UNKNOWN/),
+      expect.stringMatching(/^<stdin>:5:15 BLW_EXPR_SYNTAX .*\$contxt is not known here; did you mean \$context\?/),
+      expect.stringMatching(/^<stdin>:6:15 BLW_EXPR_SYNTAX .*data\/0 is not defined; .* write \.name for data\.name/),
+      expect.stringMatching(/^<stdin>:7:14 BLW_EXPR_SYNTAX .*jq writes `and` for &&/),
+      '5 problems in 1 file',
+      '',
+    ]);
+  });
+
   it('reads standard input for -', async () => {
     const good = await runCli(['validate', '-'], { stdin: VALID });
     expect(good).toEqual({ code: 0, stdout: 'ok: <stdin> shop/greet:1.0.0, 3 steps\n', stderr: '' });

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { parse } from 'yaml';
+import { createExpressionEngine } from '../../src/activities/expressions/expression-engine';
 import { BLOCK_SPECS } from '../../src/dsl/block-registry';
 import { isErrorCode } from '../../src/dsl/error-codes';
 import { isJsonObject, type Json } from '../../src/dsl/json';
@@ -11,6 +12,7 @@ import { validateFlow, validateFlowText } from '../../src/dsl/validation/validat
 import { parseWorkerConfig } from '../../src/worker/config';
 import { readConfigFile } from '../../src/worker/config-file';
 import { mergeOptions } from '../../src/worker/options';
+import { EXPRESSION_HOST_ENTRY } from '../../src/worker/package-files';
 
 const ROOT = join(__dirname, '..', '..');
 
@@ -83,6 +85,18 @@ test('every document of a flow is valid', () => {
     validateFlowText(text).problems.map((problem) => formatProblem(problem, where)),
   );
   expect(problems).toEqual([]);
+});
+
+test('every expression in jq is one', async () => {
+  const flows = yamlValues.filter(({ value }) => isJsonObject(value) && value.document !== undefined);
+  const unchecked = flows.flatMap(({ text }) => validateFlowText(text).unchecked);
+  expect(unchecked.length).toBeGreaterThan(3);
+  const engine = createExpressionEngine({ entry: EXPRESSION_HOST_ENTRY });
+  try {
+    expect(await engine.checkJq(unchecked)).toEqual(unchecked.map(() => null));
+  } finally {
+    await engine.close();
+  }
 });
 
 test('every list of tasks is valid in a flow', () => {

@@ -19,11 +19,11 @@ function evaluate(expression: string, variables: Variables): Json {
 }
 
 function render(value: Json, data: Json, others?: Record<string, unknown>): Json {
-  return renderTemplate(compileTemplate(value), withData(data, others));
+  return renderTemplate(compileTemplate(value, 'cel'), withData(data, others));
 }
 
 function renderUri(uri: string, data: Json): Json {
-  return renderTemplate(compileUri(uri), withData(data));
+  return renderTemplate(compileUri(uri, 'cel'), withData(data));
 }
 
 function detailOf(action: () => unknown): string {
@@ -71,7 +71,7 @@ describe('render', () => {
   });
 
   it('parses an expression once, and evaluates it on other data each time', () => {
-    const template = compileTemplate('${ data.a }');
+    const template = compileTemplate('${ data.a }', 'cel');
     expect([1, 'x', null, [1]].map((a) => renderTemplate(template, withData({ a })))).toEqual([1, 'x', null, [1]]);
     expect(detailOf(() => renderTemplate(template, withData({})))).toContain('No such key: a');
   });
@@ -127,7 +127,7 @@ describe('conditions', () => {
 describe('a batch', () => {
   const text = (name: string, value: Json, bind?: string[]) => ({
     name,
-    template: compileTemplate(value),
+    template: compileTemplate(value, 'cel'),
     ...(bind === undefined ? {} : { bind }),
   });
 

@@ -11,7 +11,7 @@ import type { Json } from '../../src/dsl/json';
 
 /** Parts of a string in a short form: literal text, or `<expression@offset>`. */
 function partsOf(source: string): string[] {
-  const { parts, unclosedAt } = splitString(source);
+  const { parts, unclosedAt } = splitString(source, 'cel');
   const texts = parts.map((part) => ('text' in part ? part.text : `<${part.expr}@${part.offset}>`));
   return unclosedAt === undefined ? texts : [...texts, `unclosed at ${unclosedAt}`];
 }
@@ -61,7 +61,7 @@ describe('splitString', () => {
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 40 }), (pieces) => {
         const source = pieces.join('');
-        const { parts, unclosedAt } = splitString(source);
+        const { parts, unclosedAt } = splitString(source, 'cel');
         const expressions = parts.filter((part) => 'expr' in part);
         for (const { expr, offset } of expressions)
           expect(source.slice(offset).trimStart().startsWith(expr)).toBe(true);
@@ -73,9 +73,9 @@ describe('splitString', () => {
   });
 
   it('splits a long text in linear time', () => {
-    expect(splitString('${a}'.repeat(50_000)).parts).toHaveLength(50_000);
-    expect(splitString('${'.repeat(100_000)).unclosedAt).toBe(0);
-    expect(splitString(`\${${"'".repeat(300_001)}`).unclosedAt).toBe(0);
+    expect(splitString('${a}'.repeat(50_000), 'cel').parts).toHaveLength(50_000);
+    expect(splitString('${'.repeat(100_000), 'cel').unclosedAt).toBe(0);
+    expect(splitString(`\${${"'".repeat(300_001)}`, 'cel').unclosedAt).toBe(0);
   });
 });
 
@@ -88,7 +88,7 @@ describe('bareExpression', () => {
     ['{"a": 1}.a', '{"a": 1}.a'],
     ['"a" + "b"', '"a" + "b"'],
   ])('of %j is %j', (source, expression) => {
-    expect(bareExpression(source)).toBe(expression);
+    expect(bareExpression(source, 'cel')).toBe(expression);
   });
 });
 
@@ -115,16 +115,16 @@ describe('compileTemplate', () => {
     ['a key that looks like one', { '${ a }': 1 }, { value: { '${ a }': 1 } }],
     ['an object that looks like a template', { expr: 'a' }, { value: { expr: 'a' } }],
   ])('makes %s', (_what, value, template) => {
-    expect(compileTemplate(value)).toEqual(template);
+    expect(compileTemplate(value, 'cel')).toEqual(template);
   });
 
   it('keeps __proto__ a key', () => {
     const value = JSON.parse('{"__proto__": "${ a }"}') as Json;
-    expect(compileTemplate(value)).toEqual({ map: [['__proto__', { expr: 'a' }]] });
+    expect(compileTemplate(value, 'cel')).toEqual({ map: [['__proto__', { expr: 'a' }]] });
   });
 
   it('gives its expressions in the order of the text', () => {
-    const template = compileTemplate({ a: '${ 1 } ${ 2 }', b: [3, '${ 3 }', { c: '${ 4 }' }], d: 'none' });
+    const template = compileTemplate({ a: '${ 1 } ${ 2 }', b: [3, '${ 3 }', { c: '${ 4 }' }], d: 'none' }, 'cel');
     expect([...templateExpressions(template)]).toEqual(['1', '2', '3', '4']);
   });
 });
@@ -139,6 +139,6 @@ describe('compileUri', () => {
     ['http://x.test/{', { value: 'http://x.test/{' }],
     ['http://x.test/}{', { value: 'http://x.test/}{' }],
   ])('of %j', (source, template) => {
-    expect(compileUri(source)).toEqual(template);
+    expect(compileUri(source, 'cel')).toEqual(template);
   });
 });

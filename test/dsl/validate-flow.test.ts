@@ -102,10 +102,10 @@ describe('codes of validation', () => {
     BLW_SECRET_PLACE: flowText('- a: { set: secrets.a }', 'use: { secrets: [a] }\n'),
     BLW_STEP_UNKNOWN: flowText('- a: { set: steps.nothing }'),
     BLW_EXPR_SYNTAX: flowText('- a: { set: data. }'),
-    BLW_EXPR_LANGUAGE: `${HEADER}do: [{ a: { set: .a } }]\n`,
+    BLW_EXPR_LANGUAGE: `${HEADER}evaluate: { language: lua }\ndo: [{ a: { set: .a } }]\n`,
     BLW_SCHEMA_INVALID: flowText('- a: { wait: PT1S, input: { schema: { document: 5 } } }'),
     BLW_DURATION_INVALID: flowText('- a: { wait: soon }'),
-    BLW_UNSUPPORTED: flowText('- a: { listen: {} }'),
+    BLW_UNSUPPORTED: flowText('- a: { run: { shell: { command: ls } } }'),
   };
 
   it('are all provoked here', () => {
@@ -149,8 +149,8 @@ describe('evaluate', () => {
   const EXPRESSION = "do: [{ a: { set: { b: '${ data }' } } }]\n";
   it.each(
     badRows([
-      'BLW_EXPR_LANGUAGE | expressions in jq are not supported yet | { language: «jq }',
-      'BLW_EXPR_LANGUAGE | expressions in jsonata are not supported yet | { language: «jsonata }',
+      'BLW_EXPR_LANGUAGE | expressions in lua are not supported; there are cel, jq, jsonata | { language: «lua }',
+      'BLW_EXPR_LANGUAGE | did you mean "jsonata"? | { language: «JSONata }',
       'BLW_EXPR_LANGUAGE | did you mean "cel"? | { language: «CEL }',
       'BLW_VALUE_INVALID | mode: got "lax", expected one of strict | { language: cel, mode: «lax }',
       'BLW_UNSUPPORTED | write ${ } around expressions | { language: cel, mode: «loose }',
@@ -166,14 +166,14 @@ describe('evaluate', () => {
 
   it.each([
     "{ set: { a: '${ .a }' } }",
-    "{ set: { a: '${ .a # closed elsewhere in another language' } }",
     '{ if: .a, wait: PT1S }',
-    "{ set: '${ .a } ${ .b }' }",
     "{ call: http, with: { method: get, endpoint: '${ .a }' } }",
     "{ wait: '${ .a }' }",
     "{ timeout: { after: '${ .a }' }, wait: PT1S }",
-  ])('wants a language where there is an expression: %s', (task) => {
-    expectProblem(`«${HEADER}do: [{ a: ${task} }]\n`, 'BLW_EXPR_LANGUAGE', 'names no language, which means jq');
+  ])('takes jq where no language is named: %s', (task) => {
+    const { problems, unchecked } = validateFlowText(`${HEADER}do: [{ a: ${task} }]\n`);
+    expect(problems).toEqual([]);
+    expect(unchecked.map(({ expression }) => expression)).toEqual(['.a']);
   });
 
   it('wants no language where there is no expression', () => {

@@ -28,7 +28,7 @@ describe('run', () => {
 
   it('lists flows that cannot be looked up without a catalog, and is valid', () => {
     const text = inTask('{ run: { workflow: { namespace: a, name: b, version: 1.0.0 } } }');
-    expect(validateFlowText(text)).toMatchObject({ problems: [], unchecked: ['flow a/b:1.0.0'] });
+    expect(validateFlowText(text)).toMatchObject({ problems: [], unresolved: ['flow a/b:1.0.0'] });
   });
 
   it('is planned with its name, its input, and whether it is awaited', () => {
@@ -110,7 +110,7 @@ describe('functions', () => {
   it('lists functions that cannot be looked up without a catalog, and is valid', () => {
     expect(validateFlowText(flowText("- a: { call: 'log:1.0.0@default', with: { x: 1 } }"))).toMatchObject({
       problems: [],
-      unchecked: ['function log:1.0.0@default'],
+      unresolved: ['function log:1.0.0@default'],
     });
   });
 

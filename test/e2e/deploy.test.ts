@@ -262,8 +262,17 @@ it('registers a flow with on at the event bus of its tenant', async () => {
     cwd: folder.folder,
   });
   expect(stdout).toMatch(/^registered: trigger .*on events/m);
-  await deploy('cron/events', '--delete');
-  const bus = client.workflow.getHandle(`beamline-events:${TENANT}`);
+  await runInProcess([
+    'deploy',
+    'cron/events',
+    '--delete',
+    '--tenant',
+    TENANT,
+    '--queue-prefix',
+    nobody,
+    ...CONNECTION,
+  ]);
+  const bus = client.workflow.getHandle(`${nobody}-events:${TENANT}`);
   const { events } = await bus.fetchHistory();
   const signals = (events ?? []).flatMap(({ workflowExecutionSignaledEventAttributes: signal }) =>
     signal == null ? [] : [signal],
@@ -273,15 +282,40 @@ it('registers a flow with on at the event bus of its tenant', async () => {
     [
       'trigger',
       expect.objectContaining({
-        id: id('events'),
+        id: 'cron/events',
+        language: 'cel',
         on: { one: { with: { type: 'com.example.order' } } },
         read: 'envelope',
         flow: expect.objectContaining({ do: expect.anything() }),
       }),
     ],
-    ['untrigger', { id: id('events') }],
+    ['untrigger', { id: 'cron/events' }],
   ]);
   expect((await bus.describe()).type).toBe('eventBus');
+});
+
+it('starts a flow for the events that it was deployed for, by its name too', async () => {
+  const body = "do:\n  - see: { set: { order: '${ data[0].id }' } }";
+  const schedule = 'schedule: { on: { one: { with: { type: com.example.paid } } } }';
+  const file = write('paid', schedule, { body });
+  await deploy(file, 'cron/paid', '--catalog', '.');
+  const bus = client.workflow.getHandle(`${worker.queuePrefix}-events:${TENANT}`);
+  const event = {
+    specversion: '1.0',
+    id: randomUUID(),
+    source: '/test',
+    type: 'com.example.paid',
+    data: { id: '4711' },
+  };
+  expect(await bus.executeUpdate('emit', { args: [event] })).toMatchObject({ receivers: 1 });
+  const run = await eventually(async () => {
+    const query = `WorkflowType = 'runFlow' AND BeamlineTenant = '${TENANT}' AND BeamlineFlow = 'cron/paid:1.0.0'`;
+    for await (const found of client.workflow.list({ query })) return found;
+    return undefined;
+  });
+  expect(await client.workflow.getHandle(run.workflowId).result()).toEqual({ order: '4711' });
+  await deploy('cron/paid', '--delete');
+  expect(await bus.query('subscriptions')).toMatchObject({ triggers: [] });
 });
 
 it('lists what runs by itself', async () => {

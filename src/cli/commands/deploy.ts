@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { CatalogIndex } from '../../dsl/catalog/catalog-index';
 import { parseFlowReference } from '../../dsl/catalog/references';
 import { jsonBytes } from '../../dsl/encoded-json';
-import type { Json, JsonObject } from '../../dsl/json';
+import { isJsonObject, type Json, type JsonObject } from '../../dsl/json';
 import { DEFAULT_QUEUE_PREFIX } from '../../dsl/names';
 import { readSchedule } from '../../dsl/schedule/schedule';
 import { DEFAULT_TENANT, type StartInput } from '../../dsl/start';
@@ -145,9 +145,7 @@ async function deploymentOf(
       help: 'Add one (every, cron, after or on), or start the flow with `beamline run`.',
     });
   }
-  if (schedule.on !== undefined && flags.input !== undefined) {
-    throw usageError(`${file.name}: the input of a flow that events start is the events; leave --input out`);
-  }
+  if (schedule.on !== undefined) refuseForEvents(flags, file.name);
   const given: Json = flags.input === undefined ? null : await readJsonArgument('--input', flags.input, cli);
   const { tenant, priority: priorityKey, requestedBy, queuePrefix } = flags;
   const flow = isFlowName(file.source, cli) ? file.source : file.flow;
@@ -155,7 +153,18 @@ async function deploymentOf(
   // The events that start a flow are its input, so that nothing of it is known yet.
   if (schedule.on === undefined) await checkStart(start, index === undefined ? undefined : { read: async () => index });
   refuseTooLarge(start, file.name);
-  return makeDeployment(start, { flow: file.plan.flow, schedule, queuePrefix });
+  // OWS's own where none is named.
+  const { evaluate } = file.flow;
+  const language = isJsonObject(evaluate) && typeof evaluate.language === 'string' ? evaluate.language : 'jq';
+  return makeDeployment(start, { flow: file.plan.flow, language, schedule, queuePrefix });
+}
+
+/** The event bus starts such a flow, with the events and nothing else. */
+function refuseForEvents({ input, priority, requestedBy }: DeployFlags, name: string): void {
+  const given = Object.entries({ '--input': input, '--priority': priority, '--requested-by': requestedBy });
+  const [flag] = given.find(([, value]) => value !== undefined) ?? [];
+  if (flag === undefined) return;
+  throw usageError(`${name}: the input of a flow that events start is the events; leave ${flag} out`);
 }
 
 /** Temporal takes 2 MiB in one argument, and a schedule cannot keep its data anywhere else: it may run for years. */
@@ -193,7 +202,7 @@ async function namesOf(sources: readonly string[], index: CatalogIndex | undefin
 }
 
 function deleteAll(names: readonly string[], flags: DeployFlags, cli: Cli): Promise<ExitCode> {
-  const keys = names.map((flow) => ({ ...deploymentKey(flags.tenant, flow), flow }));
+  const keys = names.map((flow) => ({ ...deploymentKey(flags.tenant, flow, flags.queuePrefix), flow }));
   return report(keys, { flags, cli }, (client, key) => undeployFlow(client, key, flags.dryRun === true));
 }
 

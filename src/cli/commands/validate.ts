@@ -82,9 +82,9 @@ function print(files: readonly Checked[], cli: Cli): void {
   for (const file of files) if ('unreadable' in file) reportError(file.unreadable, cli.err);
 }
 
-function printFlow({ name, plan, unchecked }: Extract<FlowFile, { plan: unknown }>, cli: Cli): void {
+function printFlow({ name, plan, unresolved }: Extract<FlowFile, { plan: unknown }>, cli: Cli): void {
   cli.out.line(`ok: ${name} ${plan.flow}, ${counted(countSteps(plan.tasks), 'step')}`);
-  for (const what of unchecked) cli.err.line(`note: ${name}: ${what} was not looked up; check it with --catalog DIR`);
+  for (const what of unresolved) cli.err.line(`note: ${name}: ${what} was not looked up; check it with --catalog DIR`);
 }
 
 function toJson(file: Checked): JsonObject {
@@ -94,8 +94,8 @@ function toJson(file: Checked): JsonObject {
   }
   const problems = file.problems.map(problemToJson);
   const flow = 'plan' in file ? { flow: file.plan.flow } : 'function' in file ? { function: file.function } : {};
-  const unchecked = 'unchecked' in file && file.unchecked.length > 0 ? { unchecked: [...file.unchecked] } : {};
-  return { file: file.name, valid: problems.length === 0, ...flow, problems, ...unchecked };
+  const unresolved = 'unresolved' in file && file.unresolved.length > 0 ? { unresolved: [...file.unresolved] } : {};
+  return { file: file.name, valid: problems.length === 0, ...flow, problems, ...unresolved };
 }
 
 function problemToJson({ code, position, path, message }: Problem): JsonObject {

@@ -6,16 +6,14 @@ import type { FlowSchedule } from '../../dsl/schedule/schedule';
 import type { StartInput } from '../../dsl/start';
 
 /** A flow that is to run by itself. */
-export interface Deployment {
-  /** Of the Temporal schedule, or of the workflow that repeats the flow; the same for every version of the flow. */
-  readonly id: string;
+export interface Deployment extends DeploymentKey {
   /** `namespace/name:version` */
   readonly flow: string;
-  readonly tenant: string;
+  /** Of the flow's expressions. */
+  readonly language: string;
   readonly schedule: FlowSchedule;
   /** Start input of each run. */
   readonly start: StartInput;
-  readonly taskQueue: string;
   /** Workflow ids of the runs are this and the time of the run. */
   readonly workflowId: string;
   /** What is remembered of it, to say at the next time what changed: text by name. */
@@ -24,31 +22,44 @@ export interface Deployment {
 
 /** Where a deployment stands: that of a flow, whatever its version is. */
 export interface DeploymentKey {
+  /** Of the Temporal schedule, or of the workflow that repeats the flow; the same for every version of the flow. */
   readonly id: string;
+  /** Of the trigger, among those of the tenant. */
+  readonly triggerId: string;
   readonly tenant: string;
+  readonly taskQueue: string;
 }
 
 /** Ids of what runs a flow by itself. */
-export function deploymentKey(tenant: string, flow: string): DeploymentKey {
+export function deploymentKey(tenant: string, flow: string, queuePrefix: string): DeploymentKey {
   const [, namespace = '', name = ''] = /^([^/]+)\/([^:]+)/.exec(flow) ?? [];
-  return { id: scheduleId(tenant, namespace, name), tenant };
+  return {
+    id: scheduleId(tenant, namespace, name),
+    triggerId: `${namespace}/${name}`,
+    tenant,
+    taskQueue: taskQueueOf(queuePrefix, 'io'),
+  };
 }
 
 /** Puts a deployment together. `flow` is the name with the version; the start has the document or the name that was given. */
 export function makeDeployment(
   start: StartInput,
-  { flow, schedule, queuePrefix }: { flow: string; schedule: FlowSchedule; queuePrefix: string },
+  {
+    flow,
+    language,
+    schedule,
+    queuePrefix,
+  }: { flow: string; language: string; schedule: FlowSchedule; queuePrefix: string },
 ): Deployment {
-  const key = deploymentKey(start.tenant, flow);
-  const taskQueue = taskQueueOf(queuePrefix, 'io');
+  const key = deploymentKey(start.tenant, flow, queuePrefix);
   return {
     ...key,
     flow,
+    language,
     schedule,
     start,
-    taskQueue,
     workflowId: `${start.tenant}/${flow.replace(/:.*$/, '')}`,
-    deployed: remembered(start, { flow, schedule, taskQueue }),
+    deployed: remembered(start, { flow, schedule, taskQueue: key.taskQueue }),
   };
 }
 

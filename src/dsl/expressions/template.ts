@@ -1,4 +1,8 @@
 import { isJsonObject, type Json } from '../json';
+import { jqTokens } from './jq-text';
+import { jsonataTokens } from './jsonata-text';
+import type { ExpressionLanguage } from './language';
+import { closingBraceIn } from './token';
 
 /**
  * A value of a document with its expressions found, ready to be evaluated. It travels in the plan, so in history:
@@ -19,14 +23,17 @@ export type Template =
 export type StringPart = { readonly text: string } | { readonly expr: string; readonly offset: number };
 
 /**
- * Splits a string at its `${ … }`. Braces and quotes inside an expression are followed, so that `${ {"a": "}"} }` is one.
- * Returns the offset of a `${` that is never closed as `unclosedAt`.
+ * Splits a string at its `${ … }`. Braces and quotes inside an expression are followed as its language has them, so that
+ * `${ {"a": "}"} }` is one. Returns the offset of a `${` that is never closed as `unclosedAt`.
  */
-export function splitString(source: string): { parts: StringPart[]; unclosedAt?: number } {
+export function splitString(
+  source: string,
+  language: ExpressionLanguage,
+): { parts: StringPart[]; unclosedAt?: number } {
   const parts: StringPart[] = [];
   let literalFrom = 0;
   for (let at = source.indexOf('${'); at !== -1; at = source.indexOf('${', literalFrom)) {
-    const end = findClosingBrace(source, at + 2);
+    const end = CLOSING_BRACE[language](source, at + 2);
     if (end === -1) return { parts, unclosedAt: at };
     if (at > literalFrom) parts.push({ text: source.slice(literalFrom, at) });
     parts.push({ expr: source.slice(at + 2, end).trim(), offset: at + 2 });
@@ -36,7 +43,13 @@ export function splitString(source: string): { parts: StringPart[]; unclosedAt?:
   return { parts };
 }
 
-function findClosingBrace(source: string, from: number): number {
+const CLOSING_BRACE: Record<ExpressionLanguage, (source: string, from: number) => number> = {
+  cel: celClosingBrace,
+  jq: (source, from) => closingBraceIn(jqTokens(source, from)),
+  jsonata: (source, from) => closingBraceIn(jsonataTokens(source, from)),
+};
+
+function celClosingBrace(source: string, from: number): number {
   let depth = 0;
   for (let at = from; at < source.length; at += 1) {
     const char = source.charAt(at);
@@ -69,43 +82,43 @@ export function hasExpression(source: string): boolean {
 }
 
 /** True where a string is one `${ … }` and nothing else. */
-export function isWholeExpression(source: string): boolean {
-  const { parts, unclosedAt } = splitString(source.trim());
+export function isWholeExpression(source: string, language: ExpressionLanguage): boolean {
+  const { parts, unclosedAt } = splitString(source.trim(), language);
   return unclosedAt === undefined && parts.length === 1 && parts.some((part) => 'expr' in part);
 }
 
 /** The expression of a field that is an expression as a whole: `${ … }` may be left out (OWS, "Runtime Expressions"). */
-export function bareExpression(source: string): string {
-  const { parts } = splitString(source.trim());
+export function bareExpression(source: string, language: ExpressionLanguage): string {
+  const { parts } = splitString(source.trim(), language);
   const [only] = parts;
   return parts.length === 1 && only !== undefined && 'expr' in only ? only.expr : source.trim();
 }
 
-/** Finds the expressions in a value, at any depth; keys are literal. */
-export function compileTemplate(value: Json): Template {
-  if (typeof value === 'string') return compileString(value);
+/** Finds the expressions in a value, at any depth; keys are literal. The language is CEL where none is given. */
+export function compileTemplate(value: Json, language: ExpressionLanguage): Template {
+  if (typeof value === 'string') return compileString(value, language);
   if (Array.isArray(value)) {
-    const list = value.map(compileTemplate);
+    const list = value.map((item) => compileTemplate(item, language));
     return list.every(isConstant) ? { value } : { list };
   }
   if (isJsonObject(value)) {
-    const map = Object.entries(value).map(([key, item]) => [key, compileTemplate(item)] as const);
+    const map = Object.entries(value).map(([key, item]) => [key, compileTemplate(item, language)] as const);
     return map.every(([, item]) => isConstant(item)) ? { value } : { map };
   }
   return { value };
 }
 
-function compileString(source: string): Template {
+function compileString(source: string, language: ExpressionLanguage): Template {
   if (!hasExpression(source)) return { value: source };
-  const { parts } = splitString(source);
+  const { parts } = splitString(source, language);
   const [only] = parts;
   if (parts.length === 1 && only !== undefined && 'expr' in only) return { expr: only.expr };
   return { text: parts.map((part) => ('expr' in part ? { expr: part.expr } : part.text)) };
 }
 
 /** A URI: `${ }` as anywhere, else `{name}` (never both in one string). */
-export function compileUri(source: string): Template {
-  if (hasExpression(source)) return compileString(source);
+export function compileUri(source: string, language: ExpressionLanguage): Template {
+  if (hasExpression(source)) return compileString(source, language);
   const parts = source.split(/\{([^{}]*)\}/);
   if (parts.length === 1) return { value: source };
   return {

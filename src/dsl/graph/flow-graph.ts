@@ -1,6 +1,7 @@
 import { formatDuration, parseDuration } from '../durations';
 import type { Template } from '../expressions/template';
-import type { FlowPlan, ForkPlan, ForPlan, TaskPlan, TryPlan } from '../planning/plan';
+import { isJsonObject } from '../json';
+import type { FlowPlan, ForkPlan, ForPlan, ListenPlan, TaskPlan, TryPlan } from '../planning/plan';
 
 /** What a node stands for; how it looks is the renderer's matter. */
 export type NodeKind =
@@ -10,6 +11,8 @@ export type NodeKind =
   | 'human'
   | 'set'
   | 'wait'
+  | 'emit'
+  | 'listen'
   | 'raise'
   | 'decision'
   | 'loop'
@@ -118,6 +121,10 @@ class Drawing {
         return this.#addLeaf(items, 'set', [task.name, 'set'], next);
       case 'wait':
         return this.#addLeaf(items, 'wait', [task.name, `wait ${durationText(task.duration)}`], next);
+      case 'emit':
+        return this.#addLeaf(items, 'emit', [task.name, `emit ${attributeOf(task.event, 'type') ?? ''}`.trim()], next);
+      case 'listen':
+        return this.#addListen(task, items, next);
       case 'raise':
         return { entry: this.#addNode(items, 'raise', [task.name, `raise ${errorOf(task.error)}`]), exits: [] };
       case 'switch': {
@@ -148,6 +155,19 @@ class Drawing {
     for (const exit of exits) this.#connect(exit, loop);
     this.#addGroup(items, `for ${task.name}`, inner);
     return { entry: loop, exits: [{ from: loop, label: 'done', next }] };
+  }
+
+  /** The list of `foreach` runs for each event, in a loop. */
+  #addListen(task: ListenPlan, items: GraphItem[], next: string): { entry: string; exits: OpenExit[] } {
+    const lines = [task.name, describeStrategy(task.to)];
+    if (task.foreach?.tasks === undefined) return this.#addLeaf(items, 'listen', lines, next);
+    const inner: GraphItem[] = [];
+    const listen = this.#addNode(inner, 'listen', lines);
+    const { entry, exits } = this.#addList(task.foreach.tasks, inner);
+    this.#connect({ from: listen, label: `each ${task.foreach.item}` }, entry);
+    for (const exit of exits) this.#connect(exit, listen);
+    this.#addGroup(items, `listen ${task.name}`, inner);
+    return { entry: listen, exits: [{ from: listen, label: 'done', next }] };
   }
 
   #addFork(task: ForkPlan, items: GraphItem[], next: string): { entry: string; exits: OpenExit[] } {
@@ -244,6 +264,23 @@ function catchLabel({ catch: clause }: TryPlan): string {
 /** The telling end of an error type's URI. */
 function lastSegment(text: string): string {
   return text.split('/').at(-1) || text;
+}
+
+/** An attribute of an event that is emitted. */
+function attributeOf(event: Template, name: string): string | undefined {
+  if ('value' in event) return isJsonObject(event.value) ? String(event.value[name] ?? '') : undefined;
+  const template = 'map' in event ? event.map.find(([key]) => key === name)?.[1] : undefined;
+  return template === undefined ? undefined : describe(template);
+}
+
+/** `one order.placed`, `all 2 events`, `any event`. */
+function describeStrategy({ kind, filters }: ListenPlan['to']): string {
+  const [only] = filters;
+  if (only === undefined) return 'listen to any event';
+  const type = only.literal.type ?? only.literal.source;
+  return filters.length === 1 && type !== undefined
+    ? `listen to ${String(type)}`
+    : `listen to ${kind} of ${filters.length}`;
 }
 
 function errorOf(error: Template): string {

@@ -12,6 +12,8 @@ const SHAPES: Readonly<Record<NodeKind, readonly [string, string]>> = {
   human: ['[/', '/]'],
   set: ['(', ')'],
   wait: ['([', '])'],
+  emit: ['>', ']'],
+  listen: ['{{', '}}'],
   raise: ['>', ']'],
   decision: ['{', '}'],
   loop: ['{{', '}}'],

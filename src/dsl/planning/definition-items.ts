@@ -34,8 +34,11 @@ function kindItems(task: TaskPlan): BatchItem[] {
       return valueItem('attemptDuration', task.catch.retry?.attemptDuration);
     case 'wait':
       return valueItem('duration', task.duration);
+    case 'emit':
+      return valueItem('event', task.event);
     case 'do':
     case 'fork':
+    case 'listen':
       return [];
   }
 }

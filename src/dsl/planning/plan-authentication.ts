@@ -1,3 +1,4 @@
+import type { ExpressionLanguage } from '../expressions/language';
 import { compileTemplate, compileUri, isConstant, type Template } from '../expressions/template';
 import { getOwn, isJsonObject, type Json, type JsonObject } from '../json';
 import { reference } from './plan-context';
@@ -26,18 +27,20 @@ function resolvePolicy(policy: JsonObject, use: JsonObject): Json {
 }
 
 /** A policy as a template; `authority` and `endpoints` are URI templates (OWS dsl-reference, "OAUTH2 Authentication"). */
-export function planAuthentication(policy: JsonObject): Template {
+export function planAuthentication(policy: JsonObject, language: ExpressionLanguage): Template {
   return mapOf(policy, (scheme, properties) =>
     isJsonObject(properties) && (scheme === 'oauth2' || scheme === 'oidc')
-      ? mapOf(properties, planProperty)
-      : compileTemplate(properties),
+      ? mapOf(properties, (key, value) => planProperty(key, value, language))
+      : compileTemplate(properties, language),
   );
 }
 
-function planProperty(key: string, value: Json): Template {
-  if (key === 'authority' && typeof value === 'string') return compileUri(value);
-  if (key !== 'endpoints' || !isJsonObject(value)) return compileTemplate(value);
-  return mapOf(value, (_, path) => (typeof path === 'string' ? compileUri(path) : compileTemplate(path)));
+function planProperty(key: string, value: Json, language: ExpressionLanguage): Template {
+  if (key === 'authority' && typeof value === 'string') return compileUri(value, language);
+  if (key !== 'endpoints' || !isJsonObject(value)) return compileTemplate(value, language);
+  return mapOf(value, (_, path) =>
+    typeof path === 'string' ? compileUri(path, language) : compileTemplate(path, language),
+  );
 }
 
 function mapOf(object: JsonObject, plan: (key: string, value: Json) => Template): Template {

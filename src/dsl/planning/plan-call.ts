@@ -1,6 +1,7 @@
 import { findBlockByCall } from '../block-registry';
 import type { BlockSpec, ResourceClass, RetryPolicySpec } from '../block-spec';
 import { parseDuration } from '../durations';
+import type { ExpressionLanguage } from '../expressions/language';
 import { compileTemplate, compileUri, type Template } from '../expressions/template';
 import { isJsonObject, type Json, type JsonObject } from '../json';
 import type { CallPlan, TaskPlanBase } from './plan';
@@ -17,7 +18,7 @@ export function planCall(base: TaskPlanBase, task: JsonObject, context: PlanCont
   const metadata: JsonObject = { ...context.defaults, ...((task.metadata ?? {}) as JsonObject) };
   const heartbeatMs = durationMs(metadata.heartbeat) ?? spec.heartbeatMs;
   const args = resolveAuthentication((task.with ?? {}) as JsonObject, context.use);
-  const template = (spec.call === 'openapi' ? planOpenApi : planArguments)(args);
+  const template = (spec.call === 'openapi' ? planOpenApi : planArguments)(args, context.language);
   const templates = [template, ...(base.input?.from === undefined ? [] : [base.input.from])];
   return {
     ...base,
@@ -33,44 +34,44 @@ export function planCall(base: TaskPlanBase, task: JsonObject, context: PlanCont
     idempotent: (metadata.idempotent as boolean | undefined) ?? spec.idempotent,
     ...optional('priorityKey', metadata.priorityKey as number | undefined),
     ...optional('fairnessWeight', metadata.fairnessWeight as number | undefined),
-    ...optional('cache', planCache(task.metadata)),
-    ...optional('summary', stepSummary(task)),
+    ...optional('cache', planCache(task.metadata, context.language)),
+    ...optional('summary', stepSummary(task, context)),
     summaryArguments: spec.summaryArguments,
   };
 }
 
 /** A summary is the step's own; the document's `metadata.summary` would say the same of every step. */
-function stepSummary(task: JsonObject): Template | undefined {
+function stepSummary(task: JsonObject, { language }: PlanContext): Template | undefined {
   const summary = (task.metadata as JsonObject | undefined)?.summary;
-  return summary === undefined ? undefined : compileTemplate(summary);
+  return summary === undefined ? undefined : compileTemplate(summary, language);
 }
 
 /** Arguments as templates; an endpoint in its object form, its URI and those of its authentication with `{name}`. */
-function planArguments(args: JsonObject): Template {
+function planArguments(args: JsonObject, language: ExpressionLanguage): Template {
   const { endpoint } = args;
-  if (endpoint === undefined) return compileTemplate(args);
+  if (endpoint === undefined) return compileTemplate(args, language);
   const { endpoint: _, ...others } = args;
-  const rest = Object.entries(others).map(([key, value]) => [key, compileTemplate(value)] as const);
-  return { map: [['endpoint', planEndpoint(endpoint)], ...rest] };
+  const rest = Object.entries(others).map(([key, value]) => [key, compileTemplate(value, language)] as const);
+  return { map: [['endpoint', planEndpoint(endpoint, language)], ...rest] };
 }
 
-function planEndpoint(endpoint: Json): Template {
-  if (typeof endpoint === 'string') return { map: [['uri', compileUri(endpoint)]] };
-  if (!isJsonObject(endpoint)) return compileTemplate(endpoint);
-  const entries: [string, Template][] = [['uri', compileUri(String(endpoint.uri))]];
+function planEndpoint(endpoint: Json, language: ExpressionLanguage): Template {
+  if (typeof endpoint === 'string') return { map: [['uri', compileUri(endpoint, language)]] };
+  if (!isJsonObject(endpoint)) return compileTemplate(endpoint, language);
+  const entries: [string, Template][] = [['uri', compileUri(String(endpoint.uri), language)]];
   if (isJsonObject(endpoint.authentication)) {
-    entries.push(['authentication', planAuthentication(endpoint.authentication)]);
+    entries.push(['authentication', planAuthentication(endpoint.authentication, language)]);
   }
   return { map: entries };
 }
 
 /** Arguments of `call: openapi`: the document's endpoint is one as any other, the authentication stands beside it. */
-function planOpenApi(args: JsonObject): Template {
+function planOpenApi(args: JsonObject, language: ExpressionLanguage): Template {
   return {
     map: Object.entries(args).map(([key, value]): [string, Template] => {
-      if (key === 'document' && isJsonObject(value)) return [key, planArguments(value)];
-      if (key === 'authentication' && isJsonObject(value)) return [key, planAuthentication(value)];
-      return [key, compileTemplate(value)];
+      if (key === 'document' && isJsonObject(value)) return [key, planArguments(value, language)];
+      if (key === 'authentication' && isJsonObject(value)) return [key, planAuthentication(value, language)];
+      return [key, compileTemplate(value, language)];
     }),
   };
 }

@@ -1,5 +1,6 @@
 import type { FlowLibrary } from '../catalog/library';
 import { expressionReferences } from '../expressions/check';
+import { foreignReferences } from '../expressions/foreign-references';
 import { type ExpressionLanguage, isExpressionLanguage } from '../expressions/language';
 import { bareExpression, compileTemplate, type Template, templateExpressions } from '../expressions/template';
 import { isJsonObject, type Json, type JsonObject } from '../json';
@@ -17,6 +18,7 @@ import type {
 } from './plan';
 import { planCall } from './plan-call';
 import { optional, type PlanContext, reference } from './plan-context';
+import { planEmit, planListen } from './plan-events';
 import { planParallel } from './plan-parallel';
 import { planFunctionCall, planSubflow } from './plan-run';
 
@@ -28,31 +30,40 @@ export function planFlow(flow: ValidFlow, { library }: { library?: FlowLibrary |
   const header = flow.document as JsonObject;
   const use = isJsonObject(flow.use) ? flow.use : {};
   const defaults = isJsonObject(header.metadata) ? header.metadata : {};
-  const context: PlanContext = { use, defaults, language: languageOf(flow), ...optional('library', library) };
-  const { from } = planInput(flow.input) ?? {};
+  const language = languageOf(flow);
+  const context: PlanContext = { use, defaults, language, ...optional('library', library) };
+  const { from } = planInput(flow.input, context) ?? {};
   const plan = {
     planVersion: 1 as const,
     flow: `${String(header.namespace)}/${String(header.name)}:${String(header.version)}`,
     ...optional('title', header.title as string | undefined),
     ...optional('summary', header.summary as string | undefined),
     ...optional('inputFrom', from),
-    ...optional('output', planOutput(flow.output)),
-    ...optional('timeout', planTimeout(flow.timeout, use)),
+    ...optional('output', planOutput(flow.output, context)),
+    ...optional('timeout', planTimeout(flow.timeout, context)),
     tasks: planTasks(flow.do, '/do', context),
   };
-  const { steps, definition } = collectReferences(plan);
-  return { ...plan, stepOutputs: steps, ...(definition ? { definition: flow } : {}) };
-}
-
-/** A flow without expressions may name any language. */
-function languageOf({ evaluate }: ValidFlow): ExpressionLanguage {
-  const language = isJsonObject(evaluate) ? (evaluate.language ?? 'jq') : 'jq';
-  return typeof language === 'string' && isExpressionLanguage(language) ? language : 'jq';
+  const { steps, definition, hasExpressions } = collectReferences(plan, language);
+  return {
+    ...plan,
+    ...(language === 'cel' || !hasExpressions ? {} : { language }),
+    stepOutputs: steps,
+    ...(definition ? { definition: flow } : {}),
+  };
 }
 
 /** The schema of the flow's input, if the document has one. */
 export function flowInputSchema(flow: ValidFlow): Json | undefined {
-  return planInput(flow.input)?.schema;
+  return isJsonObject(flow.input) ? schemaOf(flow.input) : undefined;
+}
+
+/**
+ * The language of its expressions; jq where none is named (OWS dsl, "Runtime Expressions"). A flow without expressions may
+ * name any.
+ */
+function languageOf({ evaluate }: ValidFlow): ExpressionLanguage {
+  const named = isJsonObject(evaluate) ? evaluate.language : undefined;
+  return typeof named === 'string' && isExpressionLanguage(named) ? named : 'jq';
 }
 
 function planTasks(value: Json | undefined, path: string, context: PlanContext): TaskPlan[] {
@@ -67,25 +78,33 @@ function planTask(name: string, task: JsonObject, path: string, context: PlanCon
   const base: TaskPlanBase = {
     name,
     path,
-    ...optional('if', expressionOf(task.if)),
-    ...optional('input', planInput(task.input)),
-    ...optional('output', planOutput(task.output)),
-    ...optional('export', planOutput(task.export)),
-    ...optional('timeout', planTimeout(task.timeout, context.use)),
+    ...optional('if', expressionOf(task.if, context)),
+    ...optional('input', planInput(task.input, context)),
+    ...optional('output', planOutput(task.output, context)),
+    ...optional('export', planOutput(task.export, context)),
+    ...optional('timeout', planTimeout(task.timeout, context)),
     ...optional('next', task.then as string | undefined),
     ...optional('compensate', planCompensate(task.metadata, path, context)),
   };
   if (isFunctionCall(task.call, context.use)) return planFunctionCall(base, task, { ...context, planTask });
   if (task.call !== undefined) return planCall(base, task, context);
-  if (task.run !== undefined) return planSubflow(base, task.run as JsonObject);
-  if (task.set !== undefined) return { ...base, kind: 'set', value: transformation(task.set) };
-  if (task.wait !== undefined) return { ...base, kind: 'wait', duration: compileTemplate(task.wait) };
+  if (task.run !== undefined) return planSubflow(base, task.run as JsonObject, context);
+  if (task.set !== undefined) return { ...base, kind: 'set', value: transformation(task.set, context) };
+  if (task.wait !== undefined) return { ...base, kind: 'wait', duration: compileTemplate(task.wait, context.language) };
   if (task.for !== undefined) return planFor(base, task, context);
   if (task.do !== undefined) return { ...base, kind: 'do', tasks: planTasks(task.do, `${path}/do`, context) };
-  if (task.switch !== undefined) return planSwitch(base, task.switch as JsonObject[]);
+  if (task.switch !== undefined) return planSwitch(base, task.switch as JsonObject[], context);
   if (task.fork !== undefined) return planFork(base, task.fork as JsonObject, context);
   if (task.try !== undefined) return planTry(base, task, context);
-  return { ...base, kind: 'raise', error: planError((task.raise as JsonObject).error, context.use) };
+  if (task.emit !== undefined) return planEmit(base, task, context.language);
+  if (task.listen !== undefined) {
+    return planListen(base, task, {
+      language: context.language,
+      planTasks: (tasks, at) => planTasks(tasks, at, context),
+      planOutput: (value) => planOutput(value, context),
+    });
+  }
+  return { ...base, kind: 'raise', error: planError((task.raise as JsonObject).error, context) };
 }
 
 function planCompensate(metadata: Json | undefined, path: string, context: PlanContext): CompensatePlan | undefined {
@@ -93,14 +112,14 @@ function planCompensate(metadata: Json | undefined, path: string, context: PlanC
   return { tasks: planTasks(metadata.compensate, `${path}/metadata/compensate`, context) };
 }
 
-function planSwitch(base: TaskPlanBase, cases: readonly JsonObject[]): TaskPlan {
+function planSwitch(base: TaskPlanBase, cases: readonly JsonObject[], context: PlanContext): TaskPlan {
   return {
     ...base,
     kind: 'switch',
     cases: cases.map((item) => {
       const [name = ''] = Object.keys(item);
       const branch = item[name] as JsonObject;
-      return { name, ...optional('when', expressionOf(branch.when)), next: String(branch.then) };
+      return { name, ...optional('when', expressionOf(branch.when, context)), next: String(branch.then) };
     }),
   };
 }
@@ -112,8 +131,10 @@ function planFor(base: TaskPlanBase, task: JsonObject, context: PlanContext): Ta
     kind: 'for',
     each: (loop.each as string | undefined) ?? 'item',
     at: (loop.at as string | undefined) ?? 'index',
-    in: Array.isArray(loop.in) ? compileTemplate(loop.in) : { expr: bareExpression(loop.in as string) },
-    ...optional('while', expressionOf(task.while)),
+    in: Array.isArray(loop.in)
+      ? compileTemplate(loop.in, context.language)
+      : { expr: bareExpression(loop.in as string, context.language) },
+    ...optional('while', expressionOf(task.while, context)),
     tasks: planTasks(task.do, `${base.path}/do`, context),
     ...optional('parallel', planParallel(task.metadata)),
   };
@@ -139,59 +160,62 @@ function planTry(base: TaskPlanBase, task: JsonObject, context: PlanContext): Tr
     catch: {
       ...optional('errorsWith', errors?.with as JsonObject | undefined),
       as: (clause.as as string | undefined) ?? 'error',
-      ...optional('when', expressionOf(clause.when)),
-      ...optional('exceptWhen', expressionOf(clause.exceptWhen)),
-      ...optional('retry', retry === undefined ? undefined : planRetry(retry as JsonObject)),
+      ...optional('when', expressionOf(clause.when, context)),
+      ...optional('exceptWhen', expressionOf(clause.exceptWhen, context)),
+      ...optional('retry', retry === undefined ? undefined : planRetry(retry as JsonObject, context)),
       ...optional('do', clause.do === undefined ? undefined : planTasks(clause.do, `${base.path}/catch/do`, context)),
       ...optional('next', clause.then as string | undefined),
     },
   };
 }
 
-function planRetry(policy: JsonObject): RetryPlan {
+function planRetry(policy: JsonObject, context: PlanContext): RetryPlan {
   const limit = (policy.limit ?? {}) as JsonObject;
   const attempt = (limit.attempt ?? {}) as JsonObject;
   const jitter = policy.jitter as JsonObject | undefined;
   const [backoff = 'constant'] = Object.keys((policy.backoff ?? {}) as JsonObject);
   return {
-    ...optional('when', expressionOf(policy.when)),
-    ...optional('exceptWhen', expressionOf(policy.exceptWhen)),
-    ...optional('delay', templateOf(policy.delay)),
+    ...optional('when', expressionOf(policy.when, context)),
+    ...optional('exceptWhen', expressionOf(policy.exceptWhen, context)),
+    ...optional('delay', templateOf(policy.delay, context)),
     backoff: backoff as RetryPlan['backoff'],
     ...optional('maxAttempts', attempt.count as number | undefined),
-    ...optional('attemptDuration', templateOf(attempt.duration)),
-    ...optional('maxDuration', templateOf(limit.duration)),
+    ...optional('attemptDuration', templateOf(attempt.duration, context)),
+    ...optional('maxDuration', templateOf(limit.duration, context)),
     ...optional(
       'jitter',
       jitter === undefined
         ? undefined
-        : { from: compileTemplate(jitter.from ?? null), to: compileTemplate(jitter.to ?? null) },
+        : {
+            from: compileTemplate(jitter.from ?? null, context.language),
+            to: compileTemplate(jitter.to ?? null, context.language),
+          },
     ),
   };
 }
 
-function planError(error: Json | undefined, use: JsonObject): Template {
-  return compileTemplate(typeof error === 'string' ? reference(use, 'errors', error) : (error ?? null));
+function planError(error: Json | undefined, { use, language }: PlanContext): Template {
+  return compileTemplate(typeof error === 'string' ? reference(use, 'errors', error) : (error ?? null), language);
 }
 
-function planTimeout(value: Json | undefined, use: JsonObject): Template | undefined {
+function planTimeout(value: Json | undefined, context: PlanContext): Template | undefined {
   if (value === undefined) return undefined;
-  const definition = typeof value === 'string' ? reference(use, 'timeouts', value) : value;
-  return templateOf((definition as JsonObject).after);
+  const definition = typeof value === 'string' ? reference(context.use, 'timeouts', value) : value;
+  return templateOf((definition as JsonObject).after, context);
 }
 
-function planInput(value: Json | undefined): InputPlan | undefined {
+function planInput(value: Json | undefined, context: PlanContext): InputPlan | undefined {
   if (!isJsonObject(value)) return undefined;
   return {
     ...optional('schema', schemaOf(value)),
-    ...optional('from', value.from === undefined ? undefined : transformation(value.from)),
+    ...optional('from', value.from === undefined ? undefined : transformation(value.from, context)),
   };
 }
 
-function planOutput(value: Json | undefined): OutputPlan | undefined {
+function planOutput(value: Json | undefined, context: PlanContext): OutputPlan | undefined {
   if (!isJsonObject(value)) return undefined;
   return {
-    ...optional('as', value.as === undefined ? undefined : transformation(value.as)),
+    ...optional('as', value.as === undefined ? undefined : transformation(value.as, context)),
     ...optional('schema', schemaOf(value)),
   };
 }
@@ -201,33 +225,40 @@ function schemaOf(transformation: JsonObject): Json | undefined {
 }
 
 /** An expression as a whole where it is text, else an object with expressions in it. */
-function transformation(value: Json): Template {
-  return typeof value === 'string' ? { expr: bareExpression(value) } : compileTemplate(value);
+function transformation(value: Json, { language }: PlanContext): Template {
+  return typeof value === 'string' ? { expr: bareExpression(value, language) } : compileTemplate(value, language);
 }
 
-function expressionOf(value: Json | undefined): string | undefined {
-  return value === undefined ? undefined : bareExpression(value as string);
+function expressionOf(value: Json | undefined, { language }: PlanContext): string | undefined {
+  return value === undefined ? undefined : bareExpression(value as string, language);
 }
 
-function templateOf(value: Json | undefined): Template | undefined {
-  return value === undefined ? undefined : compileTemplate(value);
+function templateOf(value: Json | undefined, { language }: PlanContext): Template | undefined {
+  return value === undefined ? undefined : compileTemplate(value, language);
 }
 
 /** All expressions of a plan, by a walk over it: fields named after expressions, and templates. */
-function collectReferences(plan: object): { steps: readonly string[] | true; definition: boolean } {
+function collectReferences(
+  plan: object,
+  language: ExpressionLanguage,
+): { steps: readonly string[] | true; definition: boolean; hasExpressions: boolean } {
   const steps = new Set<string>();
+  let hasExpressions = false;
   let isComputed = false;
   let definition = false;
   for (const expression of planExpressions(plan)) {
-    const references = expressionReferences(expression);
+    hasExpressions = true;
+    const references = language === 'cel' ? expressionReferences(expression) : foreignReferences(expression, language);
     if (references.steps === true) isComputed = true;
     else for (const step of references.steps) steps.add(step);
     definition ||= references.definition;
   }
-  return { steps: isComputed || [...steps].sort(), definition };
+  return { steps: isComputed || [...steps].sort(), definition, hasExpressions };
 }
 
 const EXPRESSION_FIELDS = new Set(['if', 'while', 'when', 'exceptWhen']);
+/** Data of the document, in which nothing is an expression whatever it looks like. */
+const DATA_FIELDS = new Set(['schema', 'errorsWith', 'literal']);
 const TEMPLATE_FORMS = ['value', 'expr', 'text', 'uri', 'list', 'map'];
 
 function* planExpressions(node: unknown): Generator<string> {
@@ -239,6 +270,6 @@ function* planExpressions(node: unknown): Generator<string> {
   }
   for (const [key, value] of Object.entries(node)) {
     if (EXPRESSION_FIELDS.has(key) && typeof value === 'string') yield value;
-    else if (key !== 'schema' && key !== 'errorsWith') yield* planExpressions(value);
+    else if (!DATA_FIELDS.has(key)) yield* planExpressions(value);
   }
 }

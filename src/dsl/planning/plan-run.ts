@@ -8,13 +8,13 @@ import { optional, type PlanContext } from './plan-context';
 type PlanTask = (name: string, task: JsonObject, path: string, context: PlanContext) => TaskPlan;
 
 /** Plans `run.workflow`. */
-export function planSubflow(base: TaskPlanBase, run: JsonObject): SubflowPlan {
+export function planSubflow(base: TaskPlanBase, run: JsonObject, { language }: PlanContext): SubflowPlan {
   const { namespace, name, version, input } = run.workflow as JsonObject;
   return {
     ...base,
     kind: 'subflow',
     flow: formatFlowReference({ namespace: String(namespace), name: String(name), version: String(version) }),
-    ...optional('with', input === undefined ? undefined : compileTemplate(input)),
+    ...optional('with', input === undefined ? undefined : compileTemplate(input, language)),
     await: run.await !== false,
   };
 }
@@ -35,7 +35,7 @@ export function planFunctionCall(
     ...base,
     kind: 'function',
     function: name,
-    with: compileTemplate(task.with ?? {}),
+    with: compileTemplate(task.with ?? {}, shared.language),
     ...optional('task', definition && planTask(name, definition, `${base.path}/function`, inner)),
   };
 }

@@ -1,4 +1,5 @@
 import type { ResourceClass, RetryPolicySpec } from '../block-spec';
+import type { ReadMode } from '../events/cloud-event';
 import type { ExpressionLanguage } from '../expressions/language';
 import type { Template } from '../expressions/template';
 import type { Json, JsonObject } from '../json';
@@ -186,6 +187,42 @@ export interface SubflowPlan extends TaskPlanBase {
   readonly await: boolean;
 }
 
+export interface EmitPlan extends TaskPlanBase {
+  readonly kind: 'emit';
+  /** Attributes of the event, and its data. */
+  readonly event: Template;
+}
+
+export interface ListenPlan extends TaskPlanBase {
+  readonly kind: 'listen';
+  readonly to: EventStrategyPlan;
+  readonly read: ReadMode;
+  readonly foreach?: {
+    readonly item: string;
+    readonly at: string;
+    readonly tasks?: readonly TaskPlan[];
+    readonly output?: OutputPlan;
+    readonly export?: OutputPlan;
+  };
+}
+
+/** OWS dsl-reference, "Event Consumption Strategy". `any` without filters takes every event. */
+export interface EventStrategyPlan {
+  readonly kind: 'one' | 'any' | 'all';
+  readonly filters: readonly EventFilterPlan[];
+  /** Of `any`: a condition on what was consumed so far, or the events that end it. */
+  readonly until?: { readonly expr: string } | { readonly consumed: EventStrategyPlan };
+}
+
+export interface EventFilterPlan {
+  /** Attributes that are compared as they stand. */
+  readonly literal: JsonObject;
+  /** Attributes with expressions, each evaluated on the attribute's value: true or false, or what to compare with. */
+  readonly computed?: readonly { readonly attribute: string; readonly value: Template }[];
+  /** `from` is evaluated on the event; without `expect`, the first value is what the next ones must be. */
+  readonly correlate?: readonly { readonly key: string; readonly from: Template; readonly expect?: Template }[];
+}
+
 export type TaskPlan =
   | DoPlan
   | SetPlan
@@ -197,4 +234,6 @@ export type TaskPlan =
   | RaisePlan
   | WaitPlan
   | FunctionPlan
-  | SubflowPlan;
+  | SubflowPlan
+  | EmitPlan
+  | ListenPlan;

@@ -99,7 +99,7 @@ function checkUriTemplate(endpoint: Json | undefined, path: Path, checker: Check
   if (typeof endpoint !== 'string') return;
   if (hasExpression(endpoint)) {
     // OWS has a URI or an expression here, not text with expressions in it (schema, "endpoint").
-    if (isWholeExpression(endpoint)) return;
+    if (isWholeExpression(endpoint, checker.language ?? 'cel')) return;
     const message =
       'endpoint: expected a URI such as https://example.com/{id}, or one expression such as ${ data.base + "/orders" }';
     checker.report('BLW_ARG_INVALID', path, message);

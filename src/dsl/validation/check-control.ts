@@ -176,7 +176,7 @@ function checkFilterValues(filter: JsonObject, path: Path, checker: Checker): vo
 }
 
 /** A variable's name, or the default after reporting. */
-function checkVariable(
+export function checkVariable(
   value: Json | undefined,
   path: Path,
   { what, fallback }: { what: string; fallback: string },
@@ -190,7 +190,7 @@ function checkVariable(
   if (RESERVED_VARIABLES.has(name)) {
     const message = `${what}: "${name}" is an argument of every expression; take another name`;
     checker.report('BLW_VALUE_INVALID', path, message);
-  } else if (!canBeVariable(name)) {
+  } else if ((checker.language ?? 'cel') === 'cel' && !canBeVariable(name)) {
     checker.report('BLW_VALUE_INVALID', path, `${what}: "${name}" is a word of CEL; take another name`);
   } else return name;
   return fallback;

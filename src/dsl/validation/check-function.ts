@@ -149,8 +149,9 @@ function checkCataloged(
   identity: string,
   { path, context }: { path: Path; context: CheckContext },
 ): void {
-  const { checker } = context;
+  const { checker, expressions } = context;
   const before = checker.problems.length;
+  const uncheckedBefore = expressions.unchecked.length;
   const name = `${reference.name}:${reference.version}`;
   try {
     // A cataloged function knows nothing of the flow that calls it, neither its components nor its catalogs; but the
@@ -159,6 +160,8 @@ function checkCataloged(
     const use: JsonObject = secrets === undefined ? {} : { secrets };
     context.checkDefinition({ task: definition, path: [], context: { ...context, use, caller: identity } });
   } finally {
+    const unchecked = expressions.unchecked.splice(uncheckedBefore);
+    expressions.unchecked.push(...unchecked.map((expression) => ({ ...expression, path })));
     for (const { code, path: inner, message } of checker.problems.splice(before)) {
       const where = inner.length === 0 ? '' : ` ${toJsonPointer(inner)}`;
       checker.problems.push({ code, path, message: `function ${name} (${source}${where}): ${message}` });

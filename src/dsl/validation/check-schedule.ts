@@ -1,9 +1,11 @@
+import { READ_MODES } from '../events/cloud-event';
 import { hasExpression } from '../expressions/template';
-import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
+import { isJsonObject, type Json, type JsonObject } from '../json';
 import { shortText } from '../problems';
 import { cronProblem } from '../schedule/cron';
 import { MIN_INTERVAL_MS, OVERLAP_POLICIES } from '../schedule/schedule';
 import type { CheckContext } from './check-context';
+import { checkStrategy } from './check-event-strategy';
 import type { Checker, Path } from './checker';
 import { ROOT_SCOPE } from './scope';
 
@@ -31,8 +33,12 @@ export function checkSchedule(document: JsonObject, context: CheckContext): void
   if (schedule.read !== undefined && schedule.on === undefined) {
     checker.report('BLW_VALUE_INVALID', ['schedule', 'read'], 'schedule: read is only for `on`', 'key');
   }
-  checker.oneOf(schedule.read, ['schedule', 'read'], 'schedule: read', ['data', 'envelope', 'raw']);
-  if (schedule.on !== undefined) checkEvents(schedule.on, ['schedule', 'on'], context);
+  checker.oneOf(schedule.read, ['schedule', 'read'], 'schedule: read', READ_MODES);
+  if (schedule.on === undefined) return;
+  const { expressions } = context;
+  const checks = { checker, expressions, scope: ROOT_SCOPE, place: 'workflowInput' as const };
+  // As a strategy that ends another one, it has no `until`: a schedule goes on until it is deleted.
+  checkStrategy(schedule.on, ['schedule', 'on'], checks, { isInner: true });
 }
 
 function checkInterval(value: Json | undefined, key: 'every' | 'after', checker: Checker): void {
@@ -78,39 +84,4 @@ function isTimeZone(name: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** An event consumption strategy (OWS dsl-reference): which events, each with the attributes that it must have. */
-function checkEvents(value: Json, path: Path, context: CheckContext): void {
-  const { checker } = context;
-  const strategy = checker.shaped(value, path, 'schedule: on', { optional: ['all', 'any', 'one', 'until'] });
-  if (strategy === undefined) return;
-  const kinds = ['all', 'any', 'one'].filter((key) => strategy[key] !== undefined);
-  if (kinds.length !== 1)
-    checker.report('BLW_VALUE_INVALID', path, 'schedule: on: expected exactly one of all, any, one');
-  if (strategy.until !== undefined) {
-    const message = 'schedule: on: until is for listen tasks; a schedule goes on until it is deleted';
-    checker.report('BLW_UNSUPPORTED', [...path, 'until'], message, 'key');
-  }
-  if (strategy.one !== undefined) checkFilter(strategy.one, [...path, 'one'], context);
-  for (const kind of kinds.filter((key) => key !== 'one')) checkFilters(strategy[kind], [...path, kind], context);
-}
-
-function checkFilters(value: Json | undefined, path: Path, context: CheckContext): void {
-  if (!Array.isArray(value) || value.length === 0) {
-    const got = Array.isArray(value) ? 'an empty list' : describeJsonType(value);
-    context.checker.report('BLW_VALUE_INVALID', path, `schedule: on: got ${got}, expected a list of event filters`);
-    return;
-  }
-  for (const [index, filter] of value.entries()) checkFilter(filter, [...path, index], context);
-}
-
-function checkFilter(value: Json, path: Path, { checker, expressions }: CheckContext): void {
-  const filter = checker.shaped(value, path, 'event filter', { required: ['with'], optional: ['correlate'] });
-  if (filter?.with === undefined) return;
-  const attributes = checker.object(filter.with, [...path, 'with'], 'event filter: with');
-  if (attributes !== undefined && Object.keys(attributes).length === 0) {
-    checker.report('BLW_VALUE_INVALID', [...path, 'with'], 'event filter: with: expected at least one attribute');
-  }
-  expressions.template(attributes, { path: [...path, 'with'], scope: ROOT_SCOPE, place: 'workflowInput' });
 }

@@ -60,8 +60,8 @@ export class SecretChecker {
     const resolved = resolveAuthentication(args, this.use);
     const from = isJsonObject(task.input) ? (task.input.from ?? null) : null;
     const templates = [
-      compileTemplate(resolved),
-      typeof from === 'string' ? { expr: bareExpression(from) } : compileTemplate(from),
+      compileTemplate(resolved, this.language),
+      typeof from === 'string' ? { expr: bareExpression(from, this.language) } : compileTemplate(from, this.language),
     ];
     const conflict = findSecretConflict(planSecrets({ args: resolved, templates }, this.language)?.paths ?? []);
     if (conflict === undefined) return;

@@ -5,6 +5,7 @@ import { checkCache } from './check-cache';
 import { checkCall } from './check-call';
 import type { CheckContext, Siblings, TaskSite } from './check-context';
 import { checkDirective, checkFor, checkFork, checkRaise, checkSwitch, checkTry } from './check-control';
+import { checkEmit, checkListen } from './check-events';
 import type { ExpressionSite } from './check-expressions';
 import { checkFunctionCall, isFunctionCall } from './check-function';
 import { checkMetadata, refuseForeignMetadata } from './check-metadata';
@@ -23,8 +24,10 @@ const BASE_KEYS = ['if', 'input', 'output', 'export', 'timeout', 'then', 'metada
 const KINDS: Readonly<Record<string, Shape>> = {
   call: { required: ['call'], optional: ['with'] },
   do: { required: ['do'] },
+  emit: { required: ['emit'] },
   for: { required: ['for', 'do'], optional: ['while'] },
   fork: { required: ['fork'] },
+  listen: { required: ['listen'], optional: ['foreach'] },
   raise: { required: ['raise'] },
   run: { required: ['run'] },
   set: { required: ['set'] },
@@ -32,8 +35,6 @@ const KINDS: Readonly<Record<string, Shape>> = {
   try: { required: ['try', 'catch'] },
   wait: { required: ['wait'] },
 };
-
-const UNSUPPORTED_KINDS = ['emit', 'listen'];
 
 /** Checks a list of tasks; `scope` is that of the list's surroundings. */
 export function checkTaskList(
@@ -136,11 +137,6 @@ function checkCompensate({ task, path, scope, context, checkList }: TaskSite): v
 }
 
 function kindOf(task: JsonObject, path: Path, checker: Checker): string | undefined {
-  const unsupported = UNSUPPORTED_KINDS.find((kind) => task[kind] !== undefined);
-  if (unsupported !== undefined) {
-    checker.report('BLW_UNSUPPORTED', [...path, unsupported], `${unsupported} tasks are not supported yet`, 'key');
-    return undefined;
-  }
   const kinds = Object.keys(KINDS).filter(
     (kind) => task[kind] !== undefined && !(kind === 'do' && task.for !== undefined),
   );
@@ -210,6 +206,12 @@ function checkKind(kind: string, site: TaskSite): void {
     case 'wait':
       checker.duration(task.wait, [...path, 'wait'], 'wait');
       expressions.template(task.wait, expressionSite('wait'));
+      break;
+    case 'emit':
+      checkEmit(site);
+      break;
+    case 'listen':
+      checkListen(site);
       break;
     case 'raise':
       checkRaise(site);

@@ -1,5 +1,6 @@
 import { parseDuration } from '../durations';
 import type { ErrorCode } from '../error-codes';
+import type { ExpressionLanguage } from '../expressions/language';
 import { hasExpression } from '../expressions/template';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
 import { closestName, listNames, MAX_PROBLEMS, type Problem, shortJson, shortText } from '../problems';
@@ -18,6 +19,8 @@ export class ReportIsFull extends Error {}
 /** Collects the problems of a document; the small checks that all parts of the validation share. */
 export class Checker {
   readonly problems: Problem[] = [];
+  /** Language of the document's expressions, once it is known. */
+  language: ExpressionLanguage | undefined;
 
   report(code: ErrorCode, path: Path, message: string, part: 'key' | 'value' = 'value'): void {
     this.problems.push({ code, path, message, part });

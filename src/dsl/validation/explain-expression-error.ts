@@ -1,8 +1,8 @@
 import type { ExpressionError } from '../expressions/cel';
 import { closestName, listNames, shortText } from '../problems';
 
-/** Variables of OWS that a place does not have, or that are not supported. */
-const NOT_THERE: ReadonlyMap<string, string> = new Map([
+/** Variables of OWS that a place does not have, or that are not supported. In CEL's names. */
+export const NOT_THERE: ReadonlyMap<string, string> = new Map([
   [
     'authorization',
     '`authorization` is not supported: its parameter is a credential, which would stay readable in the history',

@@ -2,10 +2,11 @@ import type { FlowLibrary } from '../catalog/library';
 import { FLOW_NAME } from '../catalog/references';
 import { SEMANTIC_VERSION } from '../catalog/semantic-version';
 import { MAX_DOCUMENT_DEPTH, parseDocumentText } from '../document';
+import { EXPRESSION_LANGUAGES, isExpressionLanguage } from '../expressions/language';
 import { isJsonObject, type Json, type JsonObject } from '../json';
-import { byPosition, closestName, type LocatedProblem, type Problem, shortText } from '../problems';
+import { byPosition, closestName, type LocatedProblem, listNames, type Problem, shortText } from '../problems';
 import type { CheckContext } from './check-context';
-import { ExpressionChecker, type ExpressionSite } from './check-expressions';
+import { ExpressionChecker, type ExpressionSite, type UncheckedExpression } from './check-expressions';
 import { checkCatalogs, checkFunctionSizes, checkFunctions } from './check-function';
 import { checkMetadata, STEP_ONLY_KEYS } from './check-metadata';
 import { checkSchedule } from './check-schedule';
@@ -20,14 +21,17 @@ import { innerScope, ROOT_SCOPE } from './scope';
 /** A document that has been found valid; only {@link validateFlow} makes one. */
 export type ValidFlow = JsonObject & { readonly __valid: unique symbol };
 
-export type ValidationResult =
-  | {
-      readonly flow: ValidFlow;
-      readonly problems: readonly [];
-      /** Flows and functions that could not be looked up without a catalog. */
-      readonly unchecked?: readonly string[];
-    }
-  | { readonly flow?: undefined; readonly problems: readonly Problem[] };
+/**
+ * `unchecked`: expressions in jq, whose syntax is yet to be checked by jq itself (`checkJqExpressions`). `unresolved`:
+ * flows and functions that could not be looked up without a catalog.
+ */
+export type ValidationResult = { readonly unchecked: readonly UncheckedExpression[]; readonly locate?: Locate } & (
+  | { readonly flow: ValidFlow; readonly problems: readonly []; readonly unresolved?: readonly string[] }
+  | { readonly flow?: undefined; readonly problems: readonly Problem[] }
+);
+
+/** Where a problem stands, for a document that came as text. */
+export type Locate = (problem: Problem) => LocatedProblem;
 
 const NAME = {
   regex: FLOW_NAME,
@@ -47,35 +51,36 @@ export interface ValidationOptions {
 /** Parses and validates YAML or JSON text; every problem has its position. */
 export function validateFlowText(text: string, options: ValidationOptions = {}): ValidationResult {
   const parsed = parseDocumentText(text);
-  if ('problems' in parsed) return parsed;
+  if ('problems' in parsed) return { ...parsed, unchecked: [] };
   const { document } = parsed;
-  const result = validateFlow(document.value, options);
-  if (result.flow !== undefined) return result;
-  const located = result.problems.map<LocatedProblem>((problem) => ({
+  const locate: Locate = (problem) => ({
     ...problem,
     position: document.locate(problem.path, problem.part ?? 'value'),
-  }));
-  return { problems: located.sort(byPosition) };
+  });
+  const result = validateFlow(document.value, options);
+  if (result.flow !== undefined) return { ...result, locate };
+  return { problems: result.problems.map(locate).sort(byPosition), unchecked: result.unchecked, locate };
 }
 
 /** Validates a document that is data already. All problems are found at once, up to the 200 that a report lists. */
 export function validateFlow(value: Json, { library }: ValidationOptions = {}): ValidationResult {
   const checker = new Checker();
   const resolution = new Resolution();
+  let unchecked: readonly UncheckedExpression[] = [];
   try {
-    checkFlow(value, { checker, resolution, ...(library === undefined ? {} : { library }) });
+    unchecked = checkFlow(value, { checker, resolution, ...(library === undefined ? {} : { library }) });
   } catch (error) {
     if (!(error instanceof ReportIsFull)) throw error;
   }
-  if (checker.problems.length > 0) return { problems: checker.problems };
-  const { open } = resolution;
-  return { flow: value as ValidFlow, problems: [], ...(open.length === 0 ? {} : { unchecked: open }) };
+  if (checker.problems.length > 0) return { problems: checker.problems, unchecked };
+  const { open: unresolved } = resolution;
+  return { flow: value as ValidFlow, problems: [], unchecked, ...(unresolved.length === 0 ? {} : { unresolved }) };
 }
 
 /** What the checks begin with. */
 type CheckStart = Pick<CheckContext, 'checker' | 'resolution' | 'library'>;
 
-function checkFlow(value: Json, start: CheckStart): void {
+function checkFlow(value: Json, start: CheckStart): readonly UncheckedExpression[] {
   const { checker } = start;
   if (value === null) {
     checker.report('BLW_VALUE_INVALID', [], 'the document is empty, expected a flow with document and do');
@@ -83,8 +88,9 @@ function checkFlow(value: Json, start: CheckStart): void {
     checker.report('BLW_DOC_TOO_LARGE', [], `the flow is nested deeper than ${MAX_DOCUMENT_DEPTH} levels`);
   } else {
     const document = checker.object(value, [], 'flow');
-    if (document !== undefined) checkDocument(document, start);
+    if (document !== undefined) return checkDocument(document, start);
   }
+  return [];
 }
 
 /** Without recursion: the value may have been made to exhaust the stack. */
@@ -97,15 +103,17 @@ function isDeeperThan(value: Json, limit: number): boolean {
   return false;
 }
 
-function checkDocument(document: JsonObject, start: CheckStart): void {
+function checkDocument(document: JsonObject, start: CheckStart): readonly UncheckedExpression[] {
   const { checker } = start;
   checker.keys(document, [], 'a flow', {
     required: ['document', 'do'],
     optional: ['input', 'use', 'timeout', 'output', 'schedule', 'evaluate'],
   });
   const language = checkEvaluate(document.evaluate, checker);
+  const known = isExpressionLanguage(language) ? language : undefined;
+  checker.language = known;
   const use = isJsonObject(document.use) ? document.use : {};
-  const expressions = new ExpressionChecker(checker, language === 'cel', new SecretChecker(checker, use, language));
+  const expressions = new ExpressionChecker(checker, known, new SecretChecker(checker, use, language));
   const context: CheckContext = { ...start, expressions, use, caller: '', checkDefinition };
 
   if (document.document !== undefined) checkHeader(document.document, context);
@@ -122,7 +130,8 @@ function checkDocument(document: JsonObject, start: CheckStart): void {
   checkFunctionSizes(context);
   checkTransformation(document.output, 'as', outputSite(document.do), context);
 
-  if (language !== 'cel' && expressions.expressionCount > 0) reportLanguage(document, language, checker);
+  if (known === undefined && expressions.expressionCount > 0) reportLanguage(language, checker);
+  return expressions.unchecked;
 }
 
 /** The flow's output is made with the outputs of its top-level steps in scope. */
@@ -174,15 +183,9 @@ function checkEvaluate(value: Json | undefined, checker: Checker): string {
   return checker.text(evaluate?.language, ['evaluate', 'language'], 'evaluate: language') ?? 'jq';
 }
 
-function reportLanguage(document: JsonObject, language: string, checker: Checker): void {
-  const isNamed = isJsonObject(document.evaluate) && document.evaluate.language !== undefined;
-  const advice =
-    closestName(language, ['cel']) === 'cel' ? 'did you mean "cel"?' : 'write them in CEL and set language: cel';
-  checker.report(
-    'BLW_EXPR_LANGUAGE',
-    isNamed ? ['evaluate', 'language'] : [],
-    isNamed
-      ? `evaluate: expressions in ${shortText(language)} are not supported yet; ${advice}`
-      : 'the flow has expressions but names no language, which means jq, and jq is not supported yet; write CEL and add "evaluate: { language: cel }"',
-  );
+function reportLanguage(language: string, checker: Checker): void {
+  const meant = closestName(language, EXPRESSION_LANGUAGES);
+  const advice = meant === undefined ? `there are ${listNames(EXPRESSION_LANGUAGES)}` : `did you mean "${meant}"?`;
+  const message = `evaluate: expressions in ${shortText(language)} are not supported; ${advice}`;
+  checker.report('BLW_EXPR_LANGUAGE', ['evaluate', 'language'], message);
 }

@@ -5,10 +5,12 @@ import { innerScope } from '../scope';
 import { type BodyCursor, type ListCursor, suspendable } from '../suspension';
 import type { TaskFrame, TaskResult } from '../task-frame';
 import { executeCall } from './call-task';
+import { executeEmit } from './emit-task';
 import { executeFor } from './for-task';
 import { executeFork } from './fork-task';
 import { executeFunction } from './function-task';
 import { executeHuman } from './human-task';
+import { executeListen } from './listen-task';
 import { executeRaise } from './raise-task';
 import { executeSubflow } from './subflow-task';
 import { executeSwitch } from './switch-task';
@@ -22,6 +24,8 @@ export function* executeTask(task: TaskPlan, frame: TaskFrame): Routine<TaskResu
       return task.human === true ? yield* executeHuman(task, frame) : yield* executeCall(task, frame);
     case 'do':
       return yield* executeDo(task, frame);
+    case 'emit':
+      return yield* executeEmit(task, frame);
     case 'for':
       return yield* executeFor(task, frame);
     case 'fork':
@@ -30,6 +34,8 @@ export function* executeTask(task: TaskPlan, frame: TaskFrame): Routine<TaskResu
       return yield* executeFunction(task, frame);
     case 'subflow':
       return yield* executeSubflow(task, frame);
+    case 'listen':
+      return yield* executeListen(task, frame);
     case 'raise':
       return executeRaise(task, frame);
     case 'set':

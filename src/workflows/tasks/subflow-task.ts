@@ -13,6 +13,7 @@ import { undecodableReason } from '../../dsl/undecodable';
 import { type Routine, waitFor } from '../drive';
 import { childError } from '../failures';
 import type { FlowRun } from '../flow-run';
+import { readable } from '../lost-payload';
 import type { TaskFrame, TaskResult } from '../task-frame';
 import { priorityOf } from './call-task';
 import { childId } from './child-id';
@@ -30,7 +31,7 @@ export function* executeSubflow(task: SubflowPlan, frame: TaskFrame): Routine<Ta
   try {
     const child = yield* waitFor(startChild(RUN_FLOW, childOptions(task, run, { workflowId, start })));
     if (!task.await) return { output: input };
-    const output = yield* run.longWait(waitFor(child.result() as Promise<Json>));
+    const output = readable(yield* run.longWait(waitFor(child.result() as Promise<Json>)), "the flow's output");
     const unreadable = undecodableReason(output);
     if (unreadable !== undefined)
       throw flowError('BLW_BLOCK_FAILED', `the flow's output cannot be read: ${unreadable}`);

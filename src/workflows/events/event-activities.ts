@@ -1,0 +1,33 @@
+import { proxyLocalActivities } from '@temporalio/workflow';
+import type { PreparedTrigger, Subscription, TriggeredStart } from '../../dsl/events/bus-messages';
+import type { CloudEvent } from '../../dsl/events/cloud-event';
+import type { Json } from '../../dsl/json';
+
+/** Which event bus is meant. */
+export interface BusAddress {
+  readonly tenant: string;
+  /** Of the flows; the bus runs on the same. */
+  readonly taskQueue: string;
+}
+
+/**
+ * The transport of events, as workflows see it. Local activities: each is one short, repeatable call of Temporal's server,
+ * so that a slot of the pool, a task queue and nine more writes of history would buy nothing.
+ */
+export interface EventActivities {
+  /** At least once; the bus drops what has the same source and id. */
+  emitEvent(request: BusAddress & { readonly event: CloudEvent }): Promise<void>;
+  /** Resolves once the server has the subscription: an event that is emitted from then on comes after it. */
+  subscribeEvents(request: BusAddress & { readonly subscription: Subscription }): Promise<void>;
+  unsubscribeEvents(request: BusAddress & Omit<Subscription, 'filters'>): Promise<void>;
+  /** Fails with BLW_TRIGGER_INVALID, not retried. */
+  prepareTrigger(value: Json): Promise<PreparedTrigger>;
+  /** False where the flow has been started before. */
+  startTriggeredFlow(start: TriggeredStart): Promise<boolean>;
+}
+
+/** Temporal itself is what they call, so a failure passes soon or the flow could not go on either. */
+export const eventActivities = proxyLocalActivities<EventActivities>({
+  startToCloseTimeout: '10 s',
+  retry: { initialInterval: '100 ms', maximumInterval: '10 s', maximumAttempts: 20 },
+});

@@ -1,0 +1,203 @@
+import { type CloudEvent, eventKey } from '../../dsl/events/cloud-event';
+import { LiteralFilter } from '../../dsl/events/literal-filter';
+import type { JsonObject } from '../../dsl/json';
+import { shortText } from '../../dsl/problems';
+
+/** Events that are kept for listeners to come, and their length in characters of JSON. */
+const MAX_KEPT = 1_000;
+const MAX_KEPT_LENGTH = 1_000_000;
+
+/** Events that are remembered to find duplicates among those sent to the flow itself. */
+const MAX_REMEMBERED = 1_000;
+
+/** An event that was sent to the flow itself: it waits for somebody to take it. */
+interface DirectEvent {
+  readonly seq: number;
+  readonly event: CloudEvent;
+  /** Listeners that have not decided yet. */
+  undecided: number;
+  isTaken: boolean;
+}
+
+/** An event in front of a listener. */
+export interface QueuedEvent {
+  readonly event: CloudEvent;
+  /** Where it came by the flow's own address, not by a subscription. */
+  readonly direct?: DirectEvent;
+}
+
+/** A step that listens; see {@link EventInbox.open}. */
+export class Listener {
+  readonly queue: QueuedEvent[] = [];
+  /** Why the event bus does not deliver. */
+  refusal: string | undefined;
+  readonly #matchers: readonly LiteralFilter[];
+
+  constructor(
+    /** The subscription's, unique within the flow. */
+    readonly id: string,
+    readonly filters: readonly JsonObject[],
+  ) {
+    this.#matchers = filters.map((attributes) => new LiteralFilter(attributes));
+  }
+
+  /** Coarse: what of the filters is literal. */
+  accepts(event: CloudEvent): boolean {
+    return this.#matchers.some((matcher) => matcher.matches(event));
+  }
+}
+
+/** What of an inbox goes on when a flow continues as new. In histories: add optional fields, never change one. */
+export interface InboxState {
+  readonly lastSeq: number;
+  readonly lastListener: number;
+  readonly seen: readonly string[];
+  readonly direct: readonly { readonly seq: number; readonly event: CloudEvent; readonly isTaken?: true }[];
+  readonly listeners: readonly {
+    readonly id: string;
+    readonly filters: readonly JsonObject[];
+    readonly queue: readonly ({ readonly seq: number } | { readonly event: CloudEvent })[];
+  }[];
+}
+
+/**
+ * The events of one flow: what came by subscriptions goes to their listener; what was sent to the flow itself goes to every
+ * listener whose filters it passes, and is kept where none takes it, so that a reply may come before somebody listens.
+ */
+export class EventInbox {
+  readonly #listeners = new Map<string, Listener>();
+  /** In the order in which they came. */
+  #kept: DirectEvent[] = [];
+  readonly #seen: Set<string>;
+  #lastSeq: number;
+  #lastListener: number;
+
+  constructor(
+    private readonly note: (text: string) => void,
+    state?: InboxState,
+  ) {
+    this.#seen = new Set(state?.seen);
+    this.#lastSeq = state?.lastSeq ?? 0;
+    this.#lastListener = state?.lastListener ?? 0;
+    if (state !== undefined) this.#restore(state);
+  }
+
+  /** Registers a listener, and puts before it what was kept and passes its filters. `place` makes its id readable. */
+  open(place: string, filters: readonly JsonObject[]): Listener {
+    this.#lastListener += 1;
+    const listener = new Listener(`${this.#lastListener}:${place}`, filters);
+    this.#listeners.set(listener.id, listener);
+    const offered = this.#kept.filter(({ event }) => listener.accepts(event));
+    this.#kept = this.#kept.filter((direct) => !offered.includes(direct));
+    for (const direct of offered) queue(listener, direct);
+    return listener;
+  }
+
+  /** A listener that was open when the flow continued as new. */
+  reopen(id: string): Listener {
+    const listener = this.#listeners.get(id);
+    if (listener === undefined) throw new Error(`there is no listener "${id}" in this flow`);
+    return listener;
+  }
+
+  /** What the listener has not looked at is as if it had never been before it. */
+  close(listener: Listener): void {
+    this.#listeners.delete(listener.id);
+    for (const queued of listener.queue.splice(0)) this.settle(queued, false);
+  }
+
+  /** To be called once a listener has decided on an event from its queue. */
+  settle({ direct }: QueuedEvent, isTaken: boolean): void {
+    if (direct === undefined) return;
+    direct.undecided -= 1;
+    direct.isTaken ||= isTaken;
+    if (direct.undecided === 0 && !direct.isTaken) this.#keep(direct);
+  }
+
+  /** Takes an event that was sent to the flow itself. */
+  receive(event: CloudEvent): 'delivered' | 'kept' | 'duplicate' {
+    const key = eventKey(event);
+    if (this.#seen.has(key)) return 'duplicate';
+    remember(this.#seen, key, MAX_REMEMBERED);
+    this.#lastSeq += 1;
+    const direct: DirectEvent = { seq: this.#lastSeq, event, undecided: 0, isTaken: false };
+    for (const listener of this.#listeners.values()) if (listener.accepts(event)) queue(listener, direct);
+    if (direct.undecided > 0) return 'delivered';
+    this.#keep(direct);
+    return 'kept';
+  }
+
+  /** Takes an event from the event bus; of a listener that has ended, it is not wanted any more. */
+  deliver(subscription: string, event: CloudEvent): void {
+    this.#listeners.get(subscription)?.queue.push({ event });
+  }
+
+  /** The event bus does not deliver to a subscription. */
+  refuse(subscription: string, reason: string): void {
+    const listener = this.#listeners.get(subscription);
+    if (listener !== undefined) listener.refusal = reason;
+  }
+
+  state(): InboxState {
+    const direct = new Map(this.#kept.map((entry) => [entry.seq, entry]));
+    const listeners = [...this.#listeners.values()].map(({ id, filters, queue: queued }) => {
+      for (const { direct: entry } of queued) if (entry !== undefined) direct.set(entry.seq, entry);
+      return {
+        id,
+        filters,
+        queue: queued.map(({ event, direct: entry }) => (entry === undefined ? { event } : { seq: entry.seq })),
+      };
+    });
+    return {
+      lastSeq: this.#lastSeq,
+      lastListener: this.#lastListener,
+      seen: [...this.#seen],
+      direct: [...direct.values()].map(({ seq, event, isTaken }) => ({
+        seq,
+        event,
+        ...(isTaken ? { isTaken: true as const } : {}),
+      })),
+      listeners,
+    };
+  }
+
+  #restore({ direct, listeners }: InboxState): void {
+    const entries = new Map<number, DirectEvent>(
+      direct.map(({ seq, event, isTaken = false }) => [seq, { seq, event, isTaken, undecided: 0 }]),
+    );
+    for (const { id, filters, queue: queued } of listeners) {
+      const listener = new Listener(id, filters);
+      this.#listeners.set(id, listener);
+      for (const item of queued) {
+        const entry = 'seq' in item ? entries.get(item.seq) : undefined;
+        if (entry !== undefined) queue(listener, entry);
+        else if ('event' in item) listener.queue.push({ event: item.event });
+      }
+    }
+    this.#kept = [...entries.values()].filter(({ undecided, isTaken }) => undecided === 0 && !isTaken);
+  }
+
+  #keep(direct: DirectEvent): void {
+    this.#kept = [...this.#kept, direct].sort((left, right) => left.seq - right.seq);
+    let length = this.#kept.reduce((sum, { event }) => sum + JSON.stringify(event).length, 0);
+    while (this.#kept.length > MAX_KEPT || (length > MAX_KEPT_LENGTH && this.#kept.length > 1)) {
+      const oldest = this.#kept.shift();
+      if (oldest === undefined) return;
+      length -= JSON.stringify(oldest.event).length;
+      this.note(`event ${shortText(oldest.event.id)} was dropped: too many came that no step listens to`);
+    }
+  }
+}
+
+function queue(listener: Listener, direct: DirectEvent): void {
+  direct.undecided += 1;
+  listener.queue.push({ event: direct.event, direct });
+}
+
+/** Adds to a window of the newest keys. */
+export function remember(window: Set<string>, key: string, max: number): void {
+  window.add(key);
+  if (window.size <= max) return;
+  const [oldest] = window;
+  if (oldest !== undefined) window.delete(oldest);
+}
