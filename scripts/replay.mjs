@@ -11,6 +11,8 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const FLOWS = join(ROOT, 'test', 'replay', 'flows');
+/** Flows that those run by their names. */
+const CATALOG = join(ROOT, 'test', 'replay', 'catalog');
 const HISTORIES = join(ROOT, 'test', 'replay', 'histories');
 const require = createRequire(join(ROOT, 'package.json'));
 const { version } = require('./package.json');
@@ -59,7 +61,7 @@ async function record(files, folder, address, temporary) {
   const { mergeOptions } = require('./dist/src/worker/options.js');
   const { startWorker } = require('./dist/src/worker/run-worker.js');
   const { connectClient } = require('./dist/src/worker/temporal-connection.js');
-  const flags = { 'blob-root': join(temporary, 'blobs') };
+  const flags = { 'blob-root': join(temporary, 'blobs'), catalog: CATALOG };
   const config = parseWorkerConfig(mergeOptions({ flags, env: {}, file: {} }), temporary);
   const worker = await startWorker({ config, target: { address }, logger: { log() {} }, workerId: 'recorder' });
   const { client, close } = await connectClient({ address, blobRoot: config.blobRoot });

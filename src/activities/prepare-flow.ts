@@ -1,6 +1,8 @@
 import { ApplicationFailure } from '@temporalio/activity';
+import type { Catalog, FlowLibrary } from '../dsl/catalog/library';
+import { parseFlowReference } from '../dsl/catalog/references';
 import type { ErrorCode } from '../dsl/error-codes';
-import { flowErrorData, flowErrorToJson } from '../dsl/errors';
+import { FlowError, flowErrorData, flowErrorToJson } from '../dsl/errors';
 import type { Json, JsonObject } from '../dsl/json';
 import { flowInputSchema, planFlow } from '../dsl/planning/plan-flow';
 import { formatProblem, type Problem, toJsonPointer } from '../dsl/problems';
@@ -19,17 +21,25 @@ const SPELLED_OUT = 10;
 const MAX_PLAN_BYTES = 33_554_432;
 
 /**
- * Local activity: reads the start input, validates the document, makes its plan, and checks the flow's input against the
- * document's schema. Fails, not retried, with BLW_START_INVALID, BLW_FLOW_INVALID or BLW_DATA_INVALID.
+ * Local activity: reads the start input, finds the document where the input names one of the catalog, validates it, makes its
+ * plan, and checks the flow's input against the document's schema. Fails, not retried, with BLW_START_INVALID,
+ * BLW_FLOW_UNKNOWN, BLW_FLOW_INVALID, BLW_DATA_INVALID or BLW_CATALOG_INVALID. Without a catalog, what a document refers to is
+ * not looked up: a check before the start, whose plan does not run.
  */
-export async function prepareFlow(value: unknown, engine: Pick<ExpressionEngine, 'checkJq'>): Promise<PreparedFlow> {
+export async function prepareFlow(
+  value: unknown,
+  engine: Pick<ExpressionEngine, 'checkJq'>,
+  catalog?: Catalog,
+): Promise<PreparedFlow> {
   const parsed = parseStartInput(value);
   if ('problems' in parsed) throw refuse('BLW_START_INVALID', parsed.problems.join('; '), parsed.problems);
   const { start } = parsed;
-  const result = await checkJqExpressions(validateFlow(start.flow), engine);
-  if (result.flow === undefined) throw refuseFlow(result.problems);
+  const library = catalog === undefined ? undefined : await readLibrary(catalog);
+  const { document, source } = documentOf(start, library);
+  const result = await checkJqExpressions(validateFlow(document, { library }), engine);
+  if (result.flow === undefined) throw refuseFlow(result.problems, source);
   checkInput(start, flowInputSchema(result.flow));
-  const plan = planFlow(result.flow);
+  const plan = planFlow(result.flow, { library });
   const bytes = Buffer.byteLength(JSON.stringify(plan));
   if (bytes > MAX_PLAN_BYTES) {
     throw refuse(
@@ -38,7 +48,7 @@ export async function prepareFlow(value: unknown, engine: Pick<ExpressionEngine,
       null,
     );
   }
-  const { tenant, priorityKey, requestedBy } = start;
+  const { tenant, priorityKey, requestedBy, depth } = start;
   return {
     plan,
     tenant,
@@ -47,7 +57,28 @@ export async function prepareFlow(value: unknown, engine: Pick<ExpressionEngine,
     continuesAsNew: true,
     ...(priorityKey === undefined ? {} : { priorityKey }),
     ...(requestedBy === undefined ? {} : { requestedBy }),
+    ...(depth === undefined ? {} : { depth }),
   };
+}
+
+async function readLibrary(catalog: Catalog): Promise<FlowLibrary> {
+  try {
+    return await catalog.read();
+  } catch (error) {
+    if (!(error instanceof FlowError) || error.data.code === undefined) throw error;
+    throw refuse(error.data.code, error.message, null);
+  }
+}
+
+/** The document of a start, and how it is called in messages. */
+function documentOf({ flow }: StartInput, library: FlowLibrary | undefined): { document: JsonObject; source: string } {
+  if (typeof flow !== 'string') return { document: flow, source: 'flow' };
+  const reference = parseFlowReference(flow);
+  if ('problem' in reference) throw refuse('BLW_START_INVALID', `flow: ${reference.problem}`, null);
+  if (library === undefined) throw refuse('BLW_FLOW_UNKNOWN', `there is no catalog to find "${flow}" in`, null);
+  const found = library.findFlow(reference);
+  if ('code' in found) throw refuse(found.code, found.message, null);
+  return { document: found.document, source: found.source };
 }
 
 function checkInput({ input }: StartInput, schema: Json | undefined): void {
@@ -58,8 +89,8 @@ function checkInput({ input }: StartInput, schema: Json | undefined): void {
   }
 }
 
-function refuseFlow(problems: readonly Problem[]): ApplicationFailure {
-  const lines = problems.slice(0, SPELLED_OUT).map((problem) => formatProblem(problem, 'flow'));
+function refuseFlow(problems: readonly Problem[], source: string): ApplicationFailure {
+  const lines = problems.slice(0, SPELLED_OUT).map((problem) => formatProblem(problem, source));
   const more = problems.length > lines.length ? `\nand ${problems.length - lines.length} more` : '';
   const details = problems.map<JsonObject>(({ code, path, message }) => ({ code, path: toJsonPointer(path), message }));
   return refuse('BLW_FLOW_INVALID', `${problems.length} problem(s)\n${lines.join('\n')}${more}`, details);

@@ -1,5 +1,6 @@
 import { checkJqExpressions } from '../activities/expressions/check-jq-expressions';
 import { createExpressionEngine } from '../activities/expressions/expression-engine';
+import type { FlowLibrary } from '../dsl/catalog/library';
 import type { FlowPlan, TaskPlan } from '../dsl/planning/plan';
 import { planFlow } from '../dsl/planning/plan-flow';
 import { formatProblem, type Problem } from '../dsl/problems';
@@ -11,24 +12,35 @@ import { decodeUtf8, readSource, sourceName } from './read-source';
 
 /** A flow document that was read: its plan where it is valid, else what is wrong with it. */
 export type FlowFile = { readonly name: string } & (
-  | { readonly flow: ValidFlow; readonly plan: FlowPlan; readonly problems: readonly [] }
+  | {
+      readonly flow: ValidFlow;
+      readonly plan: FlowPlan;
+      readonly problems: readonly [];
+      /** Flows and functions that could not be looked up without a catalog. */
+      readonly unresolved: readonly string[];
+    }
   | { readonly flow?: undefined; readonly problems: readonly Problem[] }
 );
 
-/** Reads and validates a document, from a file or from standard input (`-`). Throws BLW_USAGE where it cannot be read. */
-export async function readFlowFile(source: string, cli: Cli): Promise<FlowFile> {
+/**
+ * Reads and validates a document, from a file or from standard input (`-`); with a library, what it refers to as well. Throws
+ * BLW_USAGE where it cannot be read.
+ */
+export async function readFlowFile(source: string, cli: Cli, library?: FlowLibrary): Promise<FlowFile> {
   const name = sourceName(source);
   const text = decodeUtf8(await readSource(source, cli));
   if (text === undefined) return { name, problems: [NOT_UTF8] };
-  const { flow, problems } = await validateText(text);
-  return flow === undefined ? { name, problems } : { name, flow, plan: planFlow(flow), problems: [] };
+  const result = await validateText(text, library);
+  if (result.flow === undefined) return { name, problems: result.problems };
+  const { flow, unresolved = [] } = result;
+  return { name, flow, plan: planFlow(flow, { library }), problems: [], unresolved };
 }
 
 /** With the syntax of expressions in jq, which jq itself checks; nothing is started where there is none. */
-async function validateText(text: string): Promise<ValidationResult> {
+async function validateText(text: string, library: FlowLibrary | undefined): Promise<ValidationResult> {
   const engine = createExpressionEngine({ entry: EXPRESSION_HOST_ENTRY });
   try {
-    return await checkJqExpressions(validateFlowText(text), engine);
+    return await checkJqExpressions(validateFlowText(text, { library }), engine);
   } finally {
     await engine.close();
   }
@@ -42,7 +54,7 @@ const NOT_UTF8: Problem = {
 };
 
 /** Prints `file:line:column CODE message` for each problem, and how many there are. */
-export function printProblems(files: readonly FlowFile[], output: TextOutput): void {
+export function printProblems(files: readonly Pick<FlowFile, 'name' | 'problems'>[], output: TextOutput): void {
   const withProblems = files.filter(({ problems }) => problems.length > 0);
   for (const { name, problems } of withProblems) {
     for (const problem of problems) output.line(printable(formatProblem(problem, name)));
@@ -68,6 +80,8 @@ function innerTasks(task: TaskPlan): readonly TaskPlan[] {
       return task.tasks;
     case 'fork':
       return task.branches;
+    case 'function':
+      return task.task === undefined ? [] : [task.task];
     case 'listen':
       return task.foreach?.tasks ?? [];
     case 'try':

@@ -17,6 +17,11 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; load
     load: () => (require('./commands/run') as typeof import('./commands/run')).addRun,
   },
   {
+    name: 'deploy',
+    summary: 'let flows run by their schedules',
+    load: () => (require('./commands/deploy') as typeof import('./commands/deploy')).addDeploy,
+  },
+  {
     name: 'approvals',
     summary: 'list approvals that wait, approve or reject them',
     load: () => (require('./commands/approvals') as typeof import('./commands/approvals')).addApprovals,
@@ -83,6 +88,8 @@ function createProgram(argv: readonly string[], cli: Cli, action: ActionWrapper)
     .version(PACKAGE_VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
+    // `deploy list --json`: the flag is that of `list`, though `deploy` has one of the same name.
+    .enablePositionalOptions()
     .addHelpText('after', EXAMPLES)
     .exitOverride()
     .configureOutput({

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { ApplicationFailure, type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { prepareFlow } from '../activities/prepare-flow';
+import type { Catalog } from '../dsl/catalog/library';
 import { measureJson } from '../dsl/encoded-json';
 import { FlowError, type FlowErrorData } from '../dsl/errors';
 import type { Json, JsonObject } from '../dsl/json';
 import { RUN_FLOW, taskQueueOf } from '../dsl/names';
-import type { FlowPlan } from '../dsl/planning/plan';
 import type { StartInput } from '../dsl/start';
 import { CLAIM_THRESHOLD_BYTES, MAX_PAYLOAD_BYTES } from '../dsl/step-request';
 import { CommandError, usageError } from './command-error';
@@ -26,7 +26,9 @@ const CHECKED_BEFORE = { checkJq: async (questions: readonly unknown[]) => quest
 export interface FlowStart {
   /** As `runFlow` takes it. */
   readonly input: StartInput;
-  readonly plan: FlowPlan;
+  /** `namespace/name:version`, and the title of the document where it is known. */
+  readonly flow: string;
+  readonly title?: string;
   readonly workflowId: string;
   readonly queuePrefix: string;
   /** Temporal ends the flow after this. */
@@ -37,7 +39,7 @@ export interface FlowStart {
  * Checks a start input just as the worker will, before anything starts. Throws, with exit code 2, BLW_START_INVALID,
  * BLW_FLOW_INVALID, or BLW_DATA_INVALID where the flow's input does not match its schema.
  */
-export async function checkStart(input: StartInput): Promise<void> {
+export async function checkStart(input: StartInput, catalog?: Catalog): Promise<void> {
   const size = measureJson(input);
   if (size > MAX_PAYLOAD_BYTES) {
     throw usageError(`the flow and its input have ${size} bytes, at most ${MAX_PAYLOAD_BYTES} fit`, {
@@ -45,7 +47,7 @@ export async function checkStart(input: StartInput): Promise<void> {
     });
   }
   try {
-    await prepareFlow(input, CHECKED_BEFORE);
+    await prepareFlow(input, CHECKED_BEFORE, catalog);
   } catch (error) {
     if (!(error instanceof ApplicationFailure)) throw error;
     const data = failureToJson(error) as unknown as FlowErrorData;
@@ -55,7 +57,7 @@ export async function checkStart(input: StartInput): Promise<void> {
 
 /** Starts a flow as a workflow of type `runFlow`. Throws BLW_USAGE where one with the same id is running or has completed. */
 export async function startFlow(client: Client, start: FlowStart): Promise<WatchedFlow> {
-  const { input, plan, workflowId, queuePrefix, timeoutMs } = start;
+  const { input, workflowId, queuePrefix, timeoutMs } = start;
   const taskQueue = taskQueueOf(queuePrefix, 'io');
   const { priorityKey } = input;
   try {
@@ -63,7 +65,7 @@ export async function startFlow(client: Client, start: FlowStart): Promise<Watch
       workflowId,
       taskQueue,
       args: [input],
-      staticSummary: summaryOf(plan),
+      staticSummary: summaryOf(start),
       priority: { fairnessKey: input.tenant, ...(priorityKey === undefined ? {} : { priorityKey }) },
       // The id is part of every idempotency key: a second run under it would find its effects done. A failed one may go on so.
       workflowIdReusePolicy: 'ALLOW_DUPLICATE_FAILED_ONLY',
@@ -82,7 +84,7 @@ export async function startFlow(client: Client, start: FlowStart): Promise<Watch
 
 /** The start input of a flow: what is absent is left out, so that the worker's defaults apply. */
 export function startInput(
-  flow: JsonObject,
+  flow: JsonObject | string,
   rest: { input: Json; tenant: string; priorityKey?: number | undefined; requestedBy?: string | undefined },
 ): StartInput {
   const { input, tenant, priorityKey, requestedBy } = rest;
@@ -96,12 +98,12 @@ export function startInput(
 }
 
 /** `order-intake-3f9a1c2b`, from the flow's name. */
-export function newWorkflowId({ flow }: FlowPlan): string {
-  const name = /\/([^:]+):/.exec(flow)?.[1] ?? 'flow';
+export function newWorkflowId(flow: string): string {
+  const name = /\/([^:]+)/.exec(flow)?.[1] ?? 'flow';
   return `${name}-${randomBytes(4).toString('hex')}`;
 }
 
-function summaryOf({ title, flow }: FlowPlan): string {
+function summaryOf({ title, flow }: FlowStart): string {
   const line = (title ?? flow).replace(/\s+/g, ' ').trim();
   return line.length > MAX_SUMMARY_LENGTH ? `${line.slice(0, MAX_SUMMARY_LENGTH - 1)}…` : line;
 }

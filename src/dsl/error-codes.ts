@@ -64,7 +64,7 @@ export const ERROR_CODES = define({
     type: 'validation',
     status: 400,
     title: 'A task has no known kind, or more than one',
-    help: 'Give the task exactly one of call, do, for, fork, raise, set, switch, try, wait.',
+    help: 'Give the task exactly one of call, do, for, fork, raise, run, set, switch, try, wait.',
   },
   BLW_BLOCK_UNKNOWN: {
     type: 'validation',
@@ -150,6 +150,42 @@ export const ERROR_CODES = define({
     status: 400,
     title: 'The flow document is not valid',
     help: 'Run `beamline validate` on it; all problems are listed.',
+  },
+  BLW_FLOW_UNKNOWN: {
+    type: 'configuration',
+    status: 404,
+    title: 'There is no flow of that name and version',
+    help: 'Look at the catalog of the worker: `beamline validate --catalog DIR` lists what is in it; see docs/catalog.md.',
+  },
+  BLW_FUNCTION_UNKNOWN: {
+    type: 'configuration',
+    status: 404,
+    title: 'There is no function of that name and version',
+    help: 'A function stands in functions/<name>/<version>/function.yaml of its catalog; see docs/catalog.md.',
+  },
+  BLW_FUNCTION_RECURSIVE: {
+    type: 'validation',
+    status: 400,
+    title: 'A function calls itself, over others or directly',
+    help: 'Repeat with `for`, or make it a flow of its own and use run.workflow.',
+  },
+  BLW_CATALOG_INVALID: {
+    type: 'configuration',
+    status: 409,
+    title: 'A file of the catalog is not what it should be',
+    help: 'The message names the file; `beamline validate --catalog DIR` lists all problems.',
+  },
+  BLW_CATALOG_DENIED: {
+    type: 'authorization',
+    status: 403,
+    title: 'The catalog lies outside of what the worker may read',
+    help: 'A worker reads its own catalog folder only (--catalog); put the catalog below it.',
+  },
+  BLW_FLOW_DEPTH: {
+    type: 'runtime',
+    status: 500,
+    title: 'Flows run each other too many levels deep',
+    help: 'Look for flows that run each other without an end; at most 20 levels are allowed.',
   },
   BLW_DATA_INVALID: {
     type: 'validation',

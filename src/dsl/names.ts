@@ -5,6 +5,8 @@ import type { ResourceClass } from './block-spec';
 /** Workflow types. */
 export const RUN_FLOW = 'runFlow';
 export const APPROVAL = 'approval';
+/** Runs a flow again and again, each time some time after the run before has ended. */
+export const REPEAT_FLOW = 'repeatFlow';
 export const EVENT_BUS = 'eventBus';
 /** A batch of a large loop. */
 export const RUN_WINDOW = 'runWindow';
@@ -15,6 +17,8 @@ export const APPROVAL_STATE_QUERY = 'state';
 export const DECIDE_UPDATE = 'decide';
 export const APPROVE_SIGNAL = 'approve';
 export const REJECT_SIGNAL = 'reject';
+/** On `repeatFlow`: what to run, and how long after the run before. */
+export const CONFIGURE_SIGNAL = 'configure';
 
 /** Events, on `runFlow`: signal and update. */
 export const EVENT_SIGNAL = 'event';
@@ -57,6 +61,13 @@ export const DEFAULT_QUEUE_PREFIX = 'beamline';
 export function taskQueueOf(prefix: string, resources: ResourceClass): string {
   return `${prefix}-${resources}`;
 }
+
+/** Id of what runs a flow by itself, a Temporal schedule or a workflow `repeatFlow`: `beamline:acme:shop/report`. */
+export function scheduleId(tenant: string, namespace: string, name: string): string {
+  return `${SCHEDULE_ID_PREFIX}${tenant}:${namespace}/${name}`;
+}
+
+export const SCHEDULE_ID_PREFIX = 'beamline:';
 
 /** Task queue of another class beside the one a flow runs on, whatever their prefix is. */
 export function siblingTaskQueue(flowTaskQueue: string, resources: ResourceClass): string {

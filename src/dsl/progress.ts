@@ -34,6 +34,8 @@ export interface StepProgress {
   readonly error?: JsonObject;
   /** Workflow id of the approval that is awaited. */
   readonly approval?: string;
+  /** Workflow id of the flow that the step runs. */
+  readonly child?: string;
 }
 
 /** Answer of the query `progress` on `runFlow`. */

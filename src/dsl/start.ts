@@ -1,3 +1,4 @@
+import { parseFlowReference } from './catalog/references';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from './json';
 import type { FlowPlan } from './planning/plan';
 import { closestName, shortJson, shortText } from './problems';
@@ -5,8 +6,8 @@ import { lostPayloadOf, undecodableReason } from './undecodable';
 
 /** Start input of `runFlow`: one JSON object. The same from the Temporal CLI, the Temporal UI, a schedule or `beamline run`. */
 export interface StartInput {
-  /** An OWS document. */
-  readonly flow: JsonObject;
+  /** An OWS document, or `namespace/name:version` of one in the worker's catalog. */
+  readonly flow: JsonObject | string;
   /** Input of the flow; absent: null. */
   readonly input: Json;
   /** Owner of the flow and its data. */
@@ -15,7 +16,15 @@ export interface StartInput {
   readonly priorityKey?: number;
   /** Who asked for the flow; may not decide on its approvals unless these say `selfApproval: true`. */
   readonly requestedBy?: string;
+  /**
+   * Flows above this one, which run each other by `run.workflow`. Set by the worker, for the flows that it starts; whoever
+   * else sets it only takes levels from his own flow.
+   */
+  readonly depth?: number;
 }
+
+/** Most flows above a flow: one that runs itself would else never end. */
+export const MAX_FLOW_DEPTH = 20;
 
 /** What `prepareFlow` records in history: all that `runFlow` needs to go on. */
 export interface PreparedFlow {
@@ -29,11 +38,13 @@ export interface PreparedFlow {
   readonly largePayloads?: true;
   /** The flow goes on with a new history where the server suggests it; absent in histories of before. */
   readonly continuesAsNew?: true;
+  /** Flows above this one; absent: none. */
+  readonly depth?: number;
 }
 
 export const DEFAULT_TENANT = 'default';
 
-const KEYS = ['flow', 'input', 'tenant', 'priorityKey', 'requestedBy', 'token', 'mode', 'mocks'];
+const KEYS = ['flow', 'input', 'tenant', 'priorityKey', 'requestedBy', 'depth', 'token', 'mode', 'mocks'];
 /** Names of tenants: part of workflow ids, file names and search attributes. */
 export const TENANT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
@@ -49,13 +60,11 @@ export function parseStartInput(value: unknown): { start: StartInput } | { probl
     };
   }
   const problems = [...unknownKeys(value), ...notSupported(value)];
-  const { flow, input = null, tenant = DEFAULT_TENANT, priorityKey, requestedBy } = value;
-  if (flow === undefined) problems.push('"flow" is missing, expected the flow document');
-  else if (typeof flow === 'string')
-    problems.push(
-      `flow: got the text ${shortJson(flow)}; flows by name are not supported yet, send the document itself as JSON`,
-    );
-  else if (!isJsonObject(flow)) problems.push(`flow: got ${describeJsonType(flow)}, expected the flow document`);
+  const { flow, input = null, tenant = DEFAULT_TENANT, priorityKey, requestedBy, depth } = value;
+  if (flow === undefined) problems.push('"flow" is missing, expected the flow document, or its namespace/name:version');
+  else if (typeof flow === 'string') problems.push(...nameProblems(flow));
+  else if (!isJsonObject(flow))
+    problems.push(`flow: got ${describeJsonType(flow)}, expected the flow document, or its namespace/name:version`);
   if (typeof tenant !== 'string' || !TENANT.test(tenant)) {
     problems.push(`tenant: got ${shortJson(tenant)}, expected 1 to 63 letters, digits, ".", "_" or "-"`);
   }
@@ -68,16 +77,25 @@ export function parseStartInput(value: unknown): { start: StartInput } | { probl
   if (requestedBy !== undefined && (typeof requestedBy !== 'string' || requestedBy === '')) {
     problems.push(`requestedBy: got ${shortJson(requestedBy)}, expected a person's name`);
   }
+  if (depth !== undefined && !(Number.isInteger(depth) && Number(depth) >= 0)) {
+    problems.push(`depth: got ${shortJson(depth)}, expected nothing; the worker sets it on flows that flows run`);
+  }
   if (problems.length > 0) return { problems };
   return {
     start: {
-      flow: flow as JsonObject,
+      flow: flow as JsonObject | string,
       input,
       tenant: tenant as string,
       ...(priorityKey === undefined ? {} : { priorityKey: priorityKey as number }),
       ...(requestedBy === undefined ? {} : { requestedBy: requestedBy as string }),
+      ...(depth === undefined ? {} : { depth: depth as number }),
     },
   };
+}
+
+function nameProblems(name: string): string[] {
+  const reference = parseFlowReference(name);
+  return 'problem' in reference ? [`flow: ${reference.problem}`] : [];
 }
 
 function unknownKeys(value: JsonObject): string[] {
@@ -85,7 +103,7 @@ function unknownKeys(value: JsonObject): string[] {
     .filter((key) => !KEYS.includes(key))
     .map((key) => {
       const meant = closestName(key, KEYS);
-      return `"${shortText(key)}" is not known; ${meant === undefined ? `there are: ${KEYS.join(', ')}` : `did you mean "${meant}"?`}`;
+      return `"${shortText(key)}" is not known; ${meant === undefined ? `there are: ${KEYS.filter((known) => known !== 'depth').join(', ')}` : `did you mean "${meant}"?`}`;
     });
 }
 

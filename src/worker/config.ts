@@ -8,6 +8,12 @@ import type { OptionName, OptionValues } from './options';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
 
+/** Which build of which deployment a worker is (Temporal docs, "Worker Versioning"). */
+export interface WorkerDeployment {
+  readonly deploymentName: string;
+  readonly buildId: string;
+}
+
 /** Settings of a worker, read and checked. */
 export interface WorkerConfig {
   readonly pools: readonly ResourceClass[];
@@ -15,6 +21,10 @@ export interface WorkerConfig {
   readonly queuePrefix: string;
   /** Of one process that runs steps. */
   readonly maxMemoryMb: number;
+  /** Folder of flows and functions, absolute; absent: the worker has none. */
+  readonly catalog?: string;
+  /** Worker versioning; absent: off. */
+  readonly deployment?: WorkerDeployment;
   /** Absolute. */
   readonly blobRoot: string;
   /** Absent: large payloads are kept. */
@@ -56,6 +66,8 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     },
     queuePrefix: parsePrefix(text('queue-prefix')),
     maxMemoryMb: integer('max-memory-mb', 64, 1_048_576),
+    ...(text('catalog') === '' ? {} : { catalog: resolve(cwd, text('catalog')) }),
+    ...parseDeployment(text('build-id'), text('deployment-name')),
     blobRoot: resolve(cwd, text('blob-root')),
     ...(text('payload-retention-days') === ''
       ? {}
@@ -68,6 +80,16 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     logLevel: oneOf('log-level', LOG_LEVELS),
     logFormat: oneOf('log-format', ['json', 'pretty']),
   };
+}
+
+/** Temporal separates the two by a dot, so that the name may have none. */
+function parseDeployment(buildId: string, deploymentName: string): { deployment?: WorkerDeployment } {
+  if (buildId === '') return {};
+  if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/.test(deploymentName)) {
+    throw flowError('BLW_CONFIG', `--deployment-name: got "${deploymentName}", expected letters, digits, "_" or "-"`);
+  }
+  if (/^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$/.test(buildId)) return { deployment: { deploymentName, buildId } };
+  throw flowError('BLW_CONFIG', `--build-id: got "${buildId}", expected letters, digits, ".", "_", "+" or "-"`);
 }
 
 function parsePools(text: string): ResourceClass[] {

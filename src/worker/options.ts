@@ -51,6 +51,22 @@ export const WORKER_OPTIONS = [
     description: 'heap of one process that runs cpu and gpu steps or SQLite, in MiB; the process may hold 160 MiB more',
   },
   {
+    name: 'catalog',
+    value: 'DIR',
+    description: 'folder of flows that can be started by name, and of functions; all workers need the same',
+  },
+  {
+    name: 'build-id',
+    value: 'ID',
+    description: 'build of this worker: turns worker versioning on, so that flows stay on the build they began on',
+  },
+  {
+    name: 'deployment-name',
+    value: 'NAME',
+    default: 'beamline',
+    description: 'worker deployment that the builds belong to; counts with --build-id only',
+  },
+  {
     name: 'blob-root',
     value: 'DIR',
     default: DEFAULT_BLOB_ROOT,

@@ -20,6 +20,7 @@ import {
 } from '../activities/step-activities';
 import { validateArguments, validateData } from '../activities/validate-data';
 import type { ResourceClass } from '../dsl/block-spec';
+import type { Catalog } from '../dsl/catalog/library';
 import { EVALUATE_EXPRESSIONS, PREPARE_FLOW, taskQueueOf, VALIDATE_ARGUMENTS, VALIDATE_DATA } from '../dsl/names';
 import type { WorkerConfig } from './config';
 import { workerDataConverter } from './data-converter';
@@ -33,6 +34,8 @@ export interface PoolParts {
   readonly namespace: string;
   readonly identity: string;
   readonly ports: Ports;
+  /** Where flows are found by name. */
+  readonly catalog: Catalog;
   readonly payloads: PayloadStore;
   readonly expressions: ExpressionEngine;
   readonly secrets: SecretStore;
@@ -54,7 +57,8 @@ const SQLITE_PROCESSES = Math.min(4, Math.max(2, cpus().length));
 
 /** Makes the pool of one class; it polls once its worker runs. */
 export async function createPool(resources: ResourceClass, parts: PoolParts): Promise<Pool> {
-  const { config, connection, namespace, identity, ports, payloads, expressions, secrets, results, middleware } = parts;
+  const { config, connection, namespace, identity, ports, catalog, payloads, secrets, results, middleware } = parts;
+  const { expressions } = parts;
   const slots = config.poolSizes[resources];
   const taskQueue = taskQueueOf(config.queuePrefix, resources);
   const processes = createBlockProcessPool({
@@ -72,7 +76,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     dataConverter: workerDataConverter(payloads, namespace),
     activities: {
       ...createStepActivities({ ports, secrets, results, runBlock, middleware }),
-      ...(resources === 'io' ? flowActivities(expressions) : {}),
+      ...(resources === 'io' ? flowActivities(expressions, catalog) : {}),
       ...(resources === 'io' ? createEventActivities(createTemporalEvents(new Client({ connection, namespace }))) : {}),
     },
     maxConcurrentActivityTaskExecutions: slots,
@@ -80,17 +84,29 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     maxHeartbeatThrottleInterval: HEARTBEAT_INTERVAL_MS,
     shutdownGraceTime: config.shutdownGraceMs,
     ...(resources === 'io' ? flowOptions(config) : {}),
+    ...versioning(config),
   });
   return { resources, taskQueue, slots, worker, processes };
 }
 
 /** Flows are coordinated on the io queue. */
-function flowActivities(expressions: ExpressionEngine) {
+function flowActivities(expressions: ExpressionEngine, catalog: Catalog) {
   return {
-    [PREPARE_FLOW]: (value: unknown) => prepareFlow(value, expressions),
+    [PREPARE_FLOW]: (value: unknown) => prepareFlow(value, expressions, catalog),
     [VALIDATE_DATA]: validateData,
     [VALIDATE_ARGUMENTS]: validateArguments,
     [EVALUATE_EXPRESSIONS]: createEvaluateExpressions(expressions),
+  };
+}
+
+/**
+ * A flow stays on the build that it began on, pinned: its steps run on workers of that build too, on all queues. (Temporal docs,
+ * "Worker Versioning")
+ */
+function versioning({ deployment }: WorkerConfig): Partial<WorkerOptions> {
+  if (deployment === undefined) return {};
+  return {
+    workerDeploymentOptions: { version: deployment, useWorkerVersioning: true, defaultVersioningBehavior: 'PINNED' },
   };
 }
 

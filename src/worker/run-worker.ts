@@ -6,11 +6,15 @@ import { sweepPayloads } from '../activities/payloads/payload-sweep';
 import { createSqlDatabases } from '../activities/ports/configured-databases';
 import { createConfiguredSecrets } from '../activities/ports/configured-secrets';
 import { createFileBlobStore } from '../activities/ports/file-blob-store';
+import { FileCatalog } from '../activities/ports/file-catalog';
 import { createFileStepCache } from '../activities/ports/file-step-cache';
 import { createHttpClient } from '../activities/ports/guarded-http-client';
 import type { HttpClient } from '../activities/ports/http-client';
+import { NO_CATALOG } from '../activities/ports/no-catalog';
 import type { StepCache } from '../activities/ports/step-cache';
 import { ResultCache } from '../activities/result-cache';
+import type { Catalog } from '../dsl/catalog/library';
+import { FlowError, flowError } from '../dsl/errors';
 import type { WorkerConfig } from './config';
 import type { Logger } from './logger';
 import { EXPRESSION_HOST_ENTRY } from './package-files';
@@ -62,6 +66,7 @@ export async function startWorker(options: {
     }
   };
   try {
+    const catalog = await openCatalog(config.catalog);
     const http = wrapHttp(createHttpClient({ allowHosts: [...config.allowHosts] }));
     releases.push(() => http.close());
     const databases = createSqlDatabases(config.databases);
@@ -85,6 +90,7 @@ export async function startWorker(options: {
       namespace,
       identity: workerId,
       ports: { http, blobs, databases },
+      catalog,
       payloads,
       expressions,
       secrets,
@@ -117,6 +123,19 @@ export async function startWorker(options: {
     await release();
     throw error;
   }
+}
+
+/** The worker's catalog. Throws BLW_CONFIG where its folder cannot be read: better at the start than with each flow. */
+async function openCatalog(folder: string | undefined): Promise<Catalog> {
+  if (folder === undefined) return NO_CATALOG;
+  const catalog = new FileCatalog(folder);
+  try {
+    await catalog.read();
+  } catch (cause) {
+    if (cause instanceof FlowError) throw flowError('BLW_CONFIG', `--catalog: ${cause.message}`, { cause });
+    throw cause;
+  }
+  return catalog;
 }
 
 function serve(pools: readonly Pool[], id: string, release: () => Promise<void>): RunningWorker {

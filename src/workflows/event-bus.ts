@@ -8,6 +8,7 @@ import {
   makeContinueAsNewFunc,
   setDefaultSignalHandler,
   setHandler,
+  setWorkflowOptions,
   workflowInfo,
 } from '@temporalio/workflow';
 import { flowError } from '../dsl/errors';
@@ -27,6 +28,7 @@ import {
 } from '../dsl/names';
 import { shortText } from '../dsl/problems';
 import { TENANT } from '../dsl/start';
+import { onCurrentBuild } from './current-build';
 import { type BusState, EventRouter } from './events/event-router';
 import { toWorkflowFailure } from './failures';
 
@@ -67,6 +69,8 @@ export async function eventBus(start?: Json): Promise<never> {
     carried: router.state(),
   });
 }
+
+setWorkflowOptions(onCurrentBuild, eventBus);
 
 /** Each signal with what takes it; the arguments may be anything. */
 function signalsOf(router: EventRouter): Readonly<Record<string, { take(value: Json): void; description: string }>> {

@@ -1,6 +1,7 @@
 /** The workflow types of the worker; the entry of the bundle that runs in Temporal's isolate. */
 export { approval } from './approval';
 export { eventBus } from './event-bus';
+export { repeatFlow } from './repeat-flow';
 export { runFlow } from './run-flow';
 export { runWindow } from './run-window';
 export { unknownWorkflow as default } from './unknown-workflow';

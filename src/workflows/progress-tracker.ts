@@ -19,7 +19,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Handle of one execution of one step while it runs. */
 export interface TrackedStep {
-  update(changes: { status?: StepStatus; approval?: string; attempts?: number; cached?: true }): void;
+  update(changes: { status?: StepStatus; approval?: string; child?: string; attempts?: number; cached?: true }): void;
   end(status: StepStatus, error?: JsonObject): void;
 }
 

@@ -1,7 +1,7 @@
 import { CancelledFailure } from '@temporalio/workflow';
 import { FlowError, flowError, flowErrorToJson } from '../dsl/errors';
 import type { BatchValues, Variables } from '../dsl/expressions/batch';
-import { getOwn, type Json, type JsonObject, setOwn } from '../dsl/json';
+import { getOwn, isJsonObject, type Json, type JsonObject, setOwn } from '../dsl/json';
 import { conditionItem, definitionItems, valueItem } from '../dsl/planning/definition-items';
 import type { TaskPlan } from '../dsl/planning/plan';
 import type { Routine } from './drive';
@@ -218,7 +218,8 @@ function definitionOf(document: JsonObject, path: string): Json {
   let value: Json = document;
   for (const segment of path.split('/').slice(1)) {
     const key = segment.replaceAll('~1', '/').replaceAll('~0', '~');
-    value = (value as JsonObject)[key] ?? null;
+    // The task of a function has no place of its own in the document.
+    value = isJsonObject(value) || Array.isArray(value) ? ((value as JsonObject)[key] ?? null) : null;
   }
   return value;
 }

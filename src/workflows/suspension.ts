@@ -23,6 +23,7 @@ export type Cursor =
   | TryCursor
   | ForkCursor
   | BodyCursor
+  | FunctionCursor
   | ListenCursor;
 
 /** A list of tasks, before its task `index` or within it. */
@@ -51,6 +52,11 @@ export interface TaskCursor {
 /** A task that only has a list: do. */
 export interface BodyCursor {
   readonly list: ListCursor;
+}
+
+/** A call of a function, in the task that the function is. */
+export interface FunctionCursor {
+  readonly task: TaskCursor;
 }
 
 /** A loop over items, in iteration `index`. */

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { WORKER_OPTIONS } from '../../src/worker/options';
 import { runCli, startCli } from '../helpers/cli';
 
-const COMMANDS = ['validate', 'run', 'approvals', 'emit', 'graph', 'worker', 'dev', 'demo'];
-const GROUPED = ['list', 'show', 'approve', 'reject'].map((name) => ['approvals', name]);
+const COMMANDS = ['validate', 'run', 'deploy', 'approvals', 'emit', 'graph', 'worker', 'dev', 'demo'];
+const GROUPED = [...['list', 'show', 'approve', 'reject'].map((name) => ['approvals', name]), ['deploy', 'list']];
 
 describe('beamline', () => {
   it('lists every command in its help', async () => {
@@ -35,7 +35,9 @@ describe('beamline', () => {
 
   it.each([
     [['wrok'], "unknown command 'wrok' (Did you mean work", '--help'],
-    [['validate'], "missing required argument 'file'", 'validate --help'],
+    [['validate'], 'expected a flow document, or --catalog DIR', 'validate --help'],
+    [['deploy'], "missing required argument 'flow'", 'deploy --help'],
+    [['deploy', 'a.yaml', '--delete', '--paused'], "cannot be used with option '--paused'", 'deploy --help'],
     [['run', 'a.yaml', 'b.yaml'], 'too many arguments', 'run --help'],
     [['run', 'a.yaml', '--inptu', '1'], "unknown option '--inptu'", 'run --help'],
     [['run', 'a.yaml', '--priority', '6'], 'Expected a whole number from 1 (first) to 5 (last).', 'run --help'],

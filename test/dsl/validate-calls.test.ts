@@ -18,8 +18,7 @@ describe('call', () => {
       'BLW_BLOCK_UNKNOWN | there is no block "${ data.block }" | call: «"${ data.block }"',
       'BLW_VALUE_INVALID | call: got a number, expected text | call: «5',
       'BLW_VALUE_INVALID | call: got null | call: «null',
-      'BLW_UNSUPPORTED | is a cataloged function | call: «log:1.0.0@default',
-      'BLW_UNSUPPORTED | is a cataloged function | call: «https://x.test/functions/log.yaml',
+      'BLW_UNSUPPORTED | functions by URL are not supported yet | call: «https://x.test/functions/log.yaml',
       ...['grpc', 'asyncapi', 'mcp', 'a2a'].map(
         (name) => `BLW_UNSUPPORTED | call: ${name} is not supported yet | call: «${name}, with: { a: 1 }`,
       ),
@@ -31,10 +30,10 @@ describe('call', () => {
   )(REJECTS, expectInCall);
 
   it('tells a function of use.functions from a block that does not exist', () => {
-    expectProblems(flowText('- a: { call: «mine }', 'use: { «functions: { mine: { wait: PT1S } } }\n'), [
-      'BLW_UNSUPPORTED use.functions is not supported yet',
-      'BLW_UNSUPPORTED "mine" is a function of use.functions',
-    ]);
+    expectProblems(
+      flowText('- a: { call: mine }\n- b: { call: «yours }', 'use: { functions: { mine: { wait: PT1S } } }\n'),
+      ['BLW_BLOCK_UNKNOWN there is no block "yours"'],
+    );
   });
 });
 

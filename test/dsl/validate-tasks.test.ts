@@ -42,7 +42,7 @@ describe('kinds of task', () => {
   it.each(
     badRows(
       [
-        'BLW_TASK_UNKNOWN | the task has no kind; it needs one of call, do, emit, for, fork, listen, raise, set, switch, try, wait | {}',
+        'BLW_TASK_UNKNOWN | the task has no kind; it needs one of call, do, emit, for, fork, listen, raise, run, set, switch, try, wait | {}',
         'BLW_TASK_UNKNOWN | did you mean "switch"? | { swithc: [] }',
         'BLW_TASK_UNKNOWN | a loop with `while` needs `for` as well | { while: x }',
         'BLW_TASK_UNKNOWN | `catch` needs `try` beside it | { catch: {} }',
@@ -56,7 +56,6 @@ describe('kinds of task', () => {
 
   it.each(
     badRows([
-      'BLW_UNSUPPORTED | run tasks are not supported yet | { «run: { shell: { command: ls } } }',
       'BLW_KEY_UNKNOWN | "retry" is not known in a wait task | { wait: PT1S, «retry: {} }',
       'BLW_KEY_UNKNOWN | did you mean "then"? | { wait: PT1S, «them: end }',
       'BLW_KEY_UNKNOWN | "while" is not known in a do task | { do: [{ c: { wait: PT1S } }], «while: x }',

@@ -4,7 +4,7 @@ import type { Json } from '../../src/dsl/json';
 import type { FlowProgress } from '../../src/dsl/progress';
 import { findTemporal } from '../../temporal-dev/locate-temporal';
 import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
-import { errorOf, eventually, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
+import { errorOf, eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 /** A server that suggests a new history after a few events already, so that short flows meet it everywhere. */
 let server: TemporalServer;
@@ -63,6 +63,13 @@ test.each<[string, string, Json, number]>([
   [
     'loops in loops',
     `do: [{o: {input: {from: '\${ [] }'}, for: {each: x, at: i, in: workflow.input}, do: [{n: {for: {each: y, at: j, in: workflow.input}, do: [{a: {${COUNT}, output: {as: '\${ input }'}}}, {s: {set: '\${ data + [x * 10 + y] }'}}]}}]}}]`,
+    range(6),
+    36,
+  ],
+  [
+    'a loop in a function in a loop',
+    `use: {functions: {inner: {do: [{n: {for: {each: y, in: 'workflow.input'}, input: {from: '\${ data.list }'}, do: [{a: {${COUNT}, output: {as: '\${ input }'}}}, {s: {set: '\${ data + [input.size()] }'}}]}}]}}}
+do: [{o: {input: {from: '\${ [] }'}, for: {each: x, in: workflow.input}, do: [{f: {call: inner, with: {list: '\${ data }'}}}]}}]`,
     range(6),
     36,
   ],
@@ -194,4 +201,29 @@ test('nobody else may bring what a run carries', async () => {
   });
   expect(await errorOf(handle)).toMatchObject({ code: 'BLW_START_INVALID' });
   await eventually(async () => ((await handle.describe()).status.name === 'FAILED' ? true : undefined));
+});
+
+test('a chain of runs goes on over several histories, in one chain', async () => {
+  const workflowId = `chain-${worker.queuePrefix}`;
+  const flow = flowOf('do: [{a: {set: {a: 1}}}]');
+  const signalArgs = [
+    { start: { flow }, flow: 'test/flow:1.0.0', tenant: 'default', workflowId, afterMs: 1_000, deployed: {} },
+  ];
+  await worker.client.workflow.signalWithStart('repeatFlow', {
+    workflowId,
+    taskQueue: `${worker.queuePrefix}-io`,
+    args: [],
+    signal: 'configure',
+    signalArgs,
+  });
+  await eventually(async () =>
+    (await runsOf(worker.client.workflow.getHandle(workflowId))).length > 2 ? true : undefined,
+  );
+  await worker.client.workflow.getHandle(workflowId).terminate();
+  const query = `WorkflowType = 'runFlow' AND WorkflowId STARTS_WITH '${workflowId}-'`;
+  const starts: number[] = [];
+  for await (const { startTime } of worker.client.workflow.list({ query })) starts.push(startTime.getTime());
+  starts.sort((left, right) => left - right);
+  expect(starts.length).toBeGreaterThan(2);
+  for (const [index, start] of starts.slice(1).entries()) expect(start - (starts[index] ?? 0)).toBeGreaterThan(900);
 });

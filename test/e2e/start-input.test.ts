@@ -38,11 +38,7 @@ describe('a wrong start fails at once, in words, and not for ever', () => {
     ['an unknown encoding', [{ encoding: 'foo/bar', data: '{}' }], 'Unknown encoding: foo/bar'],
     ['no encoding', [{ data: '{}' }], 'the payload cannot be read'],
     ['no flow', [{ encoding: JSON_PLAIN, data: '{}' }], '"flow" is missing'],
-    [
-      'a name',
-      [{ encoding: JSON_PLAIN, data: '{"flow": "shop/intake:1.0.0"}' }],
-      'flows by name are not supported yet',
-    ],
+    ['a wrong name', [{ encoding: JSON_PLAIN, data: '{"flow": "intake:1.0.0"}' }], 'expected namespace/name:version'],
     ['an unknown key', [{ encoding: JSON_PLAIN, data: '{"flow": {}, "inputs": 1}' }], 'did you mean "input"?'],
     ['a bad tenant', [{ encoding: JSON_PLAIN, data: '{"flow": {}, "tenant": "../x"}' }], 'tenant: got "../x"'],
     ['a token', [{ encoding: JSON_PLAIN, data: '{"flow": {}, "token": "ey"}' }], 'token: not supported yet'],

@@ -52,7 +52,7 @@ async function play(
 ): Promise<ExitCode> {
   const start = await prepareExample(stage, cli);
   const temporal = await temporalCommand(cli);
-  cli.out.line(`${start.plan.flow} runs as ${start.workflowId}; UI: ${stage.server.uiUrl ?? 'none'}\n`);
+  cli.out.line(`${start.flow} runs as ${start.workflowId}; UI: ${stage.server.uiUrl ?? 'none'}\n`);
   const outcome = await withTemporal({ ...ownTarget(stage.server), blobRoot: stage.blobRoot }, (session) =>
     runExample(start, session, { cli, signal: stop.signal }),
   );

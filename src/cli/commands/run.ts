@@ -4,7 +4,7 @@ import { flowErrorData, flowErrorToJson } from '../../dsl/errors';
 import type { Json, JsonObject } from '../../dsl/json';
 import { DEFAULT_QUEUE_PREFIX } from '../../dsl/names';
 import { type Problem, toJsonPointer } from '../../dsl/problems';
-import { DEFAULT_TENANT } from '../../dsl/start';
+import { DEFAULT_TENANT, parseStartInput } from '../../dsl/start';
 import { environmentName } from '../../worker/options';
 import type { AddCommand, Cli } from '../cli';
 import { errorDataOf, usageError } from '../command-error';
@@ -18,6 +18,7 @@ import {
 } from '../connection-flags';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { printProblems, readFlowFile } from '../flow-file';
+import { isFlowName } from '../flow-name';
 import type { FlowOutcome } from '../flow-outcome';
 import { exitCodeOf, printFlowFailure } from '../flow-report';
 import { type WatchedFlow, watchFlow } from '../flow-watcher';
@@ -36,6 +37,7 @@ Examples:
   $ beamline run flow.yaml --input '{"orderId": "4711"}'
   $ beamline run flow.yaml --input @order.json --tenant acme --id order-4711
   $ beamline run flow.yaml --detach --json
+  $ beamline run shop/refund:1.0.0 --input '{"orderId": "4711"}'
   $ echo '{"n": 1}' | beamline run flow.yaml --input -
 
 The flow's output is printed on stdout as JSON, its steps and everything else on stderr. Ctrl-C stops following; the flow
@@ -54,12 +56,15 @@ interface RunFlags extends ConnectionFlags {
   readonly json?: boolean;
 }
 
-/** `beamline run FILE` */
+/** `beamline run FILE` or `beamline run NAMESPACE/NAME:VERSION` */
 export const addRun: AddCommand = (command, cli, action) => {
   const queuePrefix = cli.env[environmentName('queue-prefix')] ?? DEFAULT_QUEUE_PREFIX;
   command
     .description('Validates a flow document, starts it and follows its steps until it ends.')
-    .argument('<file>', 'flow document (YAML or JSON); - reads standard input')
+    .argument(
+      '<flow>',
+      "flow document (YAML or JSON; - reads standard input), or namespace/name:version in the workers' catalog",
+    )
     .option('--input <JSON>', 'input of the flow: JSON, @FILE, or - for standard input (default: null)')
     .option('--tenant <NAME>', 'owner of the flow and its data', DEFAULT_TENANT)
     .option('--id <ID>', "workflow id (default: the flow's name and some random digits)")
@@ -118,7 +123,7 @@ async function runToEnd(
     const flow = await startFlow(session.client, start);
     started.flow = flow;
     if (flags.detach === true) return tellStarted(flow, session, flags, cli);
-    cli.err.line(`${start.plan.flow} runs as ${flow.workflowId}`);
+    cli.err.line(`${start.flow} runs as ${flow.workflowId}`);
     return follow(flow, flags, cli);
   });
 }
@@ -127,21 +132,38 @@ async function runToEnd(
 async function prepare(source: string, flags: RunFlags, cli: Cli): Promise<FlowStart | undefined> {
   if (source === STDIN && flags.input === STDIN) throw usageError('- can be given only once');
   if (flags.id?.trim() === '') throw usageError('--id: got an empty text, expected a workflow id');
+  if (isFlowName(source, cli)) return prepareByName(source, flags, cli);
   const file = await readFlowFile(source, cli);
   if (file.flow === undefined) {
     printProblems([file], cli.err);
     if (flags.json === true) cli.out.line(JSON.stringify({ status: 'NotStarted', error: invalidFlow(file.problems) }));
     return undefined;
   }
+  const { flow, title } = file.plan;
+  const start = await startOf(file.flow, flow, { flags, cli });
+  await checkStart(start.input);
+  return { ...start, ...(title === undefined ? {} : { title }) };
+}
+
+/** The workers have the document, and check it: nothing is known here but the name. */
+async function prepareByName(name: string, flags: RunFlags, cli: Cli): Promise<FlowStart> {
+  const start = await startOf(name, name, { flags, cli });
+  const parsed = parseStartInput(start.input);
+  if ('problems' in parsed) throw usageError(parsed.problems.join('; '));
+  return start;
+}
+
+async function startOf(
+  flow: JsonObject | string,
+  name: string,
+  { flags, cli }: { flags: RunFlags; cli: Cli },
+): Promise<FlowStart> {
   const given: Json = flags.input === undefined ? null : await readJsonArgument('--input', flags.input, cli);
-  const { tenant, priority: priorityKey, requestedBy } = flags;
-  const input = startInput(file.flow, { input: given, tenant, priorityKey, requestedBy });
-  await checkStart(input);
-  const { queuePrefix, timeout, id } = flags;
+  const { tenant, priority: priorityKey, requestedBy, queuePrefix, timeout, id } = flags;
   return {
-    input,
-    plan: file.plan,
-    workflowId: id ?? newWorkflowId(file.plan),
+    input: startInput(flow, { input: given, tenant, priorityKey, requestedBy }),
+    flow: name,
+    workflowId: id ?? newWorkflowId(name),
     queuePrefix,
     ...(timeout === undefined ? {} : { timeoutMs: timeout }),
   };

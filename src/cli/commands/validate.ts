@@ -1,5 +1,7 @@
+import type { FlowLibrary } from '../../dsl/catalog/library';
 import type { JsonObject } from '../../dsl/json';
 import { type Problem, toJsonPointer } from '../../dsl/problems';
+import { checkCatalog, type FunctionFile, openCatalog } from '../catalog-check';
 import type { AddCommand, Cli } from '../cli';
 import { CommandError, reportError, usageError } from '../command-error';
 import { EXIT, type ExitCode } from '../exit-codes';
@@ -11,34 +13,54 @@ Examples:
   $ beamline validate flow.yaml
   $ beamline validate flows/*.yaml --json
   $ generate-flow | beamline validate -
+  $ beamline validate --catalog flows/
+  $ beamline validate flow.yaml --catalog flows/
 
-Each problem is one line: file:line:column CODE message. The exit code is 2 where there is any.`;
+Each problem is one line: file:line:column CODE message. The exit code is 2 where there is any. With --catalog, all flows and
+functions in the folder are checked too, and what the documents refer to; without, such references are listed as not checked.`;
 
 /** A file that was checked, or could not be read. */
-type Checked = FlowFile | { readonly name: string; readonly unreadable: CommandError };
+type Checked = FlowFile | FunctionFile | { readonly name: string; readonly unreadable: CommandError };
+
+interface ValidateFlags {
+  readonly catalog?: string;
+  readonly json?: boolean;
+}
 
 /** `beamline validate FILE...` */
 export const addValidate: AddCommand = (command, cli, action) => {
   command
     .description('Checks flow documents (YAML or JSON) and lists every problem with its line and column.')
-    .argument('<file...>', 'flow documents; - reads standard input')
+    .argument('[file...]', 'flow documents; - reads standard input')
+    .option('--catalog <DIR>', 'folder of flows and functions, as a worker has it')
     .option('--json', 'print one JSON object instead of lines')
     .addHelpText('after', EXAMPLES)
-    .action(action((files: string[], flags: { json?: boolean }) => validate(files, flags, cli)));
+    .action(action((files: string[], flags: ValidateFlags) => validate(files, flags, cli)));
 };
 
-async function validate(sources: readonly string[], flags: { json?: boolean }, cli: Cli): Promise<ExitCode> {
+async function validate(sources: readonly string[], flags: ValidateFlags, cli: Cli): Promise<ExitCode> {
   if (sources.filter((source) => source === STDIN).length > 1) throw usageError('- can be given only once');
-  const files: Checked[] = [];
-  for (const source of sources) files.push(await check(source, cli));
+  if (sources.length === 0 && flags.catalog === undefined) {
+    throw usageError('expected a flow document, or --catalog DIR', { help: 'See `beamline validate --help`.' });
+  }
+  const files = await checkAll(sources, flags.catalog, cli);
   if (flags.json === true) cli.out.line(JSON.stringify({ files: files.map(toJson) }));
   else print(files, cli);
   return files.every(isValid) ? EXIT.done : EXIT.invalid;
 }
 
-async function check(source: string, cli: Cli): Promise<Checked> {
+async function checkAll(sources: readonly string[], folder: string | undefined, cli: Cli): Promise<Checked[]> {
+  const index = folder === undefined ? undefined : await openCatalog(folder, cli);
+  const files: Checked[] = [];
+  for (const source of sources) files.push(await check(source, cli, index));
+  if (folder === undefined || index === undefined) return files;
+  const { flows, functions } = await checkCatalog(index, folder, cli);
+  return [...files, ...flows, ...functions];
+}
+
+async function check(source: string, cli: Cli, library: FlowLibrary | undefined): Promise<Checked> {
   try {
-    return await readFlowFile(source, cli);
+    return await readFlowFile(source, cli, library);
   } catch (error) {
     // The other files are still worth a look.
     if (error instanceof CommandError) return { name: sourceName(source), unreadable: error };
@@ -51,12 +73,18 @@ function isValid(file: Checked): boolean {
 }
 
 function print(files: readonly Checked[], cli: Cli): void {
-  const readable = files.filter((file): file is FlowFile => 'problems' in file);
-  for (const { name, ...file } of readable) {
-    if ('plan' in file) cli.out.line(`ok: ${name} ${file.plan.flow}, ${counted(countSteps(file.plan.tasks), 'step')}`);
+  const readable = files.filter((file) => 'problems' in file);
+  for (const file of readable) {
+    if ('plan' in file) printFlow(file, cli);
+    else if ('function' in file && isValid(file)) cli.out.line(`ok: ${file.name} function ${file.function}`);
   }
   if (readable.some((file) => !isValid(file))) printProblems(readable, cli.out);
   for (const file of files) if ('unreadable' in file) reportError(file.unreadable, cli.err);
+}
+
+function printFlow({ name, plan, unresolved }: Extract<FlowFile, { plan: unknown }>, cli: Cli): void {
+  cli.out.line(`ok: ${name} ${plan.flow}, ${counted(countSteps(plan.tasks), 'step')}`);
+  for (const what of unresolved) cli.err.line(`note: ${name}: ${what} was not looked up; check it with --catalog DIR`);
 }
 
 function toJson(file: Checked): JsonObject {
@@ -65,8 +93,9 @@ function toJson(file: Checked): JsonObject {
     return { file: file.name, valid: false, problems: [{ code: 'BLW_USAGE', line: 1, column: 1, path: '', message }] };
   }
   const problems = file.problems.map(problemToJson);
-  const flow = 'plan' in file ? { flow: file.plan.flow } : {};
-  return { file: file.name, valid: problems.length === 0, ...flow, problems };
+  const flow = 'plan' in file ? { flow: file.plan.flow } : 'function' in file ? { function: file.function } : {};
+  const unresolved = 'unresolved' in file && file.unresolved.length > 0 ? { unresolved: [...file.unresolved] } : {};
+  return { file: file.name, valid: problems.length === 0, ...flow, problems, ...unresolved };
 }
 
 function problemToJson({ code, position, path, message }: Problem): JsonObject {

@@ -40,7 +40,8 @@ export async function prepareExample(stage: DemoStage, cli: Cli): Promise<FlowSt
     requestedBy: 'demo',
   });
   await checkStart(input);
-  return { input, plan: file.plan, workflowId: newWorkflowId(file.plan), queuePrefix: 'beamline' };
+  const { flow } = file.plan;
+  return { input, flow, workflowId: newWorkflowId(flow), queuePrefix: 'beamline' };
 }
 
 /** Runs the example, shows its steps, and approves what waits for approval once it does. */

@@ -113,6 +113,10 @@ class Drawing {
         const pool = task.human === true || task.resources === 'io' ? '' : ` (${task.resources})`;
         return this.#addLeaf(items, task.human === true ? 'human' : 'call', [task.name, task.block + pool], next);
       }
+      case 'function':
+        return this.#addLeaf(items, 'call', [task.name, task.function], next);
+      case 'subflow':
+        return this.#addLeaf(items, 'call', [task.name, `run ${task.flow}${task.await ? '' : ' (not awaited)'}`], next);
       case 'set':
         return this.#addLeaf(items, 'set', [task.name, 'set'], next);
       case 'wait':

@@ -18,6 +18,10 @@ function kindItems(task: TaskPlan): BatchItem[] {
         ...valueItem('summary', task.summary),
         ...valueItem('cacheKey', task.cache?.key),
       ];
+    case 'function':
+      return valueItem('with', task.with);
+    case 'subflow':
+      return valueItem('with', task.with);
     case 'for':
       return valueItem('in', task.in);
     case 'raise':

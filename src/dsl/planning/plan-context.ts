@@ -1,3 +1,4 @@
+import type { FlowLibrary } from '../catalog/library';
 import type { ExpressionLanguage } from '../expressions/language';
 import { getOwn, type Json, type JsonObject } from '../json';
 
@@ -6,6 +7,8 @@ export interface PlanContext {
   readonly use: JsonObject;
   /** Defaults for the steps' `metadata`. */
   readonly defaults: JsonObject;
+  /** Absent where there is no catalog at hand. */
+  readonly library?: FlowLibrary;
   readonly language: ExpressionLanguage;
 }
 

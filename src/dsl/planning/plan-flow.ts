@@ -1,8 +1,10 @@
+import type { FlowLibrary } from '../catalog/library';
 import { expressionReferences } from '../expressions/check';
 import { foreignReferences } from '../expressions/foreign-references';
 import { type ExpressionLanguage, isExpressionLanguage } from '../expressions/language';
 import { bareExpression, compileTemplate, type Template, templateExpressions } from '../expressions/template';
 import { isJsonObject, type Json, type JsonObject } from '../json';
+import { isFunctionCall } from '../validation/check-function';
 import type { ValidFlow } from '../validation/validate-flow';
 import type {
   CompensatePlan,
@@ -18,14 +20,18 @@ import { planCall } from './plan-call';
 import { optional, type PlanContext, reference } from './plan-context';
 import { planEmit, planListen } from './plan-events';
 import { planParallel } from './plan-parallel';
+import { planFunctionCall, planSubflow } from './plan-run';
 
-/** Makes the plan of a valid document. Pure: the same document gives the same plan. */
-export function planFlow(flow: ValidFlow): FlowPlan {
+/**
+ * Makes the plan of a valid document. Pure: the same document gives the same plan, with the same library. Without one, what
+ * cataloged functions do is left out: such a plan can be looked at, not run.
+ */
+export function planFlow(flow: ValidFlow, { library }: { library?: FlowLibrary | undefined } = {}): FlowPlan {
   const header = flow.document as JsonObject;
   const use = isJsonObject(flow.use) ? flow.use : {};
   const defaults = isJsonObject(header.metadata) ? header.metadata : {};
   const language = languageOf(flow);
-  const context: PlanContext = { use, defaults, language };
+  const context: PlanContext = { use, defaults, language, ...optional('library', library) };
   const { from } = planInput(flow.input, context) ?? {};
   const plan = {
     planVersion: 1 as const,
@@ -80,7 +86,9 @@ function planTask(name: string, task: JsonObject, path: string, context: PlanCon
     ...optional('next', task.then as string | undefined),
     ...optional('compensate', planCompensate(task.metadata, path, context)),
   };
+  if (isFunctionCall(task.call, context.use)) return planFunctionCall(base, task, { ...context, planTask });
   if (task.call !== undefined) return planCall(base, task, context);
+  if (task.run !== undefined) return planSubflow(base, task.run as JsonObject, context);
   if (task.set !== undefined) return { ...base, kind: 'set', value: transformation(task.set, context) };
   if (task.wait !== undefined) return { ...base, kind: 'wait', duration: compileTemplate(task.wait, context.language) };
   if (task.for !== undefined) return planFor(base, task, context);

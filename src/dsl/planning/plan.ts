@@ -166,6 +166,27 @@ export interface WaitPlan extends TaskPlanBase {
   readonly duration: Template;
 }
 
+/** A call of a function: its arguments are the input of the task that it is defined as. */
+export interface FunctionPlan extends TaskPlanBase {
+  readonly kind: 'function';
+  /** As called: `getPetById`, `log:1.0.0@default`. */
+  readonly function: string;
+  readonly with: Template;
+  /** Absent only in a plan made without the catalog at hand, which is looked at but never run. */
+  readonly task?: TaskPlan;
+}
+
+/** A flow that runs as a child workflow (OWS dsl-reference, "Workflow Process"). */
+export interface SubflowPlan extends TaskPlanBase {
+  readonly kind: 'subflow';
+  /** `namespace/name:version`, or `:latest`, which is looked up when the step runs. */
+  readonly flow: string;
+  /** The flow's input; absent: null. */
+  readonly with?: Template;
+  /** False: the step ends when the flow has started. */
+  readonly await: boolean;
+}
+
 export interface EmitPlan extends TaskPlanBase {
   readonly kind: 'emit';
   /** Attributes of the event, and its data. */
@@ -212,5 +233,7 @@ export type TaskPlan =
   | TryPlan
   | RaisePlan
   | WaitPlan
+  | FunctionPlan
+  | SubflowPlan
   | EmitPlan
   | ListenPlan;

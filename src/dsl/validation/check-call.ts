@@ -31,7 +31,7 @@ export function checkCall(task: JsonObject, path: Path, use: JsonObject, checker
   if (name === undefined) return;
   const spec = findBlockByCall(name);
   if (spec === undefined) {
-    reportUnknownBlock(name, [...path, 'call'], use, checker);
+    reportUnknownBlock(name, [...path, 'call'], checker);
     return;
   }
   const { with: args = {} } = task;
@@ -59,18 +59,9 @@ export function checkCall(task: JsonObject, path: Path, use: JsonObject, checker
   }
 }
 
-function reportUnknownBlock(name: string, path: Path, use: JsonObject, checker: Checker): void {
+function reportUnknownBlock(name: string, path: Path, checker: Checker): void {
   if (UNSUPPORTED_CALLS.includes(name)) {
     checker.report('BLW_UNSUPPORTED', path, `call: ${name} is not supported yet`);
-  } else if (isJsonObject(use.functions) && Object.keys(use.functions).includes(name)) {
-    checker.report(
-      'BLW_UNSUPPORTED',
-      path,
-      `call: "${name}" is a function of use.functions, which is not supported yet`,
-    );
-  } else if (/@|^https?:|^file:/.test(name)) {
-    const message = `call: "${shortText(name)}" is a cataloged function, which is not supported yet`;
-    checker.report('BLW_UNSUPPORTED', path, message);
   } else {
     const known = BLOCK_SPECS.map((spec) => spec.call);
     const meant = name === 'http.request' ? 'http' : closestName(name, known);

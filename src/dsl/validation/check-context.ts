@@ -1,6 +1,8 @@
+import type { FlowLibrary } from '../catalog/library';
 import type { Json, JsonObject } from '../json';
 import type { ExpressionChecker } from './check-expressions';
 import type { Checker, Path } from './checker';
+import type { Resolution } from './resolution';
 import type { Scope } from './scope';
 
 /** What the checks of one document share. */
@@ -9,6 +11,13 @@ export interface CheckContext {
   readonly expressions: ExpressionChecker;
   /** `use` of the document. */
   readonly use: JsonObject;
+  /** Flows and functions by name; absent where there is no catalog at hand. */
+  readonly library?: FlowLibrary;
+  readonly resolution: Resolution;
+  /** The function whose definition is checked; empty: the flow itself. */
+  readonly caller: string;
+  /** Checks a task that stands alone: the definition of a function. */
+  checkDefinition(definition: { task: JsonObject; path: Path; context: CheckContext }): void;
 }
 
 /** The tasks of a list, for the directives of each of them. */

@@ -7,11 +7,13 @@ import type { CheckContext, Siblings, TaskSite } from './check-context';
 import { checkDirective, checkFor, checkFork, checkRaise, checkSwitch, checkTry } from './check-control';
 import { checkEmit, checkListen } from './check-events';
 import type { ExpressionSite } from './check-expressions';
+import { checkFunctionCall, isFunctionCall } from './check-function';
 import { checkMetadata, refuseForeignMetadata } from './check-metadata';
+import { checkRun } from './check-run';
 import { checkTimeout, checkTransformation } from './check-transformation';
 import type { Checker, Path, Shape } from './checker';
 import { type NamedEntry, readNamedEntry } from './named-entries';
-import { innerScope, type Place, type Scope, withVariables } from './scope';
+import { innerScope, type Place, ROOT_SCOPE, type Scope, withVariables } from './scope';
 
 /** Deepest nesting of tasks. */
 const MAX_TASK_DEPTH = 50;
@@ -27,13 +29,12 @@ const KINDS: Readonly<Record<string, Shape>> = {
   fork: { required: ['fork'] },
   listen: { required: ['listen'], optional: ['foreach'] },
   raise: { required: ['raise'] },
+  run: { required: ['run'] },
   set: { required: ['set'] },
   switch: { required: ['switch'] },
   try: { required: ['try', 'catch'] },
   wait: { required: ['wait'] },
 };
-
-const UNSUPPORTED_KINDS = ['run'];
 
 /** Checks a list of tasks; `scope` is that of the list's surroundings. */
 export function checkTaskList(
@@ -103,6 +104,13 @@ function reportDuplicates(entries: readonly NamedEntry[], checker: Checker): voi
   }
 }
 
+/** Checks a task that stands alone, the definition of a function: it sees no steps and no variables. */
+export function checkDefinition({ task, path, context }: Pick<TaskSite, 'task' | 'path' | 'context'>): void {
+  const checkList: TaskSite['checkList'] = (list) => checkTaskList(list, context);
+  const siblings: Siblings = { names: new Set(), areBranches: false };
+  checkTask({ task, path, scope: ROOT_SCOPE, siblings, context, checkList });
+}
+
 function checkTask(site: TaskSite): void {
   const { task, path, context } = site;
   const kind = kindOf(task, path, context.checker);
@@ -129,11 +137,6 @@ function checkCompensate({ task, path, scope, context, checkList }: TaskSite): v
 }
 
 function kindOf(task: JsonObject, path: Path, checker: Checker): string | undefined {
-  const unsupported = UNSUPPORTED_KINDS.find((kind) => task[kind] !== undefined);
-  if (unsupported !== undefined) {
-    checker.report('BLW_UNSUPPORTED', [...path, unsupported], `${unsupported} tasks are not supported yet`, 'key');
-    return undefined;
-  }
   const kinds = Object.keys(KINDS).filter(
     (kind) => task[kind] !== undefined && !(kind === 'do' && task.for !== undefined),
   );
@@ -183,9 +186,13 @@ function checkKind(kind: string, site: TaskSite): void {
   const expressionSite = (key: string): ExpressionSite => ({ path: [...path, key], scope, place: 'definition' });
   switch (kind) {
     case 'call':
+      expressions.template(task.with, { ...expressionSite('with'), takesSecrets: takesSecrets(task) });
+      if (isFunctionCall(task.call, use)) {
+        checkFunctionCall(site);
+        break;
+      }
       checkCall(task, path, use, checker);
       checkCache(site);
-      expressions.template(task.with, { ...expressionSite('with'), takesSecrets: takesSecrets(task) });
       if (isJsonObject(task.with)) expressions.secrets.call(task, task.with, path);
       break;
     case 'do':
@@ -208,6 +215,9 @@ function checkKind(kind: string, site: TaskSite): void {
       break;
     case 'raise':
       checkRaise(site);
+      break;
+    case 'run':
+      checkRun(site);
       break;
     case 'switch':
       checkSwitch(site);

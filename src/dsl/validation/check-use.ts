@@ -7,15 +7,22 @@ import type { Checker, Path } from './checker';
 import { ROOT_SCOPE, withVariables } from './scope';
 
 const UNSUPPORTED_USE = {
-  functions: 'functions',
   extensions: 'extensions',
-  catalogs: 'catalogs',
 } as const;
 
 /** Checks the reusable components (OWS dsl-reference, "Use"). */
 export function checkUse(use: JsonObject, checker: Checker, expressions: ExpressionChecker): void {
   checker.keys(use, ['use'], 'use', {
-    optional: ['authentications', 'errors', 'retries', 'secrets', 'timeouts', ...Object.keys(UNSUPPORTED_USE)],
+    optional: [
+      'authentications',
+      'catalogs',
+      'errors',
+      'functions',
+      'retries',
+      'secrets',
+      'timeouts',
+      ...Object.keys(UNSUPPORTED_USE),
+    ],
   });
   for (const [key, what] of Object.entries(UNSUPPORTED_USE)) {
     if (use[key] !== undefined)

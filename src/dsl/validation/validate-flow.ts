@@ -1,23 +1,32 @@
+import type { FlowLibrary } from '../catalog/library';
+import { FLOW_NAME } from '../catalog/references';
+import { SEMANTIC_VERSION } from '../catalog/semantic-version';
 import { MAX_DOCUMENT_DEPTH, parseDocumentText } from '../document';
 import { EXPRESSION_LANGUAGES, isExpressionLanguage } from '../expressions/language';
 import { isJsonObject, type Json, type JsonObject } from '../json';
 import { byPosition, closestName, type LocatedProblem, listNames, type Problem, shortText } from '../problems';
 import type { CheckContext } from './check-context';
 import { ExpressionChecker, type ExpressionSite, type UncheckedExpression } from './check-expressions';
+import { checkCatalogs, checkFunctionSizes, checkFunctions } from './check-function';
 import { checkMetadata, STEP_ONLY_KEYS } from './check-metadata';
+import { checkSchedule } from './check-schedule';
 import { SecretChecker } from './check-secrets';
-import { checkTaskList } from './check-task';
+import { checkDefinition, checkTaskList } from './check-task';
 import { checkTimeout, checkTransformation } from './check-transformation';
 import { checkUse } from './check-use';
 import { Checker, ReportIsFull } from './checker';
+import { Resolution } from './resolution';
 import { innerScope, ROOT_SCOPE } from './scope';
 
 /** A document that has been found valid; only {@link validateFlow} makes one. */
 export type ValidFlow = JsonObject & { readonly __valid: unique symbol };
 
-/** `unchecked`: expressions in jq, whose syntax is yet to be checked by jq itself (`checkJqExpressions`). */
+/**
+ * `unchecked`: expressions in jq, whose syntax is yet to be checked by jq itself (`checkJqExpressions`). `unresolved`:
+ * flows and functions that could not be looked up without a catalog.
+ */
 export type ValidationResult = { readonly unchecked: readonly UncheckedExpression[]; readonly locate?: Locate } & (
-  | { readonly flow: ValidFlow; readonly problems: readonly [] }
+  | { readonly flow: ValidFlow; readonly problems: readonly []; readonly unresolved?: readonly string[] }
   | { readonly flow?: undefined; readonly problems: readonly Problem[] }
 );
 
@@ -25,17 +34,22 @@ export type ValidationResult = { readonly unchecked: readonly UncheckedExpressio
 export type Locate = (problem: Problem) => LocatedProblem;
 
 const NAME = {
-  regex: /^[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$/,
+  regex: FLOW_NAME,
   expected: 'letters, digits and -, at most 63 (DNS label)',
 };
 const SEMVER = {
-  regex:
-    /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*)?(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?$/,
+  regex: SEMANTIC_VERSION,
   expected: "a semantic version such as '1.0.0'",
 };
 
+/** What a document is validated with. */
+export interface ValidationOptions {
+  /** Flows and functions by name. Without one, references to them are not checked but listed as unchecked. */
+  readonly library?: FlowLibrary | undefined;
+}
+
 /** Parses and validates YAML or JSON text; every problem has its position. */
-export function validateFlowText(text: string): ValidationResult {
+export function validateFlowText(text: string, options: ValidationOptions = {}): ValidationResult {
   const parsed = parseDocumentText(text);
   if ('problems' in parsed) return { ...parsed, unchecked: [] };
   const { document } = parsed;
@@ -43,33 +57,38 @@ export function validateFlowText(text: string): ValidationResult {
     ...problem,
     position: document.locate(problem.path, problem.part ?? 'value'),
   });
-  const result = validateFlow(document.value);
+  const result = validateFlow(document.value, options);
   if (result.flow !== undefined) return { ...result, locate };
   return { problems: result.problems.map(locate).sort(byPosition), unchecked: result.unchecked, locate };
 }
 
 /** Validates a document that is data already. All problems are found at once, up to the 200 that a report lists. */
-export function validateFlow(value: Json): ValidationResult {
+export function validateFlow(value: Json, { library }: ValidationOptions = {}): ValidationResult {
   const checker = new Checker();
+  const resolution = new Resolution();
   let unchecked: readonly UncheckedExpression[] = [];
   try {
-    unchecked = checkFlow(value, checker);
+    unchecked = checkFlow(value, { checker, resolution, ...(library === undefined ? {} : { library }) });
   } catch (error) {
     if (!(error instanceof ReportIsFull)) throw error;
   }
-  return checker.problems.length > 0
-    ? { problems: checker.problems, unchecked }
-    : { flow: value as ValidFlow, problems: [], unchecked };
+  if (checker.problems.length > 0) return { problems: checker.problems, unchecked };
+  const { open: unresolved } = resolution;
+  return { flow: value as ValidFlow, problems: [], unchecked, ...(unresolved.length === 0 ? {} : { unresolved }) };
 }
 
-function checkFlow(value: Json, checker: Checker): readonly UncheckedExpression[] {
+/** What the checks begin with. */
+type CheckStart = Pick<CheckContext, 'checker' | 'resolution' | 'library'>;
+
+function checkFlow(value: Json, start: CheckStart): readonly UncheckedExpression[] {
+  const { checker } = start;
   if (value === null) {
     checker.report('BLW_VALUE_INVALID', [], 'the document is empty, expected a flow with document and do');
   } else if (isDeeperThan(value, MAX_DOCUMENT_DEPTH)) {
     checker.report('BLW_DOC_TOO_LARGE', [], `the flow is nested deeper than ${MAX_DOCUMENT_DEPTH} levels`);
   } else {
     const document = checker.object(value, [], 'flow');
-    if (document !== undefined) return checkDocument(document, checker);
+    if (document !== undefined) return checkDocument(document, start);
   }
   return [];
 }
@@ -84,7 +103,8 @@ function isDeeperThan(value: Json, limit: number): boolean {
   return false;
 }
 
-function checkDocument(document: JsonObject, checker: Checker): readonly UncheckedExpression[] {
+function checkDocument(document: JsonObject, start: CheckStart): readonly UncheckedExpression[] {
+  const { checker } = start;
   checker.keys(document, [], 'a flow', {
     required: ['document', 'do'],
     optional: ['input', 'use', 'timeout', 'output', 'schedule', 'evaluate'],
@@ -94,23 +114,20 @@ function checkDocument(document: JsonObject, checker: Checker): readonly Uncheck
   checker.language = known;
   const use = isJsonObject(document.use) ? document.use : {};
   const expressions = new ExpressionChecker(checker, known, new SecretChecker(checker, use, language));
-  const context: CheckContext = { checker, expressions, use };
+  const context: CheckContext = { ...start, expressions, use, caller: '', checkDefinition };
 
   if (document.document !== undefined) checkHeader(document.document, context);
   if (document.use !== undefined && checker.object(document.use, ['use'], 'use') !== undefined)
     checkUse(use, checker, expressions);
-  if (document.schedule !== undefined)
-    checker.report(
-      'BLW_UNSUPPORTED',
-      ['schedule'],
-      'schedule is not supported yet; start the flow from a Temporal schedule',
-      'key',
-    );
+  checkCatalogs(context);
+  checkFunctions(context);
+  checkSchedule(document, context);
   checkTransformation(document.input, 'from', { path: ['input'], scope: ROOT_SCOPE, place: 'workflowInput' }, context);
   checkTimeout(document.timeout, ['timeout'], use, checker);
   if (isJsonObject(document.timeout))
     expressions.template(document.timeout, { path: ['timeout'], scope: ROOT_SCOPE, place: 'workflowInput' });
   if (document.do !== undefined) checkTaskList({ value: document.do, path: ['do'], scope: ROOT_SCOPE }, context);
+  checkFunctionSizes(context);
   checkTransformation(document.output, 'as', outputSite(document.do), context);
 
   if (known === undefined && expressions.expressionCount > 0) reportLanguage(language, checker);

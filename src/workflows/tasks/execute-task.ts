@@ -8,9 +8,11 @@ import { executeCall } from './call-task';
 import { executeEmit } from './emit-task';
 import { executeFor } from './for-task';
 import { executeFork } from './fork-task';
+import { executeFunction } from './function-task';
 import { executeHuman } from './human-task';
 import { executeListen } from './listen-task';
 import { executeRaise } from './raise-task';
+import { executeSubflow } from './subflow-task';
 import { executeSwitch } from './switch-task';
 import { executeTry } from './try-task';
 import { executeWait } from './wait-task';
@@ -28,6 +30,10 @@ export function* executeTask(task: TaskPlan, frame: TaskFrame): Routine<TaskResu
       return yield* executeFor(task, frame);
     case 'fork':
       return yield* executeFork(task, frame);
+    case 'function':
+      return yield* executeFunction(task, frame);
+    case 'subflow':
+      return yield* executeSubflow(task, frame);
     case 'listen':
       return yield* executeListen(task, frame);
     case 'raise':

@@ -1,0 +1,85 @@
+import {
+  ChildWorkflowCancellationType,
+  type ChildWorkflowOptions,
+  ParentClosePolicy,
+  startChild,
+} from '@temporalio/workflow';
+import { FlowError, flowError } from '../../dsl/errors';
+import type { Json } from '../../dsl/json';
+import { RUN_FLOW } from '../../dsl/names';
+import type { SubflowPlan } from '../../dsl/planning/plan';
+import { MAX_FLOW_DEPTH, type StartInput } from '../../dsl/start';
+import { undecodableReason } from '../../dsl/undecodable';
+import { type Routine, waitFor } from '../drive';
+import { childError } from '../failures';
+import type { FlowRun } from '../flow-run';
+import { readable } from '../lost-payload';
+import type { TaskFrame, TaskResult } from '../task-frame';
+import { priorityOf } from './call-task';
+import { childId } from './child-id';
+
+/**
+ * Runs another flow as a child workflow. Awaited, the step's output is the flow's; else the step ends once the flow has
+ * started, and puts out its input (OWS dsl-reference, "Run": await).
+ */
+export function* executeSubflow(task: SubflowPlan, frame: TaskFrame): Routine<TaskResult> {
+  const { run, scope, input, values, step } = frame;
+  const start = childStart(task, run, values.with ?? null);
+  const workflowId = childId(run.id, task.path, scope.iteration);
+  yield* run.dispatch.enter(start);
+  step.update({ child: workflowId });
+  try {
+    const child = yield* waitFor(startChild(RUN_FLOW, childOptions(task, run, { workflowId, start })));
+    if (!task.await) return { output: input };
+    const output = readable(yield* run.longWait(waitFor(child.result() as Promise<Json>)), "the flow's output");
+    const unreadable = undecodableReason(output);
+    if (unreadable !== undefined)
+      throw flowError('BLW_BLOCK_FAILED', `the flow's output cannot be read: ${unreadable}`);
+    return { output };
+  } catch (thrown) {
+    throw placed(childError(thrown, workflowId), task.path);
+  } finally {
+    run.dispatch.leave();
+  }
+}
+
+/** The child's start input: of the same tenant, asked for by the same person, one level deeper. */
+function childStart(task: SubflowPlan, { tenant, prepared }: FlowRun, input: Json): StartInput {
+  const { priorityKey, requestedBy, depth = 0 } = prepared;
+  if (depth >= MAX_FLOW_DEPTH) {
+    throw flowError('BLW_FLOW_DEPTH', `${task.flow} would be more than ${MAX_FLOW_DEPTH} flows deep`);
+  }
+  return {
+    flow: task.flow,
+    input,
+    tenant,
+    ...(priorityKey === undefined ? {} : { priorityKey }),
+    ...(requestedBy === undefined ? {} : { requestedBy }),
+    depth: depth + 1,
+  };
+}
+
+function childOptions(
+  task: SubflowPlan,
+  run: FlowRun,
+  { workflowId, start }: { workflowId: string; start: StartInput },
+): ChildWorkflowOptions & { args: [StartInput] } {
+  return {
+    workflowId,
+    args: [start],
+    staticSummary: task.flow,
+    priority: priorityOf({}, run),
+    ...(task.await
+      ? { parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL }
+      : {
+          // It has nothing to do with this flow any more, however this flow ends.
+          parentClosePolicy: ParentClosePolicy.ABANDON,
+          cancellationType: ChildWorkflowCancellationType.ABANDON,
+        }),
+  };
+}
+
+/** The child's own error, with this step as its place; where it came from in the child is in the child's history. */
+function placed(error: unknown, path: string): unknown {
+  return error instanceof FlowError ? new FlowError({ ...error.data, instance: path }, { cause: error }) : error;
+}
