@@ -97,6 +97,25 @@ test('holds back branches beyond what Temporal takes at once', async () => {
   expect(await failedTasks(handle)).toBe(0);
 });
 
+test.each([
+  ['a loop', { status: 500 }, 'for: {in: [ITEMS]}, metadata: {concurrency: 1000, batchSize: 1000}, do: [FAIL, WAIT]'],
+  ['a fork', { code: 'BLW_EXPR_FAILED' }, 'fork: {branches: [BRANCHES]}'],
+])('ends %s of a thousand at once where one fails', async (_, error, task) => {
+  const numbers = Array.from({ length: 1_000 }, (_, n) => n);
+  const branch = (n: number) => `{b${n}: {wait: PT1H}}`;
+  // The last one fails, when all are under way.
+  const last = '{last: {wait: PT0.1S, output: {as: data.a.b}}}';
+  const text = task
+    .replace('ITEMS', numbers.join())
+    .replace('FAIL', '{fail: {if: item == 999, raise: {error: {type: "https://x.test/e", status: 500}}}}')
+    .replace('WAIT', '{wait: {wait: PT1H}}')
+    .replace('BRANCHES', [...numbers.slice(1).map(branch), last].join());
+  const handle = await worker.start(`do: [{t: {${text}}}]`, {});
+  expect(await errorOf(handle)).toMatchObject(error);
+  const { events } = await handle.fetchHistory();
+  expect((events ?? []).filter((event) => event.workflowTaskTimedOutEventAttributes != null)).toEqual([]);
+});
+
 test('gives every execution of a step a key of its own, also in a group that is visited again', async () => {
   const handle = await worker.start(`
 do:

@@ -1,8 +1,9 @@
-import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import { isCancellation } from '@temporalio/workflow';
 import { FlowError } from '../../dsl/errors';
 import type { ForkPlan, TaskPlan } from '../../dsl/planning/plan';
-import { drive, type Routine, waitFor } from '../drive';
+import { type Routine, waitFor } from '../drive';
 import { innerScope, type TaskOutcome } from '../scope';
+import { SideBySide } from '../side-by-side';
 import { type BranchCursor, type ForkCursor, Suspension, type TaskCursor } from '../suspension';
 import type { TaskFrame, TaskResult } from '../task-frame';
 
@@ -16,7 +17,7 @@ export function* executeFork(task: ForkPlan, frame: TaskFrame): Routine<TaskResu
 }
 
 class ForkRace {
-  readonly #scopes: CancellationScope[] = [];
+  readonly #sideBySide = new SideBySide();
   readonly #branches: BranchCursor[];
   #firstError: { error: unknown } | undefined;
   /** The fork as a whole was cancelled: counts more than what branches failed with before. */
@@ -59,10 +60,8 @@ class ForkRace {
 
   #runBranch(branch: TaskPlan, index: number, { task: from }: { readonly task?: TaskCursor }): Promise<void> {
     const { runOne, input, scope } = this.frame;
-    const cancellation = new CancellationScope();
-    this.#scopes.push(cancellation);
-    return cancellation
-      .run(() => drive(runOne(branch, input, innerScope(scope), from)))
+    return this.#sideBySide
+      .run(() => runOne(branch, input, innerScope(scope), from))
       .then(
         (outcome) => this.#completed(outcome, index),
         (error: unknown) => this.#failed(error, index),
@@ -73,7 +72,7 @@ class ForkRace {
     this.#branches[index] = { output };
     if (this.#isOver || !(endsFlow || this.task.compete)) return;
     this.#decided = { output, endsFlow };
-    this.#cancelAll();
+    this.#sideBySide.cancel();
   }
 
   #failed(error: unknown, index: number): void {
@@ -84,10 +83,6 @@ class ForkRace {
     if (error instanceof FlowError) this.#branches[index] = { error: error.data };
     if (!this.#isOver && isCancellation(error)) this.#cancellation ??= { error };
     this.#firstError ??= { error };
-    if (this.#isOver) this.#cancelAll();
-  }
-
-  #cancelAll(): void {
-    for (const scope of this.#scopes) scope.cancel();
+    if (this.#isOver) this.#sideBySide.cancel();
   }
 }

@@ -3,8 +3,9 @@ import { FlowError, flowError, flowErrorToJson } from '../../dsl/errors';
 import type { Json } from '../../dsl/json';
 import type { ForPlan, ParallelPlan } from '../../dsl/planning/plan';
 import type { CompensationEntry } from '../compensations';
-import { drive, type Routine, waitFor } from '../drive';
+import { type Routine, waitFor } from '../drive';
 import { innerScope } from '../scope';
+import { SideBySide } from '../side-by-side';
 import { type ItemFailure, type ItemsCursor, type ListCursor, Suspension } from '../suspension';
 import type { TaskFrame, TaskResult } from '../task-frame';
 
@@ -49,7 +50,7 @@ export function* runItems(items: IndependentItems, frame: TaskFrame): Routine<It
 }
 
 class ItemRun {
-  readonly #scopes: CancellationScope[] = [];
+  readonly #lanes = new SideBySide();
   readonly #outputs: Json[];
   readonly #failures: ItemFailure[];
   /** Iterations that stand somewhere: those of the run before until they go on, those of this one once they stop. */
@@ -95,9 +96,7 @@ class ItemRun {
 
   /** One iteration after the other, as long as there are any: as many lanes as may run at once. */
   #runLane(): Promise<void> {
-    const scope = new CancellationScope();
-    this.#scopes.push(scope);
-    return scope.run(() => drive(this.#lane())).catch((error: unknown) => this.#fail(error));
+    return this.#lanes.run(() => this.#lane()).catch((error: unknown) => this.#fail(error));
   }
 
   *#lane(): Routine<void> {
@@ -146,24 +145,20 @@ class ItemRun {
     this.#outputs[index] = { error: flowErrorToJson(error.data) };
     if (this.#failures.length > this.items.tolerated) {
       this.#isHopeless = true;
-      this.#cancelAll();
+      this.#lanes.cancel();
     }
   }
 
   #end(output: Json): void {
     if (this.#isOver) return;
     this.#ended = { output };
-    this.#cancelAll();
+    this.#lanes.cancel();
   }
 
   #fail(error: unknown): void {
     // What is cancelled once all is decided is no error of its own.
     if (!this.#isOver) this.#error = { error };
-    this.#cancelAll();
-  }
-
-  #cancelAll(): void {
-    for (const scope of this.#scopes) scope.cancel();
+    this.#lanes.cancel();
   }
 }
 

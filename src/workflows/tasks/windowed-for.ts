@@ -1,10 +1,11 @@
-import { CancellationScope, executeChild, isCancellation, ParentClosePolicy } from '@temporalio/workflow';
+import { executeChild, isCancellation, ParentClosePolicy } from '@temporalio/workflow';
 import type { Json } from '../../dsl/json';
 import { RUN_WINDOW } from '../../dsl/names';
 import type { ForPlan, ParallelPlan } from '../../dsl/planning/plan';
-import { drive, type Routine, waitFor } from '../drive';
+import { type Routine, waitFor } from '../drive';
 import { childError } from '../failures';
 import { readable } from '../lost-payload';
+import { SideBySide } from '../side-by-side';
 import { type ItemFailure, Suspension, type WindowsCursor } from '../suspension';
 import type { TaskFrame } from '../task-frame';
 import type { WindowRequest } from '../window';
@@ -22,7 +23,7 @@ export function* runWindows(
 }
 
 class WindowRun {
-  readonly #scopes: CancellationScope[] = [];
+  readonly #lanes = new SideBySide();
   readonly #outputs: (readonly Json[])[];
   readonly #failures: ItemFailure[];
   readonly #tolerated: number;
@@ -59,9 +60,7 @@ class WindowRun {
   }
 
   #runLane(): Promise<void> {
-    const scope = new CancellationScope();
-    this.#scopes.push(scope);
-    return scope.run(() => drive(this.#lane())).catch((error: unknown) => this.#fail(error));
+    return this.#lanes.run(() => this.#lane()).catch((error: unknown) => this.#fail(error));
   }
 
   *#lane(): Routine<void> {
@@ -139,12 +138,12 @@ class WindowRun {
     refuseFailures(this.#failures, this.#tolerated);
     if (ended === undefined || this.#ended !== undefined || this.#error !== undefined) return;
     this.#ended = ended;
-    for (const scope of this.#scopes) scope.cancel();
+    this.#lanes.cancel();
   }
 
   #fail(error: unknown): void {
     const isFirst = this.#error === undefined && this.#ended === undefined;
     if (isFirst) this.#error = { error };
-    for (const scope of this.#scopes) scope.cancel();
+    this.#lanes.cancel();
   }
 }
