@@ -1,4 +1,4 @@
-import { proxyLocalActivities, sleep, workflowInfo } from '@temporalio/workflow';
+import { sleep, workflowInfo } from '@temporalio/workflow';
 import { jsonBytes } from '../dsl/encoded-json';
 import { flowError } from '../dsl/errors';
 import {
@@ -19,6 +19,7 @@ import { Dispatch } from './dispatch';
 import { type Routine, waitFor } from './drive';
 import type { EventInbox } from './events/event-inbox';
 import { toFlowError } from './failures';
+import { proxyBoundedActivities } from './local-activities';
 import { readable } from './lost-payload';
 import type { ProgressTracker } from './progress-tracker';
 import { publishAttributes } from './search-attributes';
@@ -47,7 +48,7 @@ export interface FlowLocalActivities {
 }
 
 /** Validation takes milliseconds; a failure of the machinery is tried again, a verdict is not. */
-export const localActivities = proxyLocalActivities<FlowLocalActivities>({
+export const localActivities = proxyBoundedActivities<FlowLocalActivities>({
   startToCloseTimeout: '10 s',
   retry: { initialInterval: '100 ms', maximumAttempts: 5 },
 });

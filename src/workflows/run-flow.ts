@@ -1,10 +1,4 @@
-import {
-  CancellationScope,
-  CancelledFailure,
-  isCancellation,
-  proxyLocalActivities,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { CancellationScope, CancelledFailure, isCancellation, workflowInfo } from '@temporalio/workflow';
 import { FlowError, type FlowErrorData, flowErrorToJson } from '../dsl/errors';
 import { isJsonObject, type Json } from '../dsl/json';
 import { valueItem } from '../dsl/planning/definition-items';
@@ -17,6 +11,7 @@ import { receiveEvents } from './events/flow-events';
 import { toFlowError } from './failures';
 import { FlowRun } from './flow-run';
 import { refuseTooLarge } from './json-size';
+import { proxyBoundedActivities } from './local-activities';
 import { readable } from './lost-payload';
 import type { ProgressTracker } from './progress-tracker';
 import { runTaskList } from './run-task';
@@ -25,7 +20,7 @@ import { type Deadline, deadlineIn, durationOf, withDeadline } from './timeouts'
 import { validate } from './validation';
 
 /** Parses, validates and plans outside of the workflow: the plan is in history, the schema library is not in the bundle. */
-const { prepareFlow } = proxyLocalActivities<{ prepareFlow(start: unknown): Promise<PreparedFlow> }>({
+const { prepareFlow } = proxyBoundedActivities<{ prepareFlow(start: unknown): Promise<PreparedFlow> }>({
   startToCloseTimeout: '30 s',
   retry: { initialInterval: '100 ms', maximumAttempts: 5 },
 });

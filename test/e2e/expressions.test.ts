@@ -118,6 +118,20 @@ it('refuses jq that does not parse before anything runs', async () => {
   });
 });
 
+it('ends branches whose expressions are evaluated at the same time, where the first one wins', async () => {
+  const branches = Array.from({ length: 4 }, (_, n) => `{ b${n}: { set: '{n: ${n}}' } }`).join(', ');
+  const flow = flowIn(
+    'jq',
+    `do: [{ f: { fork: { compete: true, branches: [${branches}] } } }, { x: { set: '{after: .n}' } }]`,
+  );
+  const handles = await Promise.all(Array.from({ length: 10 }, () => worker.start(flow, {})));
+  for (const handle of handles) {
+    expect(await handle.result()).toEqual({ after: expect.any(Number) });
+    const { events } = await handle.fetchHistory();
+    expect((events ?? []).filter((event) => event.workflowTaskTimedOutEventAttributes != null)).toEqual([]);
+  }
+});
+
 it('lets ordinary flows by while hostile ones hold all processors', async () => {
   const hostile = Array.from({ length: 10 }, (_, index) =>
     worker.fail(

@@ -1,7 +1,7 @@
-import { proxyLocalActivities } from '@temporalio/workflow';
 import type { PreparedTrigger, Subscription, TriggeredStart } from '../../dsl/events/bus-messages';
 import type { CloudEvent } from '../../dsl/events/cloud-event';
 import type { Json } from '../../dsl/json';
+import { proxyBoundedActivities } from '../local-activities';
 
 /** Which event bus is meant. */
 export interface BusAddress {
@@ -27,7 +27,7 @@ export interface EventActivities {
 }
 
 /** Temporal itself is what they call, so a failure passes soon or the flow could not go on either. */
-export const eventActivities = proxyLocalActivities<EventActivities>({
+export const eventActivities = proxyBoundedActivities<EventActivities>({
   startToCloseTimeout: '10 s',
   retry: { initialInterval: '100 ms', maximumInterval: '10 s', maximumAttempts: 20 },
 });
