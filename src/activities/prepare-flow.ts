@@ -55,6 +55,7 @@ export async function prepareFlow(
     runtimeVersion: RUNTIME_VERSION,
     largePayloads: true,
     continuesAsNew: true,
+    offloadsExpressions: true,
     ...(priorityKey === undefined ? {} : { priorityKey }),
     ...(requestedBy === undefined ? {} : { requestedBy }),
     ...(depth === undefined ? {} : { depth }),

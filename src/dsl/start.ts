@@ -38,6 +38,8 @@ export interface PreparedFlow {
   readonly largePayloads?: true;
   /** The flow goes on with a new history where the server suggests it; absent in histories of before. */
   readonly continuesAsNew?: true;
+  /** Expressions in CEL that take long are evaluated outside of the workflow; absent in histories of before. */
+  readonly offloadsExpressions?: true;
   /** Flows above this one; absent: none. */
   readonly depth?: number;
 }

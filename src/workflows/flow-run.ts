@@ -9,7 +9,9 @@ import {
   type Variables,
 } from '../dsl/expressions/batch';
 import { Evaluator } from '../dsl/expressions/evaluator';
+import type { ExpressionLanguage } from '../dsl/expressions/language';
 import { variablesOf } from '../dsl/expressions/references';
+import { INLINE_WORK, MAX_WORK } from '../dsl/expressions/work-limit';
 import type { Json, JsonObject } from '../dsl/json';
 import type { FlowPlan } from '../dsl/planning/plan';
 import type { PreparedFlow } from '../dsl/start';
@@ -57,7 +59,7 @@ export const localActivities = proxyBoundedActivities<FlowLocalActivities>({
 export class FlowRun {
   readonly plan: FlowPlan;
   readonly tenant: string;
-  readonly #evaluator = new Evaluator();
+  readonly #evaluator: Evaluator;
   readonly dispatch: Dispatch;
   /** Largest value that goes in or out, in bytes of JSON. */
   readonly maxPayloadBytes: number;
@@ -104,6 +106,7 @@ export class FlowRun {
     this.compensations = new Compensations(compensations);
     this.id = id;
     this.prepared = prepared;
+    this.#evaluator = new Evaluator(prepared.offloadsExpressions === true ? INLINE_WORK : MAX_WORK);
     this.progress = progress;
     this.inbox = inbox;
     this.startedAt = startedAt;
@@ -227,17 +230,33 @@ export class FlowRun {
     this.#evaluator.renewBudget();
   }
 
-  /** Evaluates what a step needs together. CEL at once; the other languages in a local activity. Throws BLW_EXPR_FAILED. */
+  /**
+   * Evaluates what a step needs together. CEL at once, but for what takes long; that, and the other languages, in a local
+   * activity. Throws BLW_EXPR_FAILED.
+   */
   *evaluate(items: readonly BatchItem[], variables: Variables): Routine<BatchValues> {
     const { language = 'cel' } = this.plan;
-    if (language === 'cel') return this.#evaluator.evaluateBatch({ items, variables });
+    if (language !== 'cel') return yield* this.#evaluateOutside(language, items, variables);
+    try {
+      return this.#evaluator.evaluateBatch({ items, variables });
+    } catch (error) {
+      if (this.prepared.offloadsExpressions !== true || !this.#evaluator.isExhausted) throw error;
+    }
+    return yield* this.#evaluateOutside(language, items, variables);
+  }
+
+  *#evaluateOutside(
+    language: ExpressionLanguage,
+    items: readonly BatchItem[],
+    variables: Variables,
+  ): Routine<BatchValues> {
     const constant = evaluateBatch({ items, variables }).next();
     if (constant.done === true) return constant.value;
     yield* this.dispatch.enterLocal();
     this.waits();
     let bytes = 0;
     try {
-      const request = { language, items, variables: variablesOf(items, variables) };
+      const request = { language, items, variables: variablesOf(language, items, variables) };
       const answer = yield* waitFor(localActivities.evaluateExpressions(request));
       const values = readable(answer, 'the values of the expressions');
       bytes = jsonBytes(values);

@@ -9,7 +9,7 @@ beforeAll(async () => {
 afterAll(() => worker.stop());
 
 /** A flow in a language; without one it is in jq. */
-function flowIn(language: 'jq' | 'jsonata' | undefined, text: string): JsonObject {
+function flowIn(language: 'cel' | 'jq' | 'jsonata' | undefined, text: string): JsonObject {
   const evaluate = language === undefined ? '' : `evaluate: { language: ${language} }\n`;
   return parse(
     `document: { dsl: '1.0.3', namespace: test, name: flow, version: '1.0.0' }\n${evaluate}${text}`,
@@ -116,6 +116,54 @@ it('refuses jq that does not parse before anything runs', async () => {
     code: 'BLW_FLOW_INVALID',
     detail: expect.stringMatching(/2 problem\(s\)[\s\S]*it ends too early[\s\S]*\$nothing is not known here/),
   });
+});
+
+/** Each would hold the thread that all flows share for much longer than a second, or the worker's memory. */
+const HOSTILE_IN_CEL: readonly string[] = [
+  'data.l.all(a, data.l.all(b, data.l.all(c, a + b + c >= 0)))',
+  'data.l.map(a, data.l.map(b, data.l.map(c, [a, b, c])))',
+  'data.l.all(a, !data.text.contains(data.text.substring(0, 50000) + "b"))',
+  'data.l.all(a, size(data.text.split("")) > 0)',
+  'data.l.all(a, !data.text.matches("([a-m][a-m]?){500}[n-z]"))',
+  'data.l.all(a, data.nested == data.same)',
+  'data.l.all(a, data.nested in [data.same, data.same])',
+  'data.l.map(a, data.text.upperAscii())',
+  'data.l.all(a, data.l.all(b, timestamp("2026-01-01T00:00:00Z").getHours("Europe/Berlin") >= 0))',
+  'data.l.all(a, size(data.keys) > 0 && data.keys.exists(k, true))',
+];
+
+it('lets ordinary flows by while others have hostile expressions in CEL', async () => {
+  const l = Array.from({ length: 2_000 }, (_, n) => n);
+  const nested = Array.from({ length: 10_000 }, (_, n) => ({ n, list: [n] }));
+  const keys = Object.fromEntries(Array.from({ length: 10_000 }, (_, n) => [`k${n}`, n]));
+  const input = { l, text: 'a'.repeat(200_000) };
+  const inputs = HOSTILE_IN_CEL.map((text) => ({
+    ...input,
+    ...(text.includes('nested') ? { nested, same: nested } : {}),
+    ...(text.includes('keys') ? { keys } : {}),
+  }));
+  const hostile = HOSTILE_IN_CEL.map((text, index) =>
+    worker.fail(flowIn('cel', `do: [{ x: { set: ${JSON.stringify(`\${ ${text} }`)} } }]`), inputs[index]),
+  );
+  const ordinary = Array.from({ length: 10 }, (_, index) =>
+    worker.run(flowIn('cel', 'do: [{ x: { set: "${ data.a }" } }, { y: { set: "${ data + 1 }" } }]'), { a: index }),
+  );
+  expect(await Promise.all(ordinary)).toEqual(Array.from({ length: 10 }, (_, index) => index + 1));
+  for (const error of await Promise.all(hostile)) expect(error).toMatchObject({ code: 'BLW_EXPR_FAILED' });
+});
+
+it('evaluates what takes long in CEL all the same, outside of the workflow', async () => {
+  const handle = await worker.start(
+    flowIn(
+      'cel',
+      'do: [{ x: { set: { n: "${ size(data.l.filter(a, data.l.exists(b, b == a))) }", two: "${ 1 + 1 }" } } }]',
+    ),
+    { l: Array.from({ length: 1_500 }, (_, n) => n) },
+  );
+  expect(await handle.result()).toEqual({ n: 1_500, two: 2 });
+  const { events } = await handle.fetchHistory();
+  const markers = (events ?? []).filter((event) => event.markerRecordedEventAttributes != null);
+  expect(markers).toHaveLength(2);
 });
 
 it('ends branches whose expressions are evaluated at the same time, where the first one wins', async () => {

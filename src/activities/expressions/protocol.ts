@@ -1,10 +1,11 @@
 import type { BatchItem, ExpressionRequest } from '../../dsl/expressions/batch';
+import type { ExpressionLanguage } from '../../dsl/expressions/language';
 import { templateExpressions } from '../../dsl/expressions/template';
 import type { Json } from '../../dsl/json';
 import type { Experience } from './job-queue';
 
-/** Languages that need an engine beside the workflow. */
-export type EngineLanguage = 'jq' | 'jsonata';
+/** Languages of the engine: those that no workflow can evaluate, and CEL where it takes long. */
+export type EngineLanguage = ExpressionLanguage;
 
 /** An expression whose syntax is asked for, with the names that it may use as `$name`. */
 export interface SyntaxQuestion {

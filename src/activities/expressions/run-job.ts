@@ -2,6 +2,7 @@ import { FlowError } from '../../dsl/errors';
 import { type Batch, type BatchItem, type BatchValues, evaluateBatch } from '../../dsl/expressions/batch';
 import type { Json } from '../../dsl/json';
 import { MAX_PAYLOAD_BYTES } from '../../dsl/step-request';
+import type { EvaluateCel } from './cel-evaluator';
 import { ExpressionFailure } from './expression-failure';
 import { checkJqSyntax, type Evaluated, evaluateJq, type Group } from './jq-evaluator';
 import type { JqRuntime } from './jq-runtime';
@@ -11,6 +12,7 @@ import { isTooDeep, TOO_DEEP } from './result-depth';
 
 /** The languages of a thread, made when they are first needed. */
 export interface Languages {
+  readonly cel: () => EvaluateCel;
   readonly jq: () => JqRuntime;
   readonly jsonata: () => EvaluateJsonata;
 }
@@ -28,7 +30,8 @@ export async function runJob(job: Job, languages: Languages, onPosition: (at: nu
       : evaluateJsonata(languages.jsonata(), group, onDone);
   };
   try {
-    const values = await evaluateAll(request, evaluateGroup);
+    const values =
+      request.language === 'cel' ? languages.cel()(request, onPosition) : await evaluateAll(request, evaluateGroup);
     const bytes = Buffer.byteLength(JSON.stringify(values));
     if (bytes <= MAX_PAYLOAD_BYTES) return { kind: 'values', values };
     return {

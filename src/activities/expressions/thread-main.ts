@@ -13,6 +13,7 @@ const { jq, position, warm } = workerData as ThreadData;
 let jqRuntime: JqRuntime | undefined;
 let evaluateJsonata: EvaluateJsonata | undefined;
 const languages: Languages = {
+  cel: () => (require('./cel-evaluator') as typeof import('./cel-evaluator')).evaluateCel,
   jq: () => {
     jqRuntime ??= new JqRuntime(jq);
     return jqRuntime;

@@ -1,10 +1,11 @@
 import { Duration, Environment, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
 import { describeJsonType, isJsonObject, type Json, type JsonObject, setOwn } from '../json';
 import { linearRegExp } from '../regular-expression';
+import { meter } from './meter';
 import { isPassedOn, pathRoot } from './path-result';
 import { visitNodes } from './syntax-tree';
 import { registerTimestamps, replaceTimestampCall, withAuthorsNames } from './timestamps';
-import { MAX_WORK, meter, spend, type WorkBudget, withBudget, withinResultSize, workOf } from './work-limit';
+import { MAX_WORK, spend, type WorkBudget, withBudget, withinResultSize, workOf } from './work-limit';
 
 /** A failure of an expression: what went wrong, and where in its text (offset of a character, from 0). */
 export class ExpressionError extends Error {
@@ -73,8 +74,19 @@ export function createEnvironment(unlistedVariablesAreDyn: boolean): Environment
 export const LINEAR_MATCHES = 'linearMatches';
 
 function matchesLinear(text: string, pattern: string): boolean {
+  spend(COMPILED_UNITS * pattern.length);
+  const expression = compilePattern(pattern);
+  spend(Math.floor(expression.size * (COMPILED_UNITS + MATCHED_UNITS * text.length)));
+  return expression.test(text);
+}
+
+/** What an instruction of a pattern's program takes to compile, and to try on a character, in the worst case (measured). */
+const COMPILED_UNITS = 4;
+const MATCHED_UNITS = 1.5;
+
+function compilePattern(pattern: string): ReturnType<typeof linearRegExp> {
   try {
-    return linearRegExp(pattern).test(text);
+    return linearRegExp(pattern);
   } catch (error) {
     throw new Error(`matches(): ${error instanceof Error ? error.message : String(error)}`);
   }

@@ -7,11 +7,21 @@ import { MAX_WORK, type WorkBudget } from './work-limit';
 /** Evaluates the CEL expressions of one flow; parses each once. Synchronous and deterministic. */
 export class Evaluator {
   readonly #compiled = new Map<string, CompiledExpression>();
-  readonly #budget: WorkBudget = { left: MAX_WORK };
+  readonly #budget: WorkBudget;
+
+  /** `work` is what its expressions may do before the budget is renewed. */
+  constructor(private readonly work: number = MAX_WORK) {
+    this.#budget = { left: work };
+  }
+
+  /** True where an evaluation has failed for want of budget: with more of it, it might not. */
+  get isExhausted(): boolean {
+    return this.#budget.left < 0;
+  }
 
   /** To be called where the flow waits: the work until then did not stall anybody for long. */
   renewBudget(): void {
-    this.#budget.left = MAX_WORK;
+    this.#budget.left = this.work;
   }
 
   /** Values of a batch. Throws BLW_EXPR_FAILED. */

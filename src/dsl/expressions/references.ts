@@ -1,4 +1,5 @@
 import type { BatchItem, Variables } from './batch';
+import type { ExpressionLanguage } from './language';
 import { templateExpressions } from './template';
 
 /** A variable of jq or JSONata. */
@@ -12,11 +13,17 @@ export function referencedVariables(expression: string): ReadonlySet<string> {
   return new Set([...expression.matchAll(DOLLAR_NAME)].map(([, name = '']) => name));
 }
 
-/** Only the variables that a batch in jq or JSONata may read, so that no others travel with it. */
-export function variablesOf(items: readonly BatchItem[], variables: Variables): Variables {
-  const names = new Set(
-    items.flatMap((item) => [...expressionsOf(item)]).flatMap((text) => [...referencedVariables(text)]),
-  );
+/** In CEL a variable is a word like any other. */
+const WORD = /[A-Za-z_]\w*/g;
+
+/** Only the variables that a batch may read, so that no others travel with it. */
+export function variablesOf(
+  language: ExpressionLanguage,
+  items: readonly BatchItem[],
+  variables: Variables,
+): Variables {
+  const namesIn = language === 'cel' ? (text: string) => text.match(WORD) ?? [] : referencedVariables;
+  const names = new Set(items.flatMap((item) => [...expressionsOf(item)]).flatMap((text) => [...namesIn(text)]));
   const read = Object.entries(variables).filter(([name]) => names.has(name));
   return { ...Object.fromEntries(read), data: variables.data };
 }

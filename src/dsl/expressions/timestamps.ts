@@ -9,6 +9,9 @@ const TYPE = 'google.protobuf.Timestamp';
 
 const PARSE = 'isoTimestamp';
 
+/** What the names of the functions that compute in a time zone begin with. */
+export const ZONED = 'zonedGet';
+
 /** RFC 3339, as CEL has it: with `Z` or an offset. */
 const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
 
@@ -59,7 +62,7 @@ export function withAuthorsNames(message: string): string {
 }
 
 function zoned(name: string): string {
-  return `zonedG${name.slice(1)}`;
+  return `${ZONED}${name.slice(3)}`;
 }
 
 function fieldOf(name: string, clock: Date): bigint {

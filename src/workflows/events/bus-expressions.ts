@@ -2,13 +2,17 @@ import type { PreparedTrigger } from '../../dsl/events/bus-messages';
 import { type BatchItem, type BatchValues, evaluateBatch, type Variables } from '../../dsl/expressions/batch';
 import { Evaluator } from '../../dsl/expressions/evaluator';
 import { variablesOf } from '../../dsl/expressions/references';
+import { INLINE_WORK } from '../../dsl/expressions/work-limit';
 import { type Routine, waitFor } from '../drive';
 import { toFlowError } from '../failures';
 import { localActivities } from '../flow-run';
 
-/** Evaluates the expressions of triggers: CEL at once, the other languages in a local activity. Throws BLW_EXPR_FAILED. */
+/**
+ * Evaluates the expressions of triggers: CEL at once; what takes long, and the other languages, in a local activity. Throws
+ * BLW_EXPR_FAILED.
+ */
 export class BusExpressions {
-  readonly #evaluator = new Evaluator();
+  readonly #evaluator = new Evaluator(INLINE_WORK);
 
   *evaluate(
     language: PreparedTrigger['language'],
@@ -17,12 +21,16 @@ export class BusExpressions {
   ): Routine<BatchValues> {
     if (language === 'cel') {
       this.#evaluator.renewBudget();
-      return this.#evaluator.evaluateBatch({ items, variables });
+      try {
+        return this.#evaluator.evaluateBatch({ items, variables });
+      } catch (error) {
+        if (!this.#evaluator.isExhausted) throw error;
+      }
     }
     const constant = evaluateBatch({ items, variables }).next();
     if (constant.done === true) return constant.value;
     try {
-      const request = { language, items, variables: variablesOf(items, variables) };
+      const request = { language, items, variables: variablesOf(language, items, variables) };
       return yield* waitFor(localActivities.evaluateExpressions(request));
     } catch (error) {
       throw toFlowError(error);

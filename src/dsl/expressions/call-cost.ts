@@ -1,0 +1,70 @@
+import { ZONED } from './timestamps';
+import { keysWork, spend, workOf } from './work-limit';
+
+/** Characters that a unit of work copies or makes; their memory counts too. */
+const COPIED_CHARACTERS_PER_UNIT = 4;
+
+/** Characters that a unit of work looks through. */
+const READ_CHARACTERS_PER_UNIT = 8;
+
+/** Pairs of a character of the text and one of what is searched in it. V8's search compares so many in the worst case (measured). */
+const COMPARED_PAIRS_PER_UNIT = 256;
+
+/** Functions that look for their first argument in the receiver. */
+const SEARCHES: ReadonlySet<string> = new Set(['contains', 'indexOf', 'lastIndexOf', 'split']);
+
+/** Functions that only look at a few characters of their text, or pass it on. */
+const GLANCES: ReadonlySet<string> = new Set([
+  'startsWith',
+  'endsWith',
+  'string',
+  'dyn',
+  'type',
+  'bool',
+  'int',
+  'uint',
+  'of',
+]);
+
+/** What else a call takes, in units: times and durations are parsed, and a time zone is looked up in some 0.1 ms (measured). */
+const COST_OF_CALL: Readonly<Record<string, number>> = { isoTimestamp: 20, string: 40, duration: 70 };
+const COST_OF_TIME_ZONE = 1_000;
+
+/**
+ * Spends what a function's work is worth, before it is done: the library's own functions take any time and memory on large
+ * arguments, on the thread that all flows of a worker share. `args` begins with the receiver of a method.
+ */
+export function spendCall(name: string, args: readonly unknown[]): void {
+  spend(name.startsWith(ZONED) ? COST_OF_TIME_ZONE : Object.hasOwn(COST_OF_CALL, name) ? (COST_OF_CALL[name] ?? 1) : 1);
+  for (const arg of args) spend(costOfArgument(name, arg));
+  const [first, second] = args;
+  if (typeof first === 'string' && typeof second === 'string' && SEARCHES.has(name)) {
+    spend(Math.floor((first.length * second.length) / COMPARED_PAIRS_PER_UNIT));
+    if (name === 'split') spend(countPieces(first, second));
+  }
+  if (name === 'join' && Array.isArray(first)) spend(costOfJoin(first, second));
+  if (name === 'duration' && typeof first === 'string') spend(Math.floor(first.length ** 2 / READ_CHARACTERS_PER_UNIT));
+  if (name === 'fromJson' && typeof first === 'string') spend(first.length);
+}
+
+function costOfArgument(name: string, arg: unknown): number {
+  if (arg instanceof Uint8Array) return arg.length;
+  if (typeof arg !== 'string') return Array.isArray(arg) ? arg.length : keysWork(arg);
+  if (GLANCES.has(name)) return workOf(arg);
+  const perUnit = SEARCHES.has(name) ? READ_CHARACTERS_PER_UNIT : COPIED_CHARACTERS_PER_UNIT;
+  return Math.floor(arg.length / perUnit);
+}
+
+/** Each piece is a text of its own. */
+function countPieces(text: string, separator: string): number {
+  if (separator === '') return text.length;
+  let count = 1;
+  for (let at = text.indexOf(separator); at !== -1; at = text.indexOf(separator, at + separator.length)) count += 1;
+  return count;
+}
+
+function costOfJoin(items: readonly unknown[], separator: unknown): number {
+  let characters = typeof separator === 'string' ? separator.length * items.length : 0;
+  for (const item of items) if (typeof item === 'string') characters += item.length;
+  return Math.floor(characters / COPIED_CHARACTERS_PER_UNIT);
+}
