@@ -37,6 +37,11 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; load
     load: () => (require('./commands/graph') as typeof import('./commands/graph')).addGraph,
   },
   {
+    name: 'schema',
+    summary: 'print the JSON Schema of flows for editors',
+    load: () => (require('./commands/schema') as typeof import('./commands/schema')).addSchema,
+  },
+  {
     name: 'worker',
     summary: 'run the steps of flows',
     load: () => (require('./commands/worker') as typeof import('./commands/worker')).addWorker,
