@@ -4,8 +4,8 @@ import { UNSUPPORTED_PROCESSES } from '../validation/check-run';
 import { BASE_KEYS, TASK_KINDS } from '../validation/check-task';
 import { callDefinitions, callTaskSchema } from './call-schema';
 import { documentMetadataSchema, stepMetadataSchema } from './metadata-schema';
-import { type Definitions, plain, plainDefinitions } from './ows-definitions';
 import { ownDefinitions } from './own-definitions';
+import { type Definitions, plain, plainDefinitions } from './ows-definitions';
 import { closed, LITERAL_DURATION, ref, refused, text, when } from './value-schemas';
 
 /**

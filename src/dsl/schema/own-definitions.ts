@@ -16,6 +16,31 @@ const STRATEGIES: JsonObject = {
 };
 const ONE_STRATEGY: JsonObject[] = Object.keys(STRATEGIES).map((name) => ({ required: [name] }));
 
+const attribute = (description: string): JsonObject => ({
+  type: ['string', 'number', 'boolean'],
+  minLength: 1,
+  description,
+});
+
+/** Attributes of an event, or of a filter, which may have values of any simple type and expressions. */
+const EVENT: JsonObject = {
+  type: 'object',
+  description: 'Attributes of the event (CloudEvents 1.0), and its data',
+  minProperties: 1,
+  properties: {
+    id: attribute("The event's id"),
+    source: attribute('Where it is from; /namespace/name/version of the flow where it is left out'),
+    type: attribute('What kind of event it is, such as com.example.order.placed'),
+    time: text('When it happened, RFC 3339 such as 2026-01-31T12:00:00Z'),
+    subject: attribute('What it is about'),
+    datacontenttype: attribute('Media type of the data'),
+    dataschema: attribute('URI of a schema of the data'),
+    specversion: { const: '1.0', description: 'Version of CloudEvents' },
+    data: { description: 'The data; in a filter, what it must be' },
+  },
+  additionalProperties: { type: ['string', 'number', 'boolean'], minLength: 1 },
+};
+
 /**
  * Definitions of the specification that the engine reads otherwise, or that its schema says in a way of which editors make
  * many errors out of one mistake. Under the specification's names, they take the place of its own.
@@ -64,6 +89,7 @@ export function ownDefinitions(): Definitions {
       }),
       oneOf: ONE_STRATEGY,
     },
+    eventProperties: EVENT,
     schema: {
       description: 'A JSON Schema',
       ...closed(
