@@ -47,7 +47,7 @@ const CALL: JsonObject = {
       markdownEnumDescriptions: BLOCK_SPECS.map(blockText),
     },
     // A function of `use.functions`, or name:version@catalog.
-    { minLength: 1, not: { anyOf: [{ enum: [...UNSUPPORTED_CALLS] }, { pattern: '^[A-Za-z]+://' }] } },
+    { pattern: `^(?!(?:${UNSUPPORTED_CALLS.join('|')})$)(?![A-Za-z]+://).` },
   ],
 };
 

@@ -162,8 +162,10 @@ const RUN: JsonObject = {
         ),
       },
       await: { type: 'boolean', default: true, description: 'Wait for its end' },
-      return: refused('return is for containers, scripts and shell commands'),
-      ...Object.fromEntries(Object.entries(UNSUPPORTED_PROCESSES).map(([name, instead]) => [name, refused(instead)])),
+      return: refused('run.return, which is for containers, scripts and shell commands'),
+      ...Object.fromEntries(
+        Object.entries(UNSUPPORTED_PROCESSES).map(([name, instead]) => [name, refused(`run.${name}; ${instead}`)]),
+      ),
     },
     ['workflow'],
   ),

@@ -96,7 +96,7 @@ export function ownDefinitions(): Definitions {
         {
           format: { type: 'string', pattern: '^json(:.*)?$', default: 'json', description: 'Only json' },
           document: { type: ['object', 'boolean'], description: 'The JSON Schema, draft 2020-12 or draft 7' },
-          resource: refused('put the schema under document'),
+          resource: refused('schema.resource; put the schema under document'),
         },
         ['document'],
       ),
