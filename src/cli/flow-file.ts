@@ -46,7 +46,8 @@ async function validateText(text: string, library: FlowLibrary | undefined): Pro
   }
 }
 
-const NOT_UTF8: Problem = {
+/** What is said of bytes that are no text. */
+export const NOT_UTF8: Problem = {
   code: 'BLW_DOC_SYNTAX',
   path: [],
   message: 'the document is not UTF-8 text; save it as UTF-8',

@@ -37,6 +37,16 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; load
     load: () => (require('./commands/graph') as typeof import('./commands/graph')).addGraph,
   },
   {
+    name: 'fmt',
+    summary: 'format flow documents',
+    load: () => (require('./commands/fmt') as typeof import('./commands/fmt')).addFmt,
+  },
+  {
+    name: 'schema',
+    summary: 'print the JSON Schema of flows for editors',
+    load: () => (require('./commands/schema') as typeof import('./commands/schema')).addSchema,
+  },
+  {
     name: 'worker',
     summary: 'run the steps of flows',
     load: () => (require('./commands/worker') as typeof import('./commands/worker')).addWorker,
@@ -57,6 +67,7 @@ const EXAMPLES = `
 Examples:
   $ beamline dev                               a Temporal server and a worker on this machine
   $ beamline validate flows/*.yaml             every problem with its line and column
+  $ beamline fmt flows/*.yaml                  order, indentation and quotes alike; comments stay
   $ beamline run flow.yaml --input '{"n": 1}'  start a flow and follow it
   $ beamline approvals list                    what waits for a person
 

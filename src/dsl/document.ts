@@ -29,6 +29,8 @@ const MAX_DOCUMENT_TOKENS = 250_000;
 /** A well-formed document: its value, and where each part of it stands in the text. */
 export interface ParsedDocument {
   readonly value: Json;
+  /** The text as the library has it, with its comments. */
+  readonly tree: Document.Parsed;
   /** Position of the value at a path, or of its key; of the nearest part around it where the path does not exist. */
   locate(path: readonly (string | number)[], part: 'key' | 'value'): Position;
 }
@@ -36,10 +38,11 @@ export interface ParsedDocument {
 /**
  * Reads YAML 1.2 or JSON text (JSON is YAML). All syntax errors are reported at once. An integer of more than 53 bits is one,
  * unless `roundsNumbers` says that it may become the nearest number, as in schemas that others wrote (`maximum: 2^63 - 1`).
+ * `keepsSource`: the nodes of the tree have their text (`srcToken`).
  */
 export function parseDocumentText(
   text: string,
-  { roundsNumbers = false }: { roundsNumbers?: boolean } = {},
+  { roundsNumbers = false, keepsSource = false }: { roundsNumbers?: boolean; keepsSource?: boolean } = {},
 ): { document: ParsedDocument } | { problems: LocatedProblem[] } {
   if (text.length > MAX_DOCUMENT_LENGTH) {
     return tooLarge(`got ${text.length} characters, expected at most ${MAX_DOCUMENT_LENGTH}`);
@@ -49,7 +52,7 @@ export function parseDocumentText(
   const excess = findExcess(source);
   if (excess !== undefined) return tooLarge(excess);
   const lines = new LineCounter();
-  const parsed = parseYaml(source, lines);
+  const parsed = parseYaml(source, { lineCounter: lines, keepSourceTokens: keepsSource });
   const position = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(1, line), column: Math.max(1, col) };
@@ -65,16 +68,16 @@ export function parseDocumentText(
   const reader = new DocumentReader(position, roundsNumbers);
   const value = reader.read(parsed.contents);
   if (reader.problems.length > 0) return { problems: reader.problems.sort(byPosition) };
-  return { document: { value, locate: locator(parsed.contents, position) } };
+  return { document: { value, tree: parsed, locate: locator(parsed.contents, position) } };
 }
 
-function parseYaml(source: string, lineCounter: LineCounter): Document.Parsed {
+function parseYaml(source: string, options: { lineCounter: LineCounter; keepSourceTokens: boolean }): Document.Parsed {
   const { stackTraceLimit } = Error;
   try {
     // A hostile text makes 100,000 errors; taking their stack traces is most of the time that parsing it takes.
     Error.stackTraceLimit = 0;
     return parseDocument(source, {
-      lineCounter,
+      ...options,
       prettyErrors: false,
       stringKeys: true,
       // Checked by the reader: the library compares each key with each other one.
@@ -138,6 +141,17 @@ function findExcess(source: string): string | undefined {
     if (depth > MAX_DOCUMENT_DEPTH) return `brackets are nested deeper than ${MAX_DOCUMENT_DEPTH} levels`;
   }
   return undefined;
+}
+
+/** The comments of a well-formed text, in their order, without the space at their ends. */
+export function commentsIn(text: string): string[] {
+  const comments: string[] = [];
+  let isScalarText = false;
+  for (const token of new Lexer().lex(text)) {
+    if (!isScalarText && token.startsWith('#')) comments.push(token.trimEnd());
+    isScalarText = !isScalarText && token === SCALAR_FOLLOWS;
+  }
+  return comments;
 }
 
 /** The lexer's mark before the text of a plain or a block scalar. */

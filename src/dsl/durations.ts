@@ -3,8 +3,8 @@ import { shortText } from './problems';
 
 const MS = { days: 86_400_000, hours: 3_600_000, minutes: 60_000, seconds: 1_000, milliseconds: 1 } as const;
 
-/** Days, hours, minutes, seconds; years and months have no fixed length and are refused. */
-const ISO_8601 =
+/** ISO 8601: weeks, days, hours, minutes, seconds; years and months have no fixed length and are refused. */
+export const ISO_DURATION =
   /^P(?!$)(?:(\d+(?:\.\d+)?)W)?(?:(\d+(?:\.\d+)?)D)?(?:T(?=\d)(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?$/;
 
 /** Longest duration that is understood: 10 years. Temporal's timers hold longer, a mistake is likelier. */
@@ -24,7 +24,7 @@ export function parseDuration(value: Json): ParsedDuration {
 }
 
 function parseIsoDuration(text: string): ParsedDuration {
-  const match = ISO_8601.exec(text.trim());
+  const match = ISO_DURATION.exec(text.trim());
   if (match === null) return { problem: isoProblem(text.trim()) };
   const [weeks, days, hours, minutes, seconds] = match.slice(1).map((part) => Number(part ?? 0));
   const ms =

@@ -26,6 +26,9 @@ export const CHILD_ENTRY = join(PACKAGE_ROOT, 'dist', 'src', 'activities', 'proc
 /** Entry of the process that evaluates expressions in jq and JSONata. */
 export const EXPRESSION_HOST_ENTRY = join(PACKAGE_ROOT, 'dist', 'src', 'activities', 'expressions', 'host-main.js');
 
+/** JSON Schema of the Open Workflow Specification, as its authors published it. */
+export const SPECIFICATION_SCHEMA = join(PACKAGE_ROOT, 'schemas', 'open-workflow-1.0.3.yaml');
+
 /** Flows that come with the package. */
 export const EXAMPLES_FOLDER = join(PACKAGE_ROOT, 'examples');
 

@@ -1,10 +1,8 @@
-import { writeFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { toMermaid } from '../../dsl/graph/mermaid';
 import type { AddCommand, Cli } from '../cli';
-import { usageError } from '../command-error';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { printProblems, readFlowFile } from '../flow-file';
+import { writeOut } from '../write-out';
 
 const EXAMPLES = `
 Examples:
@@ -29,17 +27,6 @@ async function graph(source: string, { out }: { out?: string }, cli: Cli): Promi
     printProblems([file], cli.err);
     return EXIT.invalid;
   }
-  const text = toMermaid(file.plan);
-  if (out === undefined) cli.out.line(text.trimEnd());
-  else await write(resolve(cli.cwd, out), text);
+  await writeOut(toMermaid(file.plan), out, cli);
   return EXIT.done;
-}
-
-async function write(file: string, text: string): Promise<void> {
-  try {
-    await writeFile(file, text);
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw usageError(`--out ${file}: cannot be written (${code ?? String(cause)})`, { cause });
-  }
 }

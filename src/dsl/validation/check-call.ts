@@ -8,7 +8,7 @@ import type { Checker, Path } from './checker';
 import { compileSchema, InvalidSchemaError, type SchemaCheck } from './json-schemas';
 
 /** Calls that OWS defines and this project does not run yet. */
-const UNSUPPORTED_CALLS = ['grpc', 'asyncapi', 'mcp', 'a2a'];
+export const UNSUPPORTED_CALLS = ['grpc', 'asyncapi', 'mcp', 'a2a'];
 
 /** Blocks whose `endpoint` may also be text, as OWS's HTTP call has it. */
 const ENDPOINT_BLOCKS: ReadonlySet<string> = new Set(['http', 'http.stream']);

@@ -6,7 +6,7 @@ import type { ExpressionChecker, ExpressionSite } from './check-expressions';
 import type { Checker, Path } from './checker';
 
 /** Keys of a step's `metadata` that mean something here; the document's `metadata` gives the defaults for its steps. */
-const KNOWN_KEYS = [
+export const METADATA_KEYS = [
   'resources',
   'retry',
   'priorityKey',
@@ -18,10 +18,11 @@ const KNOWN_KEYS = [
   'compensate',
   'cache',
   ...PARALLEL_KEYS,
-];
+] as const;
+export type MetadataKey = (typeof METADATA_KEYS)[number];
 
 /** Keys that the design has and this version does not act on; ignoring them would change what a flow promises. */
-const UNSUPPORTED_KEYS = ['dispatch', 'onFailure', 'mock'];
+export const UNSUPPORTED_METADATA_KEYS = ['dispatch', 'onFailure', 'mock'];
 
 /** The worker reports every half second: with less than this, a busy one would count as lost. */
 const MIN_HEARTBEAT_MS = 2_000;
@@ -72,8 +73,8 @@ function isTolerance(value: Json): boolean {
 export const STEP_ONLY_KEYS: readonly string[] = ['compensate', 'cache', ...PARALLEL_KEYS];
 
 /** Keys that act on one kind of task only; ignoring them on another would promise what does not happen. */
-const KINDS_OF_KEYS: readonly (readonly [key: string, kind: string])[] = [
-  ...KNOWN_KEYS.filter((key) => key !== 'summary' && key !== 'compensate' && !isParallelKey(key)).map(
+export const KINDS_OF_METADATA_KEYS: readonly (readonly [key: MetadataKey, kind: 'call' | 'for'])[] = [
+  ...METADATA_KEYS.filter((key) => key !== 'summary' && key !== 'compensate' && !isParallelKey(key)).map(
     (key) => [key, 'call'] as const,
   ),
   ...PARALLEL_KEYS.map((key) => [key, 'for'] as const),
@@ -86,7 +87,7 @@ function isParallelKey(key: string): boolean {
 /** Reports settings that have no effect on a task of this kind. */
 export function refuseForeignMetadata(value: Json | undefined, path: Path, kind: string, checker: Checker): void {
   if (!isJsonObject(value)) return;
-  for (const [key, owner] of KINDS_OF_KEYS) {
+  for (const [key, owner] of KINDS_OF_METADATA_KEYS) {
     if (owner === kind || value[key] === undefined) continue;
     const places = STEP_ONLY_KEYS.includes(key) ? 'its calls' : 'its calls or in document.metadata';
     const advice = owner === 'call' ? `write it on ${places}` : `it belongs to ${owner}`;
@@ -101,12 +102,12 @@ export function refuseForeignMetadata(value: Json | undefined, path: Path, kind:
 
 function checkKeys(metadata: JsonObject, path: Path, checker: Checker): void {
   for (const key of Object.keys(metadata)) {
-    if (KNOWN_KEYS.includes(key)) continue;
-    if (UNSUPPORTED_KEYS.includes(key)) {
+    if ((METADATA_KEYS as readonly string[]).includes(key)) continue;
+    if (UNSUPPORTED_METADATA_KEYS.includes(key)) {
       checker.report('BLW_UNSUPPORTED', [...path, key], `metadata.${key} is not supported yet`, 'key');
       continue;
     }
-    const meant = closestName(key, KNOWN_KEYS);
+    const meant = closestName(key, METADATA_KEYS);
     if (meant !== undefined) {
       checker.report(
         'BLW_KEY_UNKNOWN',

@@ -5,7 +5,7 @@ import type { ExpressionSite } from './check-expressions';
 import type { Checker, Path } from './checker';
 
 /** Processes that OWS has beside flows, and what to do instead. */
-const UNSUPPORTED_PROCESSES: Readonly<Record<string, string>> = {
+export const UNSUPPORTED_PROCESSES: Readonly<Record<string, string>> = {
   container: 'call a service that runs it (call: http)',
   script: 'write expressions, or call a service (call: http); scripts in a sandbox are to come',
   shell: 'call a service that runs it (call: http)',

@@ -18,10 +18,11 @@ import { innerScope, type Place, ROOT_SCOPE, type Scope, withVariables } from '.
 /** Deepest nesting of tasks. */
 const MAX_TASK_DEPTH = 50;
 
-const BASE_KEYS = ['if', 'input', 'output', 'export', 'timeout', 'then', 'metadata'];
+/** Keys that every task may have. */
+export const BASE_KEYS: readonly string[] = ['if', 'input', 'output', 'export', 'timeout', 'then', 'metadata'];
 
 /** The kinds of task, each with the keys that it has beside those of every task. */
-const KINDS: Readonly<Record<string, Shape>> = {
+export const TASK_KINDS: Readonly<Record<string, Shape>> = {
   call: { required: ['call'], optional: ['with'] },
   do: { required: ['do'] },
   emit: { required: ['emit'] },
@@ -116,7 +117,7 @@ function checkTask(site: TaskSite): void {
   const kind = kindOf(task, path, context.checker);
   checkBase(site);
   if (kind === undefined) return;
-  const { required = [], optional = [] } = KINDS[kind] ?? {};
+  const { required = [], optional = [] } = TASK_KINDS[kind] ?? {};
   context.checker.keys(task, path, `a ${kind} task`, { required, optional: [...optional, ...BASE_KEYS] });
   refuseForeignMetadata(task.metadata, [...path, 'metadata'], kind, context.checker);
   if (required.every((key) => task[key] !== undefined)) checkKind(kind, site);
@@ -137,7 +138,7 @@ function checkCompensate({ task, path, scope, context, checkList }: TaskSite): v
 }
 
 function kindOf(task: JsonObject, path: Path, checker: Checker): string | undefined {
-  const kinds = Object.keys(KINDS).filter(
+  const kinds = Object.keys(TASK_KINDS).filter(
     (kind) => task[kind] !== undefined && !(kind === 'do' && task.for !== undefined),
   );
   const [kind, ...others] = kinds;
@@ -151,7 +152,7 @@ function kindOf(task: JsonObject, path: Path, checker: Checker): string | undefi
 }
 
 function kindAdvice(task: JsonObject): string {
-  const known = Object.keys(KINDS);
+  const known = Object.keys(TASK_KINDS);
   if (Object.hasOwn(task, 'while')) return 'a loop with `while` needs `for` as well';
   if (Object.hasOwn(task, 'catch')) return '`catch` needs `try` beside it';
   const slip = Object.keys(task)
