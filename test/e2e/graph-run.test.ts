@@ -87,8 +87,8 @@ describe('beamline graph --run', () => {
     const { code, stdout } = await graph(handle, ['--out', 'run.mmd']);
     expect({ code, stdout }).toEqual({ code: 0, stdout: '' });
     const text = readFileSync(join(worker.folder, 'run.mmd'), 'utf8').replaceAll('#95;', '_');
-    expect(text).toMatch(/begin\(\["[^"]*<br\/>failed BLW_BLOB_NOT_FOUND/);
-    expect(text).toMatch(/"second<br\/>fs\.get<br\/>failed BLW_BLOB_NOT_FOUND<br\/>/);
+    expect(text).toMatch(/begin\(\["[^"]*<br\/>failed BLW_FS_NOT_FOUND/);
+    expect(text).toMatch(/"second<br\/>fs\.get<br\/>failed BLW_FS_NOT_FOUND<br\/>/);
     expect(text).toMatch(/"undoFirst<br\/>set<br\/>completed<br\/>/);
     expect(text).toMatch(/n1 -\.->\|"undo"\| n2/);
     expect(text).toMatch(/"third<br\/>set<br\/>not reached"/);

@@ -23,30 +23,35 @@ export const LOOKS: Readonly<Record<GraphState, Look>> = {
   unknown: { line: '#b8860b', isDashed: true },
 };
 
-/** Definitions of the classes, for nodes and for the frames of groups, whose title and background are the theme's. */
-export function classDefinitions(): string[] {
-  return Object.entries(LOOKS).flatMap(([state, { fill, text, line, isDashed = false }]) => {
-    const colours = fill === undefined || text === undefined ? [] : [`fill:${fill}`, `color:${text}`];
-    const border = [`stroke:${line}`, ...(isDashed ? ['stroke-dasharray:5 4'] : [])];
-    return [
-      `  classDef ${state} ${[...colours, ...border].join(',')}`,
-      `  classDef ${state}Group ${[...border, 'stroke-width:2px'].join(',')}`,
-    ];
-  });
-}
-
-/** A statement for each class that some node or group has. */
+/**
+ * Definitions and uses of the classes that nodes and the frames of groups have; a group's title and background are the
+ * theme's.
+ */
 export function classLines(items: readonly GraphItem[]): string[] {
-  const classes = new Map<string, string[]>();
+  const members = new Map<string, { readonly definition: string; readonly ids: string[] }>();
   const visit = (item: GraphItem): void => {
     if (item.state !== undefined) {
-      const name = 'kind' in item ? item.state : `${item.state}Group`;
-      const ids = classes.get(name);
-      if (ids === undefined) classes.set(name, [item.id]);
-      else ids.push(item.id);
+      const isGroup = !('kind' in item);
+      const name = isGroup ? `${item.state}Group` : item.state;
+      const known = members.get(name);
+      if (known === undefined) members.set(name, { definition: styleOf(LOOKS[item.state], isGroup), ids: [item.id] });
+      else known.ids.push(item.id);
     }
     if (!('kind' in item)) for (const inner of item.items) visit(inner);
   };
   for (const item of items) visit(item);
-  return [...classes].map(([name, ids]) => `  class ${ids.join(',')} ${name}`);
+  return [
+    ...[...members].map(([name, { definition }]) => `  classDef ${name} ${definition}`),
+    ...[...members].map(([name, { ids }]) => `  class ${ids.join(',')} ${name}`),
+  ];
+}
+
+function styleOf({ fill, text, line, isDashed = false }: Look, isGroup: boolean): string {
+  const colours = isGroup || fill === undefined || text === undefined ? [] : [`fill:${fill}`, `color:${text}`];
+  return [
+    ...colours,
+    `stroke:${line}`,
+    ...(isGroup ? ['stroke-width:2px'] : []),
+    ...(isDashed ? ['stroke-dasharray:5 4'] : []),
+  ].join(',');
 }

@@ -1,7 +1,7 @@
 import type { FlowPlan } from '../planning/plan';
 import { drawFlow } from './flow-graph';
 import type { FlowGraph, GraphEdge, GraphGroup, GraphItem, NodeKind } from './graph';
-import { classDefinitions, classLines } from './mermaid-classes';
+import { classLines } from './mermaid-classes';
 import { drawRun, type ObservedRun } from './run-graph';
 
 /** Longest line of a label, in characters. */
@@ -43,9 +43,9 @@ export function renderMermaid({ title, items, edges, comments = [] }: FlowGraph)
     ...[title, ...comments].map((comment) => `  %% ${plainComment(comment)}`),
     ...items.flatMap((item) => renderItem(item, '  ')),
     ...edges.map(renderEdge),
+    ...classLines(items),
   ];
-  const classes = classLines(items);
-  return `${[...lines, ...(classes.length === 0 ? [] : [...classDefinitions(), ...classes])].join('\n')}\n`;
+  return `${lines.join('\n')}\n`;
 }
 
 function renderItem(item: GraphItem, indent: string): string[] {
