@@ -1,27 +1,19 @@
-import {
-  type Client,
-  isGrpcServiceError,
-  type WorkflowExecutionDescription,
-  type WorkflowExecutionStatusName,
-} from '@temporalio/client';
+import type { Client, WorkflowExecutionDescription, WorkflowExecutionStatusName } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import { type ErrorCode, isErrorCode } from '../dsl/error-codes';
-import { FlowError, type FlowErrorData, flowError } from '../dsl/errors';
+import { FlowError, type FlowErrorData } from '../dsl/errors';
 import type { ObservedRun, RunStatus } from '../dsl/graph/run-graph';
 import { errorCode } from '../dsl/graph/step-status';
-import { APPROVAL, PROGRESS_QUERY, RUN_FLOW, RUN_WINDOW } from '../dsl/names';
+import { APPROVAL, RUN_FLOW, RUN_WINDOW } from '../dsl/names';
 import type { FlowPlan } from '../dsl/planning/plan';
-import type { FlowProgress } from '../dsl/progress';
 import { CommandError, usageError } from './command-error';
 import { beamlineCommand } from './command-name';
 import { EXIT } from './exit-codes';
 import { awaitOutcome, type FlowOutcome } from './flow-outcome';
 import { readPlan } from './flow-plan';
+import { queryProgress } from './flow-progress';
 import { isSilence, noAnswer } from './no-answer';
 import { shellWord } from './output';
-
-/** A run that has ended may have to be replayed in full before it answers. */
-const ANSWER_TIMEOUT_MS = 20_000;
 
 /** Of a run that has just begun, the plan is recorded within milliseconds where a worker is there. */
 const PLAN_TIMEOUT_MS = 10_000;
@@ -117,28 +109,4 @@ function endedWithoutPlan(workflowId: string, outcome: FlowOutcome): CommandErro
 /** A flow of a later version may have codes that this one does not know. */
 function known(code: string | undefined): { code?: ErrorCode } {
   return code !== undefined && isErrorCode(code) ? { code } : {};
-}
-
-async function queryProgress(
-  client: Client,
-  { workflowId, runId, taskQueue }: { workflowId: string; runId: string; taskQueue: string },
-): Promise<FlowProgress> {
-  const timeoutMs = ANSWER_TIMEOUT_MS;
-  try {
-    return await client.withDeadline(Date.now() + timeoutMs, () =>
-      client.workflow.getHandle(workflowId, runId).query<FlowProgress>(PROGRESS_QUERY),
-    );
-  } catch (error) {
-    if (isStuck(error)) {
-      const detail = `the worker of ${taskQueue} cannot go on with "${workflowId}"; its log, and the failed workflow task in Temporal's UI, say why`;
-      throw new CommandError(flowError('BLW_TEMPORAL_UNREACHABLE', detail, { cause: error }), EXIT.failed);
-    }
-    throw isSilence(error) ? noAnswer(error, { taskQueue, timeoutMs }) : error;
-  }
-}
-
-/** What Temporal answers a query with while a workflow task fails again and again. */
-function isStuck(error: unknown): boolean {
-  const cause = error instanceof Error && !isGrpcServiceError(error) ? error.cause : error;
-  return isGrpcServiceError(cause) && /workflow task in failed state/i.test(cause.details);
 }
