@@ -33,7 +33,7 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; load
   },
   {
     name: 'graph',
-    summary: 'draw a flow as a Mermaid flowchart',
+    summary: 'draw a flow, or how far a run is, as a Mermaid flowchart',
     load: () => (require('./commands/graph') as typeof import('./commands/graph')).addGraph,
   },
   {

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCli } from '../helpers/cli';
+import { runInProcess } from '../helpers/cli-in-process';
 
 const EXAMPLE = join(__dirname, '..', '..', 'examples', 'order-intake.yaml');
 
@@ -36,5 +37,17 @@ describe('beamline graph', () => {
     const { code, stderr } = await runCli(['graph', EXAMPLE, '--out', 'missing/flow.mmd'], { cwd });
     expect(code).toBe(2);
     expect(stderr).toMatch(/^error: --out .*missing\/flow\.mmd: cannot be written \(ENOENT\) \[BLW_USAGE\]$/m);
+  });
+
+  it.each([
+    [['graph'], 'expected a flow document, or --run with a workflow id'],
+    [['graph', EXAMPLE, '--run', 'order-7'], 'got a flow document and --run; a run brings its own flow'],
+    [['graph', EXAMPLE, '--run-id', 'x'], '--run-id: says which run of --run, which is missing'],
+    [['graph', '--run', ''], '--run: got an empty text, expected a workflow id'],
+    [['graph', '--run', 'order-7', '--run-id', ' '], '--run-id: got an empty text, expected a run id'],
+  ])('beamline %j is refused', async (args, message) => {
+    const { code, stdout, stderr } = await runInProcess(args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(new RegExp(`^error: ${message} \\[BLW_USAGE\\]`));
   });
 });

@@ -19,7 +19,7 @@ describe('where Temporal cannot be reached', () => {
   });
   afterAll(() => rmSync(cwd, { recursive: true, force: true }));
 
-  it.each([[['run', '-']], [['approvals', 'list']], [['worker']]])(
+  it.each([[['run', '-']], [['approvals', 'list']], [['graph', '--run', 'order-7']], [['worker']]])(
     'beamline %j says so within 15 seconds and exits with 3',
     async (args) => {
       const address = `127.0.0.1:${await new LoopbackServers().closedPort()}`;

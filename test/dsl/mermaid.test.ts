@@ -5,72 +5,21 @@ import { escapeLabel, toMermaid } from '../../src/dsl/graph/mermaid';
 import type { JsonObject } from '../../src/dsl/json';
 import { planFlow } from '../../src/dsl/planning/plan-flow';
 import { type ValidFlow, validateFlow, validateFlowText } from '../../src/dsl/validation/validate-flow';
+import { parseMermaid, unescapeLabel, ways } from './mermaid-grammar';
 
 const EXAMPLES = join(__dirname, '..', '..', 'examples');
 
-/** The part of Mermaid's flowchart grammar that we write: one statement a line, labels always quoted. */
-const LABEL = String.raw`"(?:[\p{L}\p{M}\p{N} .]|#\d+;|<br\/>)*"`;
-const SHAPES = [
-  [String.raw`\(\[`, String.raw`\]\)`],
-  [String.raw`\[\[`, String.raw`\]\]`],
-  [String.raw`\(\(`, String.raw`\)\)`],
-  [String.raw`\{\{`, String.raw`\}\}`],
-  [String.raw`\[\/`, String.raw`\/\]`],
-  [String.raw`\[`, String.raw`\]`],
-  [String.raw`\(`, String.raw`\)`],
-  [String.raw`\{`, String.raw`\}`],
-  ['>', String.raw`\]`],
-].map(([open, close]) => `${open}${LABEL}${close}`);
-const NODE = new RegExp(`^ +(n\\d+|begin|finish)(?:${SHAPES.join('|')})$`, 'u');
-const GROUP = new RegExp(`^ +subgraph (g\\d+)\\[${LABEL}\\]$`, 'u');
-const EDGE = new RegExp(`^ {2}(\\w+) (?:-->|-\\.->)(?:\\|${LABEL}\\|)? (\\w+)$`, 'u');
-
-/** Checks every line, and that edges lead from node to node; returns the nodes and the edges. */
-function parseMermaid(text: string): { nodes: string[]; edges: string[] } {
-  const [header, comment, ...lines] = text.trimEnd().split('\n');
-  expect(header).toBe('flowchart TD');
-  expect(comment).toMatch(/^ {2}%% [\w./:+ -]+$/);
-  const nodes: string[] = [];
-  const edges: [string, string][] = [];
-  let depth = 0;
-  for (const line of lines) {
-    const [, node] = NODE.exec(line) ?? [];
-    const [, from, to] = EDGE.exec(line) ?? [];
-    if (node !== undefined) nodes.push(node);
-    else if (from !== undefined && to !== undefined) edges.push([from, to]);
-    else if (GROUP.test(line)) depth += 1;
-    else if (/^ +end$/.test(line)) depth -= 1;
-    else throw new Error(`not a statement: ${line}`);
-    expect(depth).toBeGreaterThanOrEqual(0);
-  }
-  expect(depth).toBe(0);
-  expect(new Set(nodes).size).toBe(nodes.length);
-  for (const end of edges.flat()) expect(nodes).toContain(end);
-  return { nodes, edges: edges.map((ends) => ends.join(' ')) };
-}
-
-function drawn(tasks: string | JsonObject[], title = 'T'): string {
+function drawn(tasks: string | JsonObject[], title = 'T', more: JsonObject = {}): string {
   const document = { dsl: '1.0.3', namespace: 'test', name: 'flow', version: '1.0.0', title };
   const flow = {
     document,
     evaluate: { language: 'cel' },
+    ...more,
     do: typeof tasks === 'string' ? (parse(tasks) as JsonObject[]) : tasks,
   };
   const { problems, flow: valid } = validateFlow(flow);
   expect(problems).toEqual([]);
   return toMermaid(planFlow(valid as ValidFlow));
-}
-
-/** The ways between steps, by name: `a -> b`, `a -label-> b`, `a ~label~> b` where an error takes it. */
-function ways(text: string): string[] {
-  parseMermaid(text);
-  const names = new Map(
-    [...text.matchAll(/^ +(\w+)[^\w\s]+"([^"]*?)(?:<br\/>[^"]*)?"/gmu)].map(([, id, name]) => [id, name]),
-  );
-  return [...text.matchAll(/^ {2}(\w+) (-->|-\.->)(?:\|"([^"]*)"\|)? (\w+)$/gmu)].map(([, from, arrow, label, to]) => {
-    const [line, tip] = arrow === '-->' ? ['-', '->'] : ['~', '~>'];
-    return `${names.get(from)} ${label === undefined ? '' : line + label}${label === undefined && arrow === '-->' ? '->' : tip} ${names.get(to)}`;
-  });
 }
 
 describe('toMermaid', () => {
@@ -182,6 +131,47 @@ describe('toMermaid', () => {
     expect(text).toContain('>"r<br/>raise Late"]');
   });
 
+  it('draws what undoes a step beside it, dotted, and no way out of it', () => {
+    const text = drawn(`
+      - a: { set: { x: 1 }, metadata: { compensate: [{ u: { set: { x: 1 } } }, { v: { set: { x: 1 }, then: end } }] } }
+      - g: { do: [{ b: { set: { x: 1 } } }], metadata: { compensate: [{ w: { set: { x: 1 } } }] } }
+    `);
+    expect(ways(text)).toEqual(['T -> a', 'a ~undo~> u', 'a -> b', 'u -> v', 'b ~undo~> w', 'b -> end']);
+    expect(text).toContain('["undo a"]');
+    expect(text).toContain('["undo g"]');
+  });
+
+  it('draws what a function does, whose end is not the end of the flow', () => {
+    const f = parse('do: [{ b: { set: { x: 1 }, then: end } }, { c: { set: { x: 1 } } }]') as JsonObject;
+    const text = drawn('[{ a: { call: f } }, { d: { set: { x: 1 } } }]', 'T', { use: { functions: { f } } });
+    expect(ways(text)).toEqual(['T -> b', 'b -> d', 'c -> d', 'd -> end']);
+    expect(text).toContain('["call a"]');
+  });
+
+  it('draws a flow that a step runs', () => {
+    const text = drawn(`
+      - a: { run: { workflow: { namespace: shop, name: refund, version: '1.0.0' } } }
+      - b: { run: { workflow: { namespace: shop, name: tell, version: '1.0.0' }, await: false } }
+    `);
+    expect(unescapeLabel(text)).toContain('n1["a<br/>run shop/refund:1.0.0"]');
+    expect(unescapeLabel(text)).toContain('n2["b<br/>run shop/tell:1.0.0 (not awaited)"]');
+  });
+
+  it('names timeouts, of steps, groups and the flow, and how many iterations run at once', () => {
+    const text = drawn(
+      `
+      - a: { set: { x: 1 }, timeout: { after: PT30S } }
+      - g: { for: { in: data.l }, do: [{ b: { set: { x: 1 } } }], timeout: { after: PT1H }, metadata: { concurrency: 4 } }
+    `,
+      'T',
+      { timeout: { after: { days: 1 } } },
+    );
+    expect(text).toContain('begin(["T<br/>timeout 24 h 0 min"])');
+    expect(unescapeLabel(text)).toContain('n1("a<br/>set<br/>timeout 30.0 s")');
+    expect(unescapeLabel(text)).toContain('["for g, timeout 1 h 0 min"]');
+    expect(text).toContain('n2{{"item in data.l<br/>4 at once"}}');
+  });
+
   it.each([
     ['end'],
     ['subgraph x'],
@@ -220,8 +210,3 @@ describe('escapeLabel', () => {
     expect(escapeLabel(text)).toBe(escaped);
   });
 });
-
-/** What Mermaid shows for a label. */
-function unescapeLabel(label: string): string {
-  return label.replace(/#(\d+);/g, (_, code: string) => String.fromCodePoint(Number(code)));
-}

@@ -1,55 +1,7 @@
-import { formatDuration, parseDuration } from '../durations';
 import type { Template } from '../expressions/template';
-import { isJsonObject } from '../json';
-import type { FlowPlan, ForkPlan, ForPlan, ListenPlan, TaskPlan, TryPlan } from '../planning/plan';
-
-/** What a node stands for; how it looks is the renderer's matter. */
-export type NodeKind =
-  | 'begin'
-  | 'finish'
-  | 'call'
-  | 'human'
-  | 'set'
-  | 'wait'
-  | 'emit'
-  | 'listen'
-  | 'raise'
-  | 'decision'
-  | 'loop'
-  | 'fork'
-  | 'join'
-  | 'try';
-
-export interface GraphNode {
-  readonly id: string;
-  readonly kind: NodeKind;
-  /** Lines of the label, as plain text. */
-  readonly lines: readonly string[];
-}
-
-/** Steps that belong together: the list of a do, for, fork, try or catch. */
-export interface GraphGroup {
-  readonly id: string;
-  readonly title: string;
-  readonly items: readonly GraphItem[];
-}
-
-export type GraphItem = GraphNode | GraphGroup;
-
-export interface GraphEdge {
-  readonly from: string;
-  readonly to: string;
-  readonly label?: string;
-  /** The way that an error takes. */
-  readonly isDotted?: boolean;
-}
-
-/** A flow as a picture: no edge begins or ends at a group. */
-export interface FlowGraph {
-  readonly title: string;
-  readonly items: readonly GraphItem[];
-  readonly edges: readonly GraphEdge[];
-}
+import type { FlowPlan, ForkPlan, ForPlan, FunctionPlan, ListenPlan, TaskPlan, TryPlan } from '../planning/plan';
+import type { FlowGraph, GraphEdge, GraphGroup, GraphItem, NodeKind } from './graph';
+import { attributeOf, catchLabel, describe, describeStrategy, durationText, errorOf } from './labels';
 
 /** A way out of a task that leads somewhere yet to be found. */
 interface Exit {
@@ -64,6 +16,18 @@ type OpenExit = Exit & { readonly next: string };
 const BEGIN = 'begin';
 const FINISH = 'finish';
 
+/** Where a task begins, and the ways out of it. */
+interface Placed {
+  readonly entry: string;
+  readonly exits: OpenExit[];
+}
+
+/** A list of tasks likewise; its ways out all lead to where the list does. */
+interface PlacedList {
+  readonly entry: string;
+  readonly exits: Exit[];
+}
+
 /** Draws a plan. Pure: the same plan gives the same graph. */
 export function drawFlow(plan: FlowPlan): FlowGraph {
   return new Drawing().draw(plan);
@@ -72,9 +36,11 @@ export function drawFlow(plan: FlowPlan): FlowGraph {
 class Drawing {
   readonly #edges: GraphEdge[] = [];
   #lastId = 0;
+  /** Where a `then: end` leads; absent: to the end of the flow. */
+  #ends: Exit[] | undefined;
 
-  draw({ flow, title, tasks }: FlowPlan): FlowGraph {
-    const items: GraphItem[] = [{ id: BEGIN, kind: 'begin', lines: [title ?? flow] }];
+  draw({ flow, title, timeout, tasks }: FlowPlan): FlowGraph {
+    const items: GraphItem[] = [{ id: BEGIN, kind: 'begin', lines: [title ?? flow, ...timeoutLines({ timeout })] }];
     const { entry, exits } = this.#addList(tasks, items);
     this.#connect({ from: BEGIN }, entry);
     for (const exit of exits) this.#connect(exit, FINISH);
@@ -83,13 +49,13 @@ class Drawing {
   }
 
   /** Adds the tasks of a list and the ways between them; what is left are the ways out of the list. */
-  #addList(tasks: readonly TaskPlan[], items: GraphItem[]): { entry: string; exits: Exit[] } {
+  #addList(tasks: readonly TaskPlan[], items: GraphItem[]): PlacedList {
     const placed = tasks.map((task) => ({ name: task.name, ...this.#addTask(task, items) }));
     const exits: Exit[] = [];
     for (const [index, { exits: open }] of placed.entries()) {
       for (const { next, ...exit } of open) {
         const target = next === 'continue' ? placed[index + 1] : placed.find(({ name }) => name === next);
-        if (next === 'end') this.#connect(exit, FINISH);
+        if (next === 'end') this.#end(exit);
         else if (next === 'exit' || target === undefined) exits.push(exit);
         else this.#connect(exit, target.entry);
       }
@@ -97,44 +63,67 @@ class Drawing {
     return { entry: placed[0]?.entry ?? FINISH, exits };
   }
 
-  #addTask(task: TaskPlan, items: GraphItem[]): { entry: string; exits: OpenExit[] } {
-    if (task.if === undefined) return this.#addBody(task, items);
+  /** Adds what a `then: end` does not leave; the ends in it are ways out of it. */
+  #enclosed(tasks: readonly TaskPlan[], items: GraphItem[]): PlacedList {
+    const outer = this.#ends;
+    const ends: Exit[] = [];
+    this.#ends = ends;
+    const { entry, exits } = this.#addList(tasks, items);
+    this.#ends = outer;
+    return { entry, exits: [...exits, ...ends] };
+  }
+
+  #addTask(task: TaskPlan, items: GraphItem[]): Placed {
+    if (task.if === undefined) return this.#addUndoable(task, items);
     const condition = this.#addNode(items, 'decision', [`if ${task.if}`]);
-    const { entry, exits } = this.#addBody(task, items);
+    const { entry, exits } = this.#addUndoable(task, items);
     this.#connect({ from: condition, label: 'yes' }, entry);
     // A task that is skipped never follows its `then`.
     return { entry: condition, exits: [...exits, { from: condition, label: 'no', next: 'continue' }] };
   }
 
-  #addBody(task: TaskPlan, items: GraphItem[]): { entry: string; exits: OpenExit[] } {
+  /** What undoes a task stands beside it. Nothing of the flow comes after it, so that no way leads out. */
+  #addUndoable(task: TaskPlan, items: GraphItem[]): Placed {
+    const placed = this.#addBody(task, items);
+    if (task.compensate === undefined || task.compensate.tasks.length === 0) return placed;
+    const inner: GraphItem[] = [];
+    const { entry } = this.#enclosed(task.compensate.tasks, inner);
+    this.#addGroup(items, { title: `undo ${task.name}`, items: inner });
+    this.#connect({ from: placed.entry, label: 'undo', isDotted: true }, entry);
+    return placed;
+  }
+
+  #addBody(task: TaskPlan, items: GraphItem[]): Placed {
     const next = task.next ?? 'continue';
     switch (task.kind) {
       case 'call': {
         const pool = task.human === true || task.resources === 'io' ? '' : ` (${task.resources})`;
-        return this.#addLeaf(items, task.human === true ? 'human' : 'call', [task.name, task.block + pool], next);
+        return this.#addLeaf(items, task, task.human === true ? 'human' : 'call', [task.block + pool]);
       }
       case 'function':
-        return this.#addLeaf(items, 'call', [task.name, task.function], next);
+        return this.#addFunction(task, items, next);
       case 'subflow':
-        return this.#addLeaf(items, 'call', [task.name, `run ${task.flow}${task.await ? '' : ' (not awaited)'}`], next);
+        return this.#addLeaf(items, task, 'call', [`run ${task.flow}${task.await ? '' : ' (not awaited)'}`]);
       case 'set':
-        return this.#addLeaf(items, 'set', [task.name, 'set'], next);
+        return this.#addLeaf(items, task, 'set', ['set']);
       case 'wait':
-        return this.#addLeaf(items, 'wait', [task.name, `wait ${durationText(task.duration)}`], next);
+        return this.#addLeaf(items, task, 'wait', [`wait ${durationText(task.duration)}`]);
       case 'emit':
-        return this.#addLeaf(items, 'emit', [task.name, `emit ${attributeOf(task.event, 'type') ?? ''}`.trim()], next);
+        return this.#addLeaf(items, task, 'emit', [`emit ${attributeOf(task.event, 'type') ?? ''}`.trim()]);
       case 'listen':
         return this.#addListen(task, items, next);
-      case 'raise':
-        return { entry: this.#addNode(items, 'raise', [task.name, `raise ${errorOf(task.error)}`]), exits: [] };
+      case 'raise': {
+        const { entry } = this.#addLeaf(items, task, 'raise', [`raise ${errorOf(task.error)}`]);
+        return { entry, exits: [] };
+      }
       case 'switch': {
-        const entry = this.#addNode(items, 'decision', [task.name]);
+        const { entry } = this.#addLeaf(items, task, 'decision', []);
         return { entry, exits: switchExits(task, entry, next) };
       }
       case 'do': {
         const inner: GraphItem[] = [];
         const { entry, exits } = this.#addList(task.tasks, inner);
-        this.#addGroup(items, `do ${task.name}`, inner);
+        this.#addStepGroup(items, task, { title: `do ${task.name}`, items: inner, showsStep: true });
         return { entry, exits: exits.map((exit) => ({ ...exit, next })) };
       }
       case 'for':
@@ -146,52 +135,64 @@ class Drawing {
     }
   }
 
-  #addFor(task: ForPlan, items: GraphItem[], next: string): { entry: string; exits: OpenExit[] } {
+  /** What a function does is known where the plan was made with the catalog at hand. */
+  #addFunction(task: FunctionPlan, items: GraphItem[], next: string): Placed {
+    if (task.task === undefined) return this.#addLeaf(items, task, 'call', [task.function]);
+    const inner: GraphItem[] = [];
+    const { entry, exits } = this.#enclosed([task.task], inner);
+    this.#addStepGroup(items, task, { title: `call ${task.name}`, items: inner, showsStep: true });
+    return { entry, exits: exits.map((exit) => ({ ...exit, next })) };
+  }
+
+  #addFor(task: ForPlan, items: GraphItem[], next: string): Placed {
     const inner: GraphItem[] = [];
     const limit = task.while === undefined ? [] : [`while ${task.while}`];
-    const loop = this.#addNode(inner, 'loop', [`${task.each} in ${describe(task.in)}`, ...limit]);
+    const sideBySide = task.parallel === undefined ? [] : [`${task.parallel.concurrency} at once`];
+    const lines = [`${task.each} in ${describe(task.in)}`, ...limit, ...sideBySide];
+    const loop = this.#addNode(inner, 'loop', lines, task.path);
     const { entry, exits } = this.#addList(task.tasks, inner);
     this.#connect({ from: loop, label: 'each' }, entry);
     for (const exit of exits) this.#connect(exit, loop);
-    this.#addGroup(items, `for ${task.name}`, inner);
+    this.#addStepGroup(items, task, { title: `for ${task.name}`, items: inner });
     return { entry: loop, exits: [{ from: loop, label: 'done', next }] };
   }
 
   /** The list of `foreach` runs for each event, in a loop. */
-  #addListen(task: ListenPlan, items: GraphItem[], next: string): { entry: string; exits: OpenExit[] } {
-    const lines = [task.name, describeStrategy(task.to)];
-    if (task.foreach?.tasks === undefined) return this.#addLeaf(items, 'listen', lines, next);
+  #addListen(task: ListenPlan, items: GraphItem[], next: string): Placed {
+    const line = describeStrategy(task.to);
+    if (task.foreach?.tasks === undefined) return this.#addLeaf(items, task, 'listen', [line]);
     const inner: GraphItem[] = [];
-    const listen = this.#addNode(inner, 'listen', lines);
+    const listen = this.#addNode(inner, 'listen', [task.name, line], task.path);
     const { entry, exits } = this.#addList(task.foreach.tasks, inner);
     this.#connect({ from: listen, label: `each ${task.foreach.item}` }, entry);
     for (const exit of exits) this.#connect(exit, listen);
-    this.#addGroup(items, `listen ${task.name}`, inner);
+    this.#addStepGroup(items, task, { title: `listen ${task.name}`, items: inner });
     return { entry: listen, exits: [{ from: listen, label: 'done', next }] };
   }
 
-  #addFork(task: ForkPlan, items: GraphItem[], next: string): { entry: string; exits: OpenExit[] } {
+  #addFork(task: ForkPlan, items: GraphItem[], next: string): Placed {
     const inner: GraphItem[] = [];
-    const fork = this.#addNode(inner, 'fork', ['fork']);
+    const fork = this.#addNode(inner, 'fork', ['fork'], task.path);
     const branches = task.branches.map((branch) => this.#addTask(branch, inner));
     const join = this.#addNode(inner, 'join', [task.compete ? 'first' : 'all']);
     for (const { entry, exits } of branches) {
       this.#connect({ from: fork }, entry);
       // Branches have no neighbours: whatever is not the end of the flow is the end of the branch.
-      for (const { next: directive, ...exit } of exits) this.#connect(exit, directive === 'end' ? FINISH : join);
+      for (const { next: directive, ...exit } of exits) {
+        if (directive === 'end') this.#end(exit);
+        else this.#connect(exit, join);
+      }
     }
-    this.#addGroup(items, `fork ${task.name}`, inner);
+    this.#addStepGroup(items, task, { title: `fork ${task.name}`, items: inner });
     return { entry: fork, exits: [{ from: join, next }] };
   }
 
-  #addTry(task: TryPlan, items: GraphItem[], next: string): { entry: string; exits: OpenExit[] } {
+  #addTry(task: TryPlan, items: GraphItem[], next: string): Placed {
     const { retry, do: handler, next: handled = next } = task.catch;
     const attempts = retry?.maxAttempts === undefined ? '' : `, at most ${retry.maxAttempts} times`;
     const inner: GraphItem[] = [];
-    const attempt = this.#addNode(inner, 'try', [
-      'try',
-      ...(retry === undefined ? [] : [`retry ${retry.backoff}${attempts}`]),
-    ]);
+    const lines = ['try', ...(retry === undefined ? [] : [`retry ${retry.backoff}${attempts}`])];
+    const attempt = this.#addNode(inner, 'try', lines, task.path);
     const { entry, exits } = this.#addList(task.tasks, inner);
     this.#connect({ from: attempt }, entry);
     const open: OpenExit[] = exits.map((exit) => ({ ...exit, next }));
@@ -201,39 +202,50 @@ class Drawing {
     } else {
       const handling: GraphItem[] = [];
       const list = this.#addList(handler, handling);
-      this.#addGroup(inner, `catch ${task.catch.as}`, handling);
+      this.#addGroup(inner, { title: `catch ${task.catch.as}`, items: handling });
       this.#connect(caught, list.entry);
       open.push(...list.exits.map((exit) => ({ ...exit, next: handled })));
     }
-    this.#addGroup(items, `try ${task.name}`, inner);
+    this.#addStepGroup(items, task, { title: `try ${task.name}`, items: inner });
     return { entry: attempt, exits: open };
   }
 
-  #addLeaf(
-    items: GraphItem[],
-    kind: NodeKind,
-    lines: readonly string[],
-    next: string,
-  ): { entry: string; exits: OpenExit[] } {
-    const entry = this.#addNode(items, kind, lines);
-    return { entry, exits: [{ from: entry, next }] };
+  #addLeaf(items: GraphItem[], task: TaskPlan, kind: NodeKind, lines: readonly string[]): Placed {
+    const entry = this.#addNode(items, kind, [task.name, ...lines, ...timeoutLines(task)], task.path);
+    return { entry, exits: [{ from: entry, next: task.next ?? 'continue' }] };
   }
 
-  #addNode(items: GraphItem[], kind: NodeKind, lines: readonly string[]): string {
+  #addNode(items: GraphItem[], kind: NodeKind, lines: readonly string[], step?: string): string {
     this.#lastId += 1;
     const id = `n${this.#lastId}`;
-    items.push({ id, kind, lines });
+    items.push({ id, kind, lines, ...(step === undefined ? {} : { step }) });
     return id;
   }
 
-  #addGroup(items: GraphItem[], title: string, inner: readonly GraphItem[]): void {
+  /** The group that a task is. */
+  #addStepGroup(items: GraphItem[], task: TaskPlan, group: Omit<GraphGroup, 'id' | 'step'>): void {
+    const title = [group.title, ...timeoutLines(task)].join(', ');
+    this.#addGroup(items, { ...group, title, step: task.path });
+  }
+
+  #addGroup(items: GraphItem[], group: Omit<GraphGroup, 'id'>): void {
     this.#lastId += 1;
-    items.push({ id: `g${this.#lastId}`, title, items: inner });
+    items.push({ id: `g${this.#lastId}`, ...group });
+  }
+
+  /** A `then: end`. */
+  #end(exit: Exit): void {
+    if (this.#ends === undefined) this.#connect(exit, FINISH);
+    else this.#ends.push(exit);
   }
 
   #connect(exit: Exit, to: string): void {
     this.#edges.push({ ...exit, to });
   }
+}
+
+function timeoutLines({ timeout }: { readonly timeout?: Template | undefined }): string[] {
+  return timeout === undefined ? [] : [`timeout ${durationText(timeout)}`];
 }
 
 /** In the order in which the nodes were added, which is the document's. */
@@ -249,60 +261,4 @@ function switchExits(task: Extract<TaskPlan, { kind: 'switch' }>, from: string, 
     next: item.next,
   }));
   return task.cases.some(({ when }) => when === undefined) ? exits : [...exits, { from, label: 'else', next }];
-}
-
-function catchLabel({ catch: clause }: TryPlan): string {
-  const filter = clause.errorsWith ?? {};
-  const parts = Object.entries(filter).map(
-    ([key, value]) => `${key} ${typeof value === 'string' ? lastSegment(value) : JSON.stringify(value)}`,
-  );
-  if (clause.when !== undefined) parts.push(`when ${clause.when}`);
-  if (clause.exceptWhen !== undefined) parts.push(`unless ${clause.exceptWhen}`);
-  return ['catch', ...parts].join(' ');
-}
-
-/** The telling end of an error type's URI. */
-function lastSegment(text: string): string {
-  return text.split('/').at(-1) || text;
-}
-
-/** An attribute of an event that is emitted. */
-function attributeOf(event: Template, name: string): string | undefined {
-  if ('value' in event) return isJsonObject(event.value) ? String(event.value[name] ?? '') : undefined;
-  const template = 'map' in event ? event.map.find(([key]) => key === name)?.[1] : undefined;
-  return template === undefined ? undefined : describe(template);
-}
-
-/** `one order.placed`, `all 2 events`, `any event`. */
-function describeStrategy({ kind, filters }: ListenPlan['to']): string {
-  const [only] = filters;
-  if (only === undefined) return 'listen to any event';
-  const type = only.literal.type ?? only.literal.source;
-  return filters.length === 1 && type !== undefined
-    ? `listen to ${String(type)}`
-    : `listen to ${kind} of ${filters.length}`;
-}
-
-function errorOf(error: Template): string {
-  const field = (name: string) => ('map' in error ? error.map.find(([key]) => key === name)?.[1] : undefined);
-  if ('value' in error && typeof error.value === 'object' && error.value !== null && !Array.isArray(error.value)) {
-    const { title, type } = error.value;
-    return String(title ?? lastSegment(String(type ?? 'error')));
-  }
-  const title = field('title') ?? field('type');
-  return title === undefined ? 'error' : lastSegment(describe(title));
-}
-
-function durationText(duration: Template): string {
-  const parsed = 'value' in duration ? parseDuration(duration.value) : undefined;
-  return parsed !== undefined && 'ms' in parsed ? formatDuration(parsed.ms) : describe(duration);
-}
-
-/** A template as text for people. */
-function describe(template: Template): string {
-  if ('expr' in template) return template.expr;
-  if ('value' in template) return typeof template.value === 'string' ? template.value : JSON.stringify(template.value);
-  if ('text' in template)
-    return template.text.map((part) => (typeof part === 'string' ? part : `{${part.expr}}`)).join('');
-  return '…';
 }

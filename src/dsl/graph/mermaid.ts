@@ -1,5 +1,8 @@
 import type { FlowPlan } from '../planning/plan';
-import { drawFlow, type FlowGraph, type GraphEdge, type GraphItem, type NodeKind } from './flow-graph';
+import { drawFlow } from './flow-graph';
+import type { FlowGraph, GraphEdge, GraphGroup, GraphItem, NodeKind } from './graph';
+import { classLines } from './mermaid-classes';
+import { drawRun, type ObservedRun } from './run-graph';
 
 /** Longest line of a label, in characters. */
 const MAX_LINE_LENGTH = 60;
@@ -20,6 +23,7 @@ const SHAPES: Readonly<Record<NodeKind, readonly [string, string]>> = {
   fork: ['[[', ']]'],
   join: ['((', '))'],
   try: ['[[', ']]'],
+  legend: ['[', ']'],
 };
 
 /** Renders a flow as a Mermaid flowchart, ending with a line break. */
@@ -27,10 +31,21 @@ export function toMermaid(plan: FlowPlan): string {
   return renderMermaid(drawFlow(plan));
 }
 
-/** Nodes and groups first, edges last: an edge inside of a group would draw its ends into it. */
-export function renderMermaid({ title, items, edges }: FlowGraph): string {
-  const lines = ['flowchart TD', `  %% ${plainComment(title)}`, ...items.flatMap((item) => renderItem(item, '  '))];
-  return `${[...lines, ...edges.map(renderEdge)].join('\n')}\n`;
+/** The same with how far a run is: status, attempts, durations and error codes in words, and colours. */
+export function runToMermaid(plan: FlowPlan, run: ObservedRun): string {
+  return renderMermaid(drawRun(plan, run));
+}
+
+/** Nodes and groups first, edges after them: an edge inside of a group would draw its ends into it. */
+export function renderMermaid({ title, items, edges, comments = [] }: FlowGraph): string {
+  const lines = [
+    'flowchart TD',
+    ...[title, ...comments].map((comment) => `  %% ${plainComment(comment)}`),
+    ...items.flatMap((item) => renderItem(item, '  ')),
+    ...edges.map(renderEdge),
+    ...classLines(items),
+  ];
+  return `${lines.join('\n')}\n`;
 }
 
 function renderItem(item: GraphItem, indent: string): string[] {
@@ -39,7 +54,12 @@ function renderItem(item: GraphItem, indent: string): string[] {
     return [`${indent}${item.id}${open}${quoted(item.lines)}${close}`];
   }
   const inner = item.items.flatMap((entry) => renderItem(entry, `${indent}  `));
-  return [`${indent}subgraph ${item.id}[${quoted([item.title])}]`, ...inner, `${indent}end`];
+  return [`${indent}subgraph ${item.id}[${groupLabel(item)}]`, ...inner, `${indent}end`];
+}
+
+/** On one line: Mermaid reserves the height of one for a group's title. */
+function groupLabel({ title, status }: GraphGroup): string {
+  return `"${[title, ...(status === undefined ? [] : [status])].map((part) => escapeLabel(shorten(part))).join(' #8211; ')}"`;
 }
 
 function renderEdge({ from, to, label, isDotted = false }: GraphEdge): string {
@@ -63,9 +83,9 @@ export function escapeLabel(text: string): string {
   });
 }
 
-/** On one line; a comment ends with it. */
+/** On one line, with which a comment ends, and without braces, which make a directive of it. */
 function plainComment(text: string): string {
-  return text.replace(/[^\w./:+ -]/g, '');
+  return text.replace(/[^\p{L}\p{M}\p{N}_./:+~@,=# -]/gu, '');
 }
 
 function shorten(text: string): string {
