@@ -56,6 +56,7 @@ export async function prepareFlow(
     largePayloads: true,
     continuesAsNew: true,
     offloadsExpressions: true,
+    exportsInTurn: true,
     ...(priorityKey === undefined ? {} : { priorityKey }),
     ...(requestedBy === undefined ? {} : { requestedBy }),
     ...(depth === undefined ? {} : { depth }),

@@ -2,7 +2,7 @@ import { CancelledFailure } from '@temporalio/workflow';
 import { FlowError, flowError, flowErrorToJson } from '../dsl/errors';
 import type { BatchValues, Variables } from '../dsl/expressions/batch';
 import { getOwn, isJsonObject, type Json, type JsonObject, setOwn } from '../dsl/json';
-import { conditionItem, definitionItems, valueItem } from '../dsl/planning/definition-items';
+import { conditionItem, definitionItems } from '../dsl/planning/definition-items';
 import type { TaskPlan } from '../dsl/planning/plan';
 import type { Routine } from './drive';
 import { dateTime, type FlowRun } from './flow-run';
@@ -13,6 +13,7 @@ import { type ListCursor, Suspension, suspendable, type TaskCursor } from './sus
 import type { TaskFrame, TaskResult } from './task-frame';
 import { executeTask } from './tasks/execute-task';
 import { type Deadline, deadlineIn, durationOf, withDeadline } from './timeouts';
+import { transformOutput } from './transform-output';
 import { validate } from './validation';
 
 /**
@@ -153,9 +154,10 @@ function* runLife(running: RunningTask, rawInput: Json, from: TaskCursor | undef
   const undoable = task.compensate === undefined ? undefined : { ...task, compensate: task.compensate };
   // Noted before its output is transformed, which may fail after all was done.
   const entry = undoable && run.compensations.note(undoable, scope, result.output);
-  const output = yield* afterTask(run, task, {
+  const output = yield* transformOutput(run, task, {
     ...variables,
     context: run.context,
+    output: result.output,
     data: result.output,
     task: { ...descriptor, output: result.output },
   });
@@ -196,22 +198,6 @@ function* beforeTask(run: FlowRun, task: TaskPlan, variables: Variables): Routin
   if (condition.if === false) return undefined;
   yield* validate(run, task.input.schema, variables.data, 'input');
   return yield* run.evaluate(definition, withInput);
-}
-
-/** Evaluates what comes after: `output.as` on the raw output, `export.as` on the transformed one, which it returns. */
-function* afterTask(run: FlowRun, task: TaskPlan, variables: Variables): Routine<Json> {
-  const values = yield* run.evaluate(
-    [
-      ...valueItem('output', task.output?.as).map((item) => ({ ...item, bind: ['output', 'data'] })),
-      ...valueItem('context', task.export?.as),
-    ],
-    { ...variables, output: variables.data },
-  );
-  const { output = variables.data, context = run.context } = values;
-  if (task.output?.schema !== undefined) yield* validate(run, task.output.schema, output, 'output');
-  if (task.export?.schema !== undefined) yield* validate(run, task.export.schema, context, 'export');
-  if (values.context !== undefined) run.context = values.context;
-  return output;
 }
 
 function definitionOf(document: JsonObject, path: string): Json {
