@@ -3,7 +3,7 @@ import { FlowError, flowError, flowErrorToJson } from '../dsl/errors';
 import type { BatchValues, Variables } from '../dsl/expressions/batch';
 import { getOwn, isJsonObject, type Json, type JsonObject, setOwn } from '../dsl/json';
 import { conditionItem, definitionItems } from '../dsl/planning/definition-items';
-import type { TaskPlan } from '../dsl/planning/plan';
+import type { FlowPlan, TaskPlan } from '../dsl/planning/plan';
 import type { Routine } from './drive';
 import { dateTime, type FlowRun } from './flow-run';
 import type { TrackedStep } from './progress-tracker';
@@ -118,7 +118,9 @@ function* runLife(running: RunningTask, rawInput: Json, from: TaskCursor | undef
     reference: task.path,
     input: rawInput,
     startedAt: dateTime(startedAt),
-    ...(run.plan.definition === undefined ? {} : { definition: definitionOf(run.plan.definition, task.path) }),
+    ...(run.plan.definition === undefined
+      ? {}
+      : { definition: definitionOf(run.plan, run.plan.definition, task.path) }),
   };
   const base = { ...scope.variables, ...run.constants, steps: scope.steps, task: descriptor };
   const { secrets, variables: named } = placeSecrets(task);
@@ -200,11 +202,14 @@ function* beforeTask(run: FlowRun, task: TaskPlan, variables: Variables): Routin
   return yield* run.evaluate(definition, withInput);
 }
 
-function definitionOf(document: JsonObject, path: string): Json {
-  let value: Json = document;
-  for (const segment of path.split('/').slice(1)) {
+/** The task in the document, or in the definition of the function that it belongs to. */
+function definitionOf({ functionDefinitions = {} }: FlowPlan, document: JsonObject, path: string): Json {
+  const functions = Object.keys(functionDefinitions).filter((at) => path === at || path.startsWith(`${at}/`));
+  const innermost = functions.reduce((longest, at) => (at.length > longest.length ? at : longest), '');
+  let value: Json = innermost === '' ? document : (getOwn(functionDefinitions, innermost) ?? null);
+  for (const segment of path.slice(innermost.length).split('/').slice(1)) {
     const key = segment.replaceAll('~1', '/').replaceAll('~0', '~');
-    // The task of a function has no place of its own in the document.
+    // A plan from before has no definitions of functions.
     value = isJsonObject(value) || Array.isArray(value) ? ((value as JsonObject)[key] ?? null) : null;
   }
   return value;

@@ -2,7 +2,13 @@ import type { FlowLibrary } from '../catalog/library';
 import { expressionReferences } from '../expressions/check';
 import { foreignReferences } from '../expressions/foreign-references';
 import { type ExpressionLanguage, isExpressionLanguage } from '../expressions/language';
-import { bareExpression, compileTemplate, type Template, templateExpressions } from '../expressions/template';
+import {
+  bareExpression,
+  compileTemplate,
+  compileWithUris,
+  type Template,
+  templateExpressions,
+} from '../expressions/template';
 import { isJsonObject, type Json, type JsonObject } from '../json';
 import { isFunctionCall } from '../validation/check-function';
 import type { ValidFlow } from '../validation/validate-flow';
@@ -31,7 +37,8 @@ export function planFlow(flow: ValidFlow, { library }: { library?: FlowLibrary |
   const use = isJsonObject(flow.use) ? flow.use : {};
   const defaults = isJsonObject(header.metadata) ? header.metadata : {};
   const language = languageOf(flow);
-  const context: PlanContext = { use, defaults, language, ...optional('library', library) };
+  const functionDefinitions: Record<string, JsonObject> = {};
+  const context: PlanContext = { use, defaults, language, functionDefinitions, ...optional('library', library) };
   const { from } = planInput(flow.input, context) ?? {};
   const plan = {
     planVersion: 1 as const,
@@ -49,6 +56,7 @@ export function planFlow(flow: ValidFlow, { library }: { library?: FlowLibrary |
     ...(language === 'cel' || !hasExpressions ? {} : { language }),
     stepOutputs: steps,
     ...(definition ? { definition: flow } : {}),
+    ...(definition && Object.keys(functionDefinitions).length > 0 ? { functionDefinitions } : {}),
   };
 }
 

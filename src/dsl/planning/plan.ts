@@ -25,6 +25,8 @@ export interface FlowPlan {
   readonly stepOutputs: readonly string[] | true;
   /** The document itself, only where an expression reads `workflow.definition` or `task.definition`. */
   readonly definition?: JsonObject;
+  /** Likewise the tasks that functions are defined as, by the path that each has in the plan. */
+  readonly functionDefinitions?: Readonly<Record<string, JsonObject>>;
 }
 
 export interface InputPlan {
