@@ -203,7 +203,9 @@ function planRetry(policy: JsonObject, context: PlanContext): RetryPlan {
 }
 
 function planError(error: Json | undefined, { use, language }: PlanContext): Template {
-  return compileTemplate(typeof error === 'string' ? reference(use, 'errors', error) : (error ?? null), language);
+  const definition = typeof error === 'string' ? reference(use, 'errors', error) : error;
+  // `type` is a URI template (OWS dsl-reference, "Error").
+  return compileWithUris(definition as JsonObject, ['type'], language);
 }
 
 function planTimeout(value: Json | undefined, context: PlanContext): Template | undefined {

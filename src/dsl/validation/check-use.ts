@@ -3,6 +3,7 @@ import type { Json, JsonObject } from '../json';
 import { checkReusableAuthentication } from './check-authentication';
 import type { ExpressionChecker, ExpressionSite } from './check-expressions';
 import { checkSecretNames } from './check-secrets';
+import { checkUriVariables } from './check-uri';
 import type { Checker, Path } from './checker';
 import { ROOT_SCOPE, withVariables } from './scope';
 
@@ -63,6 +64,7 @@ export function checkError(value: Json, path: Path, checker: Checker, checkExpre
   });
   if (error === undefined) return;
   for (const key of ['type', 'title', 'detail', 'instance']) checker.text(error[key], [...path, key], `error: ${key}`);
+  checkUriVariables(error.type, [...path, 'type'], checker);
   const { status } = error;
   if (!(typeof status === 'string' && hasExpression(status)))
     checker.integer(status, [...path, 'status'], 'error: status', { min: 100, max: 599 });
