@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../../src/dsl/json';
+import type { FlowProgress } from '../../src/dsl/progress';
 import { startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 /** What flows do where the specification (OWS dsl, dsl-reference) says it in so many words. */
@@ -110,6 +111,26 @@ test('task.definition of a task in a function is that of the function', async ()
     path: '/do/0/outer/function/do/1/y/function',
     before: ['keys'],
   });
+});
+
+test('a reusable retry policy sees the caught error, whatever the clause calls it', async () => {
+  const raise = { raise: { error: { type: 'https://x.test/inner', status: 503 } } };
+  const inner = {
+    try: [{ r: raise }],
+    catch: { as: 'caught', retry: 'once', do: [{ s: { set: '${ $caught.type }' } }] },
+  };
+  const outer = {
+    try: [{ r: { raise: { error: { type: 'https://x.test/outer', status: 400 } } } }],
+    catch: { do: [{ i: inner }] },
+  };
+  const flow: JsonObject = {
+    ...flowIn('jq', [{ o: outer }]),
+    use: { retries: { once: { when: '$error.status == 503', limit: { attempt: { count: 1 } } } } },
+  };
+  const handle = await worker.start(flow);
+  expect(await handle.result()).toBe('https://x.test/inner');
+  const { steps } = await handle.query<FlowProgress>('progress');
+  expect(steps.filter(({ name, status }) => name === 'r' && status === 'failed')).toHaveLength(3);
 });
 
 describe('a URI template takes top-level properties of the data', () => {

@@ -157,24 +157,35 @@ function planFork(base: TaskPlanBase, fork: JsonObject, context: PlanContext): T
   };
 }
 
+/** Variable of the caught error where `catch.as` names none (OWS dsl-reference, "Catch"). */
+const DEFAULT_ERROR = 'error';
+
 function planTry(base: TaskPlanBase, task: JsonObject, context: PlanContext): TryPlan {
   const clause = task.catch as JsonObject;
   const errors = clause.errors as JsonObject | undefined;
-  const retry = typeof clause.retry === 'string' ? reference(context.use, 'retries', clause.retry) : clause.retry;
+  const { as = DEFAULT_ERROR } = clause;
   return {
     ...base,
     kind: 'try',
     tasks: planTasks(task.try, `${base.path}/try`, context),
     catch: {
       ...optional('errorsWith', errors?.with as JsonObject | undefined),
-      as: (clause.as as string | undefined) ?? 'error',
+      as: as as string,
       ...optional('when', expressionOf(clause.when, context)),
       ...optional('exceptWhen', expressionOf(clause.exceptWhen, context)),
-      ...optional('retry', retry === undefined ? undefined : planRetry(retry as JsonObject, context)),
+      ...optional('retry', planClauseRetry(clause, context)),
       ...optional('do', clause.do === undefined ? undefined : planTasks(clause.do, `${base.path}/catch/do`, context)),
       ...optional('next', clause.then as string | undefined),
     },
   };
+}
+
+/** A policy of the clause's own, or one of `use.retries`: that knows nothing of the clause, nor what it calls the error. */
+function planClauseRetry({ retry, as = DEFAULT_ERROR }: JsonObject, context: PlanContext): RetryPlan | undefined {
+  if (retry === undefined) return undefined;
+  if (typeof retry !== 'string') return planRetry(retry as JsonObject, context);
+  const policy = planRetry(reference(context.use, 'retries', retry) as JsonObject, context);
+  return as === DEFAULT_ERROR ? policy : { ...policy, as: DEFAULT_ERROR };
 }
 
 function planRetry(policy: JsonObject, context: PlanContext): RetryPlan {

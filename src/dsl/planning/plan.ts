@@ -156,6 +156,8 @@ export interface RetryPlan {
   readonly attemptDuration?: Template;
   readonly maxDuration?: Template;
   readonly jitter?: { readonly from: Template; readonly to: Template };
+  /** What a policy of `use.retries` calls the caught error, where the clause calls it something else. */
+  readonly as?: string;
 }
 
 export interface RaisePlan extends TaskPlanBase {

@@ -42,7 +42,7 @@ export function checkUse(use: JsonObject, checker: Checker, expressions: Express
     checkTimeoutDefinition(timeout, path, checker);
     expressions.template(timeout, site(path));
   });
-  // The variable has another name where `catch.as` says so, which is found when the policy is used.
+  // Whatever `catch.as` calls it where the policy is used.
   const scope = withVariables(ROOT_SCOPE, 'error');
   eachOf(use, 'retries', checker, (policy, path) =>
     checkRetryPolicy(policy, path, checker, expressions, { ...site(path), scope }),
