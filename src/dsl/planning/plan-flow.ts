@@ -180,6 +180,9 @@ function planTry(base: TaskPlanBase, task: JsonObject, context: PlanContext): Tr
   };
 }
 
+/** What linear and exponential backoff begin with where no delay is given: times nothing they would be none. */
+const DEFAULT_DELAY = 'PT1S';
+
 /** A policy of the clause's own, or one of `use.retries`: that knows nothing of the clause, nor what it calls the error. */
 function planClauseRetry({ retry, as = DEFAULT_ERROR }: JsonObject, context: PlanContext): RetryPlan | undefined {
   if (retry === undefined) return undefined;
@@ -196,7 +199,7 @@ function planRetry(policy: JsonObject, context: PlanContext): RetryPlan {
   return {
     ...optional('when', expressionOf(policy.when, context)),
     ...optional('exceptWhen', expressionOf(policy.exceptWhen, context)),
-    ...optional('delay', templateOf(policy.delay, context)),
+    ...optional('delay', templateOf(policy.delay ?? (backoff === 'constant' ? undefined : DEFAULT_DELAY), context)),
     backoff: backoff as RetryPlan['backoff'],
     ...optional('maxAttempts', attempt.count as number | undefined),
     ...optional('attemptDuration', templateOf(attempt.duration, context)),

@@ -1,3 +1,4 @@
+import { parseDuration } from '../durations';
 import { hasExpression } from '../expressions/template';
 import type { Json, JsonObject } from '../json';
 import { checkReusableAuthentication } from './check-authentication';
@@ -99,7 +100,14 @@ export function checkRetryPolicy(
   if (policy.jitter !== undefined) {
     const jitter = checker.shaped(policy.jitter, [...path, 'jitter'], 'retry: jitter', { required: ['from', 'to'] });
     for (const key of ['from', 'to']) checker.duration(jitter?.[key], [...path, 'jitter', key], `retry: jitter.${key}`);
+    if (jitter !== undefined) checkJitterRange(jitter, [...path, 'jitter'], checker);
   }
+}
+
+function checkJitterRange({ from, to }: JsonObject, path: Path, checker: Checker): void {
+  const [least, most] = [parseDuration(from ?? null), parseDuration(to ?? null)];
+  if (!('ms' in least && 'ms' in most) || least.ms <= most.ms) return;
+  checker.report('BLW_VALUE_INVALID', path, 'retry: jitter: from is longer than to');
 }
 
 function checkBackoff(value: Json, path: Path, checker: Checker): void {
