@@ -128,7 +128,7 @@ function* runLife(running: RunningTask, rawInput: Json, from: TaskCursor | undef
     from?.values ?? (yield* beforeTask(run, task, { ...base, ...named, context: run.context, data: rawInput }));
   if (before === undefined) {
     step.end('skipped');
-    return { output: rawInput, next: 'continue', endsFlow: false };
+    return { output: rawInput, next: 'continue', endsFlow: false, isSkipped: true };
   }
 
   const { input = rawInput } = before;

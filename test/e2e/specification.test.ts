@@ -133,6 +133,23 @@ test('a reusable retry policy sees the caught error, whatever the clause calls i
   expect(steps.filter(({ name, status }) => name === 'r' && status === 'failed')).toHaveLength(3);
 });
 
+describe('a branch that is skipped does not win a race', () => {
+  const skipped = { if: '${ false }', set: { skipped: true } };
+  test.each<[what: string, branches: Json, output: Json]>([
+    ['over one that runs', [{ a: skipped }, { b: { wait: 'PT0.1S', output: { as: '"ran"' } } }], 'ran'],
+    ['and where all are, the input goes on', [{ a: skipped }, { b: skipped }], { n: 1 }],
+  ])('%s', async (_, branches, output) => {
+    const flow = flowIn('jq', [{ race: { fork: { compete: true, branches } } }]);
+    expect(await worker.run(flow, { n: 1 })).toEqual(output);
+  });
+
+  test('and does not hide that the others failed', async () => {
+    const raise = { raise: { error: { type: 'https://x.test/no', status: 409 } } };
+    const flow = flowIn('jq', [{ race: { fork: { compete: true, branches: [{ a: skipped }, { b: raise }] } } }]);
+    expect(await worker.fail(flow)).toMatchObject({ status: 409, instance: '/do/0/race/fork/branches/1/b' });
+  });
+});
+
 describe('a URI template takes top-level properties of the data', () => {
   test('in source and dataschema of an emitted event, and nowhere in its data', async () => {
     const event = { type: 't', source: 'https://x.test/{id}', dataschema: '/schemas/{id}', data: { id: '{id}' } };

@@ -154,6 +154,7 @@ function planFork(base: TaskPlanBase, fork: JsonObject, context: PlanContext): T
     kind: 'fork',
     branches: planTasks(fork.branches, `${base.path}/fork/branches`, context),
     compete: fork.compete === true,
+    ...(fork.compete === true ? { skippedLose: true as const } : {}),
   };
 }
 

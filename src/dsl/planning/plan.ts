@@ -130,6 +130,8 @@ export interface ForkPlan extends TaskPlanBase {
   readonly kind: 'fork';
   readonly branches: readonly TaskPlan[];
   readonly compete: boolean;
+  /** With `compete`: a branch that its `if` skips does not win. */
+  readonly skippedLose?: true;
 }
 
 export interface TryPlan extends TaskPlanBase {
