@@ -56,6 +56,7 @@ export async function prepareFlow(
     largePayloads: true,
     continuesAsNew: true,
     offloadsExpressions: true,
+    exportsInTurn: true,
     ...(priorityKey === undefined ? {} : { priorityKey }),
     ...(requestedBy === undefined ? {} : { requestedBy }),
     ...(depth === undefined ? {} : { depth }),
@@ -86,7 +87,7 @@ function checkInput({ input }: StartInput, schema: Json | undefined): void {
   if (schema === undefined) return;
   const violations = compileSchema(schema)(input);
   if (violations.length > 0) {
-    throw refuse('BLW_DATA_INVALID', `input of the flow: ${describeViolations(violations)}`, null);
+    throw refuse('BLW_DATA_INVALID', `input of the flow: ${describeViolations(violations)}`, null, '/input');
   }
 }
 
@@ -97,9 +98,10 @@ function refuseFlow(problems: readonly Problem[], source: string): ApplicationFa
   return refuse('BLW_FLOW_INVALID', `${problems.length} problem(s)\n${lines.join('\n')}${more}`, details);
 }
 
-/** `data` lists what is wrong, for programs. */
-function refuse(code: ErrorCode, detail: string, problems: Json): ApplicationFailure {
-  const data = problems === null ? {} : { data: { problems } };
+/** `data` lists what is wrong, for programs; `instance` is the place in the document, where it is one. */
+function refuse(code: ErrorCode, detail: string, problems: Json, instance?: string): ApplicationFailure {
+  const place = instance === undefined ? {} : { instance };
+  const data = problems === null ? place : { ...place, data: { problems } };
   return ApplicationFailure.create({
     message: detail,
     type: code,

@@ -40,6 +40,11 @@ export interface PreparedFlow {
   readonly continuesAsNew?: true;
   /** Expressions in CEL that take long are evaluated outside of the workflow; absent in histories of before. */
   readonly offloadsExpressions?: true;
+  /**
+   * A step's output is checked before `export` is evaluated, and steps that run side by side export one after the other;
+   * absent in histories of before.
+   */
+  readonly exportsInTurn?: true;
   /** Flows above this one; absent: none. */
   readonly depth?: number;
 }

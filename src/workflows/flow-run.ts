@@ -25,6 +25,7 @@ import { proxyBoundedActivities } from './local-activities';
 import { readable } from './lost-payload';
 import type { ProgressTracker } from './progress-tracker';
 import { publishAttributes } from './search-attributes';
+import { Turn } from './turn';
 
 /** Times that a flow may go back or try again without a wait in between; more is a loop that does not end. */
 const MAX_REPEATS_WITHOUT_WAIT = 20_000;
@@ -63,6 +64,8 @@ export class FlowRun {
   readonly dispatch: Dispatch;
   /** Largest value that goes in or out, in bytes of JSON. */
   readonly maxPayloadBytes: number;
+  /** Of the tasks that make a new context. */
+  readonly exports = new Turn();
   /** Steps that would be undone. */
   readonly compensations: Compensations;
   /** Workflow id of the flow, also in its windows: idempotency keys are made of it. */

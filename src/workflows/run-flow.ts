@@ -1,5 +1,6 @@
 import { CancellationScope, CancelledFailure, isCancellation, workflowInfo } from '@temporalio/workflow';
 import { FlowError, type FlowErrorData, flowErrorToJson } from '../dsl/errors';
+import type { Variables } from '../dsl/expressions/batch';
 import { isJsonObject, type Json } from '../dsl/json';
 import { valueItem } from '../dsl/planning/definition-items';
 import type { PreparedFlow } from '../dsl/start';
@@ -89,18 +90,34 @@ function* undoFlow(run: FlowRun, state: CompensationState): Routine<Error> {
 /** The flow around its tasks: input, timeout, output (OWS dsl, "Data Flow"). The input's schema was checked in preparation. */
 function* runPlan(run: FlowRun, carried: CarriedFlow | undefined): Routine<Json> {
   const { plan, constants } = run;
-  const { input, deadline } = carried ?? (yield* transformInput(run));
+  const { input, deadline } = carried ?? (yield* placed(plan.inputFrom ? '/input' : '/timeout', transformInput(run)));
   if (carried === undefined) run.context = input;
   const steps = {};
   const runTasks = () =>
-    runTaskList(run, plan.tasks, input, { variables: {}, steps, iteration: '', depth: 0 }, carried?.list);
-  const tasks = deadline === undefined ? runTasks() : withDeadline(deadline, runTasks);
+    placed(
+      '/do',
+      runTaskList(run, plan.tasks, input, { variables: {}, steps, iteration: '', depth: 0 }, carried?.list),
+    );
+  const tasks = deadline === undefined ? runTasks() : placed('/timeout', withDeadline(deadline, runTasks));
   const { output } = yield* continuable(tasks, run, { input, deadline });
-  const after = { ...constants, context: run.context, steps, data: output };
-  const { output: result = output } = yield* run.evaluate(valueItem('output', plan.output?.as), after);
-  if (plan.output?.schema !== undefined) yield* validate(run, plan.output.schema, result, 'output of the flow');
+  return yield* placed('/output', transformOutput(run, { ...constants, context: run.context, steps, data: output }));
+}
+
+function* transformOutput(run: FlowRun, variables: Variables): Routine<Json> {
+  const { output } = run.plan;
+  const { output: result = variables.data } = yield* run.evaluate(valueItem('output', output?.as), variables);
+  if (output?.schema !== undefined) yield* validate(run, output.schema, result, 'output of the flow');
   refuseTooLarge(result, 'output of the flow', run.maxPayloadBytes);
   return result;
+}
+
+/** An error that is no task's has the place in the document that it comes from (OWS dsl-reference, "Error": instance). */
+function* placed<T>(instance: string, routine: Routine<T>): Routine<T> {
+  try {
+    return yield* routine;
+  } catch (error) {
+    throw error instanceof FlowError ? error.at(instance) : error;
+  }
 }
 
 function* transformInput(run: FlowRun): Routine<{ input: Json; deadline?: Deadline }> {

@@ -2,8 +2,8 @@ import { CancelledFailure } from '@temporalio/workflow';
 import { FlowError, flowError, flowErrorToJson } from '../dsl/errors';
 import type { BatchValues, Variables } from '../dsl/expressions/batch';
 import { getOwn, isJsonObject, type Json, type JsonObject, setOwn } from '../dsl/json';
-import { conditionItem, definitionItems, valueItem } from '../dsl/planning/definition-items';
-import type { TaskPlan } from '../dsl/planning/plan';
+import { conditionItem, definitionItems } from '../dsl/planning/definition-items';
+import type { FlowPlan, TaskPlan } from '../dsl/planning/plan';
 import type { Routine } from './drive';
 import { dateTime, type FlowRun } from './flow-run';
 import type { TrackedStep } from './progress-tracker';
@@ -13,6 +13,7 @@ import { type ListCursor, Suspension, suspendable, type TaskCursor } from './sus
 import type { TaskFrame, TaskResult } from './task-frame';
 import { executeTask } from './tasks/execute-task';
 import { type Deadline, deadlineIn, durationOf, withDeadline } from './timeouts';
+import { transformOutput } from './transform-output';
 import { validate } from './validation';
 
 /**
@@ -117,7 +118,9 @@ function* runLife(running: RunningTask, rawInput: Json, from: TaskCursor | undef
     reference: task.path,
     input: rawInput,
     startedAt: dateTime(startedAt),
-    ...(run.plan.definition === undefined ? {} : { definition: definitionOf(run.plan.definition, task.path) }),
+    ...(run.plan.definition === undefined
+      ? {}
+      : { definition: definitionOf(run.plan, run.plan.definition, task.path) }),
   };
   const base = { ...scope.variables, ...run.constants, steps: scope.steps, task: descriptor };
   const { secrets, variables: named } = placeSecrets(task);
@@ -125,7 +128,7 @@ function* runLife(running: RunningTask, rawInput: Json, from: TaskCursor | undef
     from?.values ?? (yield* beforeTask(run, task, { ...base, ...named, context: run.context, data: rawInput }));
   if (before === undefined) {
     step.end('skipped');
-    return { output: rawInput, next: 'continue', endsFlow: false };
+    return { output: rawInput, next: 'continue', endsFlow: false, isSkipped: true };
   }
 
   const { input = rawInput } = before;
@@ -153,9 +156,10 @@ function* runLife(running: RunningTask, rawInput: Json, from: TaskCursor | undef
   const undoable = task.compensate === undefined ? undefined : { ...task, compensate: task.compensate };
   // Noted before its output is transformed, which may fail after all was done.
   const entry = undoable && run.compensations.note(undoable, scope, result.output);
-  const output = yield* afterTask(run, task, {
+  const output = yield* transformOutput(run, task, {
     ...variables,
     context: run.context,
+    output: result.output,
     data: result.output,
     task: { ...descriptor, output: result.output },
   });
@@ -198,27 +202,14 @@ function* beforeTask(run: FlowRun, task: TaskPlan, variables: Variables): Routin
   return yield* run.evaluate(definition, withInput);
 }
 
-/** Evaluates what comes after: `output.as` on the raw output, `export.as` on the transformed one, which it returns. */
-function* afterTask(run: FlowRun, task: TaskPlan, variables: Variables): Routine<Json> {
-  const values = yield* run.evaluate(
-    [
-      ...valueItem('output', task.output?.as).map((item) => ({ ...item, bind: ['output', 'data'] })),
-      ...valueItem('context', task.export?.as),
-    ],
-    { ...variables, output: variables.data },
-  );
-  const { output = variables.data, context = run.context } = values;
-  if (task.output?.schema !== undefined) yield* validate(run, task.output.schema, output, 'output');
-  if (task.export?.schema !== undefined) yield* validate(run, task.export.schema, context, 'export');
-  if (values.context !== undefined) run.context = values.context;
-  return output;
-}
-
-function definitionOf(document: JsonObject, path: string): Json {
-  let value: Json = document;
-  for (const segment of path.split('/').slice(1)) {
+/** The task in the document, or in the definition of the function that it belongs to. */
+function definitionOf({ functionDefinitions = {} }: FlowPlan, document: JsonObject, path: string): Json {
+  const functions = Object.keys(functionDefinitions).filter((at) => path === at || path.startsWith(`${at}/`));
+  const innermost = functions.reduce((longest, at) => (at.length > longest.length ? at : longest), '');
+  let value: Json = innermost === '' ? document : (getOwn(functionDefinitions, innermost) ?? null);
+  for (const segment of path.slice(innermost.length).split('/').slice(1)) {
     const key = segment.replaceAll('~1', '/').replaceAll('~0', '~');
-    // The task of a function has no place of its own in the document.
+    // A plan from before has no definitions of functions.
     value = isJsonObject(value) || Array.isArray(value) ? ((value as JsonObject)[key] ?? null) : null;
   }
   return value;

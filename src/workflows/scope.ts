@@ -46,4 +46,6 @@ export interface TaskOutcome {
   readonly next: string;
   /** A directive `end` was met: the flow ends gracefully, whatever is around. */
   readonly endsFlow: boolean;
+  /** Its `if` said no: it did not run. */
+  readonly isSkipped?: true;
 }

@@ -248,6 +248,9 @@ describe('tasks', () => {
     expect(planTask('{ try: [{ b: { wait: PT1S } }], catch: { retry: {} } }')).toMatchObject({
       catch: { retry: { backoff: 'constant' } },
     });
+    expect(planTask('{ try: [{ b: { wait: PT1S } }], catch: { retry: { backoff: { linear: {} } } } }')).toMatchObject({
+      catch: { retry: { backoff: 'linear', delay: { value: 'PT1S' } } },
+    });
     expect((planTask('{ try: [{ b: { wait: PT1S } }], catch: {} }') as TryPlan).catch).toEqual({ as: 'error' });
   });
 

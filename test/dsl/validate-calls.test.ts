@@ -106,6 +106,9 @@ describe('arguments of blocks', () => {
       'BLW_ARG_INVALID | assignees: "user" is not known; did you mean "users"? | call: human.approval, with: { title: a, assignees: { «user: [b] } }',
       'BLW_ARG_INVALID | assignees.users: got a string, expected array | call: human.approval, with: { title: a, assignees: { users: «bob } }',
       'BLW_DURATION_INVALID | human.approval: timeout: got "2 days" | call: human.approval, with: { title: a, timeout: «2 days }',
+      'BLW_UNSUPPORTED | metadata.resources has no effect on human.approval | call: human.approval, with: { title: a }, metadata: { «resources: gpu }',
+      'BLW_UNSUPPORTED | metadata.retry has no effect on human.approval | call: human.approval, with: { title: a }, metadata: { «retry: {} }',
+      'BLW_UNSUPPORTED | metadata.timeout has no effect on human.approval | call: human.approval, with: { title: a }, metadata: { «timeout: PT1H }',
       'BLW_SCHEMA_INVALID | form: type: got "dict" | call: human.approval, with: { title: a, form: { type: «dict } }',
     ]),
   )(REJECTS, expectInCall);

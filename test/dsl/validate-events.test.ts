@@ -15,6 +15,7 @@ describe('emit', () => {
     badRows([
       'BLW_VALUE_INVALID | emit: got a string, expected an object | «order.placed',
       'BLW_KEY_MISSING | emit: event needs "with" | { «event: {} }',
+      "BLW_VALUE_INVALID | {a b} in a URI: expected the name of a property | { event: { with: { type: a, source: «'https://x.test/{a b}' } } }",
       'BLW_KEY_UNKNOWN | "type" is not known in emit: event; it has: with | { event: { with: { type: a }, «type: a } }',
       'BLW_KEY_MISSING | with needs "type" | { event: { «with: { source: /a } } }',
       'BLW_VALUE_INVALID | type: got an object, expected text | { event: { with: { type: «{ a: 1 } } } }',

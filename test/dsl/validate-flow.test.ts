@@ -231,6 +231,7 @@ describe('use', () => {
       'BLW_VALUE_INVALID | from 1 to 10000 | retries: { a: { limit: { attempt: { count: «0 } } } }',
       'BLW_DURATION_INVALID | retry: limit.attempt.duration | retries: { a: { limit: { attempt: { duration: «10 } } } }',
       'BLW_DURATION_INVALID | retry: limit.duration | retries: { a: { limit: { duration: «{} } } }',
+      'BLW_VALUE_INVALID | retry: jitter: from is longer than to | retries: { a: { jitter: «{ from: PT2S, to: PT1S } } }',
       'BLW_KEY_MISSING | retry: jitter needs "to" | retries: { a: { «jitter: { from: PT1S } } }',
       'BLW_VALUE_INVALID | retry: got a string | retries: { a: «always }',
       'BLW_VALUE_INVALID | timeout: got a string | timeouts: { a: «PT1S }',

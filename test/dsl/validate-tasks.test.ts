@@ -123,6 +123,7 @@ describe('set, wait and raise', () => {
       'BLW_VALUE_INVALID | raise: got a string | { raise: «soldOut }',
       'BLW_KEY_MISSING | raise needs "error" | { «raise: {} }',
       'BLW_REF_UNKNOWN | use.errors has no "soldOut"; it has: none | { raise: { error: «soldOut } }',
+      "BLW_VALUE_INVALID | {a b} in a URI: expected the name of a property | { raise: { error: { type: «'https://x.test/{a b}', status: 400 } } }",
       'BLW_KEY_MISSING | error needs "type" | { raise: { «error: { status: 400 } } }',
       'BLW_KEY_UNKNOWN | did you mean "status"? | { raise: { error: { type: a, status: 400, «statsu: 4 } } }',
       'BLW_VALUE_INVALID | status: got "teapot" | { raise: { error: { type: a, status: «teapot } } }',

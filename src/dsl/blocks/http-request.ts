@@ -19,7 +19,8 @@ export const httpRequest: BlockSpec = {
 - **Body**: a string is sent as it is (\`text/plain\` unless a \`content-type\` header says otherwise); \`{ base64: … }\` with a
   \`content-type\` header that is neither JSON nor text is sent as bytes; anything else is sent as JSON.
 - **Output**: \`content\` (default) is the body: parsed when the answer is JSON, text when it is text, base64 otherwise;
-  \`response\` is \`{ request, statusCode, headers, content }\`; \`raw\` is the body in base64.
+  \`response\` is \`{ request, statusCode, headers, content }\`, where \`request\` (method, uri, headers) has neither the query nor
+  credentials, which may be secret; \`raw\` is the body in base64.
 - **Status**: 200–299 is success. With \`redirect: false\` (default) a 3xx is an error; with \`redirect: true\` redirects are
   followed, at most 10, credentials are dropped when the origin changes, and 200–399 is success.
 - **Idempotency**: \`POST\` and \`PATCH\` carry the step's key as \`Idempotency-Key\`, the same on every attempt, unless the step

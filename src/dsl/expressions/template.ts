@@ -1,4 +1,4 @@
-import { isJsonObject, type Json } from '../json';
+import { isJsonObject, type Json, type JsonObject } from '../json';
 import { jqTokens } from './jq-text';
 import { jsonataTokens } from './jsonata-text';
 import type { ExpressionLanguage } from './language';
@@ -102,8 +102,7 @@ export function compileTemplate(value: Json, language: ExpressionLanguage): Temp
     return list.every(isConstant) ? { value } : { list };
   }
   if (isJsonObject(value)) {
-    const map = Object.entries(value).map(([key, item]) => [key, compileTemplate(item, language)] as const);
-    return map.every(([, item]) => isConstant(item)) ? { value } : { map };
+    return compileObject(value, (_, item) => compileTemplate(item, language));
   }
   return { value };
 }
@@ -124,6 +123,19 @@ export function compileUri(source: string, language: ExpressionLanguage): Templa
   return {
     uri: parts.map((part, index) => (index % 2 === 0 ? part : { variable: part })).filter((part) => part !== ''),
   };
+}
+
+/** An object whose values are compiled each in a way of its own; one without expressions is a value, as it stands. */
+export function compileObject(object: JsonObject, compile: (key: string, value: Json) => Template): Template {
+  const map = Object.entries(object).map(([key, value]) => [key, compile(key, value)] as const);
+  return map.every(([, item]) => isConstant(item)) ? { value: object } : { map };
+}
+
+/** As {@link compileTemplate}, with URI templates under the keys that are named. */
+export function compileWithUris(object: JsonObject, uris: readonly string[], language: ExpressionLanguage): Template {
+  return compileObject(object, (key, value) =>
+    typeof value === 'string' && uris.includes(key) ? compileUri(value, language) : compileTemplate(value, language),
+  );
 }
 
 export function isConstant(template: Template): template is { readonly value: Json } {

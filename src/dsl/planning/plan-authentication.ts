@@ -1,5 +1,5 @@
 import type { ExpressionLanguage } from '../expressions/language';
-import { compileTemplate, compileUri, isConstant, type Template } from '../expressions/template';
+import { compileObject, compileTemplate, compileUri, type Template } from '../expressions/template';
 import { getOwn, isJsonObject, type Json, type JsonObject } from '../json';
 import { reference } from './plan-context';
 
@@ -28,9 +28,9 @@ function resolvePolicy(policy: JsonObject, use: JsonObject): Json {
 
 /** A policy as a template; `authority` and `endpoints` are URI templates (OWS dsl-reference, "OAUTH2 Authentication"). */
 export function planAuthentication(policy: JsonObject, language: ExpressionLanguage): Template {
-  return mapOf(policy, (scheme, properties) =>
+  return compileObject(policy, (scheme, properties) =>
     isJsonObject(properties) && (scheme === 'oauth2' || scheme === 'oidc')
-      ? mapOf(properties, (key, value) => planProperty(key, value, language))
+      ? compileObject(properties, (key, value) => planProperty(key, value, language))
       : compileTemplate(properties, language),
   );
 }
@@ -38,13 +38,7 @@ export function planAuthentication(policy: JsonObject, language: ExpressionLangu
 function planProperty(key: string, value: Json, language: ExpressionLanguage): Template {
   if (key === 'authority' && typeof value === 'string') return compileUri(value, language);
   if (key !== 'endpoints' || !isJsonObject(value)) return compileTemplate(value, language);
-  return mapOf(value, (_, path) =>
+  return compileObject(value, (_, path) =>
     typeof path === 'string' ? compileUri(path, language) : compileTemplate(path, language),
   );
-}
-
-function mapOf(object: JsonObject, plan: (key: string, value: Json) => Template): Template {
-  const map = Object.entries(object).map(([key, value]) => [key, plan(key, value)] as const);
-  // As compileTemplate has it: plans of earlier versions look the same.
-  return map.every(([, item]) => isConstant(item)) ? { value: object } : { map };
 }

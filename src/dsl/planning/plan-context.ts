@@ -10,6 +10,8 @@ export interface PlanContext {
   /** Absent where there is no catalog at hand. */
   readonly library?: FlowLibrary;
   readonly language: ExpressionLanguage;
+  /** Collects the tasks that functions are defined as, by their paths. */
+  readonly functionDefinitions: Record<string, JsonObject>;
 }
 
 /** `{ key: value }` where there is a value, else nothing; plans travel as JSON, which has no undefined. */

@@ -1,6 +1,6 @@
 import type { ReadMode } from '../events/cloud-event';
 import type { ExpressionLanguage } from '../expressions/language';
-import { bareExpression, compileTemplate, isConstant, type Template } from '../expressions/template';
+import { bareExpression, compileTemplate, compileWithUris, isConstant, type Template } from '../expressions/template';
 import { isJsonObject, type Json, type JsonObject, setOwn } from '../json';
 import type {
   EmitPlan,
@@ -20,10 +20,14 @@ export interface ListenParts {
   planOutput(value: Json | undefined): OutputPlan | undefined;
 }
 
+/** Attributes of an emitted event that are URI templates (OWS schema, "eventProperties"). */
+export const EVENT_URIS = ['source', 'dataschema'];
+
 /** OWS dsl-reference, "Emit". What the document leaves out (`id`, `source`, `time` …) is made when the event is emitted. */
 export function planEmit(base: TaskPlanBase, task: JsonObject, language: ExpressionLanguage): EmitPlan {
   const { event } = task.emit as JsonObject;
-  return { ...base, kind: 'emit', event: compileTemplate((event as JsonObject).with ?? {}, language) };
+  const attributes = (event as JsonObject).with as JsonObject;
+  return { ...base, kind: 'emit', event: compileWithUris(attributes, EVENT_URIS, language) };
 }
 
 /** OWS dsl-reference, "Listen". */

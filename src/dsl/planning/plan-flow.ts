@@ -2,7 +2,13 @@ import type { FlowLibrary } from '../catalog/library';
 import { expressionReferences } from '../expressions/check';
 import { foreignReferences } from '../expressions/foreign-references';
 import { type ExpressionLanguage, isExpressionLanguage } from '../expressions/language';
-import { bareExpression, compileTemplate, type Template, templateExpressions } from '../expressions/template';
+import {
+  bareExpression,
+  compileTemplate,
+  compileWithUris,
+  type Template,
+  templateExpressions,
+} from '../expressions/template';
 import { isJsonObject, type Json, type JsonObject } from '../json';
 import { isFunctionCall } from '../validation/check-function';
 import type { ValidFlow } from '../validation/validate-flow';
@@ -31,7 +37,8 @@ export function planFlow(flow: ValidFlow, { library }: { library?: FlowLibrary |
   const use = isJsonObject(flow.use) ? flow.use : {};
   const defaults = isJsonObject(header.metadata) ? header.metadata : {};
   const language = languageOf(flow);
-  const context: PlanContext = { use, defaults, language, ...optional('library', library) };
+  const functionDefinitions: Record<string, JsonObject> = {};
+  const context: PlanContext = { use, defaults, language, functionDefinitions, ...optional('library', library) };
   const { from } = planInput(flow.input, context) ?? {};
   const plan = {
     planVersion: 1 as const,
@@ -49,6 +56,7 @@ export function planFlow(flow: ValidFlow, { library }: { library?: FlowLibrary |
     ...(language === 'cel' || !hasExpressions ? {} : { language }),
     stepOutputs: steps,
     ...(definition ? { definition: flow } : {}),
+    ...(definition && Object.keys(functionDefinitions).length > 0 ? { functionDefinitions } : {}),
   };
 }
 
@@ -146,27 +154,42 @@ function planFork(base: TaskPlanBase, fork: JsonObject, context: PlanContext): T
     kind: 'fork',
     branches: planTasks(fork.branches, `${base.path}/fork/branches`, context),
     compete: fork.compete === true,
+    ...(fork.compete === true ? { skippedLose: true as const } : {}),
   };
 }
+
+/** Variable of the caught error where `catch.as` names none (OWS dsl-reference, "Catch"). */
+const DEFAULT_ERROR = 'error';
 
 function planTry(base: TaskPlanBase, task: JsonObject, context: PlanContext): TryPlan {
   const clause = task.catch as JsonObject;
   const errors = clause.errors as JsonObject | undefined;
-  const retry = typeof clause.retry === 'string' ? reference(context.use, 'retries', clause.retry) : clause.retry;
+  const { as = DEFAULT_ERROR } = clause;
   return {
     ...base,
     kind: 'try',
     tasks: planTasks(task.try, `${base.path}/try`, context),
     catch: {
       ...optional('errorsWith', errors?.with as JsonObject | undefined),
-      as: (clause.as as string | undefined) ?? 'error',
+      as: as as string,
       ...optional('when', expressionOf(clause.when, context)),
       ...optional('exceptWhen', expressionOf(clause.exceptWhen, context)),
-      ...optional('retry', retry === undefined ? undefined : planRetry(retry as JsonObject, context)),
+      ...optional('retry', planClauseRetry(clause, context)),
       ...optional('do', clause.do === undefined ? undefined : planTasks(clause.do, `${base.path}/catch/do`, context)),
       ...optional('next', clause.then as string | undefined),
     },
   };
+}
+
+/** What linear and exponential backoff begin with where no delay is given: times nothing they would be none. */
+const DEFAULT_DELAY = 'PT1S';
+
+/** A policy of the clause's own, or one of `use.retries`: that knows nothing of the clause, nor what it calls the error. */
+function planClauseRetry({ retry, as = DEFAULT_ERROR }: JsonObject, context: PlanContext): RetryPlan | undefined {
+  if (retry === undefined) return undefined;
+  if (typeof retry !== 'string') return planRetry(retry as JsonObject, context);
+  const policy = planRetry(reference(context.use, 'retries', retry) as JsonObject, context);
+  return as === DEFAULT_ERROR ? policy : { ...policy, as: DEFAULT_ERROR };
 }
 
 function planRetry(policy: JsonObject, context: PlanContext): RetryPlan {
@@ -177,7 +200,7 @@ function planRetry(policy: JsonObject, context: PlanContext): RetryPlan {
   return {
     ...optional('when', expressionOf(policy.when, context)),
     ...optional('exceptWhen', expressionOf(policy.exceptWhen, context)),
-    ...optional('delay', templateOf(policy.delay, context)),
+    ...optional('delay', templateOf(policy.delay ?? (backoff === 'constant' ? undefined : DEFAULT_DELAY), context)),
     backoff: backoff as RetryPlan['backoff'],
     ...optional('maxAttempts', attempt.count as number | undefined),
     ...optional('attemptDuration', templateOf(attempt.duration, context)),
@@ -195,7 +218,9 @@ function planRetry(policy: JsonObject, context: PlanContext): RetryPlan {
 }
 
 function planError(error: Json | undefined, { use, language }: PlanContext): Template {
-  return compileTemplate(typeof error === 'string' ? reference(use, 'errors', error) : (error ?? null), language);
+  const definition = typeof error === 'string' ? reference(use, 'errors', error) : error;
+  // `type` is a URI template (OWS dsl-reference, "Error").
+  return compileWithUris(definition as JsonObject, ['type'], language);
 }
 
 function planTimeout(value: Json | undefined, context: PlanContext): Template | undefined {

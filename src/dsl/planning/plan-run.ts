@@ -1,6 +1,6 @@
 import { DEFAULT_CATALOG, formatFlowReference, parseFunctionReference } from '../catalog/references';
 import { compileTemplate } from '../expressions/template';
-import { getOwn, isJsonObject, type JsonObject } from '../json';
+import { getOwn, isJsonObject, type JsonObject, setOwn } from '../json';
 import type { FunctionPlan, SubflowPlan, TaskPlan, TaskPlanBase } from './plan';
 import { optional, type PlanContext } from './plan-context';
 
@@ -31,12 +31,14 @@ export function planFunctionCall(
   const definition = isJsonObject(inline) ? inline : catalogedFunction(name, shared);
   // A cataloged function has none of the components of the flow that calls it.
   const inner: PlanContext = isJsonObject(inline) ? shared : { ...shared, use: {} };
+  const path = `${base.path}/function`;
+  if (definition !== undefined) setOwn(shared.functionDefinitions, path, definition);
   return {
     ...base,
     kind: 'function',
     function: name,
     with: compileTemplate(task.with ?? {}, shared.language),
-    ...optional('task', definition && planTask(name, definition, `${base.path}/function`, inner)),
+    ...optional('task', definition && planTask(name, definition, path, inner)),
   };
 }
 

@@ -25,6 +25,8 @@ export interface FlowPlan {
   readonly stepOutputs: readonly string[] | true;
   /** The document itself, only where an expression reads `workflow.definition` or `task.definition`. */
   readonly definition?: JsonObject;
+  /** Likewise the tasks that functions are defined as, by the path that each has in the plan. */
+  readonly functionDefinitions?: Readonly<Record<string, JsonObject>>;
 }
 
 export interface InputPlan {
@@ -128,6 +130,8 @@ export interface ForkPlan extends TaskPlanBase {
   readonly kind: 'fork';
   readonly branches: readonly TaskPlan[];
   readonly compete: boolean;
+  /** With `compete`: a branch that its `if` skips does not win. */
+  readonly skippedLose?: true;
 }
 
 export interface TryPlan extends TaskPlanBase {
@@ -154,6 +158,8 @@ export interface RetryPlan {
   readonly attemptDuration?: Template;
   readonly maxDuration?: Template;
   readonly jitter?: { readonly from: Template; readonly to: Template };
+  /** What a policy of `use.retries` calls the caught error, where the clause calls it something else. */
+  readonly as?: string;
 }
 
 export interface RaisePlan extends TaskPlanBase {

@@ -4,6 +4,7 @@ import { hasExpression, isWholeExpression } from '../expressions/template';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
 import { closestName, listNames, shortText } from '../problems';
 import { checkAuthentication } from './check-authentication';
+import { checkUriVariables } from './check-uri';
 import type { Checker, Path } from './checker';
 import { compileSchema, InvalidSchemaError, type SchemaCheck } from './json-schemas';
 
@@ -91,9 +92,7 @@ function normalizeOpenApi(args: JsonObject, path: Path, use: JsonObject, checker
   return { ...rest, document: normalizeEndpoint(rest.document, [...path, 'document'], use, checker) };
 }
 
-/** What OWS has of RFC 6570: `{name}`, where the name is a top-level property (dsl-reference, "URI Template"). */
-const URI_VARIABLE = /^(?:[A-Za-z0-9_]|%[0-9A-Fa-f]{2})(?:[A-Za-z0-9_.-]|%[0-9A-Fa-f]{2})*$/;
-
+/** An endpoint: a URI template (OWS dsl-reference, "URI Template"), or an expression. */
 function checkUriTemplate(endpoint: Json | undefined, path: Path, checker: Checker): void {
   if (isJsonObject(endpoint)) checkUriTemplate(endpoint.uri, [...path, 'uri'], checker);
   if (typeof endpoint !== 'string') return;
@@ -112,11 +111,7 @@ function checkUriTemplate(endpoint: Json | undefined, path: Path, checker: Check
       `endpoint: got "${shortText(endpoint)}", expected an absolute http or https URL`,
     );
   }
-  for (const [, name = ''] of endpoint.matchAll(/\{([^{}]*)\}/g)) {
-    if (URI_VARIABLE.test(name)) continue;
-    const message = `{${shortText(name)}} in a URI: expected the name of a property of the data, such as {orderId}; for all else use \${ … }`;
-    checker.report('BLW_ARG_INVALID', path, message);
-  }
+  checkUriVariables(endpoint, path, checker, 'BLW_ARG_INVALID');
 }
 
 /** True where the value, or one around it, holds an expression: only run time knows what it will be. */

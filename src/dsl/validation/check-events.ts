@@ -1,8 +1,10 @@
 import { READ_MODES } from '../events/cloud-event';
+import { EVENT_URIS } from '../planning/plan-events';
 import type { TaskSite } from './check-context';
 import { checkVariable } from './check-control';
 import { checkAttributes, checkStrategy } from './check-event-strategy';
 import { checkTransformation } from './check-transformation';
+import { checkUriVariables } from './check-uri';
 import { withVariables } from './scope';
 
 /** Names of attributes that CloudEvents 1.0 allows. */
@@ -25,6 +27,7 @@ export function checkEmit({ task, path, scope, context }: TaskSite): void {
     const message = `"${name}" cannot be an attribute of an event: CloudEvents allows lower-case letters and digits; put other things under data`;
     checker.report('BLW_KEY_UNKNOWN', [...withPath, name], message, 'key');
   }
+  for (const name of EVENT_URIS) checkUriVariables(attributes[name], [...withPath, name], checker);
   checkAttributes(attributes, withPath, { checker, expressions, scope });
 }
 

@@ -80,6 +80,20 @@ export const KINDS_OF_METADATA_KEYS: readonly (readonly [key: MetadataKey, kind:
   ...PARALLEL_KEYS.map((key) => [key, 'for'] as const),
 ];
 
+/** Settings of an activity, which a step that people do has not. */
+const ACTIVITY_KEYS = ['resources', 'retry', 'heartbeat', 'timeout', 'idempotent'];
+
+/** Reports settings of a `human.approval` that have no effect on it. */
+export function refuseActivityMetadata({ call, metadata }: JsonObject, path: Path, checker: Checker): void {
+  if (call !== 'human.approval' || !isJsonObject(metadata)) return;
+  for (const key of ACTIVITY_KEYS) {
+    if (metadata[key] === undefined) continue;
+    const advice = key === 'timeout' ? 'write it under with' : 'remove it';
+    const message = `metadata.${key} has no effect on human.approval, which no worker's slot is taken for; ${advice}`;
+    checker.report('BLW_UNSUPPORTED', [...path, 'metadata', key], message, 'key');
+  }
+}
+
 function isParallelKey(key: string): boolean {
   return (PARALLEL_KEYS as readonly string[]).includes(key);
 }

@@ -8,7 +8,7 @@ import { checkDirective, checkFor, checkFork, checkRaise, checkSwitch, checkTry 
 import { checkEmit, checkListen } from './check-events';
 import type { ExpressionSite } from './check-expressions';
 import { checkFunctionCall, isFunctionCall } from './check-function';
-import { checkMetadata, refuseForeignMetadata } from './check-metadata';
+import { checkMetadata, refuseActivityMetadata, refuseForeignMetadata } from './check-metadata';
 import { checkRun } from './check-run';
 import { checkTimeout, checkTransformation } from './check-transformation';
 import type { Checker, Path, Shape } from './checker';
@@ -194,6 +194,7 @@ function checkKind(kind: string, site: TaskSite): void {
       }
       checkCall(task, path, use, checker);
       checkCache(site);
+      refuseActivityMetadata(task, path, checker);
       if (isJsonObject(task.with)) expressions.secrets.call(task, task.with, path);
       break;
     case 'do':

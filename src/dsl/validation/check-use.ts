@@ -1,8 +1,10 @@
+import { parseDuration } from '../durations';
 import { hasExpression } from '../expressions/template';
 import type { Json, JsonObject } from '../json';
 import { checkReusableAuthentication } from './check-authentication';
 import type { ExpressionChecker, ExpressionSite } from './check-expressions';
 import { checkSecretNames } from './check-secrets';
+import { checkUriVariables } from './check-uri';
 import type { Checker, Path } from './checker';
 import { ROOT_SCOPE, withVariables } from './scope';
 
@@ -41,7 +43,7 @@ export function checkUse(use: JsonObject, checker: Checker, expressions: Express
     checkTimeoutDefinition(timeout, path, checker);
     expressions.template(timeout, site(path));
   });
-  // The variable has another name where `catch.as` says so, which is found when the policy is used.
+  // Whatever `catch.as` calls it where the policy is used.
   const scope = withVariables(ROOT_SCOPE, 'error');
   eachOf(use, 'retries', checker, (policy, path) =>
     checkRetryPolicy(policy, path, checker, expressions, { ...site(path), scope }),
@@ -63,6 +65,7 @@ export function checkError(value: Json, path: Path, checker: Checker, checkExpre
   });
   if (error === undefined) return;
   for (const key of ['type', 'title', 'detail', 'instance']) checker.text(error[key], [...path, key], `error: ${key}`);
+  checkUriVariables(error.type, [...path, 'type'], checker);
   const { status } = error;
   if (!(typeof status === 'string' && hasExpression(status)))
     checker.integer(status, [...path, 'status'], 'error: status', { min: 100, max: 599 });
@@ -97,7 +100,14 @@ export function checkRetryPolicy(
   if (policy.jitter !== undefined) {
     const jitter = checker.shaped(policy.jitter, [...path, 'jitter'], 'retry: jitter', { required: ['from', 'to'] });
     for (const key of ['from', 'to']) checker.duration(jitter?.[key], [...path, 'jitter', key], `retry: jitter.${key}`);
+    if (jitter !== undefined) checkJitterRange(jitter, [...path, 'jitter'], checker);
   }
+}
+
+function checkJitterRange({ from, to }: JsonObject, path: Path, checker: Checker): void {
+  const [least, most] = [parseDuration(from ?? null), parseDuration(to ?? null)];
+  if (!('ms' in least && 'ms' in most) || least.ms <= most.ms) return;
+  checker.report('BLW_VALUE_INVALID', path, 'retry: jitter: from is longer than to');
 }
 
 function checkBackoff(value: Json, path: Path, checker: Checker): void {

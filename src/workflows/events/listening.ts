@@ -3,13 +3,12 @@ import { flowError } from '../../dsl/errors';
 import { readEvent } from '../../dsl/events/cloud-event';
 import type { Variables } from '../../dsl/expressions/batch';
 import type { Json } from '../../dsl/json';
-import { valueItem } from '../../dsl/planning/definition-items';
 import type { ListenPlan } from '../../dsl/planning/plan';
 import { type Routine, waitFor } from '../drive';
 import { innerScope } from '../scope';
 import { type ListCursor, type ListenCursor, Suspension, suspendable } from '../suspension';
 import type { TaskFrame, TaskResult } from '../task-frame';
-import { validate } from '../validation';
+import { transformOutput } from '../transform-output';
 import { type ConsumerHost, EventConsumer } from './event-consumer';
 import type { Listener, QueuedEvent } from './event-inbox';
 
@@ -114,16 +113,12 @@ export class Listening {
       if (outcome.endsFlow) return { output: outcome.output, endsFlow: true };
       output = outcome.output;
     }
-    const items = [
-      ...valueItem('output', foreach.output?.as).map((entry) => ({ ...entry, bind: ['output', 'data'] })),
-      ...valueItem('context', foreach.export?.as),
-    ];
-    const values = yield* run.evaluate(items, { ...this.#variables(output), ...loop, output });
-    const result = values.output ?? item;
-    if (foreach.output?.schema !== undefined) yield* validate(run, foreach.output.schema, result, 'output of foreach');
-    if (foreach.export?.schema !== undefined)
-      yield* validate(run, foreach.export.schema, values.context ?? run.context, 'export of foreach');
-    if (values.context !== undefined) run.context = values.context;
+    const { output: transformed, export: exported } = foreach;
+    const result = yield* transformOutput(
+      run,
+      { output: transformed, export: exported, fallback: item, of: ' of foreach' },
+      { ...this.#variables(output), ...loop, output },
+    );
     this.#consumed.push(result);
     return undefined;
   }

@@ -10,7 +10,7 @@ import type { TaskFrame, TaskResult } from '../task-frame';
 /**
  * Runs all branches side by side (OWS dsl-reference, "Fork"). Without `compete` the output is the list of their outputs in
  * the order of the document, and the first failure cancels the others. With `compete` the first to complete wins and the
- * others are cancelled; it fails only when every branch has failed.
+ * others are cancelled; it fails only when every branch that ran has failed.
  */
 export function* executeFork(task: ForkPlan, frame: TaskFrame): Routine<TaskResult> {
   return yield* waitFor(new ForkRace(task, frame).result());
@@ -51,6 +51,8 @@ class ForkRace {
     }
     const failure = this.#cancellation ?? this.#firstError;
     if (failure !== undefined) throw failure.error;
+    // With `compete` there is neither a winner nor a failure: all were skipped.
+    if (this.task.compete) return { output: this.frame.input };
     return { output: this.#branches.map((branch) => ('output' in branch ? branch.output : null)) };
   }
 
@@ -68,9 +70,10 @@ class ForkRace {
       );
   }
 
-  #completed({ output, endsFlow }: TaskOutcome, index: number): void {
+  #completed({ output, endsFlow, isSkipped }: TaskOutcome, index: number): void {
     this.#branches[index] = { output };
-    if (this.#isOver || !(endsFlow || this.task.compete)) return;
+    const wins = this.task.compete && !(isSkipped === true && this.task.skippedLose === true);
+    if (this.#isOver || !(endsFlow || wins)) return;
     this.#decided = { output, endsFlow };
     this.#sideBySide.cancel();
   }

@@ -67,11 +67,12 @@ function* runAttempt(task: TryPlan, frame: TaskFrame, progress: Progress): Routi
 }
 
 /** What a clause needs to know of an error: whether it catches it, and what its retry policy says then. */
-function catchItems({ catch: clause }: TryPlan): BatchItem[] {
+function catchItems({ catch: clause }: TryPlan, error: JsonObject): BatchItem[] {
   const { retry } = clause;
   return [
     ...stop(conditionItem('when', clause.when, 'catch: when'), false),
     ...stop(conditionItem('exceptWhen', clause.exceptWhen, 'catch: exceptWhen'), true),
+    ...(retry?.as === undefined ? [] : [{ name: 'error', template: { value: error }, bind: [retry.as] }]),
     ...stop(conditionItem('retryWhen', retry?.when, 'retry: when'), false),
     ...stop(conditionItem('retryExceptWhen', retry?.exceptWhen, 'retry: exceptWhen'), true),
     ...valueItem('delay', retry?.delay),
@@ -95,7 +96,7 @@ function* catchError(
   if (errorsWith !== undefined && !matches(data, errorsWith)) return undefined;
   const error = flowErrorToJson(data);
   const variables: Variables = { ...frame.variables, context: frame.run.context, [as]: error };
-  const values = yield* frame.run.evaluate(catchItems(task), variables);
+  const values = yield* frame.run.evaluate(catchItems(task, error), variables);
   return values.when === false || values.exceptWhen === true ? undefined : { error, values };
 }
 
