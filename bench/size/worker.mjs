@@ -20,6 +20,8 @@ heaps.onmessage = ({ data }) => {
 const config = parseWorkerConfig(mergeOptions({ flags, env: {}, file: {} }), flags['blob-root']);
 const worker = await startWorker({ config, target, logger: { log() {} }, workerId: 'bench-size' });
 const cpuBefore = process.cpuUsage();
+// The benchmark was stopped, or is done with this worker.
+process.once('disconnect', () => process.exit());
 process.send('ready');
 process.once('message', async () => {
   const { user, system } = process.cpuUsage(cpuBefore);
