@@ -11,6 +11,9 @@ const MAX_DOCUMENT_VALUES = 200_000;
 /** As the author wrote it: an id of 17 digits would silently become another one, 1e30 is what it says. */
 const INTEGER = /^[-+]?(\d+|0x[0-9a-fA-F]+|0o[0-7]+)$/;
 
+/** A postcode or a file's mode loses its zeros without a word. */
+const LEADING_ZERO = /^[-+]?0\d+$/;
+
 /** Ends the reading: the problem that was reported last is about the document as a whole. */
 class DocumentTooLarge extends Error {}
 
@@ -113,6 +116,10 @@ export class DocumentReader {
     } else if (!this.roundsNumbers && !Number.isSafeInteger(value) && INTEGER.test(source)) {
       const advice = 'has more digits than a JSON number keeps (2^53); write it in quotes';
       this.#report('BLW_VALUE_INVALID', node, `${shortText(source)} ${advice}`);
+    }
+    if (!this.roundsNumbers && LEADING_ZERO.test(source)) {
+      const message = `${shortText(source)} is the number ${value} in YAML; write it in quotes to keep its zeros, or without them`;
+      this.#report('BLW_VALUE_INVALID', node, message);
     }
     // JSON text has no -0.
     return value === 0 ? 0 : value;

@@ -12,8 +12,9 @@ import {
   type YAMLMap,
 } from 'yaml';
 import { DocumentReader, MAX_DOCUMENT_DEPTH } from './document-reader';
+import { explainSyntaxError } from './explain-syntax';
 import type { Json } from './json';
-import { byPosition, type LocatedProblem, MAX_PROBLEMS, type Position, shortText } from './problems';
+import { byPosition, type LocatedProblem, MAX_PROBLEMS, type Position } from './problems';
 
 export { MAX_DOCUMENT_DEPTH };
 
@@ -63,7 +64,7 @@ export function parseDocumentText(
     return tooLarge(`it is nested deeper than ${MAX_DOCUMENT_DEPTH} levels`, position(exhausted.pos[0]));
   }
   if (errors.length > 0) {
-    return { problems: syntaxProblems(errors, position) };
+    return { problems: syntaxProblems(errors, source, position) };
   }
   const reader = new DocumentReader(position, roundsNumbers);
   const value = reader.read(parsed.contents);
@@ -98,32 +99,22 @@ function tooLarge(reason: string, position: Position = { line: 1, column: 1 }): 
   };
 }
 
-/** What the library says for its own users, in words for authors. */
-const SYNTAX_MESSAGES: { readonly [code in YAMLError['code']]?: string } = {
-  MULTIPLE_DOCS: 'a second document begins here; a file holds one flow',
-  NON_STRING_KEY: 'a key must be text, not a list or an object',
-  TAB_AS_INDENT: 'tabs cannot indent; use spaces',
-  TAG_RESOLVE_FAILED: 'tags (!name) are not known; there are text, numbers, true, false, null, lists and objects',
-};
-
-/** The first of them; the library reports some twice. */
-function syntaxProblems(errors: readonly YAMLError[], position: (offset: number) => Position): LocatedProblem[] {
-  const problems = new Map<string, LocatedProblem>();
+/** The first of each line: what the library says of the rest of it follows from that one. */
+function syntaxProblems(
+  errors: readonly YAMLError[],
+  source: string,
+  position: (offset: number) => Position,
+): LocatedProblem[] {
+  const problems = new Map<number, LocatedProblem>();
   for (const error of errors) {
-    const problem = syntaxProblem(error, position);
-    problems.set(`${error.pos[0]} ${problem.message}`, problem);
+    const at = position(error.pos[0]);
+    const known = problems.get(at.line);
+    if (known !== undefined && known.position.column <= at.column) continue;
+    const message = explainSyntaxError(error, source);
+    problems.set(at.line, { code: 'BLW_DOC_SYNTAX', path: [], message, position: at });
     if (problems.size === MAX_PROBLEMS) break;
   }
   return [...problems.values()].sort(byPosition);
-}
-
-function syntaxProblem(error: YAMLError, position: (offset: number) => Position): LocatedProblem {
-  return {
-    code: 'BLW_DOC_SYNTAX',
-    path: [],
-    message: shortText(SYNTAX_MESSAGES[error.code] ?? error.message, 300),
-    position: position(error.pos[0]),
-  };
 }
 
 /** What the text has too much of, by its tokens alone: cheap, and before the recursive parser runs. */
