@@ -46,7 +46,7 @@ describe('beamline validate', () => {
   it('lists every problem as file:line:column CODE message, and how many there are', async () => {
     const { code, stdout } = await validate('bad.yaml', 'good.yaml');
     expect(code).toBe(2);
-    expect(stdout).toMatch(/^bad\.yaml:3:5 BLW_TASK_UNKNOWN .*did you mean "set"/m);
+    expect(stdout).toMatch(/^bad\.yaml:4:7 BLW_TASK_UNKNOWN .*did you mean "set"/m);
     expect(stdout).toMatch(/^bad\.yaml:6:13 BLW_BLOCK_UNKNOWN .*htpt/m);
     expect(stdout).toMatch(/^ok: good\.yaml shop\/greet:1\.0\.0, 3 steps$/m);
     expect(stdout).toMatch(/^\d+ problems in 1 file$/m);
@@ -66,7 +66,7 @@ describe('beamline validate', () => {
     expect(code).toBe(2);
     expect(stdout.split('\n')).toEqual([
       expect.stringMatching(/^<stdin>:3:15 BLW_EXPR_SYNTAX \$\{ \.a \| \}: syntax error, it ends too early/),
-      expect.stringMatching(/^<stdin>:4:5 BLW_TASK_UNKNOWN/),
+      expect.stringMatching(/^<stdin>:4:10 BLW_TASK_UNKNOWN/),
       expect.stringMatching(/^<stdin>:5:15 BLW_EXPR_SYNTAX .*\$contxt is not known here; did you mean \$context\?/),
       expect.stringMatching(/^<stdin>:6:15 BLW_EXPR_SYNTAX .*data\/0 is not defined; .* write \.name for data\.name/),
       expect.stringMatching(/^<stdin>:7:14 BLW_EXPR_SYNTAX .*jq writes `and` for &&/),
@@ -79,7 +79,7 @@ describe('beamline validate', () => {
     const good = await runCli(['validate', '-'], { stdin: VALID });
     expect(good).toEqual({ code: 0, stdout: 'ok: <stdin> shop/greet:1.0.0, 3 steps\n', stderr: '' });
     const bad = await runCli(['validate', '-'], { stdin: INVALID });
-    expect(bad.stdout).toMatch(/^<stdin>:3:5 BLW_TASK_UNKNOWN/);
+    expect(bad.stdout).toMatch(/^<stdin>:4:7 BLW_TASK_UNKNOWN/);
   });
 
   it('reads JSON, and text with a byte order mark', async () => {

@@ -153,7 +153,7 @@ describe('expressions in JSONata', () => {
       'BLW_EXPR_SYNTAX | ${ a + } at character 4: | - a: { set: «a + }',
       'BLW_EXPR_SYNTAX | JSONata writes = for == | - a: { if: «a == 1, wait: PT1S }',
       'BLW_EXPR_SYNTAX | JSONata writes `and` for && | - a: { if: «a && b, wait: PT1S }',
-      'BLW_EXPR_SYNTAX | write name for .name | - a: { set: «.a }',
+      'BLW_EXPR_SYNTAX | JSONata has no dot in front: write a for .a | - a: { set: «.a }',
       'BLW_EXPR_SYNTAX | this looks like jq | - a: { set: «items | length }',
       'BLW_EXPR_SYNTAX | at character 1: $contxt is not known here; did you mean $context? | - a: { set: «$contxt.a }',
       'BLW_EXPR_SYNTAX | there is no $data; what the expression is evaluated on is $ | - a: { set: «$data.a }',

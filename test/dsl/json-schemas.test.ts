@@ -90,7 +90,7 @@ describe('violations', () => {
 
   it('name the offending key', () => {
     expect(compileSchema({ additionalProperties: false })({ 'a/b': 1 })).toMatchObject([{ path: [], key: 'a/b' }]);
-    expect(compileSchema({ required: ['a'] })({})).toEqual([{ path: [], message: '"a" is missing' }]);
+    expect(compileSchema({ required: ['a'] })({})).toEqual([{ path: [], message: '"a" is missing', missing: 'a' }]);
   });
 
   it('do not inherit what is required from the prototype', () => {

@@ -193,7 +193,7 @@ describe('text of expressions', () => {
     expectProblem(flowText(`- a: { if: ${value}, wait: PT1S }`), 'BLW_EXPR_SYNTAX', message);
   });
 
-  it.each(["'${ data.a }'", 'data.a', "' ${data.a} '", '\'{"a": 1}.a\''])('takes %s as a condition', (value) => {
+  it.each(["'${ data.a }'", 'data.a', "' ${data.a} '", '\'{"a": true}.a\''])('takes %s as a condition', (value) => {
     expect(validateFlowText(flowText(`- a: { if: ${value}, wait: PT1S }`)).problems).toEqual([]);
   });
 

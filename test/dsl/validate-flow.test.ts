@@ -17,7 +17,7 @@ describe('the document as a whole', () => {
       `BLW_KEY_MISSING | a flow needs "do" | «${HEADER}`,
       `BLW_KEY_MISSING | a flow needs "document" | «${TASKS}`,
       `BLW_KEY_UNKNOWN | did you mean "output"? | ${HEADER}${TASKS}«ouptut: { as: x }\n`,
-      `BLW_KEY_UNKNOWN | it has: document, do, input, use | ${HEADER}${TASKS}«version: 1\n`,
+      `BLW_KEY_UNKNOWN | it has: document, do, input, use | ${HEADER}${TASKS}«other: 1\n`,
       `BLW_KEY_UNKNOWN | "__proto__" is not known | ${HEADER}${TASKS}«__proto__: { do: [] }\n`,
       `BLW_VALUE_INVALID | do: the list is empty | ${HEADER}do: «[]\n`,
       `BLW_VALUE_INVALID | got an object, expected a list of tasks | ${HEADER}do: «{ a: { wait: PT1S } }\n`,
@@ -31,7 +31,7 @@ describe('the document as a whole', () => {
 evaluate: { language: cel, mode: «loose }
 «inputs: {}
 do:
-  - «first: { cal: http }
+  - first: { «cal: http }
   - second: { set: { a: «'\${ data. }' }, then: «nowhere }
   - «second: { wait: «1s }
 output:
@@ -122,7 +122,7 @@ describe('document', () => {
   const REST = "dsl: '1.0.0', namespace: a, name: b, version: '1.0.0'";
   it.each(
     badRows([
-      "BLW_VALUE_INVALID | version: got a number, expected text; put it in quotes | dsl: '1.0.0', namespace: a, name: b, version: «1.0",
+      "BLW_VALUE_INVALID | version: got a number, expected text: a semantic version such as '1.0.0'; put it in quotes | dsl: '1.0.0', namespace: a, name: b, version: «1.0",
       "BLW_VALUE_INVALID | expected a semantic version | dsl: '1.0.0', namespace: a, name: b, version: «v1",
       "BLW_VALUE_INVALID | expected a semantic version | dsl: '1.0.0', namespace: a, name: b, version: «1.0.0-01",
       "BLW_UNSUPPORTED | dsl: got 1.1.0, expected 1.0.x | dsl: «'1.1.0', namespace: a, name: b, version: '1.0.0'",

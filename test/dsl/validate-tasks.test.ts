@@ -43,7 +43,6 @@ describe('kinds of task', () => {
     badRows(
       [
         'BLW_TASK_UNKNOWN | the task has no kind; it needs one of call, do, emit, for, fork, listen, raise, run, set, switch, try, wait | {}',
-        'BLW_TASK_UNKNOWN | did you mean "switch"? | { swithc: [] }',
         'BLW_TASK_UNKNOWN | a loop with `while` needs `for` as well | { while: x }',
         'BLW_TASK_UNKNOWN | `catch` needs `try` beside it | { catch: {} }',
         'BLW_TASK_UNKNOWN | several kinds (call, set), expected one | { call: http, set: { a: 1 } }',
@@ -56,6 +55,7 @@ describe('kinds of task', () => {
 
   it.each(
     badRows([
+      'BLW_TASK_UNKNOWN | did you mean "switch"? | { «swithc: [] }',
       'BLW_KEY_UNKNOWN | "retry" is not known in a wait task | { wait: PT1S, «retry: {} }',
       'BLW_KEY_UNKNOWN | did you mean "then"? | { wait: PT1S, «them: end }',
       'BLW_KEY_UNKNOWN | "while" is not known in a do task | { do: [{ c: { wait: PT1S } }], «while: x }',
@@ -68,7 +68,7 @@ describe('kinds of task', () => {
       'BLW_KEY_UNKNOWN | it has: schema, as | { wait: PT1S, export: { «to: data } }',
       'BLW_SCHEMA_INVALID | required: got a string, expected array | { wait: PT1S, export: { schema: { document: { required: «a } } } }',
       'BLW_REF_UNKNOWN | use.timeouts has no "short" | { wait: PT1S, timeout: «short }',
-      'BLW_VALUE_INVALID | timeout: got a number | { wait: PT1S, timeout: «5 }',
+      'BLW_VALUE_INVALID | timeout: got 5, expected { after: DURATION } or the name of one of use.timeouts; write { after: PT5S } | { wait: PT1S, timeout: «5 }',
     ]),
   )(REJECTS, expectInTask);
 });

@@ -1,6 +1,5 @@
 import { byPosition, type LocatedProblem, MAX_PROBLEMS, type Problem } from '../../dsl/problems';
-import { quoteProblem } from '../../dsl/validation/check-expressions';
-import { explainForeignError } from '../../dsl/validation/explain-foreign-error';
+import { explainJqError } from '../../dsl/validation/check-expressions';
 import type { ValidationResult } from '../../dsl/validation/validate-flow';
 import type { ExpressionEngine } from './expression-engine';
 
@@ -15,11 +14,10 @@ export async function checkJqExpressions(
   const { unchecked, locate } = result;
   if (unchecked.length === 0) return result;
   const verdicts = await engine.checkJq(unchecked.map(({ expression, variables }) => ({ expression, variables })));
-  const found = unchecked.flatMap<Problem>(({ expression, path, variables }, index) => {
+  const found = unchecked.flatMap<Problem>((question, index) => {
     const verdict = verdicts[index] ?? null;
     if (verdict === null) return [];
-    const reason = explainForeignError(expression, verdict, { language: 'jq', variables });
-    return [{ code: 'BLW_EXPR_SYNTAX', path, message: quoteProblem(expression, reason) }];
+    return [{ code: 'BLW_EXPR_SYNTAX', path: question.path, message: explainJqError(question, verdict) }];
   });
   if (found.length === 0) return { ...result, unchecked: [] };
   const all = [...result.problems, ...found];

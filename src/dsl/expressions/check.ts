@@ -14,6 +14,23 @@ export interface ExpressionReferences {
   readonly definition: boolean;
 }
 
+/** `steps.<step>.<property>` */
+export interface StepProperty {
+  readonly step: string;
+  readonly property: string;
+}
+
+/** What is known of an expression without data. */
+export interface ExpressionAnalysis {
+  readonly references: ExpressionReferences;
+  /** What is read of steps that are named. */
+  readonly properties: readonly StepProperty[];
+  /** CEL's type of the value: `dyn` where only data tells. */
+  readonly type: string;
+  /** It reads no variable at all. */
+  readonly isConstant: boolean;
+}
+
 /**
  * Checks an expression without data: does it parse, are its variables among those given, do operators and functions
  * exist for the types that can be known. Returns what is wrong, or undefined.
@@ -33,16 +50,17 @@ export function expressionReferences(expression: string): ExpressionReferences {
 export function analyzeExpression(
   expression: string,
   variables: readonly string[],
-): { readonly error: ExpressionError } | { readonly references: ExpressionReferences } {
+): { readonly error: ExpressionError } | ExpressionAnalysis {
   try {
     const parsed = parseExpression(environmentWith(variables), expression);
     const references = referencesOf(parsed.ast);
-    const { error } = parsed.check();
+    const { error, type = 'dyn' } = parsed.check();
     if (error !== undefined) throw error;
     refuseLostKeys(expression, parsed.ast);
     refuseComments(expression);
     refuseBadPatterns(expression, parsed.ast);
-    return { references };
+    const { ast } = parsed;
+    return { references, properties: stepProperties(ast), type, isConstant: readsNothing(ast) };
   } catch (error) {
     return { error: toExpressionError(expression, error) };
   }
@@ -78,15 +96,55 @@ function referencesOf(ast: unknown): ExpressionReferences {
   let definition = false;
   visitNodes(ast, ({ op, args }) => {
     if (op === 'id' && args === 'steps') isComputed = true;
-    if (op !== '.' && op !== '.?' && op !== '[]' && op !== '[?]') return true;
-    const [object, property] = args as [unknown, unknown];
-    const name = isAstNode(property) && property.op === 'value' ? property.args : property;
+    if (!ACCESS.includes(op)) return true;
+    const [object] = args as [unknown, unknown];
+    const name = propertyOf(args);
     if (name === 'definition') definition = true;
-    if (!isAstNode(object) || object.op !== 'id' || object.args !== 'steps' || typeof name !== 'string') return true;
+    if (!isSteps(object) || typeof name !== 'string') return true;
     steps.add(name);
     return false;
   });
   return { steps: isComputed ? true : [...steps], definition };
+}
+
+function stepProperties(ast: unknown): StepProperty[] {
+  const properties: StepProperty[] = [];
+  visitNodes(ast, ({ op, args }) => {
+    const step = ACCESS.includes(op) ? stepOf((args as [unknown])[0]) : undefined;
+    const property = propertyOf(args);
+    if (step !== undefined && typeof property === 'string') properties.push({ step, property });
+    return true;
+  });
+  return properties;
+}
+
+const ACCESS: readonly string[] = ['.', '.?', '[]', '[?]'];
+
+/** The name in `a.name` and `a["name"]`. */
+function propertyOf(args: unknown): unknown {
+  const [, property] = Array.isArray(args) ? args : [];
+  return isAstNode(property) && property.op === 'value' ? property.args : property;
+}
+
+function isSteps(node: unknown): boolean {
+  return isAstNode(node) && node.op === 'id' && node.args === 'steps';
+}
+
+/** The step in `steps.name`. */
+function stepOf(node: unknown): string | undefined {
+  if (!isAstNode(node) || !ACCESS.includes(node.op)) return undefined;
+  const name = propertyOf(node.args);
+  return isSteps((node.args as [unknown])[0]) && typeof name === 'string' ? name : undefined;
+}
+
+/** True where there is no name in it, neither a variable nor one that a macro makes. */
+function readsNothing(ast: unknown): boolean {
+  let isConstant = true;
+  visitNodes(ast, ({ op }) => {
+    if (op === 'id') isConstant = false;
+    return isConstant;
+  });
+  return isConstant;
 }
 
 /** The library leaves these keys out of the maps that it makes, without a word. */

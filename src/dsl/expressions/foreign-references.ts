@@ -1,4 +1,4 @@
-import type { ExpressionReferences } from './check';
+import type { ExpressionReferences, StepProperty } from './check';
 import { jqTokens } from './jq-text';
 import { jsonataTokens } from './jsonata-text';
 import type { Token } from './token';
@@ -31,6 +31,23 @@ export function foreignReferences(expression: string, language: ForeignLanguage)
     if ((text === 'workflow' || text === 'task') && property === undefined) definition = true;
   }
   return { steps: isComputed ? true : [...steps], definition };
+}
+
+/** What is read of steps that are named, `$steps.name.property`, where the text tells. */
+export function foreignStepProperties(expression: string, language: ForeignLanguage): StepProperty[] {
+  const tokens = foreignTokens(expression, language);
+  return tokens.flatMap(({ kind, text }, index) => {
+    if (kind !== 'variable' || text !== 'steps') return [];
+    const [step, property] = [dottedName(tokens, index + 1), dottedName(tokens, index + 3)];
+    return step === undefined || property === undefined ? [] : [{ step, property }];
+  });
+}
+
+/** The name behind a dot, both without a gap. */
+function dottedName(tokens: readonly Token[], index: number): string | undefined {
+  const [before, dot, name] = tokens.slice(index - 1, index + 2);
+  const isAdjacent = before?.end === dot?.at && dot?.end === name?.at;
+  return isAdjacent && dot?.kind === 'sign' && dot.text === '.' && name?.kind === 'name' ? name.text : undefined;
 }
 
 /** Name of the property that is read of a variable, where the text tells: `.name`, `."name"`; in jq also `["name"]`. */

@@ -4,8 +4,10 @@ import { hasExpression, isWholeExpression } from '../expressions/template';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
 import { closestName, listNames, shortText } from '../problems';
 import { checkAuthentication } from './check-authentication';
+import type { CheckContext, TaskSite } from './check-context';
 import { checkUriVariables } from './check-uri';
 import type { Checker, Path } from './checker';
+import { explainArguments, type KnownArguments, knownArguments, type ToldViolation } from './explain-arguments';
 import { compileSchema, InvalidSchemaError, type SchemaCheck } from './json-schemas';
 
 /** Calls that OWS defines and this project does not run yet. */
@@ -26,9 +28,10 @@ export function checkArguments(spec: BlockSpec, args: Json): ReturnType<SchemaCh
   return check(args);
 }
 
-/** Checks `call` and `with`: the block exists, and its arguments fit its schema as far as they are literal. */
-export function checkCall(task: JsonObject, path: Path, use: JsonObject, checker: Checker): void {
-  const name = checker.text(task.call, [...path, 'call'], 'call');
+/** Checks `call` and `with`: the block exists, and its arguments fit its schema as far as they are known now. */
+export function checkCall({ task, path, context }: TaskSite): void {
+  const { checker, expressions } = context;
+  const name = checker.text(task.call, [...path, 'call'], 'call', CALL);
   if (name === undefined) return;
   const spec = findBlockByCall(name);
   if (spec === undefined) {
@@ -38,26 +41,42 @@ export function checkCall(task: JsonObject, path: Path, use: JsonObject, checker
   const { with: args = {} } = task;
   const withPath = [...path, task.with === undefined ? 'call' : 'with'];
   if (!isJsonObject(args)) {
-    checker.report('BLW_ARG_INVALID', withPath, `with: got ${describeJsonType(args)}, expected an object of arguments`);
+    checker.report(
+      'BLW_ARG_INVALID',
+      withPath,
+      `with: got ${describeJsonType(args)}, expected an object of arguments${args === null ? ' (is the text below it indented?)' : ''}`,
+    );
     return;
   }
-  const hasEndpoint = ENDPOINT_BLOCKS.has(name);
-  const literal = hasEndpoint
-    ? normalizeEndpoint(args, withPath, use, checker)
+  const known = knownArguments(args, expressions);
+  const literal = hasEndpoint(name)
+    ? normalizeEndpoint(args, known.args, withPath, context)
     : name === 'openapi'
-      ? normalizeOpenApi(args, withPath, use, checker)
-      : args;
-  for (const violation of checkArguments(spec, literal)) {
-    if (isLeftToRunTime(args, violation.path)) continue;
-    const isKey = violation.key !== undefined;
-    const at = [...withPath, ...violation.path, ...(isKey ? [violation.key] : [])];
-    const argument = violation.path.length === 0 ? name : `${name}: ${shortText(violation.path.join('.'))}`;
-    checker.report('BLW_ARG_INVALID', at, `${argument}: ${violation.message}`, isKey ? 'key' : 'value');
+      ? normalizeOpenApi(args, known.args, withPath, context)
+      : known.args;
+  const violations = explainArguments(checkArguments(spec, literal), { call: name, args, known });
+  for (const { path: at, message, key } of violations) {
+    const isKey = key !== undefined;
+    const place = [...withPath, ...at, ...(isKey ? [key] : [])];
+    const argument = at.length === 0 ? name : `${name}: ${shortText(at.join('.'))}`;
+    checker.report('BLW_ARG_INVALID', place, `${argument}: ${message}`, isKey ? 'key' : 'value');
   }
-  if (name === 'human.approval') checkApproval(args, withPath, checker);
-  if (name === 'fs.put' && (args.content === undefined) === (args.base64 === undefined)) {
+  if (name === 'human.approval') checkApproval(args, known, withPath, checker);
+  if (name === 'fs.put' && !hasContent(args, violations)) {
     checker.report('BLW_ARG_INVALID', withPath, 'fs.put: expected exactly one of content and base64');
   }
+}
+
+const CALL = { regex: /./s, expected: 'the name of a block, such as http' };
+
+function hasEndpoint(call: string): boolean {
+  return ENDPOINT_BLOCKS.has(call);
+}
+
+/** An unknown argument that was meant for the content has been reported. */
+function hasContent(args: JsonObject, violations: readonly ToldViolation[]): boolean {
+  if (violations.some(({ meant }) => meant === 'content' || meant === 'base64')) return true;
+  return (args.content === undefined) !== (args.base64 === undefined);
 }
 
 function reportUnknownBlock(name: string, path: Path, checker: Checker): void {
@@ -65,31 +84,67 @@ function reportUnknownBlock(name: string, path: Path, checker: Checker): void {
     checker.report('BLW_UNSUPPORTED', path, `call: ${name} is not supported yet`);
   } else {
     const known = BLOCK_SPECS.map((spec) => spec.call);
-    const meant = name === 'http.request' ? 'http' : closestName(name, known);
+    const meant = callMeant(name, known);
     const advice = meant === undefined ? `there are: ${listNames(known)}` : `did you mean "${meant}"?`;
     checker.report('BLW_BLOCK_UNKNOWN', path, `call: there is no block "${shortText(name)}"; ${advice}`);
   }
 }
 
+/** What others call a block. */
+const CALL_ALIASES: ReadonlyMap<string, string> = new Map([
+  ...[
+    'http.request',
+    'https',
+    'rest',
+    'request',
+    'fetch',
+    'curl',
+    'get',
+    'post',
+    'webhook',
+    'io.kestra.plugin.core.http.request',
+  ].map((name) => [name, 'http'] as const),
+  ...['sql', 'query', 'postgres', 'postgresql', 'sqlite', 'database', 'jdbc'].map(
+    (name) => [name, 'sql.query'] as const,
+  ),
+  ...['approval', 'human', 'manual', 'approve', 'humantask', 'user.task'].map(
+    (name) => [name, 'human.approval'] as const,
+  ),
+  ...['fs.read', 'file.read', 'readfile'].map((name) => [name, 'fs.get'] as const),
+  ...['fs.write', 'file.write', 'writefile'].map((name) => [name, 'fs.put'] as const),
+  ...['fs.remove', 'fs.rm', 'fs.unlink'].map((name) => [name, 'fs.delete'] as const),
+  ...['fs.ls', 'fs.dir'].map((name) => [name, 'fs.list'] as const),
+  ['download', 'http.stream'],
+]);
+
+function callMeant(name: string, known: readonly string[]): string | undefined {
+  return CALL_ALIASES.get(name.toLowerCase()) ?? closestName(name, known);
+}
+
 /** Arguments with `endpoint` in its object form and without its authentication, which is checked here. */
-function normalizeEndpoint(args: JsonObject, path: Path, use: JsonObject, checker: Checker): JsonObject {
-  const { endpoint } = args;
-  checkUriTemplate(endpoint, [...path, 'endpoint'], checker);
-  if (typeof endpoint === 'string') return { ...args, endpoint: { uri: endpoint } };
-  if (!isJsonObject(endpoint)) return args;
+function normalizeEndpoint(args: JsonObject, known: JsonObject, path: Path, context: CheckContext): JsonObject {
+  const { use, checker } = context;
+  checkUriTemplate(args.endpoint, [...path, 'endpoint'], checker);
+  const { endpoint } = known;
+  if (typeof endpoint === 'string') return { ...known, endpoint: { uri: endpoint } };
+  if (!isJsonObject(endpoint)) return known;
   const { authentication, ...rest } = endpoint;
-  if (authentication !== undefined) {
-    checkAuthentication(authentication, [...path, 'endpoint', 'authentication'], use, checker);
+  const given = isJsonObject(args.endpoint) ? args.endpoint.authentication : undefined;
+  if (authentication !== undefined && given !== undefined) {
+    checkAuthentication(given, [...path, 'endpoint', 'authentication'], use, checker);
   }
-  return { ...args, endpoint: rest };
+  return { ...known, endpoint: rest };
 }
 
 /** As {@link normalizeEndpoint}, of the document; the call's own authentication is checked here, too. */
-function normalizeOpenApi(args: JsonObject, path: Path, use: JsonObject, checker: Checker): JsonObject {
-  const { authentication, ...rest } = args;
-  if (authentication !== undefined) checkAuthentication(authentication, [...path, 'authentication'], use, checker);
-  if (!isJsonObject(rest.document)) return rest;
-  return { ...rest, document: normalizeEndpoint(rest.document, [...path, 'document'], use, checker) };
+function normalizeOpenApi(args: JsonObject, known: JsonObject, path: Path, context: CheckContext): JsonObject {
+  const { use, checker } = context;
+  const { authentication, ...rest } = known;
+  if (args.authentication !== undefined)
+    checkAuthentication(args.authentication, [...path, 'authentication'], use, checker);
+  if (!isJsonObject(rest.document) || !isJsonObject(args.document)) return rest;
+  const document = normalizeEndpoint(args.document, rest.document, [...path, 'document'], context);
+  return { ...rest, document };
 }
 
 /** An endpoint: a URI template (OWS dsl-reference, "URI Template"), or an expression. */
@@ -105,27 +160,18 @@ function checkUriTemplate(endpoint: Json | undefined, path: Path, checker: Check
     return;
   }
   if (!/^(?:https?:\/\/|\{)/i.test(endpoint)) {
-    checker.report(
-      'BLW_ARG_INVALID',
-      path,
-      `endpoint: got "${shortText(endpoint)}", expected an absolute http or https URL`,
-    );
+    const meant = /^[\w-]+(?:\.[\w-]+)+(?::\d+)?(?:\/|$)/.test(endpoint)
+      ? `, such as https://${shortText(endpoint)}`
+      : '';
+    const message = `endpoint: got "${shortText(endpoint)}", expected an absolute http or https URL${meant}`;
+    checker.report('BLW_ARG_INVALID', path, message);
   }
   checkUriVariables(endpoint, path, checker, 'BLW_ARG_INVALID');
 }
 
-/** True where the value, or one around it, holds an expression: only run time knows what it will be. */
-function isLeftToRunTime(args: JsonObject, path: readonly string[]): boolean {
-  let value: Json | undefined = args;
-  for (const segment of path) {
-    if (typeof value !== 'object' || value === null) break;
-    value = Array.isArray(value) ? value[Number(segment)] : value[segment];
-  }
-  return typeof value === 'string' && hasExpression(value);
-}
-
-function checkApproval(args: JsonObject, path: Path, checker: Checker): void {
-  checker.duration(args.timeout, [...path, 'timeout'], 'human.approval: timeout');
+function checkApproval(args: JsonObject, known: KnownArguments, path: Path, checker: Checker): void {
+  if (typeof known.args.timeout === typeof args.timeout)
+    checker.duration(known.args.timeout, [...path, 'timeout'], 'human.approval: timeout');
   if (args.onTimeout !== undefined && args.timeout === undefined) {
     checker.report('BLW_ARG_INVALID', [...path, 'onTimeout'], 'human.approval: onTimeout needs a timeout', 'key');
   }

@@ -7,7 +7,7 @@ import type { Siblings, TaskSite } from './check-context';
 import type { ExpressionSite } from './check-expressions';
 import { checkReference } from './check-reference';
 import { checkError, checkRetryPolicy } from './check-use';
-import type { Checker, Path } from './checker';
+import type { Checker, Path, Shape } from './checker';
 import { readNamedEntry } from './named-entries';
 import { RESERVED_VARIABLES, withVariables } from './scope';
 
@@ -15,31 +15,58 @@ const DIRECTIVES = ['continue', 'exit', 'end'];
 
 /** A flow directive: `continue`, `exit`, `end`, or a step of the same list (OWS dsl-reference, "Flow Directive"). */
 export function checkDirective(value: Json | undefined, path: Path, siblings: Siblings, checker: Checker): void {
-  const target = checker.text(value, path, 'then');
+  const target = checker.text(value, path, 'then', DIRECTIVE);
   if (target === undefined || DIRECTIVES.includes(target)) return;
   if (siblings.areBranches) {
     const message = 'then: branches run side by side, none can go on to another; put the steps into a do';
     checker.report('BLW_THEN_UNKNOWN', path, message);
   } else if (!siblings.names.has(target)) {
-    const meant = closestName(target, [...DIRECTIVES, ...siblings.names]);
+    const elsewhere = checker.steps.whyNotReachable(target, path);
+    const meant = closestName(target, [...DIRECTIVES, ...siblings.names]) ?? directiveMeant(target);
     const advice =
-      meant === undefined
-        ? `expected continue, exit, end or one of: ${listNames([...siblings.names])}`
-        : `did you mean "${meant}"?`;
+      elsewhere === undefined && meant !== undefined
+        ? `did you mean "${meant}"?`
+        : `expected continue, exit, end or one of: ${listNames([...siblings.names])}${elsewhere === undefined ? '' : `; ${elsewhere}`}`;
     const message = `then: there is no step "${shortText(target)}" in this list; ${advice}`;
     checker.report('BLW_THEN_UNKNOWN', path, message);
   }
+}
+
+const DIRECTIVE = { regex: /./s, expected: 'continue, exit, end, or the name of a step of the same list' };
+
+/** What others write for a directive. */
+function directiveMeant(target: string): string | undefined {
+  if (/^(?:next|proceed|pass)$/i.test(target)) return 'continue';
+  if (/^(?:break|leave|return)$/i.test(target)) return 'exit';
+  return /^(?:stop|done|finish(?:ed)?|terminate|complete|quit|fail)$/i.test(target) ? 'end' : undefined;
 }
 
 /** OWS dsl-reference, "Raise". */
 export function checkRaise({ task, path, scope, context }: TaskSite): void {
   const { checker, expressions, use } = context;
   const site: ExpressionSite = { path: [...path, 'raise', 'error'], scope, place: 'definition' };
-  const raise = checker.shaped(task.raise, [...path, 'raise'], 'raise', { required: ['error'] });
+  const raise = checker.shaped(task.raise, [...path, 'raise'], 'raise', {
+    required: ['error'],
+    example: '{ error: NAME } or { error: { type: …, status: … } }',
+  });
   const error = raise?.error;
   if (typeof error === 'string') checkReference(error, 'errors', site.path, use, checker);
   else if (error !== undefined) checkError(error, site.path, checker, () => expressions.template(error, site));
 }
+
+const CASE: Shape = {
+  required: ['then'],
+  optional: ['when'],
+  habits: {
+    aliases: { if: 'when', condition: 'when', case: 'when', next: 'then', goto: 'then', transition: 'then' },
+    advice: Object.fromEntries(
+      ['do', 'steps', 'tasks', 'call', 'set', 'run'].map((key) => [
+        key,
+        'a case only says where to go on: name a step of this list under then, and write what it does there',
+      ]),
+    ),
+  },
+};
 
 /** OWS dsl-reference, "Switch". */
 export function checkSwitch({ task, path, scope, siblings, context }: TaskSite): void {
@@ -48,13 +75,22 @@ export function checkSwitch({ task, path, scope, siblings, context }: TaskSite):
   const cases = task.switch;
   if (!Array.isArray(cases) || cases.length === 0) {
     const got = Array.isArray(cases) ? 'an empty list' : describeJsonType(cases);
-    checker.report('BLW_VALUE_INVALID', listPath, `switch: got ${got}, expected cases, each "- name: { when, then }"`);
+    checker.report(
+      'BLW_VALUE_INVALID',
+      listPath,
+      `switch: got ${got}, expected cases, each "- name: { when, then }"${dashAdvice(cases)}`,
+    );
     return;
   }
   let defaults = 0;
   for (const [index, item] of cases.entries()) {
-    for (const { name, value, path: casePath } of readNamedEntry(item, [...listPath, index], 'case', checker)) {
-      checker.keys(value, casePath, `case "${name}"`, { required: ['then'], optional: ['when'] });
+    for (const { name, value, path: casePath } of readNamedEntry(
+      item,
+      [...listPath, index],
+      { what: 'case' },
+      checker,
+    )) {
+      checker.keys(value, casePath, `case "${name}"`, CASE);
       expressions.expression(value.when, 'when', { path: [...casePath, 'when'], scope, place: 'definition' });
       checkDirective(value.then, [...casePath, 'then'], siblings, checker);
       if (value.when !== undefined) continue;
@@ -66,11 +102,34 @@ export function checkSwitch({ task, path, scope, siblings, context }: TaskSite):
   }
 }
 
+function dashAdvice(cases: Json | undefined): string {
+  const [name] = isJsonObject(cases) ? Object.keys(cases) : [];
+  return name === undefined ? '' : `; put a dash before each name: - ${shortText(name, 30)}: …`;
+}
+
+const LOOP: Shape = {
+  required: ['in'],
+  optional: ['each', 'at'],
+  example: '{ each: item, in: data.items }',
+  habits: {
+    aliases: {
+      ...Object.fromEntries(['items', 'of', 'list', 'collection', 'values', 'over', 'input'].map((key) => [key, 'in'])),
+      ...Object.fromEntries(['item', 'as', 'var', 'name', 'iterator'].map((key) => [key, 'each'])),
+      index: 'at',
+    },
+    advice: {
+      while: 'write it beside for',
+      do: 'write it beside for',
+      concurrency: 'write it under metadata, beside for',
+    },
+  },
+};
+
 /** OWS dsl-reference, "For". */
 export function checkFor({ task, path, scope, context, checkList }: TaskSite): void {
   const { checker, expressions } = context;
   const forPath = [...path, 'for'];
-  const loop = checker.shaped(task.for, forPath, 'for', { required: ['in'], optional: ['each', 'at'] });
+  const loop = checker.shaped(task.for, forPath, 'for', LOOP);
   const each = checkVariable(loop?.each, [...forPath, 'each'], { what: 'for: each', fallback: 'item' }, checker);
   const at = checkVariable(loop?.at, [...forPath, 'at'], { what: 'for: at', fallback: 'index' }, checker);
   if (each === at) {
@@ -116,7 +175,14 @@ function* exportsIn(value: Json | undefined, path: Path): Generator<Path> {
 export function checkFork({ task, path, scope, context, checkList }: TaskSite): void {
   const { checker } = context;
   const forkPath = [...path, 'fork'];
-  const fork = checker.shaped(task.fork, forkPath, 'fork', { required: ['branches'], optional: ['compete'] });
+  const fork = checker.shaped(task.fork, forkPath, 'fork', {
+    required: ['branches'],
+    optional: ['compete'],
+    example: '{ branches: [ … ] }',
+    habits: {
+      aliases: { do: 'branches', steps: 'branches', tasks: 'branches', parallel: 'branches', race: 'compete' },
+    },
+  });
   if (fork === undefined) return;
   checker.boolean(fork.compete, [...forkPath, 'compete'], 'fork: compete');
   if (fork.branches === undefined) return;
@@ -130,6 +196,8 @@ export function checkTry({ task, path, scope, siblings, context, checkList }: Ta
   const catchPath = [...path, 'catch'];
   const clause = checker.shaped(task.catch, catchPath, 'catch', {
     optional: ['errors', 'as', 'when', 'exceptWhen', 'retry', 'do', 'then'],
+    example: '{ do: [ … ] }',
+    habits: { aliases: { error: 'errors', steps: 'do', tasks: 'do', next: 'then', goto: 'then', if: 'when' } },
   });
   if (clause === undefined) return;
   const as = checkVariable(clause.as, [...catchPath, 'as'], { what: 'catch: as', fallback: 'error' }, checker);
@@ -175,6 +243,12 @@ function checkFilterValues(filter: JsonObject, path: Path, checker: Checker): vo
   }
 }
 
+function variableAdvice(value: Json | undefined): string {
+  const [, name] = /^\$(?:\{\s*)?\$?([A-Za-z_]\w*)\s*\}?$/.exec(typeof value === 'string' ? value : '') ?? [];
+  const advice = name === undefined ? '' : `; write ${name}, without a dollar: expressions read it`;
+  return `a name of letters, digits and _${advice}`;
+}
+
 /** A variable's name, or the default after reporting. */
 export function checkVariable(
   value: Json | undefined,
@@ -184,7 +258,7 @@ export function checkVariable(
 ): string {
   const name = checker.text(value, path, what, {
     regex: /^[A-Za-z_][A-Za-z0-9_]{0,127}$/,
-    expected: 'a name of letters, digits and _',
+    expected: variableAdvice(value),
   });
   if (name === undefined) return fallback;
   if (RESERVED_VARIABLES.has(name)) {

@@ -1,14 +1,17 @@
-import { analyzeExpression } from '../expressions/check';
-import { type ForeignLanguage, foreignReferences } from '../expressions/foreign-references';
+import { compileExpression, ExpressionError } from '../expressions/cel';
+import { analyzeExpression, type ExpressionAnalysis, type StepProperty } from '../expressions/check';
+import { type ForeignLanguage, foreignReferences, foreignStepProperties } from '../expressions/foreign-references';
 import type { ExpressionLanguage } from '../expressions/language';
-import { hasExpression, splitString } from '../expressions/template';
+import { hasExpression, type StringPart, splitString } from '../expressions/template';
 import { describeJsonType, isJsonObject, type Json } from '../json';
 import { closestName, listNames, shortText } from '../problems';
 import { checkJsonata } from './check-jsonata';
 import type { SecretChecker } from './check-secrets';
 import type { Checker, Path } from './checker';
 import { explainExpressionError } from './explain-expression-error';
-import { explainForeignError } from './explain-foreign-error';
+import { explainForeignError, misreadInput } from './explain-foreign-error';
+import { explainBarePath, explainForeignTemplate, explainPathKey, findForeignTemplate } from './foreign-templates';
+import { type Readable, rewritePath } from './rewrite-path';
 import { hasStep, type Place, type Scope, stepsIn, variablesAt } from './scope';
 
 /** Where an expression stands: its path, the names in scope, and the arguments it has there. */
@@ -20,11 +23,40 @@ export interface ExpressionSite {
   readonly takesSecrets?: boolean;
 }
 
+/** What a field that is an expression as a whole has to give. */
+type Wanted = 'condition' | 'list' | 'value';
+
+/** What it has to give, in words, with an example in the language. */
+function describeWanted(wanted: Wanted, language: ExpressionLanguage | undefined): string {
+  const root = { cel: 'data.', jq: '.', jsonata: '' }[language ?? 'cel'];
+  if (wanted === 'condition') return `an expression that gives true or false, such as ${root}total > 100`;
+  return wanted === 'list' ? `an expression that gives a list, such as ${root}items` : 'an expression';
+}
+
+/** CEL's types that a value is known by before the run, each with a value of it. */
+const SAMPLES: ReadonlyMap<string, Json> = new Map<string, Json>([
+  ['string', ''],
+  ['int', 0],
+  ['uint', 0],
+  ['double', 0],
+  ['bool', true],
+  ['list', []],
+  ['map', {}],
+  ['null', null],
+]);
+
 /** An expression in jq, whose syntax only jq itself can check, and the variables that it may use. */
 export interface UncheckedExpression {
   readonly expression: string;
   readonly path: Path;
   readonly variables: readonly string[];
+  readonly scope: Scope;
+}
+
+/** What jq says of an expression, in words for authors. */
+export function explainJqError({ expression, variables, scope }: UncheckedExpression, verdict: string): string {
+  const readable: Readable = { language: 'jq', variables, steps: { has: (name) => hasStep(scope, name) } };
+  return quoteProblem(expression, explainForeignError(expression, { message: verdict }, readable));
 }
 
 /** Longest expression in jq or JSONata; CEL's own parser bounds those in CEL. */
@@ -33,6 +65,8 @@ const MAX_EXPRESSION_LENGTH = 100_000;
 /** Checks the expressions of a document; counts them, to know whether its language matters. */
 export class ExpressionChecker {
   expressionCount = 0;
+  /** What expressions in CEL will give, as far as that is known. */
+  readonly #values = new Map<string, { readonly value: Json; readonly isSample: boolean }>();
   /** What is left to be checked by jq. */
   readonly unchecked: UncheckedExpression[] = [];
 
@@ -46,10 +80,11 @@ export class ExpressionChecker {
   /** A field that is an expression as a whole, with or without `${ }`. */
   expression(value: Json | undefined, what: string, site: ExpressionSite): void {
     if (value === undefined) return;
+    const wanted = wantedBy(what);
     if (typeof value !== 'string' || value.trim() === '') {
       const got = typeof value === 'string' ? 'empty text' : describeJsonType(value);
-      const quote = typeof value === 'boolean' || typeof value === 'number' ? '; put it in quotes' : '';
-      this.checker.report('BLW_VALUE_INVALID', site.path, `${what}: got ${got}, expected an expression${quote}`);
+      const message = `${what}: got ${got}, expected ${typeof value === 'boolean' ? 'an expression; put it in quotes' : describeWanted(wanted, this.language)}`;
+      this.checker.report('BLW_VALUE_INVALID', site.path, message);
       return;
     }
     const source = value.trim();
@@ -58,9 +93,9 @@ export class ExpressionChecker {
     // In jq and JSONata "${" may be text within an expression that is written without it.
     const mayHoldText = this.language !== 'cel' && !source.startsWith('${');
     if (unclosedAt !== undefined && !mayHoldText) this.unclosed(site.path);
-    else if (parts.length === 1 && only !== undefined && 'expr' in only) this.check(only.expr, site);
+    else if (parts.length === 1 && only !== undefined && 'expr' in only) this.check(only.expr, site, { what, wanted });
     else if (!mayHoldText && hasExpression(value)) this.severalParts(what, site.path);
-    else this.check(source, site);
+    else this.check(source, site, { what, wanted });
   }
 
   /** An expression or an object of templates: `input.from`, `output.as`, `export.as`, `set`. */
@@ -73,16 +108,51 @@ export class ExpressionChecker {
   template(value: Json | undefined, site: ExpressionSite): void {
     if (typeof value === 'string') this.string(value, site);
     else if (Array.isArray(value)) for (const [index, item] of value.entries()) this.template(item, below(site, index));
-    else if (isJsonObject(value)) for (const key of Object.keys(value)) this.template(value[key], below(site, key));
+    else if (isJsonObject(value))
+      for (const key of Object.keys(value)) this.property(key, value[key], below(site, key));
+  }
+
+  private property(key: string, value: Json | undefined, site: ExpressionSite): void {
+    const readable = key.endsWith('.$') ? this.readable(site) : undefined;
+    const problem = readable === undefined ? undefined : explainPathKey(key, value, readable);
+    if (problem === undefined) this.template(value, site);
+    else this.checker.report('BLW_EXPR_SYNTAX', site.path, problem, 'key');
   }
 
   private string(value: string, site: ExpressionSite): void {
     const { parts, unclosedAt } = splitString(value, this.language ?? 'cel');
     if (unclosedAt !== undefined) this.unclosed(site.path);
+    else this.literal(parts, site);
     for (const part of parts) if ('expr' in part) this.check(part.expr, site);
   }
 
-  private check(expression: string, site: ExpressionSite): void {
+  /** Text that would go out as it stands, though an expression was meant. */
+  private literal(parts: readonly StringPart[], site: ExpressionSite): void {
+    const [only] = parts;
+    for (const part of parts) {
+      const template = 'text' in part ? findForeignTemplate(part.text) : undefined;
+      const readable = template === undefined ? undefined : this.readable(site);
+      if (template === undefined || readable === undefined) continue;
+      this.checker.report('BLW_EXPR_SYNTAX', site.path, explainForeignTemplate(template, site.path, readable));
+      return;
+    }
+    if (parts.length !== 1 || only === undefined || !('text' in only) || !/^(?:\$|steps\.|workflow\.)/.test(only.text))
+      return;
+    const readable = this.readable(site);
+    const problem = readable === undefined ? undefined : explainBarePath(only.text, readable);
+    if (problem !== undefined) this.checker.report('BLW_EXPR_SYNTAX', site.path, problem);
+  }
+
+  private readable(site: ExpressionSite): Readable | undefined {
+    return this.language === undefined ? undefined : readableAt(site, this.language);
+  }
+
+  /** What an expression in CEL that has been checked gives: its value where it reads nothing, else a sample of its type. */
+  valueOf(expression: string): { readonly value: Json; readonly isSample: boolean } | undefined {
+    return this.#values.get(expression);
+  }
+
+  private check(expression: string, site: ExpressionSite, field?: { what: string; wanted: Wanted }): void {
     this.expressionCount += 1;
     const { path, takesSecrets = false } = site;
     if (!this.secrets.expression(expression, path, takesSecrets) || this.language === undefined) return;
@@ -90,21 +160,38 @@ export class ExpressionChecker {
       expression === ''
         ? '${ } is empty; write an expression into it'
         : this.language === 'cel'
-          ? this.checkCel(expression, site)
-          : this.checkForeign(expression, this.language, site);
+          ? this.checkCel(expression, site, field)
+          : (this.checkForeign(expression, this.language, site) ?? constantProblem(expression, field, this.language));
     if (problem !== undefined) this.checker.report('BLW_EXPR_SYNTAX', site.path, problem);
   }
 
   /** Reports unknown steps; returns what else is wrong. */
-  private checkCel(expression: string, site: ExpressionSite): string | undefined {
+  private checkCel(
+    expression: string,
+    site: ExpressionSite,
+    field?: { what: string; wanted: Wanted },
+  ): string | undefined {
     const variables = variablesAt(site.scope, site.place);
     const analysis = analyzeExpression(expression, [...variables, 'secrets']);
     if ('error' in analysis) {
       const { offset } = analysis.error;
-      return quoteProblem(expression, explainExpressionError(analysis.error, variables), offset);
+      const readable = readableAt(site, 'cel');
+      return quoteProblem(expression, explainExpressionError(analysis.error, readable), offset);
     }
     this.checkSteps(analysis.references.steps, 'steps', site);
-    return undefined;
+    this.checkProperties(analysis.properties, 'steps', site);
+    this.remember(expression, analysis);
+    if (field === undefined) return undefined;
+    return (
+      typeProblem(expression, analysis, field, 'cel') ?? templateProblem(expression, analysis, readableAt(site, 'cel'))
+    );
+  }
+
+  private remember(expression: string, { type, isConstant }: ExpressionAnalysis): void {
+    const sample = SAMPLES.get(categoryOf(type));
+    if (sample === undefined || this.#values.has(expression)) return;
+    const value = isConstant ? constantValue(expression) : undefined;
+    this.#values.set(expression, value === undefined ? { value: sample, isSample: true } : { value, isSample: false });
   }
 
   private checkForeign(expression: string, language: ForeignLanguage, site: ExpressionSite): string | undefined {
@@ -114,11 +201,16 @@ export class ExpressionChecker {
     if (language === 'jsonata') {
       const problem = checkJsonata(expression, variables);
       if (problem !== undefined) {
-        const reason = explainForeignError(expression, problem.message, { language, variables });
+        const reason = explainForeignError(expression, problem, readableAt(site, language));
         return quoteProblem(expression, reason, problem.offset);
       }
-    } else this.unchecked.push({ expression, path: site.path, variables });
+    } else {
+      const problem = misreadInput(expression);
+      if (problem !== undefined) return problem;
+      this.unchecked.push({ expression, path: site.path, variables, scope: site.scope });
+    }
     this.checkSteps(foreignReferences(expression, language).steps, '$steps', site);
+    this.checkProperties(foreignStepProperties(expression, language), '$steps', site);
     return undefined;
   }
 
@@ -127,10 +219,30 @@ export class ExpressionChecker {
     for (const step of steps) if (!hasStep(scope, step)) this.unknownStep(step, { argument, scope, path });
   }
 
+  /** All that there is of a step is its output. */
+  private checkProperties(
+    properties: readonly StepProperty[],
+    argument: string,
+    { scope, path }: ExpressionSite,
+  ): void {
+    for (const { step, property } of properties) {
+      if (property === 'output' || !hasStep(scope, step)) continue;
+      const name = `${argument}.${shortText(step)}`;
+      const isOutput = /^(?:outputs?|results?|response|value|data)$/i.test(property);
+      const meant = `${name}.output${isOutput ? '' : `.${shortText(property)}`}`;
+      const message = `${name}.${shortText(property)}: a step has nothing but "output"; write ${meant}`;
+      this.checker.report('BLW_STEP_UNKNOWN', path, message);
+    }
+  }
+
   private unknownStep(step: string, { argument, scope, path }: { argument: string; scope: Scope; path: Path }): void {
     const known = [...new Set(stepsIn(scope))];
     const meant = closestName(step, known);
-    const advice = meant === undefined ? `in scope: ${listNames(known)}` : `did you mean "${meant}"?`;
+    const reason = this.checker.steps.whyNotReadable(step, path);
+    const advice =
+      reason !== undefined || meant === undefined
+        ? `in scope: ${listNames(known)}${reason === undefined ? '' : `; ${reason}`}`
+        : `did you mean "${meant}"?`;
     const message = `${argument}.${shortText(step)}: there is no such step in scope; ${advice}`;
     this.checker.report('BLW_STEP_UNKNOWN', path, message);
   }
@@ -152,7 +264,7 @@ export class ExpressionChecker {
 }
 
 const UNCLOSED: Record<ExpressionLanguage, string> = {
-  cel: '"${" is never closed; write ${ … }',
+  cel: '"${" is never closed; write ${ … }. Is there a " #" in it, which begins a comment in YAML where the text has no quotes?',
   jq: '"${" is never closed; write ${ … }. Is there a quote that is not closed, or a # that begins a comment?',
   jsonata: '"${" is never closed; write ${ … }. Is there a quote, or a pattern between slashes, that is not closed?',
 };
@@ -165,4 +277,79 @@ export function quoteProblem(expression: string, reason: string, offset?: number
 
 function below(site: ExpressionSite, key: string | number): ExpressionSite {
   return { ...site, path: [...site.path, key] };
+}
+
+/** What a message may propose to read at a place. */
+function readableAt({ scope, place }: Pick<ExpressionSite, 'scope' | 'place'>, language: ExpressionLanguage): Readable {
+  return { language, variables: variablesAt(scope, place), steps: { has: (name) => hasStep(scope, name) } };
+}
+
+function wantedBy(what: string): Wanted {
+  if (/\b(?:if|when|exceptWhen|while)$/.test(what)) return 'condition';
+  return what === 'for: in' ? 'list' : 'value';
+}
+
+/** `list<int>` is a list. */
+function categoryOf(type: string): string {
+  return type.replace(/<.*$/s, '');
+}
+
+const NOUNS: ReadonlyMap<string, string> = new Map([
+  ['string', 'text'],
+  ['int', 'a number'],
+  ['uint', 'a number'],
+  ['double', 'a number'],
+  ['bool', 'true or false'],
+  ['list', 'a list'],
+  ['map', 'an object'],
+  ['null', 'null'],
+]);
+
+/** A condition that gives text, a loop over a number: what can be told before there is data. */
+function typeProblem(
+  expression: string,
+  { type }: Pick<ExpressionAnalysis, 'type'>,
+  { what, wanted }: { what: string; wanted: Wanted },
+  language: ExpressionLanguage,
+): string | undefined {
+  const category = categoryOf(type);
+  const noun = NOUNS.get(category);
+  const fits = { condition: 'bool', list: 'list', value: category }[wanted];
+  if (noun === undefined || category === fits) return undefined;
+  return quoteProblem(expression, `it gives ${noun}, ${what} needs ${describeWanted(wanted, language)}`);
+}
+
+/** A comparison of texts in which a template was to be filled in: it reads nothing, so it always gives the same. */
+function templateProblem(
+  expression: string,
+  { isConstant }: ExpressionAnalysis,
+  readable: Readable,
+): string | undefined {
+  const template = isConstant ? findForeignTemplate(expression) : undefined;
+  if (template === undefined) return undefined;
+  const meant = rewritePath(template.inside, readable, { isData: true });
+  const advice = meant === undefined ? 'write the expression itself' : `write ${meant} in its place, without quotes`;
+  return quoteProblem(expression, `"${shortText(template.whole)}" is not replaced; ${advice}`);
+}
+
+/** The same of an expression in jq or JSONata that is one literal. */
+function constantProblem(
+  expression: string,
+  field: { what: string; wanted: Wanted } | undefined,
+  language: ExpressionLanguage,
+): string | undefined {
+  if (field === undefined || field.wanted === 'value') return undefined;
+  const isText = /^(?:"[^"\\]*"|'[^'\\]*')$/.test(expression);
+  if (!isText && !/^-?\d+(?:\.\d+)?$/.test(expression)) return undefined;
+  return typeProblem(expression, { type: isText ? 'string' : 'int' }, field, language);
+}
+
+function constantValue(expression: string): Json | undefined {
+  try {
+    return compileExpression(expression)({});
+  } catch (error) {
+    // It will fail when it runs, too; the step says why.
+    if (error instanceof ExpressionError) return undefined;
+    throw error;
+  }
 }

@@ -33,7 +33,7 @@ interface Node {
 export function checkJsonata(expression: string, variables: readonly string[]): JsonataProblem | undefined {
   try {
     const nodes = [...nodesOf(jsonata(expression).ast())];
-    return unknownVariable(nodes, variables) ?? badPattern(nodes);
+    return unknownVariable(nodes, variables) ?? bareFunction(nodes) ?? badPattern(nodes);
   } catch (error) {
     return toProblem(error);
   }
@@ -74,6 +74,36 @@ function* ownVariables(nodes: readonly Node[]): Generator<string> {
     if (typeof index === 'string') yield index;
   }
 }
+
+/** A call of one of JSONata's functions without its dollar: a property of the data, which no data can call. */
+function bareFunction(nodes: readonly Node[]): JsonataProblem | undefined {
+  for (const { type, procedure, position } of nodes) {
+    const { type: kind, steps } = (procedure ?? {}) as Node;
+    if (type !== 'function' || kind !== 'path' || !Array.isArray(steps) || steps.length !== 1) continue;
+    const { type: step, value } = steps[0] as Node;
+    if (step !== 'name' || typeof value !== 'string' || !(FUNCTIONS.has(value) || FOREIGN_FUNCTIONS.has(value)))
+      continue;
+    const meant = FOREIGN_FUNCTIONS.get(value) ?? value;
+    const offset = Math.max(0, Number(position) - 1 - value.length);
+    return { message: `${value}() is no function; write $${meant}(…)`, offset };
+  }
+  return undefined;
+}
+
+/** Functions of CEL and jq, and what JSONata has for them. */
+const FOREIGN_FUNCTIONS: ReadonlyMap<string, string> = new Map([
+  ['size', 'count'],
+  ['len', 'count'],
+  ['has', 'exists'],
+  ['upper', 'uppercase'],
+  ['lower', 'lowercase'],
+  ['int', 'number'],
+  ['double', 'number'],
+  ['select', 'filter'],
+  ['add', 'sum'],
+  ['tostring', 'string'],
+  ['tonumber', 'number'],
+]);
 
 function badPattern(nodes: readonly Node[]): JsonataProblem | undefined {
   for (const { type, value, position } of nodes) {

@@ -4,6 +4,7 @@ import { PARALLEL_KEYS } from '../planning/plan-parallel';
 import { closestName, shortJson } from '../problems';
 import type { ExpressionChecker, ExpressionSite } from './check-expressions';
 import type { Checker, Path } from './checker';
+import type { KeyHabits } from './key-habits';
 
 /** Keys of a step's `metadata` that mean something here; the document's `metadata` gives the defaults for its steps. */
 export const METADATA_KEYS = [
@@ -142,10 +143,26 @@ function checkWeight(value: Json | undefined, path: Path, checker: Checker): voi
   );
 }
 
+const RETRY_HABITS: KeyHabits = {
+  aliases: {
+    ...Object.fromEntries(
+      ['attempts', 'count', 'limit', 'max', 'maxattempts', 'maxretries', 'retries'].map((key) => [
+        key,
+        'maximumAttempts',
+      ]),
+    ),
+    ...Object.fromEntries(['delay', 'interval', 'intervalseconds', 'wait'].map((key) => [key, 'initialInterval'])),
+    ...Object.fromEntries(['maxdelay', 'maxinterval'].map((key) => [key, 'maximumInterval'])),
+    ...Object.fromEntries(['backoff', 'backoffrate', 'multiplier', 'factor'].map((key) => [key, 'backoffCoefficient'])),
+  },
+};
+
 /** Temporal's retry policy, in Temporal's words. */
 function checkRetry(value: Json, path: Path, checker: Checker): void {
   const retry = checker.shaped(value, path, 'metadata: retry', {
     optional: ['initialInterval', 'backoffCoefficient', 'maximumInterval', 'maximumAttempts', 'nonRetryableErrorTypes'],
+    example: '{ maximumAttempts: 3 }',
+    habits: RETRY_HABITS,
   });
   if (retry === undefined) return;
   for (const key of ['initialInterval', 'maximumInterval'])

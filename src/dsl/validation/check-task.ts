@@ -1,6 +1,5 @@
 import { findBlockByCall } from '../block-registry';
-import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
-import { closestName } from '../problems';
+import { isJsonObject, type Json, type JsonObject } from '../json';
 import { checkCache } from './check-cache';
 import { checkCall } from './check-call';
 import type { CheckContext, Siblings, TaskSite } from './check-context';
@@ -12,6 +11,14 @@ import { checkMetadata, refuseActivityMetadata, refuseForeignMetadata } from './
 import { checkRun } from './check-run';
 import { checkTimeout, checkTransformation } from './check-transformation';
 import type { Checker, Path, Shape } from './checker';
+import {
+  CALL_HABITS,
+  explainNoList,
+  kindAdvice,
+  OTHER_HABITS,
+  strayArguments,
+  withStrayArguments,
+} from './explain-tasks';
 import { type NamedEntry, readNamedEntry } from './named-entries';
 import { innerScope, type Place, ROOT_SCOPE, type Scope, withVariables } from './scope';
 
@@ -37,6 +44,8 @@ export const TASK_KINDS: Readonly<Record<string, Shape>> = {
   wait: { required: ['wait'] },
 };
 
+const ENTRY = { what: 'task', kinds: Object.keys(TASK_KINDS) };
+
 /** Checks a list of tasks; `scope` is that of the list's surroundings. */
 export function checkTaskList(
   {
@@ -50,8 +59,7 @@ export function checkTaskList(
   const { checker } = context;
   const what = String(path.at(-1));
   if (!Array.isArray(value)) {
-    const got = describeJsonType(value);
-    checker.report('BLW_VALUE_INVALID', path, `${what}: got ${got}, expected a list of tasks, each "- name: …"`);
+    checker.report('BLW_VALUE_INVALID', path, explainNoList(value, what, Object.keys(TASK_KINDS)));
     return;
   }
   if (value.length === 0)
@@ -60,7 +68,7 @@ export function checkTaskList(
     checker.report('BLW_DOC_TOO_LARGE', path, `tasks are nested deeper than ${MAX_TASK_DEPTH} levels`);
     return;
   }
-  const entries = value.flatMap((item, index) => readNamedEntry(item, [...path, index], 'task', checker));
+  const entries = value.flatMap((item, index) => readNamedEntry(item, [...path, index], ENTRY, checker));
   const siblings: Siblings = { names: new Set(entries.map(({ name }) => name)), areBranches };
   reportDuplicates(entries, checker);
   // Where the list goes back, any of its steps may have run before any other; else only those above have.
@@ -118,10 +126,29 @@ function checkTask(site: TaskSite): void {
   checkBase(site);
   if (kind === undefined) return;
   const { required = [], optional = [] } = TASK_KINDS[kind] ?? {};
-  context.checker.keys(task, path, `a ${kind} task`, { required, optional: [...optional, ...BASE_KEYS] });
+  const known = [...required, ...optional, ...BASE_KEYS];
+  const stray = reportStrayArguments(site, known);
+  context.checker.keys(task, path, `a ${kind} task`, {
+    required,
+    optional: [...optional, ...BASE_KEYS],
+    habits: kind === 'call' ? CALL_HABITS : OTHER_HABITS,
+    reported: stray,
+  });
   refuseForeignMetadata(task.metadata, [...path, 'metadata'], kind, context.checker);
-  if (required.every((key) => task[key] !== undefined)) checkKind(kind, site);
+  if (required.every((key) => task[key] !== undefined))
+    checkKind(kind, { ...site, task: withStrayArguments(task, stray) });
   checkCompensate(site);
+}
+
+/** Arguments beside `with` are one mistake, however many they are. */
+function reportStrayArguments({ task, path, context }: TaskSite, known: readonly string[]): string[] {
+  const stray = strayArguments(task, known);
+  const [first] = stray;
+  if (first === undefined) return [];
+  const names = stray.map((key) => `"${key}"`).join(', ');
+  const message = `${names}: arguments of ${String(task.call)} belong under with: with: { ${stray.map((key) => `${key}: …`).join(', ')} }`;
+  context.checker.report('BLW_KEY_UNKNOWN', [...path, first], message, 'key');
+  return stray;
 }
 
 /** `metadata.compensate`: tasks that undo this one. They see its output, and the error that the flow fails with. */
@@ -144,22 +171,13 @@ function kindOf(task: JsonObject, path: Path, checker: Checker): string | undefi
   const [kind, ...others] = kinds;
   if (kind !== undefined && others.length === 0) return kind;
   if (kind === undefined) {
-    checker.report('BLW_TASK_UNKNOWN', path, `the task has no kind; ${kindAdvice(task)}`, 'key');
+    const { key, advice } = kindAdvice(task, Object.keys(TASK_KINDS), BASE_KEYS);
+    const at = key === undefined ? path : [...path, key];
+    checker.report('BLW_TASK_UNKNOWN', at, `the task has no kind; ${advice}`, 'key');
   } else {
     checker.report('BLW_TASK_UNKNOWN', path, `the task has several kinds (${kinds.join(', ')}), expected one`, 'key');
   }
   return undefined;
-}
-
-function kindAdvice(task: JsonObject): string {
-  const known = Object.keys(TASK_KINDS);
-  if (Object.hasOwn(task, 'while')) return 'a loop with `while` needs `for` as well';
-  if (Object.hasOwn(task, 'catch')) return '`catch` needs `try` beside it';
-  const slip = Object.keys(task)
-    .filter((key) => !BASE_KEYS.includes(key))
-    .map((key) => closestName(key, known))
-    .find((meant) => meant !== undefined);
-  return slip === undefined ? `it needs one of ${known.join(', ')}` : `did you mean "${slip}"?`;
 }
 
 function checkBase({ task, path, scope, siblings, context }: TaskSite): void {
@@ -192,7 +210,7 @@ function checkKind(kind: string, site: TaskSite): void {
         checkFunctionCall(site);
         break;
       }
-      checkCall(task, path, use, checker);
+      checkCall(site);
       checkCache(site);
       refuseActivityMetadata(task, path, checker);
       if (isJsonObject(task.with)) expressions.secrets.call(task, task.with, path);

@@ -4,6 +4,9 @@ import type { ExpressionLanguage } from '../expressions/language';
 import { hasExpression } from '../expressions/template';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
 import { closestName, listNames, MAX_PROBLEMS, type Problem, shortJson, shortText } from '../problems';
+import { durationAdvice } from './explain-duration';
+import { habitOf, type KeyHabits } from './key-habits';
+import { StepIndex } from './step-index';
 
 export type Path = readonly (string | number)[];
 
@@ -11,6 +14,12 @@ export type Path = readonly (string | number)[];
 export interface Shape {
   readonly required?: readonly string[];
   readonly optional?: readonly string[];
+  /** What others write for its keys. */
+  readonly habits?: KeyHabits;
+  /** Such an object as YAML text, for messages about values of another type. */
+  readonly example?: string;
+  /** Keys that have been reported already, and the required ones that they stand for. */
+  readonly reported?: readonly string[];
 }
 
 /** Ends a validation that has found as many problems as a report lists. */
@@ -21,6 +30,8 @@ export class Checker {
   readonly problems: Problem[] = [];
   /** Language of the document's expressions, once it is known. */
   language: ExpressionLanguage | undefined;
+  /** Where the steps of the document stand. */
+  steps = new StepIndex(undefined);
 
   report(code: ErrorCode, path: Path, message: string, part: 'key' | 'value' = 'value'): void {
     this.problems.push({ code, path, message, part });
@@ -28,29 +39,35 @@ export class Checker {
   }
 
   /** The value as an object, or undefined after reporting. */
-  object(value: Json | undefined, path: Path, what: string): JsonObject | undefined {
+  object(value: Json | undefined, path: Path, what: string, example?: string): JsonObject | undefined {
     if (isJsonObject(value)) return value;
-    this.report('BLW_VALUE_INVALID', path, `${what}: got ${describeJsonType(value)}, expected an object`);
+    const such = example === undefined ? '' : ` such as ${example}`;
+    const hint = value === null && example === undefined ? ' (is the text below it indented?)' : '';
+    this.report('BLW_VALUE_INVALID', path, `${what}: got ${describeJsonType(value)}, expected an object${such}${hint}`);
     return undefined;
   }
 
   /** The value as an object with no other keys than those of the shape, or undefined after reporting. */
   shaped(value: Json | undefined, path: Path, what: string, shape: Shape): JsonObject | undefined {
-    const object = this.object(value, path, what);
+    const object = this.object(value, path, what, shape.example);
     if (object !== undefined) this.keys(object, path, what, shape);
     return object;
   }
 
-  keys(object: JsonObject, path: Path, what: string, { required = [], optional = [] }: Shape): void {
+  /** Reports unknown keys and missing ones; a missing one that an unknown one was meant for is not reported twice. */
+  keys(object: JsonObject, path: Path, what: string, shape: Shape): void {
+    const { required = [], optional = [], habits = {}, reported = [] } = shape;
     const known = [...required, ...optional];
+    const found = new Set(reported);
     for (const key of Object.keys(object)) {
-      if (known.includes(key)) continue;
-      const meant = closestName(key, known);
-      const advice = meant === undefined ? `it has: ${listNames(known)}` : `did you mean "${meant}"?`;
+      if (known.includes(key) || reported.includes(key)) continue;
+      const { meant, advice } = explainUnknownKey(key, known, habits);
+      if (meant !== undefined) found.add(meant);
       this.report('BLW_KEY_UNKNOWN', [...path, key], `"${shortText(key)}" is not known in ${what}; ${advice}`, 'key');
     }
     for (const key of required) {
-      if (object[key] === undefined) this.report('BLW_KEY_MISSING', path, `${what} needs "${key}"`, 'key');
+      if (object[key] !== undefined || found.has(key)) continue;
+      this.report('BLW_KEY_MISSING', path, `${what} needs "${key}"`, 'key');
     }
   }
 
@@ -65,11 +82,9 @@ export class Checker {
     if (typeof value !== 'string' || value === '') {
       const isPlain = typeof value === 'number' || typeof value === 'boolean';
       const quote = isPlain ? '; put it in quotes' : '';
-      this.report(
-        'BLW_VALUE_INVALID',
-        path,
-        `${what}: got ${value === '' ? 'empty text' : describeJsonType(value)}, expected text${quote}`,
-      );
+      const got = value === '' ? 'empty text' : describeJsonType(value);
+      const expected = isPlain && pattern !== undefined ? `text: ${pattern.expected}` : 'text';
+      this.report('BLW_VALUE_INVALID', path, `${what}: got ${got}, expected ${expected}${quote}`);
       return undefined;
     }
     if (pattern !== undefined && !pattern.regex.test(value)) {
@@ -81,7 +96,10 @@ export class Checker {
 
   oneOf(value: Json | undefined, path: Path, what: string, allowed: readonly Json[]): void {
     if (value === undefined || allowed.includes(value)) return;
-    this.report('BLW_VALUE_INVALID', path, `${what}: got ${shortJson(value)}, expected one of ${allowed.join(', ')}`);
+    const meant = typeof value === 'string' ? closestName(value, allowed.map(String)) : undefined;
+    const advice = meant === undefined ? '' : `; did you mean ${meant}?`;
+    const message = `${what}: got ${shortJson(value)}, expected one of ${allowed.join(', ')}${advice}`;
+    this.report('BLW_VALUE_INVALID', path, message);
   }
 
   integer(value: Json | undefined, path: Path, what: string, range: { min: number; max: number }): void {
@@ -90,13 +108,14 @@ export class Checker {
     this.report(
       'BLW_VALUE_INVALID',
       path,
-      `${what}: got ${shortJson(value)}, expected a whole number from ${range.min} to ${range.max}`,
+      `${what}: got ${shortJson(value)}, expected a whole number from ${range.min} to ${range.max}${isNumeric(value) ? '; write it without quotes' : ''}`,
     );
   }
 
   boolean(value: Json | undefined, path: Path, what: string): void {
     if (value === undefined || typeof value === 'boolean') return;
-    this.report('BLW_VALUE_INVALID', path, `${what}: got ${describeJsonType(value)}, expected true or false`);
+    const message = `${what}: got ${describeJsonType(value)}, expected true or false${booleanAdvice(value)}`;
+    this.report('BLW_VALUE_INVALID', path, message);
   }
 
   /** A literal duration; text with an expression in it is left to run time. */
@@ -109,7 +128,32 @@ export class Checker {
   literalDuration(value: Json | undefined, path: Path, what: string, minMs: number): void {
     if (value === undefined) return;
     const parsed = parseDuration(value);
-    if ('problem' in parsed) this.report('BLW_DURATION_INVALID', path, `${what}: ${parsed.problem}`);
+    if ('problem' in parsed)
+      this.report('BLW_DURATION_INVALID', path, `${what}: ${parsed.problem}${durationAdvice(value)}`);
     else if (parsed.ms < minMs) this.report('BLW_DURATION_INVALID', path, `${what}: expected at least ${minMs} ms`);
   }
+}
+
+/** What to do about a key that an object does not have; `meant` is the one that stands for it here. */
+export function explainUnknownKey(
+  key: string,
+  known: readonly string[],
+  habits: KeyHabits,
+): { readonly meant?: string; readonly advice: string } {
+  const habit = habitOf(key, habits, known);
+  if (habit !== undefined && 'advice' in habit) return habit;
+  const meant = habit?.meant ?? closestName(key, known);
+  if (meant !== undefined) return { meant, advice: `did you mean "${meant}"?` };
+  return { advice: `it has: ${listNames(known)}` };
+}
+
+function isNumeric(value: Json): boolean {
+  return typeof value === 'string' && /^\d{1,9}$/.test(value);
+}
+
+/** Text that was a boolean in YAML 1.1, or is one in quotes. */
+export function booleanAdvice(value: Json | undefined): string {
+  const [, yes, no] = /^(?:(yes|on|y|true)|(no|off|n|false))$/i.exec(typeof value === 'string' ? value : '') ?? [];
+  if (yes === undefined && no === undefined) return '';
+  return `; write ${yes === undefined ? 'false' : 'true'}, without quotes`;
 }

@@ -12,6 +12,12 @@ export interface SchemaViolation {
   readonly message: string;
   /** The offending key, where the violation is about a key and not about a value. */
   readonly key?: string;
+  /** Keys that are known where the offending one stands. */
+  readonly known?: readonly string[];
+  /** The key that is missing. */
+  readonly missing?: string;
+  /** The value is of another type than the schema says. */
+  readonly isType?: boolean;
 }
 
 export type SchemaCheck = (data: Json) => SchemaViolation[];
@@ -129,7 +135,14 @@ function toViolation(error: ErrorObject): SchemaViolation {
     .slice(1)
     .map((segment) => segment.replaceAll('~1', '/').replaceAll('~0', '~'));
   const key = offendingKey(error);
-  return { path, message: describe(error), ...(key === undefined ? {} : { key }) };
+  const { missingProperty } = error.params as Record<string, unknown>;
+  return {
+    path,
+    message: describe(error),
+    ...(key === undefined ? {} : { key, known: knownKeys(error.parentSchema) }),
+    ...(error.keyword === 'required' ? { missing: String(missingProperty) } : {}),
+    ...(error.keyword === 'type' ? { isType: true } : {}),
+  };
 }
 
 function offendingKey({ params }: ErrorObject): string | undefined {
@@ -157,8 +170,12 @@ function describe(error: ErrorObject): string {
   }
 }
 
+function knownKeys(parentSchema: unknown): string[] {
+  return Object.keys((parentSchema as JsonObject | undefined)?.properties ?? {});
+}
+
 function describeUnknownKey(key: string, parentSchema: unknown): string {
-  const known = Object.keys((parentSchema as JsonObject | undefined)?.properties ?? {});
+  const known = knownKeys(parentSchema);
   const meant = closestName(key, known);
   if (meant !== undefined) return `"${key}" is not known; did you mean "${meant}"?`;
   return `"${shortText(key)}" is not known; there ${known.length === 1 ? 'is' : 'are'}: ${listNames(known)}`;

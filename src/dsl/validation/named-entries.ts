@@ -1,5 +1,6 @@
-import type { Json, JsonObject } from '../json';
+import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
 import type { Checker, Path } from './checker';
+import { entryAdvice, explainEntry } from './explain-tasks';
 
 /** One item of a list of tasks or cases: an object whose only key is the name. */
 export interface NamedEntry {
@@ -10,17 +11,21 @@ export interface NamedEntry {
 
 const MAX_NAME_LENGTH = 128;
 
-/** Reads an item of a list of tasks or cases; empty after reporting. `what` is `task` or `case`. */
-export function readNamedEntry(item: Json, path: Path, what: string, checker: Checker): NamedEntry[] {
+/**
+ * Reads an item of a list of tasks or cases; empty after reporting. `what` is `task` or `case`, `kinds` are the kinds of task, for
+ * messages about one that has no name.
+ */
+export function readNamedEntry(
+  item: Json,
+  path: Path,
+  { what, kinds = [] }: { what: string; kinds?: readonly string[] },
+  checker: Checker,
+): NamedEntry[] {
   const entry = checker.object(item, path, what);
   if (entry === undefined) return [];
   const [name, ...others] = Object.keys(entry);
   if (name === undefined || others.length > 0) {
-    checker.report(
-      'BLW_VALUE_INVALID',
-      path,
-      `${what}: got ${others.length + (name === undefined ? 0 : 1)} keys, expected one: the name of the ${what} (is the text below it indented?)`,
-    );
+    checker.report('BLW_VALUE_INVALID', path, explainEntry(Object.keys(entry), entry, what));
     return [];
   }
   const entryPath = [...path, name];
@@ -33,6 +38,9 @@ export function readNamedEntry(item: Json, path: Path, what: string, checker: Ch
     );
     return [];
   }
-  const value = checker.object(entry[name], entryPath, `${what} "${name}"`);
-  return value === undefined ? [] : [{ name, value, path: entryPath }];
+  const value = entry[name];
+  if (isJsonObject(value)) return [{ name, value, path: entryPath }];
+  const message = `${what} "${name}": got ${describeJsonType(value)}, expected an object${entryAdvice(name, value, kinds)}`;
+  checker.report('BLW_VALUE_INVALID', entryPath, message);
+  return [];
 }

@@ -15,8 +15,11 @@ import { checkDefinition, checkTaskList } from './check-task';
 import { checkTimeout, checkTransformation } from './check-transformation';
 import { checkUse } from './check-use';
 import { Checker, ReportIsFull } from './checker';
+import { explainForeignDocument } from './foreign-documents';
+import { DOCUMENT_HABITS, type KeyHabits } from './key-habits';
 import { Resolution } from './resolution';
 import { innerScope, ROOT_SCOPE } from './scope';
+import { StepIndex } from './step-index';
 
 /** A document that has been found valid; only {@link validateFlow} makes one. */
 export type ValidFlow = JsonObject & { readonly __valid: unique symbol };
@@ -41,6 +44,8 @@ const SEMVER = {
   regex: SEMANTIC_VERSION,
   expected: "a semantic version such as '1.0.0'",
 };
+
+const DSL = { regex: SEMANTIC_VERSION, expected: "the version of OWS in quotes, such as '1.0.3'" };
 
 /** What a document is validated with. */
 export interface ValidationOptions {
@@ -105,7 +110,16 @@ function isDeeperThan(value: Json, limit: number): boolean {
 
 function checkDocument(document: JsonObject, start: CheckStart): readonly UncheckedExpression[] {
   const { checker } = start;
+  checker.steps = new StepIndex(document);
+  const foreign = explainForeignDocument(document);
+  if (foreign !== undefined) {
+    checker.report('BLW_UNSUPPORTED', [], foreign);
+    return [];
+  }
+  const stray = reportStrayHeader(document, checker);
   checker.keys(document, [], 'a flow', {
+    habits: DOCUMENT_HABITS,
+    reported: stray.length === 0 ? [] : [...stray, 'document'],
     required: ['document', 'do'],
     optional: ['input', 'use', 'timeout', 'output', 'schedule', 'evaluate'],
   });
@@ -116,7 +130,7 @@ function checkDocument(document: JsonObject, start: CheckStart): readonly Unchec
   const expressions = new ExpressionChecker(checker, known, new SecretChecker(checker, use, language));
   const context: CheckContext = { ...start, expressions, use, caller: '', checkDefinition };
 
-  if (document.document !== undefined) checkHeader(document.document, context);
+  if (document.document !== undefined) checkHeader(document.document, stray, context);
   if (document.use !== undefined && checker.object(document.use, ['use'], 'use') !== undefined)
     checkUse(use, checker, expressions);
   checkCatalogs(context);
@@ -140,13 +154,39 @@ function outputSite(tasks: Json | undefined): ExpressionSite {
   return { path: ['output'], scope: innerScope(ROOT_SCOPE, steps), place: 'workflowOutput' };
 }
 
-function checkHeader(value: Json, { checker, expressions }: CheckContext): void {
+/** Keys of the header that stand at the top of the document are one mistake. */
+function reportStrayHeader(document: JsonObject, checker: Checker): string[] {
+  const stray = [...HEADER_KEYS, 'metadata'].filter((key) => document[key] !== undefined);
+  const [first] = Object.keys(document).filter((key) => stray.includes(key));
+  if (first === undefined) return [];
+  const names = stray.map((key) => `"${key}"`).join(', ');
+  const message = `${names}: write ${stray.length === 1 ? 'it' : 'them'} under document: document: { ${stray.map((key) => `${key}: …`).join(', ')} }`;
+  checker.report('BLW_KEY_UNKNOWN', [first], message, 'key');
+  return stray;
+}
+
+const HEADER_KEYS = ['dsl', 'namespace', 'name', 'version', 'title', 'summary', 'tags'];
+
+const HEADER_HABITS: KeyHabits = {
+  aliases: {
+    id: 'name',
+    description: 'summary',
+    labels: 'tags',
+    specversion: 'dsl',
+    apiversion: 'dsl',
+    schemaversion: 'dsl',
+  },
+};
+
+function checkHeader(value: Json, stray: readonly string[], { checker, expressions }: CheckContext): void {
   const header = checker.shaped(value, ['document'], 'document', {
     required: ['dsl', 'namespace', 'name', 'version'],
     optional: ['title', 'summary', 'tags', 'metadata'],
+    habits: HEADER_HABITS,
+    reported: stray,
   });
   if (header === undefined) return;
-  const dsl = checker.text(header.dsl, ['document', 'dsl'], 'dsl', SEMVER);
+  const dsl = checker.text(header.dsl, ['document', 'dsl'], 'dsl', DSL);
   if (dsl !== undefined && !dsl.startsWith('1.0.')) {
     checker.report(
       'BLW_UNSUPPORTED',
@@ -172,7 +212,10 @@ function checkHeader(value: Json, { checker, expressions }: CheckContext): void 
 /** The expression language; OWS's default is jq (dsl, "Runtime Expressions"). */
 function checkEvaluate(value: Json | undefined, checker: Checker): string {
   if (value === undefined) return 'jq';
-  const evaluate = checker.shaped(value, ['evaluate'], 'evaluate', { optional: ['language', 'mode'] });
+  const evaluate = checker.shaped(value, ['evaluate'], 'evaluate', {
+    optional: ['language', 'mode'],
+    example: '{ language: cel }',
+  });
   if (evaluate?.mode === 'loose')
     checker.report(
       'BLW_UNSUPPORTED',
