@@ -58,6 +58,7 @@ const CASE: Shape = {
   required: ['then'],
   optional: ['when'],
   habits: {
+    standsFor: 'then',
     aliases: { if: 'when', condition: 'when', case: 'when', next: 'then', goto: 'then', transition: 'then' },
     advice: Object.fromEntries(
       ['do', 'steps', 'tasks', 'call', 'set', 'run'].map((key) => [

@@ -3,7 +3,7 @@ import { hasExpression } from '../expressions/template';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
 import { shortJson } from '../problems';
 import type { ExpressionChecker, ExpressionSite } from './check-expressions';
-import type { Checker, Path } from './checker';
+import type { Checker, Path, Shape } from './checker';
 import type { Place, Scope } from './scope';
 
 /** What the checks of events share. */
@@ -66,10 +66,22 @@ function checkUntil(value: Json, kind: string, path: Path, checks: EventChecks):
   }
 }
 
+const FILTER: Shape = {
+  required: ['with'],
+  optional: ['correlate'],
+  example: '{ with: { type: … } }',
+  habits: {
+    advice: Object.fromEntries(
+      ['type', 'source', 'subject', 'id', 'data', 'time'].map((key) => [key, `write with: { ${key}: … }`]),
+    ),
+    standsFor: 'with',
+  },
+};
+
 /** OWS dsl-reference, "Event Filter". */
 function checkFilter(value: Json, path: Path, checks: EventChecks): void {
   const { checker } = checks;
-  const filter = checker.shaped(value, path, 'event filter', { required: ['with'], optional: ['correlate'] });
+  const filter = checker.shaped(value, path, 'event filter', FILTER);
   if (filter?.with !== undefined) {
     const withPath = [...path, 'with'];
     const attributes = checker.object(filter.with, withPath, 'with');

@@ -10,11 +10,21 @@ import { withVariables } from './scope';
 /** Names of attributes that CloudEvents 1.0 allows. */
 const ATTRIBUTE_NAME = /^(?:[a-z0-9]+|data_base64)$/;
 
+/** Parts of an event that stand higher than they should. */
+function eventHabit(advice: string): Readonly<Record<string, string>> {
+  const keys = ['type', 'source', 'subject', 'data', 'with', 'event', 'events', 'one', 'any', 'all'];
+  return Object.fromEntries(keys.map((key) => [key, advice]));
+}
+
 /** OWS dsl-reference, "Emit". */
 export function checkEmit({ task, path, scope, context }: TaskSite): void {
   const { checker, expressions } = context;
   const eventPath = [...path, 'emit', 'event'];
-  const emit = checker.shaped(task.emit, [...path, 'emit'], 'emit', { required: ['event'] });
+  const emit = checker.shaped(task.emit, [...path, 'emit'], 'emit', {
+    required: ['event'],
+    example: '{ event: { with: { type: … } } }',
+    habits: { advice: eventHabit('write emit: { event: { with: { type: …, data: … } } }'), standsFor: 'event' },
+  });
   if (emit?.event === undefined) return;
   const event = checker.shaped(emit.event, eventPath, 'emit: event', { required: ['with'] });
   if (event?.with === undefined) return;
@@ -36,7 +46,12 @@ export function checkListen(site: TaskSite): void {
   const { task, path, scope, context } = site;
   const { checker, expressions } = context;
   const listenPath = [...path, 'listen'];
-  const listen = checker.shaped(task.listen, listenPath, 'listen', { required: ['to'], optional: ['read'] });
+  const listen = checker.shaped(task.listen, listenPath, 'listen', {
+    required: ['to'],
+    optional: ['read'],
+    example: '{ to: { one: { with: { type: … } } } }',
+    habits: { advice: eventHabit('write listen: { to: { one: { with: { type: … } } } }'), standsFor: 'to' },
+  });
   checker.oneOf(listen?.read, [...listenPath, 'read'], 'listen: read', READ_MODES);
   if (listen?.to !== undefined) checkStrategy(listen.to, [...listenPath, 'to'], { checker, expressions, scope });
   if (task.foreach !== undefined) checkForeach(site);

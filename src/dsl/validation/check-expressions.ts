@@ -1,4 +1,3 @@
-import { compileExpression, ExpressionError } from '../expressions/cel';
 import { analyzeExpression, type ExpressionAnalysis, type StepProperty } from '../expressions/check';
 import { type ForeignLanguage, foreignReferences, foreignStepProperties } from '../expressions/foreign-references';
 import type { ExpressionLanguage } from '../expressions/language';
@@ -10,7 +9,17 @@ import type { SecretChecker } from './check-secrets';
 import type { Checker, Path } from './checker';
 import { explainExpressionError } from './explain-expression-error';
 import { explainForeignError, misreadInput } from './explain-foreign-error';
+import {
+  constantProblem,
+  describeWanted,
+  type KnownValue,
+  knownValue,
+  typeProblem,
+  type Wanted,
+  wantedBy,
+} from './expression-types';
 import { explainBarePath, explainForeignTemplate, explainPathKey, findForeignTemplate } from './foreign-templates';
+import { quoteProblem } from './quote-problem';
 import { type Readable, rewritePath } from './rewrite-path';
 import { hasStep, type Place, type Scope, stepsIn, variablesAt } from './scope';
 
@@ -22,28 +31,6 @@ export interface ExpressionSite {
   /** A secret may stand there. */
   readonly takesSecrets?: boolean;
 }
-
-/** What a field that is an expression as a whole has to give. */
-type Wanted = 'condition' | 'list' | 'value';
-
-/** What it has to give, in words, with an example in the language. */
-function describeWanted(wanted: Wanted, language: ExpressionLanguage | undefined): string {
-  const root = { cel: 'data.', jq: '.', jsonata: '' }[language ?? 'cel'];
-  if (wanted === 'condition') return `an expression that gives true or false, such as ${root}total > 100`;
-  return wanted === 'list' ? `an expression that gives a list, such as ${root}items` : 'an expression';
-}
-
-/** CEL's types that a value is known by before the run, each with a value of it. */
-const SAMPLES: ReadonlyMap<string, Json> = new Map<string, Json>([
-  ['string', ''],
-  ['int', 0],
-  ['uint', 0],
-  ['double', 0],
-  ['bool', true],
-  ['list', []],
-  ['map', {}],
-  ['null', null],
-]);
 
 /** An expression in jq, whose syntax only jq itself can check, and the variables that it may use. */
 export interface UncheckedExpression {
@@ -66,7 +53,7 @@ const MAX_EXPRESSION_LENGTH = 100_000;
 export class ExpressionChecker {
   expressionCount = 0;
   /** What expressions in CEL will give, as far as that is known. */
-  readonly #values = new Map<string, { readonly value: Json; readonly isSample: boolean }>();
+  readonly #values = new Map<string, KnownValue>();
   /** What is left to be checked by jq. */
   readonly unchecked: UncheckedExpression[] = [];
 
@@ -148,7 +135,7 @@ export class ExpressionChecker {
   }
 
   /** What an expression in CEL that has been checked gives: its value where it reads nothing, else a sample of its type. */
-  valueOf(expression: string): { readonly value: Json; readonly isSample: boolean } | undefined {
+  valueOf(expression: string): KnownValue | undefined {
     return this.#values.get(expression);
   }
 
@@ -187,11 +174,10 @@ export class ExpressionChecker {
     );
   }
 
-  private remember(expression: string, { type, isConstant }: ExpressionAnalysis): void {
-    const sample = SAMPLES.get(categoryOf(type));
-    if (sample === undefined || this.#values.has(expression)) return;
-    const value = isConstant ? constantValue(expression) : undefined;
-    this.#values.set(expression, value === undefined ? { value: sample, isSample: true } : { value, isSample: false });
+  private remember(expression: string, analysis: ExpressionAnalysis): void {
+    if (this.#values.has(expression)) return;
+    const known = knownValue(expression, analysis);
+    if (known !== undefined) this.#values.set(expression, known);
   }
 
   private checkForeign(expression: string, language: ForeignLanguage, site: ExpressionSite): string | undefined {
@@ -269,12 +255,6 @@ const UNCLOSED: Record<ExpressionLanguage, string> = {
   jsonata: '"${" is never closed; write ${ … }. Is there a quote, or a pattern between slashes, that is not closed?',
 };
 
-/** A problem of an expression, with its text and the place in it; `offset` from 0. */
-export function quoteProblem(expression: string, reason: string, offset?: number): string {
-  const where = offset === undefined ? '' : ` at character ${offset + 1}`;
-  return `\${ ${shortText(expression, 200)} }${where}: ${reason}`;
-}
-
 function below(site: ExpressionSite, key: string | number): ExpressionSite {
   return { ...site, path: [...site.path, key] };
 }
@@ -282,41 +262,6 @@ function below(site: ExpressionSite, key: string | number): ExpressionSite {
 /** What a message may propose to read at a place. */
 function readableAt({ scope, place }: Pick<ExpressionSite, 'scope' | 'place'>, language: ExpressionLanguage): Readable {
   return { language, variables: variablesAt(scope, place), steps: { has: (name) => hasStep(scope, name) } };
-}
-
-function wantedBy(what: string): Wanted {
-  if (/\b(?:if|when|exceptWhen|while)$/.test(what)) return 'condition';
-  return what === 'for: in' ? 'list' : 'value';
-}
-
-/** `list<int>` is a list. */
-function categoryOf(type: string): string {
-  return type.replace(/<.*$/s, '');
-}
-
-const NOUNS: ReadonlyMap<string, string> = new Map([
-  ['string', 'text'],
-  ['int', 'a number'],
-  ['uint', 'a number'],
-  ['double', 'a number'],
-  ['bool', 'true or false'],
-  ['list', 'a list'],
-  ['map', 'an object'],
-  ['null', 'null'],
-]);
-
-/** A condition that gives text, a loop over a number: what can be told before there is data. */
-function typeProblem(
-  expression: string,
-  { type }: Pick<ExpressionAnalysis, 'type'>,
-  { what, wanted }: { what: string; wanted: Wanted },
-  language: ExpressionLanguage,
-): string | undefined {
-  const category = categoryOf(type);
-  const noun = NOUNS.get(category);
-  const fits = { condition: 'bool', list: 'list', value: category }[wanted];
-  if (noun === undefined || category === fits) return undefined;
-  return quoteProblem(expression, `it gives ${noun}, ${what} needs ${describeWanted(wanted, language)}`);
 }
 
 /** A comparison of texts in which a template was to be filled in: it reads nothing, so it always gives the same. */
@@ -330,26 +275,4 @@ function templateProblem(
   const meant = rewritePath(template.inside, readable, { isData: true });
   const advice = meant === undefined ? 'write the expression itself' : `write ${meant} in its place, without quotes`;
   return quoteProblem(expression, `"${shortText(template.whole)}" is not replaced; ${advice}`);
-}
-
-/** The same of an expression in jq or JSONata that is one literal. */
-function constantProblem(
-  expression: string,
-  field: { what: string; wanted: Wanted } | undefined,
-  language: ExpressionLanguage,
-): string | undefined {
-  if (field === undefined || field.wanted === 'value') return undefined;
-  const isText = /^(?:"[^"\\]*"|'[^'\\]*')$/.test(expression);
-  if (!isText && !/^-?\d+(?:\.\d+)?$/.test(expression)) return undefined;
-  return typeProblem(expression, { type: isText ? 'string' : 'int' }, field, language);
-}
-
-function constantValue(expression: string): Json | undefined {
-  try {
-    return compileExpression(expression)({});
-  } catch (error) {
-    // It will fail when it runs, too; the step says why.
-    if (error instanceof ExpressionError) return undefined;
-    throw error;
-  }
 }

@@ -19,7 +19,10 @@ export function checkRun(site: TaskSite): void {
   const { checker } = context;
   const runPath = [...path, 'run'];
   const processes = ['workflow', ...Object.keys(UNSUPPORTED_PROCESSES)];
-  const run = checker.shaped(task.run, runPath, 'run', { optional: [...processes, 'await', 'return'] });
+  const run = checker.shaped(task.run, runPath, 'run', {
+    optional: [...processes, 'await', 'return'],
+    example: '{ workflow: { namespace: …, name: …, version: … } }; shell commands are not supported',
+  });
   if (run === undefined) return;
   const given = processes.filter((process) => run[process] !== undefined);
   for (const process of given.filter((name) => name !== 'workflow')) {

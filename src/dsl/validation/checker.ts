@@ -83,7 +83,7 @@ export class Checker {
       const isPlain = typeof value === 'number' || typeof value === 'boolean';
       const quote = isPlain ? '; put it in quotes' : '';
       const got = value === '' ? 'empty text' : describeJsonType(value);
-      const expected = isPlain && pattern !== undefined ? `text: ${pattern.expected}` : 'text';
+      const expected = value !== '' && pattern !== undefined ? `text: ${pattern.expected}` : 'text';
       this.report('BLW_VALUE_INVALID', path, `${what}: got ${got}, expected ${expected}${quote}`);
       return undefined;
     }
@@ -141,7 +141,8 @@ export function explainUnknownKey(
   habits: KeyHabits,
 ): { readonly meant?: string; readonly advice: string } {
   const habit = habitOf(key, habits, known);
-  if (habit !== undefined && 'advice' in habit) return habit;
+  if (habit !== undefined && 'advice' in habit)
+    return habits.standsFor === undefined ? habit : { ...habit, meant: habits.standsFor };
   const meant = habit?.meant ?? closestName(key, known);
   if (meant !== undefined) return { meant, advice: `did you mean "${meant}"?` };
   return { advice: `it has: ${listNames(known)}` };

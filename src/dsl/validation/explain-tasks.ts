@@ -66,8 +66,15 @@ export function withStrayArguments(task: JsonObject, stray: readonly string[]): 
 }
 
 /** What is said of an entry with several keys, or none, where a name is expected. */
-export function explainEntry(keys: readonly string[], entry: JsonObject, what: string): string {
+export function explainEntry(
+  keys: readonly string[],
+  entry: JsonObject,
+  { what, kinds }: { what: string; kinds: readonly string[] },
+): string {
   const got = `${what}: got ${keys.length} key${keys.length === 1 ? '' : 's'}, expected one: the name of the ${what}`;
+  const parts = what === 'case' ? ['when', 'then'] : [...kinds, 'with', 'if'];
+  if (keys.length > 0 && keys.every((key) => parts.includes(key)))
+    return `${got}; give it one: - NAME: { ${keys.map((key) => `${key}: …`).join(', ')} }`;
   const naming = ['name', 'id', 'taskReferenceName'].find((key) => typeof entry[key] === 'string');
   if (naming === undefined) return `${got} (is the text below it indented?)`;
   const name = shortText(

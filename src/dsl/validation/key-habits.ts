@@ -3,6 +3,8 @@ export interface KeyHabits {
   /** Keys here, by the keys of others. */
   readonly aliases?: Readonly<Record<string, string>>;
   readonly advice?: Readonly<Record<string, string>>;
+  /** The required key that is not missing any more once that advice is followed. */
+  readonly standsFor?: string;
 }
 
 /** What is to be done about an unknown key: the key that was meant, or a sentence. */

@@ -25,7 +25,7 @@ export function readNamedEntry(
   if (entry === undefined) return [];
   const [name, ...others] = Object.keys(entry);
   if (name === undefined || others.length > 0) {
-    checker.report('BLW_VALUE_INVALID', path, explainEntry(Object.keys(entry), entry, what));
+    checker.report('BLW_VALUE_INVALID', path, explainEntry(Object.keys(entry), entry, { what, kinds }));
     return [];
   }
   const entryPath = [...path, name];
