@@ -176,9 +176,10 @@ function formatted(text: string): string {
   return result.text;
 }
 
-/** As many runs as are asked for may take a while. */
-const TIMEOUT_MS = 300_000;
-const NUM_RUNS = Number(process.env.FORMAT_RUNS ?? 250);
+/** `FORMAT_RUNS=10000` looks for what the fixed cases of every day do not have; that may take a while. */
+const { FORMAT_RUNS } = process.env;
+const TIMEOUT_MS = 900_000;
+const RUNS = FORMAT_RUNS === undefined ? { numRuns: 250, seed: 1 } : { numRuns: Number(FORMAT_RUNS) };
 
 test(
   'formatting keeps what a document says and its comments, and has nothing to do the second time',
@@ -190,7 +191,7 @@ test(
         expect(commentsIn(once).sort()).toEqual(commentsIn(text).sort());
         expect(formatted(once)).toBe(once);
       }),
-      { numRuns: NUM_RUNS },
+      RUNS,
     );
   },
   TIMEOUT_MS,
@@ -211,7 +212,7 @@ test(
           expect(formatted(once)).toBe(once);
         },
       ),
-      { numRuns: NUM_RUNS },
+      RUNS,
     );
   },
   TIMEOUT_MS,

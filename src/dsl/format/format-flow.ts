@@ -9,8 +9,8 @@ import { releaseComments } from './release-comments';
 /** A text in its form, or what keeps it from being read. */
 export type FormattedText = { readonly text: string } | { readonly problems: readonly LocatedProblem[] };
 
-/** Texts come to rest at once, or after a comment has found its place. */
-const MAX_ROUNDS = 5;
+/** Texts come to rest at once, or after a comment has found its place: a level further out each time. */
+const MAX_ROUNDS = 20;
 
 /** A flow would come out as another one, or without a comment: a defect of this program. */
 export class FormatError extends Error {
@@ -23,11 +23,14 @@ export class FormatError extends Error {
  * {@link FormatError} rather than give a text that says something else.
  */
 export function formatFlowText(text: string): FormattedText {
-  let before = text.replace(/^\uFEFF/, '').replaceAll('\r\n', '\n');
-  for (let round = 0; round < MAX_ROUNDS; round += 1) {
+  const texts = [text.replace(/^\uFEFF/, '').replaceAll('\r\n', '\n')];
+  for (let before = texts[0] ?? ''; texts.length <= MAX_ROUNDS; before = texts.at(-1) ?? '') {
     const result = formatOnce(before);
-    if ('problems' in result || result.text === before) return result;
-    before = result.text;
+    if ('problems' in result) return result;
+    const at = texts.indexOf(result.text);
+    // Where a comment goes to and fro between two places, any of the forms would do; it is always the same one.
+    if (at !== -1) return { text: texts.slice(at).sort()[0] ?? result.text };
+    texts.push(result.text);
   }
   throw new FormatError('the document has another form each time that it is formatted');
 }
