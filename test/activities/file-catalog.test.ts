@@ -80,6 +80,17 @@ it('follows links within the folder, as volumes of Kubernetes have them, and non
   expect(await sourcesOf(folder)).toEqual(['a.yaml']);
 });
 
+it('leaves out links that go round in a circle or through a file, and finds the others', async () => {
+  const { folder } = folderOf({ 'a.yaml': FLOW, 'one/b.yaml': FLOW.replace('1.0.0', '1.0.1'), 'two/readme.md': '' });
+  symlinkSync('loop.yaml', join(folder, 'loop.yaml'));
+  symlinkSync('a.yaml/b', join(folder, 'through.yaml'));
+  symlinkSync('.', join(folder, 'self'));
+  symlinkSync('../one', join(folder, 'one', 'again'));
+  symlinkSync('../one', join(folder, 'two', 'first'));
+  symlinkSync('../two', join(folder, 'one', 'second'));
+  expect(await sourcesOf(folder)).toEqual(expect.arrayContaining(['a.yaml', 'one/b.yaml']));
+});
+
 it('can be a link itself, and is then known by both names in file: URLs', async () => {
   const { folder } = folderOf({ 'team/functions/f/1.0.0/function.yaml': 'set: { a: 1 }' });
   const parent = mkdtempSync(join(tmpdir(), 'beamline-link-'));

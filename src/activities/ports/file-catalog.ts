@@ -27,7 +27,8 @@ interface FoundFile {
 
 /**
  * A folder of flows and functions, in YAML or JSON. Read when asked; files that have not changed since (by time, size and
- * inode) are not read again. Names that begin with a dot are left out, and links that lead out of the folder are not followed.
+ * inode) are not read again. Names that begin with a dot are left out, and links that lead out of the folder, or back to
+ * a folder that they are in, are not followed.
  */
 export class FileCatalog implements Catalog {
   readonly #folder: string;
@@ -42,7 +43,7 @@ export class FileCatalog implements Catalog {
   async read(): Promise<CatalogIndex> {
     const root = await this.#attempt(() => realpath(this.#folder));
     const found: FoundFile[] = [];
-    await this.#attempt(() => this.#scan(root, '', found));
+    await this.#attempt(() => this.#scan({ path: '', real: [root] }, found));
     found.sort((left, right) => (left.path < right.path ? -1 : 1));
     const mark = [root, ...found.map((file) => `${file.path} ${file.mark}`)].join('\n');
     if (this.#last?.mark === mark) return this.#last.index;
@@ -64,15 +65,19 @@ export class FileCatalog implements Catalog {
     }
   }
 
-  async #scan(root: string, folder: string, found: FoundFile[]): Promise<void> {
+  /** `real`: where the folder is, and before it those that it is in. A link back to one of them is left out. */
+  async #scan({ path: folder, real }: { path: string; real: readonly string[] }, found: FoundFile[]): Promise<void> {
     if (folder.split('/').length > MAX_DEPTH) throw this.#tooLarge(`folders nested deeper than ${MAX_DEPTH} levels`);
-    for (const item of await readdir(join(root, folder), { withFileTypes: true })) {
+    const [root = ''] = real;
+    const here = real.at(-1) ?? root;
+    for (const item of await readdir(here, { withFileTypes: true })) {
       if (item.name.startsWith('.') || item.name === 'node_modules') continue;
       const path = folder === '' ? item.name : `${folder}/${item.name}`;
-      const absolute = item.isSymbolicLink() ? await inside(root, join(root, path)) : join(root, path);
+      const own = join(here, item.name);
+      const absolute = item.isSymbolicLink() ? await inside(root, own) : own;
       const info = absolute === undefined ? undefined : await present(absolute);
       if (absolute === undefined || info === undefined) continue;
-      if (info.isDirectory()) await this.#scan(root, path, found);
+      if (info.isDirectory() && !real.includes(absolute)) await this.#scan({ path, real: [...real, absolute] }, found);
       else if (info.isFile() && IS_DOCUMENT.test(item.name)) found.push(foundFile(path, absolute, info));
       if (found.length > MAX_FILES) throw this.#tooLarge(`more than ${MAX_FILES} files`);
     }
@@ -109,12 +114,13 @@ async function present(file: string): Promise<BigIntStats | undefined> {
   return await orAbsent(stat(file, { bigint: true }));
 }
 
-/** A file may go away while the folder is looked at. */
+/** A file may go away while the folder is looked at; a link may lead to itself, or through a file. */
 async function orAbsent<T>(promise: Promise<T>): Promise<T | undefined> {
   try {
     return await promise;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENOTDIR') return undefined;
     throw error;
   }
 }

@@ -20,6 +20,9 @@ export const MAX_RESULT_WORK = 1_000_000;
 
 const CHARACTERS_PER_UNIT = 64;
 
+/** Bytes that a unit of work copies or compares; their memory counts too. */
+const BYTES_PER_UNIT = 16;
+
 /** The budget of the evaluation that runs; evaluations are synchronous and never nested. */
 let current: WorkBudget = { left: MAX_WORK };
 
@@ -54,6 +57,7 @@ export function spend(units: number): void {
 /** Units that a value costs whoever goes through it. */
 export function workOf(value: unknown): number {
   if (typeof value === 'string') return Math.floor(value.length / CHARACTERS_PER_UNIT);
+  if (value instanceof Uint8Array) return Math.floor(value.length / BYTES_PER_UNIT);
   return Array.isArray(value) ? value.length : keysWork(value);
 }
 
@@ -62,7 +66,7 @@ const UNITS_PER_KEY = 4;
 
 /** Units that listing the keys of a map costs; 0 for whatever is no map. */
 export function keysWork(value: unknown): number {
-  if (value instanceof Map) return value.size;
+  if (value instanceof Map) return UNITS_PER_KEY * value.size;
   return isMap(value) ? UNITS_PER_KEY * Object.keys(value).length : 0;
 }
 
@@ -86,6 +90,10 @@ export function spendEquality(left: unknown, right: unknown): boolean {
   }
   if (Array.isArray(left) && Array.isArray(right)) {
     return left.length === right.length && left.every((item, index) => spendEquality(item, right[index]));
+  }
+  if (left instanceof Uint8Array && right instanceof Uint8Array) {
+    if (left.length === right.length) spend(workOf(left));
+    return true;
   }
   const isMapped = (value: unknown) => value instanceof Map || isMap(value);
   if (!isMapped(left) || !isMapped(right)) return true;
