@@ -15,6 +15,8 @@ import { CommandError } from './command-error';
 import { EXIT } from './exit-codes';
 import { type FlowFile, readFlowFile } from './flow-file';
 
+const CATALOG_HELP = 'Give --catalog the folder of flows that the workers have.';
+
 /** A file of a catalog that holds a function. */
 export interface FunctionFile {
   readonly name: string;
@@ -28,7 +30,7 @@ export async function openCatalog(folder: string, { cwd }: Cli): Promise<Catalog
   try {
     return await new FileCatalog(resolve(cwd, folder)).read();
   } catch (error) {
-    if (error instanceof FlowError) throw new CommandError(error, EXIT.invalid);
+    if (error instanceof FlowError) throw new CommandError(error, EXIT.invalid, CATALOG_HELP);
     throw error;
   }
 }

@@ -7,6 +7,7 @@ import { CommandError } from './command-error';
 const INVALID_ARGUMENT = 3;
 const NOT_FOUND = 5;
 const PERMISSION_DENIED = 7;
+const UNAVAILABLE = 14;
 const UNAUTHENTICATED = 16;
 
 /**
@@ -28,7 +29,9 @@ export function translateClientError(error: unknown, where: { address: string; n
     return flowError('BLW_CONFIG', detail, { cause: error });
   }
   if (code === INVALID_ARGUMENT) return flowError('BLW_USAGE', `Temporal refuses this: ${details}`, { cause: error });
-  return flowError('BLW_TEMPORAL_UNREACHABLE', `Temporal at ${where.address} does not answer as expected: ${details}`, {
+  const reason = code === UNAVAILABLE ? connectionReason(details) : undefined;
+  const what = reason === undefined ? `as expected: ${details}` : `any more: ${reason}`;
+  return flowError('BLW_TEMPORAL_UNREACHABLE', `Temporal at ${where.address} does not answer ${what}`, {
     cause: error,
   });
 }
@@ -36,6 +39,12 @@ export function translateClientError(error: unknown, where: { address: string; n
 function noNamespace({ address, namespace }: { address: string; namespace: string }, cause: unknown): FlowError {
   const detail = `Temporal at ${address} has no namespace "${namespace}"; set --namespace or TEMPORAL_NAMESPACE`;
   return flowError('BLW_CONFIG', detail, { cause });
+}
+
+/** `connect ECONNREFUSED …`, which gRPC puts into a sentence about name resolution. */
+function connectionReason(details: string): string | undefined {
+  const [, reason] = /Last error: (?:Error: )?(.+?)\.? Resolution note:/.exec(details) ?? [];
+  return reason;
 }
 
 /** The SDK wraps some errors of gRPC and passes others on. */

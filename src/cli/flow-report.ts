@@ -1,4 +1,5 @@
 import { ERROR_CODES, isErrorCode } from '../dsl/error-codes';
+import { isJsonObject, type Json, type JsonObject } from '../dsl/json';
 import { printableLines } from './command-error';
 import { EXIT, type ExitCode } from './exit-codes';
 import type { FlowOutcome } from './flow-outcome';
@@ -6,6 +7,9 @@ import { printable, type TextOutput } from './output';
 
 /** Fields of an error, below its detail, in the order of OWS. */
 const FIELDS = ['type', 'status', 'title', 'instance'];
+
+/** Steps that could not be undone are listed one by one up to this number. */
+const MAX_LISTED = 20;
 
 /** The exit code that the outcome of a flow means. */
 export function exitCodeOf({ status }: FlowOutcome): ExitCode {
@@ -17,13 +21,34 @@ export function printFlowFailure(outcome: FlowOutcome, err: TextOutput): void {
   if (outcome.status === 'Completed') return;
   const { error } = outcome;
   const code = typeof error.code === 'string' ? error.code : undefined;
-  err.line(
-    `${err.style.red('error:')} ${printableLines(String(error.detail ?? error.title ?? error.type))}${code === undefined ? '' : ` [${printable(code)}]`}`,
-  );
+  err.line(`${err.style.red('error:')} ${printableLines(reasonOf(error))}`);
   for (const field of FIELDS) {
     const value = error[field];
     if (value === undefined) continue;
     err.line(`  ${`${field}:`.padEnd(10)} ${printable(typeof value === 'string' ? value : JSON.stringify(value))}`);
   }
+  for (const line of compensationLines(error.compensation)) err.line(`  ${line}`);
   if (code !== undefined && isErrorCode(code)) err.line(`  ${ERROR_CODES[code].help}`);
+}
+
+/** `GET …: got status 404 … [BLW_HTTP_STATUS]` */
+function reasonOf({ detail, title, type, code }: JsonObject): string {
+  return `${String(detail ?? title ?? type)}${typeof code === 'string' ? ` [${printable(code)}]` : ''}`;
+}
+
+/** What was undone (dsl/errors.ts, CompensationReport): somebody has to look at the steps that could not be. */
+function compensationLines(report: Json | undefined): string[] {
+  if (!isJsonObject(report)) return [];
+  const { completed, failed } = report;
+  const entries = Array.isArray(failed) ? failed.filter(isJsonObject) : [];
+  const lines = entries.slice(0, MAX_LISTED).map(({ step, error }) => {
+    const reason = isJsonObject(error) ? `: ${reasonOf(error)}` : '';
+    return printable(`not undone: ${String(step)}${reason}`);
+  });
+  const more = entries.length - lines.length;
+  return [
+    `undone:    ${completed === 1 ? '1 step' : `${String(completed)} steps`}`,
+    ...lines,
+    ...(more > 0 ? [`… and ${more} more; --json has them all`] : []),
+  ];
 }

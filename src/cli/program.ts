@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { PACKAGE_VERSION } from '../worker/package-files';
 import type { ActionWrapper, AddCommand, Cli } from './cli';
-import { usageError } from './command-error';
+import { CommandError, usageError } from './command-error';
 import { EXIT, type ExitCode } from './exit-codes';
 
 /** The commands, in the order of the help. */
@@ -87,7 +87,7 @@ export async function runProgram(argv: readonly string[], cli: Cli): Promise<Exi
     await program.parseAsync([...argv], { from: 'user' });
     return exitCode;
   } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
+    if (!(error instanceof CommanderError)) throw withHelpOf(argv, error);
     return usageExit(error, argv);
   }
 }
@@ -122,9 +122,19 @@ function usageExit(error: CommanderError, argv: readonly string[]): ExitCode {
   if (error.exitCode === 0) return EXIT.done;
   // A group without its command: its help has been printed.
   if (error.code === 'commander.help') return EXIT.invalid;
-  const command = COMMANDS.find(({ name }) => name === argv[0])?.name;
   throw usageError(error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' '), {
-    help: `See \`beamline ${command === undefined ? '' : `${command} `}--help\`.`,
+    help: seeHelp(argv),
     cause: error,
   });
+}
+
+/** A mistake for which the command has no better help than its own. */
+function withHelpOf(argv: readonly string[], error: unknown): unknown {
+  const isBare = error instanceof CommandError && error.help === undefined && error.error.data.code === 'BLW_USAGE';
+  return isBare ? new CommandError(error.error, error.exitCode, seeHelp(argv)) : error;
+}
+
+function seeHelp(argv: readonly string[]): string {
+  const command = COMMANDS.find(({ name }) => name === argv[0])?.name;
+  return `See \`beamline ${command === undefined ? '' : `${command} `}--help\`.`;
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Payload } from '@temporalio/common';
 import { ClaimCodec, type CodecRole } from '../../src/activities/payloads/claim-codec';
 import { objectFile, PayloadStore } from '../../src/activities/payloads/payload-store';
+import { INLINE_METADATA } from '../../src/dsl/inline-values';
 import type { JsonObject } from '../../src/dsl/json';
 import { lostPayloadOf } from '../../src/dsl/undecodable';
 
@@ -133,6 +134,16 @@ test('where the store cannot be written, a worker sends what Temporal takes as i
     type: 'BLW_PAYLOAD_STORE',
     nonRetryable: true,
   });
+});
+
+test('what is marked to stay readable stays as it is up to 1.9 MB, and the mark does not leave the worker', async () => {
+  const marked = (size: number): Payload => {
+    const { metadata, ...rest } = payload(size);
+    return { ...rest, metadata: { ...metadata, [INLINE_METADATA]: Buffer.from('json/plain') } };
+  };
+  expect(await codec().encode([marked(10), marked(1_000_000)], MINE)).toEqual([payload(10), payload(1_000_000)]);
+  const [claim] = await codec().encode([marked(2_000_000)], MINE);
+  expect(await redeem(claim as Payload)).toEqual(payload(2_000_000));
 });
 
 test('a client sends at most 100 MiB', async () => {

@@ -5,11 +5,14 @@ import { mapBounded } from '../../src/cli/bounded';
 import { translateClientError } from '../../src/cli/client-errors';
 import { usageError } from '../../src/cli/command-error';
 import { outcomeOfFailure } from '../../src/cli/flow-outcome';
+import { printFlowFailure } from '../../src/cli/flow-report';
+import { unfollowed } from '../../src/cli/going-on';
 import { createOutput } from '../../src/cli/output';
 import { ReleaseStack } from '../../src/cli/release-stack';
 import { uiLink } from '../../src/cli/ui-link';
 import type { ApprovalState } from '../../src/dsl/approval';
-import { FlowError } from '../../src/dsl/errors';
+import { FlowError, flowError } from '../../src/dsl/errors';
+import type { JsonObject } from '../../src/dsl/json';
 import { CollectedText } from '../helpers/collected-text';
 
 describe('mapBounded', () => {
@@ -80,6 +83,57 @@ describe('translateClientError', () => {
 
   it.each([new Error('a defect'), usageError('for people', { cause: grpcError(14) })])('leaves %s alone', (error) => {
     expect(translateClientError(error, where)).toBe(error);
+  });
+});
+
+describe('a connection that is lost', () => {
+  const details =
+    'No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:7233. Resolution note: ';
+  const lost = translateClientError(Object.assign(new Error('x'), { code: 14, details, metadata: {} }), {
+    address: '127.0.0.1:7233',
+    namespace: 'default',
+  });
+
+  it('is told by its reason alone', () => {
+    expect((lost as FlowError).data.detail).toBe(
+      'Temporal at 127.0.0.1:7233 does not answer any more: connect ECONNREFUSED 127.0.0.1:7233',
+    );
+  });
+
+  it('leaves the flow alone that was followed, and says how to see it', () => {
+    expect(unfollowed(lost, 'order 7', ' --address 127.0.0.1:7233')).toMatchObject({
+      error: lost,
+      exitCode: 3,
+      help: "The flow order 7 goes on once Temporal and a worker are there: temporal workflow show --follow -w 'order 7' --address 127.0.0.1:7233",
+    });
+  });
+
+  it.each([new Error('a defect'), flowError('BLW_CONFIG', 'no namespace')])('is not %s', (error) => {
+    expect(unfollowed(error, 'order-7', '')).toBe(error);
+  });
+});
+
+describe('printFlowFailure', () => {
+  const linesOf = (compensation: JsonObject) => {
+    const text = new CollectedText();
+    const error = { type: 'https://example.com/no', status: 409, compensation };
+    printFlowFailure({ status: 'Failed', error }, createOutput(text, { env: {}, onBroken: () => undefined }));
+    return text.lines();
+  };
+  const failed = (step: string) => ({ step, error: { type: 't', status: 404, detail: 'gone\u001b', code: 'BLW_X' } });
+
+  it('tells what was undone, and which steps were not and why', () => {
+    expect(linesOf({ completed: 1, failed: [failed('/do/1/b')] }).slice(-2)).toEqual([
+      '  undone:    1 step',
+      expect.stringMatching(/^ {2}not undone: \/do\/1\/b: gone\S* \[BLW_X\]$/),
+    ]);
+    expect(linesOf({ completed: 3, failed: [] }).at(-1)).toBe('  undone:    3 steps');
+  });
+
+  it('lists at most 20 of them', () => {
+    const lines = linesOf({ completed: 0, failed: Array.from({ length: 25 }, (_, at) => failed(`/do/${at}/s`)) });
+    expect(lines.filter((line) => line.includes('not undone'))).toHaveLength(20);
+    expect(lines.at(-1)).toBe('  … and 5 more; --json has them all');
   });
 });
 

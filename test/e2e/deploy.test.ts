@@ -262,16 +262,8 @@ it('registers a flow with on at the event bus of its tenant', async () => {
     cwd: folder.folder,
   });
   expect(stdout).toMatch(/^registered: trigger .*on events/m);
-  await runInProcess([
-    'deploy',
-    'cron/events',
-    '--delete',
-    '--tenant',
-    TENANT,
-    '--queue-prefix',
-    nobody,
-    ...CONNECTION,
-  ]);
+  const remove = ['deploy', 'cron/events', '--delete', '--tenant', TENANT, '--queue-prefix', nobody, ...CONNECTION];
+  expect((await runInProcess(remove)).stdout).toMatch(/^deleted: trigger /);
   const bus = client.workflow.getHandle(`${nobody}-events:${TENANT}`);
   const { events } = await bus.fetchHistory();
   const signals = (events ?? []).flatMap(({ workflowExecutionSignaledEventAttributes: signal }) =>
@@ -314,8 +306,19 @@ it('starts a flow for the events that it was deployed for, by its name too', asy
     return undefined;
   });
   expect(await client.workflow.getHandle(run.workflowId).result()).toEqual({ order: '4711' });
-  await deploy('cron/paid', '--delete');
-  expect(await bus.query('subscriptions')).toMatchObject({ triggers: [] });
+  expect((await deploy('cron/paid', '--delete', '--dry-run')).stdout).toMatch(/^would be deleted: trigger /);
+  expect((await deploy('cron/paid', '--delete')).stdout).toMatch(/^deleted: trigger /);
+  expect(await bus.query('subscriptions')).toMatchObject({ triggers: [], refused: [] });
+  expect((await deploy('cron/paid', '--delete')).stdout).toMatch(/^nothing: .* is not deployed$/m);
+});
+
+it('takes a flow off the event bus once it has another schedule, and asks the bus for nothing it does not have', async () => {
+  const bus = client.workflow.getHandle(`${worker.queuePrefix}-events:${TENANT}`);
+  await deploy(write('turned', 'schedule: { on: { one: { with: { type: com.example.turned } } } }'));
+  const timed = write('turned', 'schedule: { every: PT1H }');
+  expect((await deploy(timed)).stdout).toMatch(/^created: schedule (?:.|\n)*^deleted: trigger /m);
+  expect((await deploy(timed)).stdout).toMatch(/^unchanged: schedule [^\n]*\n$/);
+  expect(await bus.query('subscriptions')).toMatchObject({ triggers: [], refused: [] });
 });
 
 it('lists what runs by itself', async () => {

@@ -105,9 +105,10 @@ describe('the Temporal CLI', () => {
     );
     expect(JSON.parse(answer)).toMatchObject({ result: { id: '2', receivers: 1 } });
     expect(await flow.result()).toEqual([7]);
-    expect(await worker.client.workflow.getHandle(bus).query<BusOverview>('subscriptions')).toMatchObject({
-      emitted: 2,
-    });
+    const overview = await temporal('workflow', 'query', '--workflow-id', bus, '--name', 'subscriptions');
+    expect(JSON.parse(overview)).toMatchObject({ queryResult: [{ tenant, emitted: 2 }] });
+    const progress = await temporal('workflow', 'query', '--workflow-id', flow.workflowId, '--name', 'progress');
+    expect(JSON.parse(progress)).toMatchObject({ queryResult: [{ tenant, status: 'Completed' }] });
   });
 
   test('sends to one flow by signal', async () => {

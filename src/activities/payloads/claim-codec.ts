@@ -35,9 +35,11 @@ export class ClaimCodec implements PayloadCodec {
   ) {}
 
   async encode(payloads: Payload[], context?: SerializationContext): Promise<Payload[]> {
-    if (this.options.role === 'replay' || !payloads.some(isLarge)) return payloads;
+    if (this.options.role === 'replay') return payloads;
     return await Promise.all(
-      payloads.map((payload) => (isLarge(payload) ? this.#deposit(payload, this.#owner(context)) : payload)),
+      payloads.map((payload) =>
+        isLarge(payload) ? this.#deposit(withoutMark(payload), this.#owner(context)) : withoutMark(payload),
+      ),
     );
   }
 
@@ -98,6 +100,12 @@ export class ClaimCodec implements PayloadCodec {
 function isLarge({ data, metadata }: Payload): boolean {
   const threshold = metadata?.[INLINE_METADATA] == null ? CLAIM_THRESHOLD_BYTES : MAX_INLINE_PAYLOAD_BYTES;
   return data != null && data.length > threshold;
+}
+
+/** The mark is for this codec: with metadata that it does not know, the Temporal CLI shows a payload as base64. */
+function withoutMark(payload: Payload): Payload {
+  const { [INLINE_METADATA]: mark, ...metadata } = payload.metadata ?? {};
+  return mark == null ? payload : { ...payload, metadata };
 }
 
 function jsonPayload(value: unknown): Payload {

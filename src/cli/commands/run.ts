@@ -22,6 +22,7 @@ import { isFlowName } from '../flow-name';
 import type { FlowOutcome } from '../flow-outcome';
 import { exitCodeOf, printFlowFailure } from '../flow-report';
 import { type WatchedFlow, watchFlow } from '../flow-watcher';
+import { followCommands, unfollowed } from '../going-on';
 import { readJsonArgument } from '../json-argument';
 import { shellWord } from '../output';
 import { ProgressPrinter } from '../progress-printer';
@@ -93,7 +94,7 @@ function parsePriority(text: string): number {
 function parseTimeout(text: string): number {
   const parsed = parseDuration(text);
   if ('problem' in parsed)
-    throw new InvalidArgumentError(`Expected ISO 8601 such as PT30S or PT2H: ${parsed.problem}.`);
+    throw new InvalidArgumentError(`${parsed.problem.charAt(0).toUpperCase()}${parsed.problem.slice(1)}.`);
   if (parsed.ms > 0) return parsed.ms;
   throw new InvalidArgumentError('Expected more than nothing.');
 }
@@ -109,7 +110,7 @@ async function run(source: string, flags: RunFlags, cli: Cli): Promise<ExitCode>
       const status = started.flow === undefined ? 'NotStarted' : 'Unknown';
       cli.out.line(JSON.stringify({ workflowId, runId, status, error: errorDataOf(error) }));
     }
-    throw error;
+    throw started.flow === undefined ? error : unfollowed(error, started.flow.workflowId, repeatFlags(flags));
   }
 }
 
@@ -229,8 +230,8 @@ function printOutcome(outcome: FlowOutcome, where: { flow: WatchedFlow; flags: R
 }
 
 function tellGoesOn(workflowId: string, connection: string, cli: Cli): void {
-  const id = shellWord(workflowId);
+  const { look, cancel } = followCommands(workflowId, connection);
   cli.err.line(`\nstopped following; the flow goes on as ${workflowId}`);
-  cli.err.line(`  look at it:  temporal workflow show --follow -w ${id}${connection}`);
-  cli.err.line(`  cancel it:   temporal workflow cancel -w ${id}${connection}`);
+  cli.err.line(`  look at it:  ${look}`);
+  cli.err.line(`  cancel it:   ${cancel}`);
 }

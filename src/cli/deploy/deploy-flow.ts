@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { changesOf, type Deployment, type DeploymentKey } from './deployment';
-import { putTrigger, removeTrigger } from './event-trigger';
+import { findTrigger, putTrigger, removeTrigger } from './event-trigger';
 import { repeatChain } from './repeat-chain';
 import type { Runner } from './runner';
 import { scheduledRuns } from './scheduled-runs';
@@ -45,10 +45,14 @@ export async function deployFlow(
   return [...results, ...(await deployTrigger(client, deployment, isDryRun))];
 }
 
+const DELETED_TRIGGER: DeployResult = { kind: 'trigger', action: 'deleted', changes: [], isPaused: false };
+
 async function deployTrigger(client: Client, deployment: Deployment, isDryRun: boolean): Promise<DeployResult[]> {
   if (deployment.schedule.on === undefined) {
-    if (!isDryRun) await removeTrigger(client, deployment);
-    return [];
+    const before = await findTrigger(client, deployment);
+    // Asked for nothing, the bus would note a refusal.
+    if (before !== 'absent' && !isDryRun) await removeTrigger(client, deployment);
+    return before === 'there' ? [DELETED_TRIGGER] : [];
   }
   if (!isDryRun) await putTrigger(client, deployment);
   return [{ kind: 'trigger', action: 'registered', changes: [], isPaused: false }];
@@ -62,6 +66,7 @@ export async function undeployFlow(client: Client, key: DeploymentKey, isDryRun:
     if (!isDryRun) await runner.remove(client, key);
     results.push({ kind: runner.kind, action: 'deleted', changes: [], isPaused: false });
   }
+  if ((await findTrigger(client, key)) === 'absent') return results;
   if (!isDryRun) await removeTrigger(client, key);
-  return results;
+  return [...results, DELETED_TRIGGER];
 }

@@ -91,7 +91,8 @@ export class CatalogIndex implements FlowLibrary {
     const wanted = `${namespace}/${name}`;
     const known = [...this.#flows.keys()];
     const meant = closestName(wanted, known);
-    const advice = meant === undefined ? `it has ${known.length} flows` : `did you mean "${meant}"?`;
+    const advice =
+      meant === undefined ? `it has ${known.length} flow${known.length === 1 ? '' : 's'}` : `did you mean "${meant}"?`;
     return {
       code: 'BLW_FLOW_UNKNOWN',
       message: `the catalog has no flow "${wanted}"; ${advice}${this.#unreadable()}`,
