@@ -1,8 +1,9 @@
-import { makeContinueAsNewFunc, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, CancelledFailure, makeContinueAsNewFunc, workflowInfo } from '@temporalio/workflow';
 import { flowError } from '../dsl/errors';
 import type { Json, JsonObject } from '../dsl/json';
 import { RUN_FLOW } from '../dsl/names';
 import type { PreparedFlow } from '../dsl/start';
+import { abandon } from './abandon';
 import type { CompensationState } from './compensation';
 import type { CompensationEntry } from './compensations';
 import type { Routine } from './drive';
@@ -34,7 +35,10 @@ export interface CarriedFlow {
   readonly compensating?: CompensationState;
 }
 
-/** Runs the flow's tasks; where they are suspended, throws {@link ContinueAsNew}. */
+/**
+ * Runs the flow's tasks; where they are suspended, throws {@link ContinueAsNew}. A cancellation that came just then counts
+ * more: the next run would not hear of it.
+ */
 export function* continuable<T>(
   tasks: Routine<T>,
   run: FlowRun,
@@ -44,6 +48,10 @@ export function* continuable<T>(
     return yield* tasks;
   } catch (error) {
     if (!(error instanceof Suspension)) throw error;
+    if (CancellationScope.current().consideredCancelled) {
+      yield* abandon(run, { cursors: [error.cursor], steps: error.steps });
+      throw new CancelledFailure('the flow was cancelled');
+    }
     throw new ContinueAsNew<CarriedFlow>({
       ...carriedOf(run),
       input,

@@ -90,6 +90,8 @@ export class Dispatch {
   leaveLocal(resultBytes: number): void {
     this.#local -= 1;
     this.#taskBytes = this.#bytesOfTask() + this.#sentBytes(resultBytes) + COMMAND_BYTES;
+    // Once none runs any more, nothing else makes for the workflow task in which there is room again.
+    this.#localLine.freed();
   }
 
   #sentBytes(bytes: number): number {

@@ -1,6 +1,7 @@
 import {
   ApplicationFailure,
   CancellationScope,
+  CancelledFailure,
   ChildWorkflowCancellationType,
   condition,
   continueAsNew,
@@ -40,6 +41,8 @@ export async function repeatFlow(carried?: RepeatState): Promise<void> {
     await chain.run();
     if (workflowInfo().continueAsNewSuggested) break;
   }
+  // A cancellation that came with the end of the last run would be lost with this history.
+  if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('the chain was cancelled');
   await continueAsNew<typeof repeatFlow>(chain.state());
 }
 

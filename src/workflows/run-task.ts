@@ -91,7 +91,10 @@ export function* runTask(
   try {
     return yield* runLife({ run, task, scope, step }, from?.rawInput ?? rawInput, from);
   } catch (error) {
-    if (error instanceof Suspension) throw error;
+    if (error instanceof Suspension) {
+      error.steps.push(step);
+      throw error;
+    }
     if (error instanceof FlowError) {
       const placed = error.at(task.path);
       step.end('failed', flowErrorToJson(placed.data));

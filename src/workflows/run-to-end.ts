@@ -57,8 +57,7 @@ export async function runToEnd<R, C>({
         return await continueAsNew(thrown.carried as C);
     }
     const error = toFlowError(thrown);
-    const isAbandoned =
-      error instanceof ContinueAsNew || (error instanceof FlowError && error.data.code !== 'BLW_COMPENSATION_FAILED');
+    const isAbandoned = error instanceof ContinueAsNew || (error instanceof FlowError && !isUndoneInPart(error));
     if (isCancellation(error) || (isAbandoned && CancellationScope.current().consideredCancelled)) {
       settle('Cancelled');
       throw new CancelledFailure('the flow was cancelled');
@@ -68,4 +67,9 @@ export async function runToEnd<R, C>({
     settle('Failed');
     throw toWorkflowFailure(error);
   }
+}
+
+/** True where a step could not be undone: a cancelled flow fails then, since nobody would see it in a cancellation. */
+function isUndoneInPart({ data: { compensation } }: FlowError): boolean {
+  return compensation !== undefined && compensation.failed.length > 0;
 }

@@ -1,8 +1,15 @@
-import { isCancellation, makeContinueAsNewFunc, workflowInfo } from '@temporalio/workflow';
-import { flowError } from '../dsl/errors';
+import {
+  CancellationScope,
+  CancelledFailure,
+  isCancellation,
+  makeContinueAsNewFunc,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { FlowError, flowError } from '../dsl/errors';
 import { isJsonObject } from '../dsl/json';
 import { RUN_WINDOW } from '../dsl/names';
 import { undecodableReason } from '../dsl/undecodable';
+import { abandon } from './abandon';
 import type { CompensationEntry } from './compensations';
 import { drive, type Routine } from './drive';
 import type { EventInbox, InboxState } from './events/event-inbox';
@@ -61,17 +68,26 @@ function* runBatch(
   try {
     const result = yield* runItems({ task, items, firstIndex, concurrency, tolerated }, frameOf(run, request, from));
     return withCompensations(result, run);
-  } catch (error) {
+  } catch (thrown) {
     const { entries: compensations } = run.compensations;
-    if (error instanceof Suspension) {
-      const cursor = error.cursor as ItemsCursor;
+    const isCancelled = isCancellation(thrown) || CancellationScope.current().consideredCancelled;
+    if (thrown instanceof Suspension && !isCancelled) {
+      const cursor = thrown.cursor as ItemsCursor;
       const events = inbox.state();
       throw new ContinueAsNew<CarriedWindow>({ cursor, progress: progress.state(), compensations, events });
     }
-    // A window that is cancelled has to tell what the flow has to undo, which only a result can.
-    if (!isCancellation(error) || compensations.length === 0) throw error;
-    return withCompensations({ outputs: [], failures: [] }, run);
+    if (thrown instanceof Suspension) yield* abandon(run, { cursors: [thrown.cursor], steps: thrown.steps });
+    const error = isCancelled ? new CancelledFailure('the window was cancelled') : thrown;
+    const broken = brokenBy(error);
+    // What is to be undone, and that the window did not end well, only a result can tell together.
+    if (broken === undefined || compensations.length === 0) throw error;
+    return withCompensations({ outputs: [], failures: [], broken }, run);
   }
+}
+
+function brokenBy(error: unknown): ItemsResult['broken'] {
+  if (error instanceof CancelledFailure) return 'cancelled';
+  return error instanceof FlowError ? { error: error.data } : undefined;
 }
 
 function withCompensations(result: ItemsResult, { compensations: { entries } }: FlowRun): ItemsResult {

@@ -3,14 +3,20 @@ import type { BatchValues } from '../dsl/expressions/batch';
 import type { Json, JsonObject } from '../dsl/json';
 import type { Routine } from './drive';
 import type { ConsumerState } from './events/event-consumer';
+import type { TrackedStep } from './progress-tracker';
 import type { Deadline } from './timeouts';
 
 /**
  * Thrown at a safe point, before a task of a list begins, to take a flow out of its history: on the way up, every list,
  * loop and branch notes where it stands, and the flow continues as new from there. No step is running in what it passes.
+ * Whoever does not pass it on has to abandon it (`abandon.ts`).
  */
 export class Suspension {
-  constructor(readonly cursor: Cursor) {}
+  constructor(
+    readonly cursor: Cursor,
+    /** What stands still, as the progress shows it. */
+    readonly steps: TrackedStep[] = [],
+  ) {}
 }
 
 /** Where a part of the interpreter stands, as JSON. Made and read by the same part; travels in history: add, never change. */
@@ -127,7 +133,7 @@ export function* suspendable<T>(routine: Routine<T>, around: (inner: Cursor) => 
   try {
     return yield* routine;
   } catch (error) {
-    if (error instanceof Suspension) throw new Suspension(around(error.cursor));
+    if (error instanceof Suspension) throw new Suspension(around(error.cursor), error.steps);
     throw error;
   }
 }

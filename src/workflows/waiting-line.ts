@@ -36,6 +36,11 @@ export class WaitingLine {
     yield* waitFor(this.#join(size));
   }
 
+  /** To be called where room became free, but none for anybody as it is: those who wait depend on what `waits` does then. */
+  freed(): void {
+    if (this.#waiters.length > 0 && !this.room.fits(0)) this.room.waits();
+  }
+
   #join(size: number): Promise<void> {
     const scope = CancellationScope.current();
     return new Promise((admit, reject) => {

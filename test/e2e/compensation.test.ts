@@ -134,6 +134,25 @@ test('a cancelled flow fails where a step cannot be undone', async () => {
   expect(undoneOf(handle.workflowId)).toEqual(['undo a of 1']);
 });
 
+test('a flow that is cancelled while it undoes steps still fails where one cannot be undone', async () => {
+  const bad =
+    '{b: {set: {v: 2}, metadata: {compensate: [{w: {wait: PT1S}}, {broken: {raise: {error: {type: "https://x.test/undo", status: 500, detail: no way}}}}]}}}';
+  const handle = await worker.start(`do: [${step('a', '1')}, ${bad}, ${FAIL}]`);
+  await progressWhen(handle, ({ status }) => status === 'Compensating');
+  await handle.cancel();
+  expect(await errorOf(handle)).toMatchObject({ detail: 'gone', compensation: { completed: 1, failed: [{}] } });
+  expect((await handle.describe()).status.name).toBe('FAILED');
+});
+
+test('a loop in windows whose time is up fails, though they tell what is to be undone', async () => {
+  const { error, undone } = await failAndUndo(
+    `do: [{f: {timeout: {after: PT1S}, for: {in: workflow.input}, metadata: {batchSize: 2, concurrency: 4}, do: [${step('s', 'item')}, {w: {if: item == 4, wait: PT1H}}]}}]`,
+    [1, 2, 3, 4],
+  );
+  expect(error).toMatchObject({ code: 'BLW_STEP_TIMEOUT', compensation: REPORT(4) });
+  expect([...undone].sort()).toEqual([1, 2, 3, 4].map((n) => `undo s of ${n}`));
+});
+
 test.each([
   ['fails', true],
   ['is cancelled', false],

@@ -1,5 +1,5 @@
 import type { Json } from '../../src/dsl/json';
-import { errorOf, eventually, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
+import { errorOf, eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 let worker: TestWorker;
 beforeAll(async () => {
@@ -115,6 +115,23 @@ describe('independent iterations', () => {
       });
     }
     expect(await handle.result()).toEqual(['approved', 'rejected', 'approved', 'rejected']);
+  });
+
+  test('hold each other up for no longer than a workflow task where all have large values', async () => {
+    const flow = loop(
+      'concurrency: 40',
+      '{s: {set: {v: "${ \\"x\\" * 300000 }"}}}, {t: {set: {size: "${ .v | length }"}}}',
+    ).replace('in: workflow.input', 'in: "${ $workflow.input }"');
+    const document = { ...flowOf(flow), evaluate: { language: 'jq' } };
+    expect(await worker.run(document, range(40))).toEqual(range(40).map(() => ({ size: 300_000 })));
+  });
+
+  test('tell the flow what to undo where a batch runs away', async () => {
+    const undoable = '{a: {set: {v: 1}, metadata: {compensate: [{n: {set: {v: 2}}}]}}}';
+    const again = '{b: {set: {v: 1}}}, {c: {switch: [{again: {when: item == 3, then: b}}, {e: {then: exit}}]}}';
+    expect(
+      await worker.fail(loop('batchSize: 2, concurrency: 1', `${undoable}, ${again}`), [1, 2, 3, 4]),
+    ).toMatchObject({ code: 'BLW_STEP_LIMIT', compensation: { completed: 3, failed: [] } });
   });
 
   test('are cancelled with the flow, also in batches', async () => {

@@ -100,3 +100,28 @@ it('goes on in the next history where it was', () => {
   expect(typesOf(third)).toEqual(['early', 'b']);
   expect(third.id.startsWith('3:')).toBe(true);
 });
+
+it('takes events that nobody listens to at a cost that does not grow with those that are kept', () => {
+  const { inbox, notes } = newInbox();
+  const data = 'x'.repeat(900);
+  const startedAt = performance.now();
+  for (let n = 0; n < 10_000; n += 1) inbox.receive(event('x', { data }));
+  // With the length of all of them taken each time it is 10 GB of JSON: longer than a workflow task may take.
+  expect(performance.now() - startedAt).toBeLessThan(2_000);
+  expect(inbox.state().direct.length).toBeLessThanOrEqual(1_000);
+  expect(notes.length + inbox.state().direct.length).toBe(10_000);
+});
+
+it('counts what is kept on after it was offered, given back and carried to another run', () => {
+  const { inbox } = newInbox();
+  const data = 'x'.repeat(100_100);
+  const listen = (to: EventInbox) => to.open('/a', [{}]);
+  for (let n = 0; n < 8; n += 1) inbox.receive(event('x', { data }));
+  inbox.close(listen(inbox));
+  const { inbox: next, notes } = newInbox(inbox.state());
+  next.receive(event('x', { data }));
+  expect(notes).toEqual([]);
+  next.receive(event('x', { data }));
+  expect(notes).toHaveLength(1);
+  expect(listen(next).queue).toHaveLength(9);
+});

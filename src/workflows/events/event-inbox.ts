@@ -14,6 +14,8 @@ const MAX_REMEMBERED = 1_000;
 interface DirectEvent {
   readonly seq: number;
   readonly event: CloudEvent;
+  /** In characters of JSON. */
+  readonly length: number;
   /** Listeners that have not decided yet. */
   undecided: number;
   isTaken: boolean;
@@ -68,6 +70,7 @@ export class EventInbox {
   readonly #listeners = new Map<string, Listener>();
   /** In the order in which they came. */
   #kept: DirectEvent[] = [];
+  #keptLength = 0;
   readonly #seen: Set<string>;
   #lastSeq: number;
   #lastListener: number;
@@ -87,9 +90,12 @@ export class EventInbox {
     this.#lastListener += 1;
     const listener = new Listener(`${this.#lastListener}:${place}`, filters);
     this.#listeners.set(listener.id, listener);
-    const offered = this.#kept.filter(({ event }) => listener.accepts(event));
-    this.#kept = this.#kept.filter((direct) => !offered.includes(direct));
-    for (const direct of offered) queue(listener, direct);
+    this.#kept = this.#kept.filter((direct) => {
+      if (!listener.accepts(direct.event)) return true;
+      this.#keptLength -= direct.length;
+      queue(listener, direct);
+      return false;
+    });
     return listener;
   }
 
@@ -120,7 +126,7 @@ export class EventInbox {
     if (this.#seen.has(key)) return 'duplicate';
     remember(this.#seen, key, MAX_REMEMBERED);
     this.#lastSeq += 1;
-    const direct: DirectEvent = { seq: this.#lastSeq, event, undecided: 0, isTaken: false };
+    const direct = directEvent({ seq: this.#lastSeq, event });
     for (const listener of this.#listeners.values()) if (listener.accepts(event)) queue(listener, direct);
     if (direct.undecided > 0) return 'delivered';
     this.#keep(direct);
@@ -162,9 +168,7 @@ export class EventInbox {
   }
 
   #restore({ direct, listeners }: InboxState): void {
-    const entries = new Map<number, DirectEvent>(
-      direct.map(({ seq, event, isTaken = false }) => [seq, { seq, event, isTaken, undecided: 0 }]),
-    );
+    const entries = new Map<number, DirectEvent>(direct.map((carried) => [carried.seq, directEvent(carried)]));
     for (const { id, filters, queue: queued } of listeners) {
       const listener = new Listener(id, filters);
       this.#listeners.set(id, listener);
@@ -175,18 +179,28 @@ export class EventInbox {
       }
     }
     this.#kept = [...entries.values()].filter(({ undecided, isTaken }) => undecided === 0 && !isTaken);
+    this.#keptLength = this.#kept.reduce((sum, { length }) => sum + length, 0);
   }
 
+  /** Costs what the event does, however many there are: thousands may come together. */
   #keep(direct: DirectEvent): void {
-    this.#kept = [...this.#kept, direct].sort((left, right) => left.seq - right.seq);
-    let length = this.#kept.reduce((sum, { event }) => sum + JSON.stringify(event).length, 0);
-    while (this.#kept.length > MAX_KEPT || (length > MAX_KEPT_LENGTH && this.#kept.length > 1)) {
+    this.#kept.splice(this.#kept.findLastIndex(({ seq }) => seq < direct.seq) + 1, 0, direct);
+    this.#keptLength += direct.length;
+    while (this.#kept.length > MAX_KEPT || (this.#keptLength > MAX_KEPT_LENGTH && this.#kept.length > 1)) {
       const oldest = this.#kept.shift();
       if (oldest === undefined) return;
-      length -= JSON.stringify(oldest.event).length;
+      this.#keptLength -= oldest.length;
       this.note(`event ${shortText(oldest.event.id)} was dropped: too many came that no step listens to`);
     }
   }
+}
+
+function directEvent({
+  seq,
+  event,
+  isTaken = false,
+}: Pick<DirectEvent, 'seq' | 'event'> & { isTaken?: boolean }): DirectEvent {
+  return { seq, event, length: JSON.stringify(event).length, undecided: 0, isTaken };
 }
 
 function queue(listener: Listener, direct: DirectEvent): void {

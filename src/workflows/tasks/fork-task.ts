@@ -1,7 +1,9 @@
 import { isCancellation } from '@temporalio/workflow';
 import { FlowError } from '../../dsl/errors';
 import type { ForkPlan, TaskPlan } from '../../dsl/planning/plan';
-import { type Routine, waitFor } from '../drive';
+import { abandon } from '../abandon';
+import { drive, type Routine, waitFor } from '../drive';
+import type { TrackedStep } from '../progress-tracker';
 import { innerScope, type TaskOutcome } from '../scope';
 import { SideBySide } from '../side-by-side';
 import { type BranchCursor, type ForkCursor, Suspension, type TaskCursor } from '../suspension';
@@ -19,6 +21,7 @@ export function* executeFork(task: ForkPlan, frame: TaskFrame): Routine<TaskResu
 class ForkRace {
   readonly #sideBySide = new SideBySide();
   readonly #branches: BranchCursor[];
+  readonly #suspendedSteps: TrackedStep[] = [];
   #firstError: { error: unknown } | undefined;
   /** The fork as a whole was cancelled: counts more than what branches failed with before. */
   #cancellation: { error: unknown } | undefined;
@@ -44,16 +47,21 @@ class ForkRace {
       if (!('output' in from || 'error' in from)) running.push(this.#runBranch(branch, index, from));
     }
     await Promise.all(running);
+    if (this.#branches.some((branch) => 'task' in branch)) await this.#suspend();
     if (this.#decided !== undefined) return this.#decided;
-    const isUndecided = this.#cancellation === undefined && !this.#isOver;
-    if (isUndecided && this.#branches.some((branch) => 'task' in branch)) {
-      throw new Suspension({ branches: this.#branches });
-    }
     const failure = this.#cancellation ?? this.#firstError;
     if (failure !== undefined) throw failure.error;
     // With `compete` there is neither a winner nor a failure: all were skipped.
     if (this.task.compete) return { output: this.frame.input };
     return { output: this.#branches.map((branch) => ('output' in branch ? branch.output : null)) };
+  }
+
+  /** Takes those that stand still to the next run of the flow, unless the fork ends without them. */
+  async #suspend(): Promise<void> {
+    const [cursors, steps] = [this.#branches, this.#suspendedSteps];
+    const isUndecided = this.#cancellation === undefined && !this.#isOver;
+    if (isUndecided) throw new Suspension({ branches: cursors }, steps);
+    await drive(abandon(this.frame.run, { cursors, steps }));
   }
 
   get #isOver(): boolean {
@@ -81,6 +89,7 @@ class ForkRace {
   #failed(error: unknown, index: number): void {
     if (error instanceof Suspension) {
       this.#branches[index] = { task: error.cursor as TaskCursor };
+      this.#suspendedSteps.push(...error.steps);
       return;
     }
     if (error instanceof FlowError) this.#branches[index] = { error: error.data };

@@ -49,7 +49,8 @@ function* subscribe({ tenant, taskQueue }: FlowRun, { id, filters }: Listener): 
   }
 }
 
-function* endListening({ tenant, taskQueue, inbox, progress }: FlowRun, listener: Listener): Routine<void> {
+/** To be called once for every listener, unless the step goes on in the next run of the flow. */
+export function* endListening({ tenant, taskQueue, inbox, progress }: FlowRun, listener: Listener): Routine<void> {
   inbox.close(listener);
   const request = { tenant, taskQueue, id: listener.id, flowId: workflowInfo().workflowId };
   try {

@@ -1,9 +1,11 @@
 import { CancellationScope } from '@temporalio/workflow';
-import { FlowError, flowError, flowErrorToJson } from '../../dsl/errors';
+import { FlowError, type FlowErrorData, flowError, flowErrorToJson } from '../../dsl/errors';
 import type { Json } from '../../dsl/json';
 import type { ForPlan, ParallelPlan } from '../../dsl/planning/plan';
+import { abandon } from '../abandon';
 import type { CompensationEntry } from '../compensations';
-import { type Routine, waitFor } from '../drive';
+import { drive, type Routine, waitFor } from '../drive';
+import type { TrackedStep } from '../progress-tracker';
 import { innerScope } from '../scope';
 import { SideBySide } from '../side-by-side';
 import { type ItemFailure, type ItemsCursor, type ListCursor, Suspension } from '../suspension';
@@ -30,6 +32,8 @@ export interface ItemsResult {
   readonly failures: readonly ItemFailure[];
   /** An iteration met `then: end`, with this output. */
   readonly ended?: { readonly output: Json };
+  /** A window ended before it was through, by an error that is no iteration's or by a cancellation: nothing of the rest counts. */
+  readonly broken?: 'cancelled' | { readonly error: FlowErrorData };
   /** Steps of a window that the flow may have to undo. */
   readonly compensations?: readonly CompensationEntry[];
 }
@@ -56,6 +60,7 @@ class ItemRun {
   /** Iterations that stand somewhere: those of the run before until they go on, those of this one once they stop. */
   readonly #begun: { index: number; list: ListCursor }[];
   readonly #stopped: { index: number; list: ListCursor }[] = [];
+  readonly #suspendedSteps: TrackedStep[] = [];
   #next: number;
   #isSuspended = false;
   /** More have failed than is tolerated. */
@@ -79,8 +84,10 @@ class ItemRun {
     const left = this.items.items.length - this.#next + this.#begun.length;
     const lanes = Array.from({ length: Math.min(this.items.concurrency, left) }, () => this.#runLane());
     await Promise.all(lanes);
+    const [cursors, steps] = [[...this.#begun, ...this.#stopped], this.#suspendedSteps];
+    if (!this.#isOver && this.#isSuspended) throw new Suspension(this.#cursor(), steps);
+    if (cursors.length > 0) await drive(abandon(this.frame.run, { cursors, steps }));
     if (this.#error !== undefined) throw this.#error.error;
-    if (!this.#isOver && this.#isSuspended) throw new Suspension(this.#cursor());
     const outputs = this.items.items.map((_, index) => this.#outputs[index] ?? null);
     return { outputs, failures: this.#failures, ...(this.#ended === undefined ? {} : { ended: this.#ended }) };
   }
@@ -127,14 +134,15 @@ class ItemRun {
       this.#outputs[index] = outcome.output;
       if (outcome.endsFlow) this.#end(outcome.output);
     } catch (error) {
-      if (error instanceof Suspension) this.#stop(index, error.cursor as ListCursor);
+      if (error instanceof Suspension) this.#stop(index, error);
       else this.#tolerate(error, index);
     }
   }
 
-  #stop(index: number, list: ListCursor): void {
+  #stop(index: number, { cursor, steps }: Suspension): void {
     this.#isSuspended = true;
-    this.#stopped.push({ index, list });
+    this.#stopped.push({ index, list: cursor as ListCursor });
+    this.#suspendedSteps.push(...steps);
   }
 
   /** Counts a failure of an iteration; one too many is thrown. */

@@ -1,4 +1,5 @@
-import { executeChild, isCancellation, ParentClosePolicy } from '@temporalio/workflow';
+import { CancelledFailure, executeChild, isCancellation, ParentClosePolicy } from '@temporalio/workflow';
+import { FlowError } from '../../dsl/errors';
 import type { Json } from '../../dsl/json';
 import { RUN_WINDOW } from '../../dsl/names';
 import type { ForPlan, ParallelPlan } from '../../dsl/planning/plan';
@@ -79,13 +80,13 @@ class WindowRun {
     const { run } = this.frame;
     const request = this.#request(batch);
     const workflowId = childId(run.id, this.task.path, request.iteration, `items-${request.firstIndex}`);
+    yield* run.dispatch.enter(request);
     const step = run.progress.begin({
       id: this.task.path,
       name: this.task.name,
       iteration: `${request.firstIndex}-${request.firstIndex + request.items.length - 1}`,
       block: 'window',
     });
-    yield* run.dispatch.enter(request);
     try {
       run.waits();
       const child = executeChild(RUN_WINDOW, {
@@ -96,6 +97,9 @@ class WindowRun {
         priority: priorityOf({}, run),
       });
       const result: ItemsResult = readable(yield* waitFor(child), "the result of the loop's items");
+      run.compensations.addAll(result.compensations ?? []);
+      if (result.broken === 'cancelled') throw new CancelledFailure('the window was cancelled');
+      if (result.broken !== undefined) throw new FlowError(result.broken.error);
       step.end('completed');
       return result;
     } catch (error) {
@@ -131,8 +135,7 @@ class WindowRun {
     };
   }
 
-  #settle(batch: number, { outputs, failures, ended, compensations = [] }: ItemsResult): void {
-    this.frame.run.compensations.addAll(compensations);
+  #settle(batch: number, { outputs, failures, ended }: ItemsResult): void {
     this.#outputs[batch] = outputs;
     this.#failures.push(...failures);
     refuseFailures(this.#failures, this.#tolerated);

@@ -1,0 +1,39 @@
+import type { Routine } from './drive';
+import type { FlowRun } from './flow-run';
+import type { TrackedStep } from './progress-tracker';
+import type { BranchCursor, Cursor, ListCursor, TaskCursor } from './suspension';
+import { endListening } from './tasks/listen-task';
+
+/** Parts of the flow that stand still and will not go on. */
+export interface Abandoned {
+  readonly cursors: readonly AnyCursor[];
+  readonly steps: readonly TrackedStep[];
+}
+
+type AnyCursor = Cursor | ListCursor | TaskCursor | BranchCursor | { readonly list: ListCursor };
+
+/**
+ * Ends what is suspended beside something that ends all of it, such as a branch that failed: it would have gone on in the
+ * next run of the flow, and has no code running that could clean up after it. Ends subscriptions, and gives back events.
+ */
+export function* abandon(run: FlowRun, { cursors, steps }: Abandoned): Routine<void> {
+  for (const step of steps) step.end('cancelled');
+  for (const id of cursors.flatMap(listenersIn)) yield* endListening(run, run.inbox.reopen(id));
+}
+
+/** Every place of a cursor that has another cursor; all else in it is the flow's data. */
+interface Inner {
+  readonly listener?: string;
+  readonly task?: TaskCursor;
+  readonly at?: Cursor;
+  readonly list?: ListCursor;
+  readonly current?: { readonly list: ListCursor };
+  readonly begun?: readonly { readonly list: ListCursor }[];
+  readonly branches?: readonly BranchCursor[];
+}
+
+function listenersIn(cursor: AnyCursor): string[] {
+  const { listener, task, at, list, current, begun = [], branches = [] } = cursor as Inner;
+  const inner = [task, at, list, current, ...begun, ...branches].filter((part) => part !== undefined);
+  return [...(listener === undefined ? [] : [listener]), ...inner.flatMap(listenersIn)];
+}
