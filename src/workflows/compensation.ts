@@ -19,7 +19,8 @@ export interface CompensationState {
 
 /**
  * Undoes steps, the last one first, also in a flow that is cancelled. A compensation that fails for good is noted, and the
- * others go on. `suspend` is called before each where the flow should continue as new, with what is left.
+ * others go on. `suspend` is called before each where the flow should continue as new, with what is left. A flow that was
+ * cancelled does so only in need: its next run is not cancelled, so that Temporal can show its end only as a failure.
  */
 export function* compensate(
   run: FlowRun,
@@ -48,7 +49,7 @@ function* undoAll(
   let { completed } = report;
   const failed = [...report.failed];
   for (let entry = remaining.at(-1); entry !== undefined; entry = remaining.at(-1)) {
-    if (run.isHistoryFull()) {
+    if (error === undefined ? run.isHistoryCrowded() : run.isHistoryFull()) {
       suspend({ ...(error === undefined ? {} : { error }), left: remaining, report: { completed, failed } });
     }
     remaining.pop();

@@ -151,9 +151,13 @@ export class FlowRun {
    * that may be long, since the others would stand still until it ends; only where the history is nearly full.
    */
   shouldContinueAsNew(): boolean {
+    return !this.#isCompensating && (this.#longWaits === 0 ? this.isHistoryFull() : this.isHistoryCrowded());
+  }
+
+  /** True where there is little room left for what cannot be taken along to another run, and the flow can go on in one. */
+  isHistoryCrowded(): boolean {
     const { historyLength, historySize } = workflowInfo();
-    if (this.#isCompensating || !this.isHistoryFull()) return false;
-    return this.#longWaits === 0 || historyLength > CROWDED_EVENTS || historySize > CROWDED_BYTES;
+    return this.isHistoryFull() && (historyLength > CROWDED_EVENTS || historySize > CROWDED_BYTES);
   }
 
   /** True where the server suggests to go on with a new history, and the flow can. */

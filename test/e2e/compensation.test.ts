@@ -168,6 +168,7 @@ test.each([
     await progressWhen(handle, ({ stepsStarted }) => stepsStarted === 62);
     await handle.cancel();
     await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
+    expect((await handle.describe()).status.name).toBe('CANCELLED');
   }
   expect(undoneOf(handle.workflowId)).toEqual([...items].reverse().map((n) => `undo s of ${n}`));
 });
