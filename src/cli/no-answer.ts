@@ -7,14 +7,15 @@ import { startWorkerHint } from './worker-presence';
 /** An answer takes milliseconds where a worker is there. */
 export const ANSWER_TIMEOUT_MS = 10_000;
 
-/** Status code of gRPC for a query where the server knows of no worker. */
+/** Status codes of gRPC for a query where the server knows of no worker, and where it gave up as the deadline passed. */
 const FAILED_PRECONDITION = 9;
+const CANCELLED = 1;
 
 /** Temporal is there, but no worker to answer: the call ran into its deadline, or the server knows of no worker. */
 export function isSilence(error: unknown): boolean {
   if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError || isGrpcDeadlineError(error)) return true;
   const cause = error instanceof Error && !isGrpcServiceError(error) ? error.cause : error;
-  return isGrpcServiceError(cause) && Number(cause.code) === FAILED_PRECONDITION;
+  return isGrpcServiceError(cause) && [FAILED_PRECONDITION, CANCELLED].includes(Number(cause.code));
 }
 
 /** The error for it, with exit code 1. */

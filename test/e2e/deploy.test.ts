@@ -263,7 +263,7 @@ it('registers a flow with on at the event bus of its tenant', async () => {
   });
   expect(stdout).toMatch(/^registered: trigger .*on events/m);
   const remove = ['deploy', 'cron/events', '--delete', '--tenant', TENANT, '--queue-prefix', nobody, ...CONNECTION];
-  expect((await runInProcess(remove)).stdout).toMatch(/^deleted: trigger /);
+  expect(await runInProcess(remove)).toMatchObject({ stdout: expect.stringMatching(/^deleted: trigger /), stderr: '' });
   const bus = client.workflow.getHandle(`${nobody}-events:${TENANT}`);
   const { events } = await bus.fetchHistory();
   const signals = (events ?? []).flatMap(({ workflowExecutionSignaledEventAttributes: signal }) =>

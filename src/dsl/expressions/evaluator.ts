@@ -2,16 +2,19 @@ import { flowError } from '../errors';
 import type { Json } from '../json';
 import { type Batch, type BatchValues, type Evaluation, evaluateBatch } from './batch';
 import { type CompiledExpression, compileExpression, ExpressionError } from './cel';
-import { MAX_WORK, type WorkBudget } from './work-limit';
+import { MAX_RESULT_WORK, MAX_WORK, type WorkBudget } from './work-limit';
 
 /** Evaluates the CEL expressions of one flow; parses each once. Synchronous and deterministic. */
 export class Evaluator {
   readonly #compiled = new Map<string, CompiledExpression>();
   readonly #budget: WorkBudget;
 
-  /** `work` is what its expressions may do before the budget is renewed. */
-  constructor(private readonly work: number = MAX_WORK) {
-    this.#budget = { left: work };
+  /** `work` is what its expressions may do before the budget is renewed, `forResult` what one result may take of it. */
+  constructor(
+    private readonly work: number = MAX_WORK,
+    forResult: number = MAX_RESULT_WORK,
+  ) {
+    this.#budget = { left: work, forResult };
   }
 
   /** True where an evaluation has failed for want of budget: with more of it, it might not. */

@@ -4,6 +4,8 @@
  */
 export interface WorkBudget {
   left: number;
+  /** Of it, what one result may hold; default {@link MAX_RESULT_WORK}. */
+  readonly forResult?: number;
 }
 
 /**
@@ -17,6 +19,9 @@ export const MAX_WORK = 20_000_000;
 
 /** Of these, what one result may hold: it stays in memory. */
 export const MAX_RESULT_WORK = 1_000_000;
+
+/** The same outside of the workflow: some 25 MB of JSON in small objects, and all of the 100 MB that a flow may have in texts. */
+export const MAX_OUTSIDE_RESULT_WORK = 5_000_000;
 
 const CHARACTERS_PER_UNIT = 64;
 
@@ -32,15 +37,15 @@ export function withBudget<T>(budget: WorkBudget, evaluate: () => T): T {
   return evaluate();
 }
 
-/** Makes a result on what is left of the running evaluation's budget, up to {@link MAX_RESULT_WORK}. */
+/** Makes a result on what is left of the running evaluation's budget, up to `forResult`; a larger one exhausts it. */
 export function withinResultSize<T>(make: () => T): T {
   const outer = current;
-  const available = Math.min(outer.left, MAX_RESULT_WORK);
+  const available = Math.min(outer.left, outer.forResult ?? MAX_RESULT_WORK);
   const inner = { left: available };
   try {
     return withBudget(inner, make);
   } finally {
-    outer.left -= available - inner.left;
+    outer.left = inner.left < 0 ? -1 : outer.left - (available - inner.left);
   }
 }
 
