@@ -17,8 +17,8 @@ export const INLINE_WORK = 2_000_000;
 /** The same where nobody else can be asked to evaluate: some 1.5 s. */
 export const MAX_WORK = 20_000_000;
 
-/** Of these, what one result may hold: it stays in memory. */
-export const MAX_RESULT_WORK = 1_000_000;
+/** Of these, what one result may hold: it stays in memory. Enough for a text of 100 MiB, the most that a flow's value has. */
+export const MAX_RESULT_WORK = 1_700_000;
 
 /** The same outside of the workflow: some 25 MB of JSON in small objects, and all of the 100 MB that a flow may have in texts. */
 export const MAX_OUTSIDE_RESULT_WORK = 5_000_000;
