@@ -100,10 +100,13 @@ function* runPlan(run: FlowRun, carried: CarriedFlow | undefined): Routine<Json>
     );
   const tasks = deadline === undefined ? runTasks() : placed('/timeout', withDeadline(deadline, runTasks));
   const { output } = yield* continuable(tasks, run, { input, deadline });
-  return yield* placed('/output', transformOutput(run, { ...constants, context: run.context, steps, data: output }));
+  return yield* placed(
+    '/output',
+    transformFlowOutput(run, { ...constants, context: run.context, steps, data: output }),
+  );
 }
 
-function* transformOutput(run: FlowRun, variables: Variables): Routine<Json> {
+function* transformFlowOutput(run: FlowRun, variables: Variables): Routine<Json> {
   const { output } = run.plan;
   const { output: result = variables.data } = yield* run.evaluate(valueItem('output', output?.as), variables);
   if (output?.schema !== undefined) yield* validate(run, output.schema, result, 'output of the flow');

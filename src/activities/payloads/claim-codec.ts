@@ -35,7 +35,8 @@ export class ClaimCodec implements PayloadCodec {
   ) {}
 
   async encode(payloads: Payload[], context?: SerializationContext): Promise<Payload[]> {
-    if (this.options.role === 'replay') return payloads;
+    if (this.options.role === 'replay' || !payloads.some((payload) => isLarge(payload) || isMarked(payload)))
+      return payloads;
     return await Promise.all(
       payloads.map((payload) =>
         isLarge(payload) ? this.#deposit(withoutMark(payload), this.#owner(context)) : withoutMark(payload),
@@ -97,9 +98,13 @@ export class ClaimCodec implements PayloadCodec {
   }
 }
 
-function isLarge({ data, metadata }: Payload): boolean {
-  const threshold = metadata?.[INLINE_METADATA] == null ? CLAIM_THRESHOLD_BYTES : MAX_INLINE_PAYLOAD_BYTES;
-  return data != null && data.length > threshold;
+function isLarge(payload: Payload): boolean {
+  const threshold = isMarked(payload) ? MAX_INLINE_PAYLOAD_BYTES : CLAIM_THRESHOLD_BYTES;
+  return payload.data != null && payload.data.length > threshold;
+}
+
+function isMarked({ metadata }: Payload): boolean {
+  return metadata?.[INLINE_METADATA] != null;
 }
 
 /** The mark is for this codec: with metadata that it does not know, the Temporal CLI shows a payload as base64. */

@@ -27,11 +27,14 @@ export class Evaluator {
     this.#budget.left = this.work;
   }
 
-  /** Values of a batch. Throws BLW_EXPR_FAILED. */
-  evaluateBatch(batch: Batch): BatchValues {
+  /** Values of a batch; `onPosition` hears which of its expressions is evaluated. Throws BLW_EXPR_FAILED. */
+  evaluateBatch(batch: Batch, onPosition?: (at: number) => void): BatchValues {
     const walk = evaluateBatch(batch);
     let step = walk.next();
-    while (step.done !== true) step = walk.next(this.evaluate(step.value));
+    for (let at = 0; step.done !== true; at += 1) {
+      onPosition?.(at);
+      step = walk.next(this.evaluate(step.value));
+    }
     return step.value;
   }
 

@@ -72,13 +72,14 @@ const UNITS_PER_KEY = 4;
 /** Units that listing the keys of a map costs; 0 for whatever is no map. */
 export function keysWork(value: unknown): number {
   if (value instanceof Map) return UNITS_PER_KEY * value.size;
-  return isMap(value) ? UNITS_PER_KEY * Object.keys(value).length : 0;
+  return isPlainObject(value) ? UNITS_PER_KEY * Object.keys(value).length : 0;
 }
 
 /** Data is of plain objects; what has a class of its own is no map. */
-function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+export function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
+  // Data from outside of the workflow's isolate has another Object.prototype; both have no prototype themselves.
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
@@ -100,7 +101,7 @@ export function spendEquality(left: unknown, right: unknown): boolean {
     if (left.length === right.length) spend(workOf(left));
     return true;
   }
-  const isMapped = (value: unknown) => value instanceof Map || isMap(value);
+  const isMapped = (value: unknown) => value instanceof Map || isPlainObject(value);
   if (!isMapped(left) || !isMapped(right)) return true;
   spend(keysWork(left) + keysWork(right));
   return keysOf(left).every((key) => spendEquality(entryOf(left, key), entryOf(right, key)));
