@@ -17,16 +17,7 @@ export const DOCUMENT_ORDER: readonly string[] = [
 ];
 
 /** Keys of `document`, as the specification lists them. */
-export const HEADER_ORDER: readonly string[] = [
-  'dsl',
-  'namespace',
-  'name',
-  'version',
-  'title',
-  'summary',
-  'tags',
-  'metadata',
-];
+const HEADER_ORDER: readonly string[] = ['dsl', 'namespace', 'name', 'version', 'title', 'summary', 'tags', 'metadata'];
 
 const BEFORE_KIND = ['if', 'input'];
 

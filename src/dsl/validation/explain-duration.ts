@@ -17,7 +17,7 @@ const AMOUNTS = /^(?:\d{1,9}(?:\.\d{1,6})?\s?[A-Za-z]{1,12}(?:,|\s|and)*){1,6}$/
 const AMOUNT = /(\d+(?:\.\d+)?)\s?([A-Za-z]+)/g;
 
 /** The duration that was probably meant, in ISO 8601 or as an object in YAML; undefined where that cannot be told. */
-export function durationMeant(value: Json): string | undefined {
+function durationMeant(value: Json): string | undefined {
   if (typeof value === 'number') return Number.isInteger(value) && value > 0 ? `PT${value}S` : undefined;
   if (isJsonObject(value)) return objectMeant(value);
   if (typeof value !== 'string') return undefined;
