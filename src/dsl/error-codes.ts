@@ -286,6 +286,36 @@ export const ERROR_CODES = define({
     help: 'Nothing to do: the flow or its branch was cancelled.',
   },
   // Secrets and authentication.
+  BLW_SCOPE_DENIED: {
+    type: 'authorization',
+    status: 403,
+    title: 'A scope is missing',
+    help: "Ask the operator for the scope that the message names: in the tenant's policy, or in the token. Nothing was done.",
+  },
+  BLW_TENANT_DENIED: {
+    type: 'authorization',
+    status: 403,
+    title: 'The tenant may not do this here',
+    help: "The policy file has no such tenant, or the token is another tenant's. Check `tenant` and the token.",
+  },
+  BLW_POLICY_INVALID: {
+    type: 'configuration',
+    status: 400,
+    title: 'The policy file is not valid',
+    help: 'Mend what the message names; `beamline policy check FILE` lists all problems. The policy before stays in force.',
+  },
+  BLW_TOKEN_REQUIRED: {
+    type: 'authentication',
+    status: 401,
+    title: 'A token is needed',
+    help: 'Start with `beamline run --token-file FILE`, or seal the token with `beamline token seal` and send it as `token`.',
+  },
+  BLW_TOKEN_INVALID: {
+    type: 'authentication',
+    status: 401,
+    title: 'The token cannot be accepted',
+    help: 'The message says which check failed: signature, issuer, audience, expiry, tenant, or what it was sealed for.',
+  },
   BLW_SECRET_UNAVAILABLE: {
     type: 'authorization',
     status: 403,
