@@ -125,8 +125,13 @@ test('who may only read a database writes nothing, and learns of no other', asyn
   const insert = { statement: 'INSERT INTO t VALUES (1)' };
   expect(await denied(reader.execute(insert, limits()))).toEqual(['BLW_SCOPE_DENIED', 'sql:write:shop']);
   expect(await denied(reader.transaction([insert], limits()))).toEqual(['BLW_SCOPE_DENIED', 'sql:write:shop']);
-  const failure = await failureOf((async () => ports.of(access(['sql:read:shop'])).databases.get('other'))());
-  expect([failure.data.code, failure.message]).toEqual(['BLW_SCOPE_DENIED', expect.not.stringContaining('shop')]);
+  for (const [scope, code] of [
+    ['sql:read:shop', 'BLW_SCOPE_DENIED'],
+    ['sql:read:*', 'BLW_SQL_DATABASE_UNKNOWN'],
+  ] as const) {
+    const failure = await failureOf((async () => ports.of(access([scope])).databases.get('other'))());
+    expect([failure.data.code, failure.message]).toEqual([code, expect.not.stringContaining('shop')]);
+  }
 
   const writer = ports.of(access(['sql:write:shop'])).databases.get('shop');
   expect(await writer.execute(insert, limits())).toMatchObject({ rowsAffected: 1 });

@@ -1,4 +1,6 @@
+import { FlowError } from '../../dsl/errors';
 import type { Ports } from '../block';
+import { notRetryable } from '../block-failure';
 import type { BlobStore } from '../ports/blob-store';
 import type { HttpClient } from '../ports/http-client';
 import type { HttpClients } from '../ports/http-clients';
@@ -101,7 +103,7 @@ function scopeDatabases(databases: SqlDatabases, access: Access): SqlDatabases {
 /** The database is looked up once its scope is there: which there are is nobody else's business. */
 function scopeDatabase(name: string, databases: SqlDatabases, access: Access): SqlDatabase {
   requireScope(access, needDatabase('read', name));
-  const database = databases.get(name);
+  const database = findDatabase(name, databases);
   const mayWrite = (): void => requireScope(access, needDatabase('write', name));
   return {
     kind: database.kind,
@@ -116,6 +118,16 @@ function scopeDatabase(name: string, databases: SqlDatabases, access: Access): S
     },
     close: () => database.close(),
   };
+}
+
+/** Of databases that are not there the port says which are, which is for operators and not for tenants. */
+function findDatabase(name: string, databases: SqlDatabases): SqlDatabase {
+  try {
+    return databases.get(name);
+  } catch (error) {
+    if (!(error instanceof FlowError) || error.data.code !== 'BLW_SQL_DATABASE_UNKNOWN') throw error;
+    throw notRetryable('BLW_SQL_DATABASE_UNKNOWN', `database "${name}" is not configured; ask the operator for it`);
+  }
 }
 
 /** The secrets that an access may use; whether there is one of another name is not told. */
