@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../dsl/json';
+import type { QuotaClaim } from '../dsl/quota';
 import type { Access } from './access/access';
 import type { BlobStore } from './ports/blob-store';
 import type { HttpClient } from './ports/http-client';
@@ -22,6 +23,8 @@ export interface StepIdentity {
   readonly idempotent: boolean;
   /** What the step may do; absent: the worker has no policy, and everything is allowed. */
   readonly access?: Access;
+  /** What its flow was told when it asked for the step before; absent: the flow cannot wait. */
+  readonly claim?: QuotaClaim;
 }
 
 /** What a block may use of the world. Real ones are composed in src/worker; the sandbox passes its own. */

@@ -13,6 +13,7 @@ import type { ResultCache, StepOutcome } from './result-cache';
 import { Mask } from './secrets/mask';
 import { resolveSecrets } from './secrets/resolve-secrets';
 import { toApplicationFailure } from './step-failure';
+import { StepMeter } from './step-meter';
 import { findArgumentError } from './validate-data';
 
 /** Part of the time that is kept back for reporting, and its most in milliseconds. */
@@ -27,11 +28,12 @@ export type BlockRunner = (blockType: string, args: JsonObject, context: BlockCo
 
 /**
  * Adds something around every step: logs, access, quotas, metrics. The model is a middleware: call `next` once, with what is
- * known of the step by then where that is more, or refuse.
+ * known of the step by then where that is more, or refuse. Once `next` has ended, `meter` has what the attempt used.
  */
 export type StepMiddleware = (
   step: StepIdentity,
   next: (step?: StepIdentity) => Promise<StepOutcome>,
+  meter: StepMeter,
 ) => Promise<StepOutcome>;
 
 /** The activities of a worker: one for each block that is an activity. */
@@ -55,7 +57,7 @@ async function runStep(
   { ports, secrets, results, runBlock, middleware }: Parameters<typeof createStepActivities>[0],
 ): Promise<StepResult> {
   const temporal = Context.current();
-  const { attempt } = temporal.info;
+  const attempt = temporal.info.attempt + attemptsBefore(request);
   const lost = lostPayloadOf(request);
   if (lost !== undefined) throw toApplicationFailure(notRetryable(lost.code, `arguments: ${lost.detail}`), { attempt });
   const step: StepIdentity = {
@@ -67,7 +69,9 @@ async function runStep(
     idempotencyKey: request.key,
     attempt,
     idempotent: request.idempotent,
+    ...(request.quota === undefined ? {} : { claim: request.quota }),
   };
+  const meter = new StepMeter();
   const beat = new Heartbeat(temporal);
   const mask = new Mask();
   // Innermost, so that no layer around it sees a secret.
@@ -80,17 +84,18 @@ async function runStep(
       if (problem !== undefined) throw problem;
       const context = blockContext(admitted, ports.of(access), temporal, { beat, mask });
       // What is kept has been masked.
-      return await results.reuse(request, context, async () => mask.json(await runBlock(blockType, args, context)));
+      const run = async () => mask.json(await runBlock(blockType, args, context));
+      return checkSize(await results.reuse(request, context, run), attempt);
     } catch (error) {
       throw mask.error(error);
     }
   };
   const run = middleware.reduceRight<(known: StepIdentity) => Promise<StepOutcome>>(
-    (next, layer) => (known) => layer(known, (more) => next(more ?? known)),
+    (next, layer) => (known) => layer(known, (more) => next(more ?? known), meter),
     execute,
   );
   try {
-    return checkSize({ ...(await run(step)), attempt });
+    return { ...(await run(step)), attempt };
   } catch (error) {
     if (error instanceof CancelledFailure) throw error;
     throw toApplicationFailure(error, { attempt });
@@ -131,10 +136,16 @@ function deadlineOf(info: Context['info']): number {
   return end - Math.min(MAX_DEADLINE_MARGIN_MS, Math.max(0, end - now) * DEADLINE_MARGIN);
 }
 
+/** Attempts of the step that an earlier activity made, before it had to wait. */
+function attemptsBefore({ quota }: StepRequest): number {
+  return Number.isInteger(quota?.attempts) ? Math.max(0, quota?.attempts ?? 0) : 0;
+}
+
 /** Measured as a whole, since it is sent like that and encoding it once is enough. */
-function checkSize(result: StepResult): StepResult {
+function checkSize(outcome: StepOutcome, attempt: number): StepOutcome {
+  const result = { ...outcome, attempt };
   const bytes = measureJson(result) - (JSON.stringify({ ...result, output: null }).length - 'null'.length);
-  if (bytes <= MAX_PAYLOAD_BYTES) return result;
+  if (bytes <= MAX_PAYLOAD_BYTES) return outcome;
   throw notRetryable(
     'BLW_RESULT_TOO_LARGE',
     `the output has ${bytes} bytes of JSON, at most ${MAX_PAYLOAD_BYTES} fit into a flow; write large data to a blob and pass its path`,

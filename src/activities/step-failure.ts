@@ -1,4 +1,4 @@
-import { ApplicationFailure } from '@temporalio/activity';
+import { ApplicationFailure, type Info } from '@temporalio/activity';
 import { FlowError, flowError, flowErrorToJson } from '../dsl/errors';
 import { BlockFailure } from './block-failure';
 
@@ -21,6 +21,17 @@ export function toApplicationFailure(error: unknown, { attempt }: { attempt: num
     details: [flowErrorToJson(data), attempt],
     ...(retryAfterMs === undefined ? {} : { nextRetryDelay: retryAfterMs }),
   });
+}
+
+/** True where Temporal makes no further attempt after this error. */
+export function isFinalFailure(
+  error: unknown,
+  { attempt, retryPolicy }: Pick<Info, 'attempt' | 'retryPolicy'>,
+): boolean {
+  const { nonRetryable, type } = toApplicationFailure(error, { attempt });
+  const { maximumAttempts = 0, nonRetryableErrorTypes = [] } = retryPolicy ?? {};
+  const isNamed = typeof type === 'string' && nonRetryableErrorTypes.includes(type);
+  return nonRetryable === true || isNamed || (maximumAttempts > 0 && attempt >= maximumAttempts);
 }
 
 class UnexpectedFailure extends FlowError {

@@ -267,6 +267,12 @@ export const ERROR_CODES = define({
     title: 'The payload store cannot be used',
     help: 'Look at the folder `payloads` in the blob root: space, permissions, whether it is mounted. Flows wait and go on.',
   },
+  BLW_QUOTA_WAIT: {
+    type: 'runtime',
+    status: 429,
+    title: 'The tenant is over a quota',
+    help: 'Flows wait for it by themselves; only one that began before there were quotas gets this, and tries again.',
+  },
   BLW_BLOCK_CRASHED: {
     type: 'runtime',
     status: 500,

@@ -33,6 +33,9 @@ export const UNTRIGGER_SIGNAL = 'untrigger';
 export const EMIT_UPDATE = 'emit';
 export const SUBSCRIPTIONS_QUERY = 'subscriptions';
 
+/** On `runFlow` and `runWindow`, a signal: it is the turn of steps that wait for a quota. */
+export const QUOTA_SIGNAL = 'quota';
+
 /** Local activities of the workflows. */
 export const PREPARE_FLOW = 'prepareFlow';
 export const VALIDATE_DATA = 'validateData';
@@ -43,6 +46,7 @@ export const SUBSCRIBE_EVENTS = 'subscribeEvents';
 export const UNSUBSCRIBE_EVENTS = 'unsubscribeEvents';
 export const PREPARE_TRIGGER = 'prepareTrigger';
 export const START_TRIGGERED_FLOW = 'startTriggeredFlow';
+export const LEAVE_QUOTA_LINE = 'leaveQuotaLine';
 
 /** Search attributes, all of type Keyword. */
 export const SEARCH_ATTRIBUTES = {
@@ -53,7 +57,14 @@ export const SEARCH_ATTRIBUTES = {
 } as const;
 
 /** Values of `BeamlineStatus`. */
-export type FlowStatus = 'Running' | 'AwaitingApproval' | 'Compensating' | 'Completed' | 'Failed' | 'Cancelled';
+export type FlowStatus =
+  | 'Running'
+  | 'AwaitingApproval'
+  | 'AwaitingQuota'
+  | 'Compensating'
+  | 'Completed'
+  | 'Failed'
+  | 'Cancelled';
 
 export const DEFAULT_QUEUE_PREFIX = 'beamline';
 

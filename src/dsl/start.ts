@@ -45,6 +45,8 @@ export interface PreparedFlow {
    * absent in histories of before.
    */
   readonly exportsInTurn?: true;
+  /** Steps of the tenant that may run at once, as of then; absent: any number. Results of steps have newer news. */
+  readonly concurrentSteps?: number;
   /** Flows above this one; absent: none. */
   readonly depth?: number;
 }

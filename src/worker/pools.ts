@@ -27,6 +27,9 @@ import { workerDataConverter } from './data-converter';
 import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
 import type { PolicySource } from './policy/policy';
 import { stepAccess } from './policy/step-access';
+import { createQuotaActivities } from './quota/quota-activities';
+import type { QuotaKeeper } from './quota/quota-keeper';
+import { stepQuota } from './quota/step-quota';
 import { createTemporalEvents } from './temporal-events';
 
 /** What the pools of a worker are made from. */
@@ -37,6 +40,7 @@ export interface PoolParts {
   readonly identity: string;
   readonly ports: ScopedPorts;
   readonly policy: PolicySource;
+  readonly keeper: QuotaKeeper;
   /** Where flows are found by name. */
   readonly catalog: Catalog;
   readonly payloads: PayloadStore;
@@ -61,9 +65,9 @@ const SQLITE_PROCESSES = Math.min(4, Math.max(2, cpus().length));
 
 /** Makes the pool of one class; it polls once its worker runs. */
 export async function createPool(resources: ResourceClass, parts: PoolParts): Promise<Pool> {
-  const { config, connection, namespace, identity, ports, catalog, payloads, secrets, results } = parts;
-  const { expressions } = parts;
-  const middleware = [...parts.middleware, stepAccess(parts.policy, resources)];
+  const { config, connection, namespace, identity, ports, payloads, secrets, results, keeper } = parts;
+  // What is denied is denied at once, and waits for no place.
+  const middleware = [...parts.middleware, stepAccess(parts.policy, resources), stepQuota(keeper, identity)];
   const slots = config.poolSizes[resources];
   const taskQueue = taskQueueOf(config.queuePrefix, resources);
   const processes = createBlockProcessPool({
@@ -81,7 +85,8 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     dataConverter: workerDataConverter(payloads, namespace),
     activities: {
       ...createStepActivities({ ports, secrets, results, runBlock, middleware }),
-      ...(resources === 'io' ? flowActivities(expressions, catalog) : {}),
+      ...(resources === 'io' ? flowActivities(parts) : {}),
+      ...(resources === 'io' ? createQuotaActivities(keeper) : {}),
       ...(resources === 'io' ? createEventActivities(createTemporalEvents(new Client({ connection, namespace }))) : {}),
     },
     maxConcurrentActivityTaskExecutions: slots,
@@ -95,9 +100,13 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
 }
 
 /** Flows are coordinated on the io queue. */
-function flowActivities(expressions: ExpressionEngine, catalog: Catalog) {
+function flowActivities({ expressions, catalog, keeper }: PoolParts) {
   return {
-    [PREPARE_FLOW]: (value: unknown) => prepareFlow(value, expressions, catalog),
+    [PREPARE_FLOW]: async (value: unknown) => {
+      const prepared = await prepareFlow(value, expressions, catalog);
+      const { concurrentSteps } = keeper.quotasOf(prepared.tenant);
+      return concurrentSteps === undefined ? prepared : { ...prepared, concurrentSteps };
+    },
     [VALIDATE_DATA]: validateData,
     [VALIDATE_ARGUMENTS]: validateArguments,
     [EVALUATE_EXPRESSIONS]: createEvaluateExpressions(expressions),

@@ -21,7 +21,12 @@ import type { Logger } from './logger';
 import { EXPRESSION_HOST_ENTRY } from './package-files';
 import { openPolicy } from './policy/open-policy';
 import { createPool, type Pool } from './pools';
+import { createOfferSender } from './quota/offer-sender';
+import { QuotaKeeper } from './quota/quota-keeper';
+import { stepUsage } from './quota/step-quota';
+import { tenantQuotas } from './quota/tenant-quotas';
 import { ensureSearchAttributes } from './search-attributes';
+import { openStateStore } from './state/open-state-store';
 import { stepLog } from './step-log';
 import { connectWorker, type TemporalTarget } from './temporal-connection';
 
@@ -88,6 +93,11 @@ export async function startWorker(options: {
     releases.push(() => connection.close());
     await ensureSearchAttributes(connection, namespace);
 
+    const sender = createOfferSender(connection, logger);
+    const quotasOf = tenantQuotas(policy, config);
+    const keeper = new QuotaKeeper({ store: openStateStore(config.stateStore), quotasOf, sender, logger });
+    releases.push(() => keeper.close());
+
     const parts = {
       config,
       connection,
@@ -99,8 +109,9 @@ export async function startWorker(options: {
       expressions,
       secrets,
       policy,
+      keeper,
       results: new ResultCache(stepCache, (...line) => logger.log(...line)),
-      middleware: [stepLog(logger)],
+      middleware: [stepLog(logger), stepUsage(keeper)],
     };
     const pools: Pool[] = [];
     for (const resources of config.pools) {

@@ -7,14 +7,13 @@ import type { PreparedFlow } from '../dsl/start';
 import { type CompensationState, compensate, compensationFailed } from './compensation';
 import { type CarriedFlow, continuable, continueFlow, continueUndoing, isContinued, resumeRun } from './continue-flow';
 import { drive, type Routine } from './drive';
-import type { EventInbox } from './events/event-inbox';
 import { receiveEvents } from './events/flow-events';
 import { toFlowError } from './failures';
-import { FlowRun } from './flow-run';
+import { FlowRun, type RunParts } from './flow-run';
 import { refuseTooLarge } from './json-size';
 import { proxyBoundedActivities } from './local-activities';
 import { readable } from './lost-payload';
-import type { ProgressTracker } from './progress-tracker';
+import { receiveOffers } from './quota/quota-line';
 import { runTaskList } from './run-task';
 import { runToEnd } from './run-to-end';
 import { type Deadline, deadlineIn, durationOf, withDeadline } from './timeouts';
@@ -36,18 +35,20 @@ export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Js
     body: async (progress) => {
       const state = carried === undefined ? undefined : readable(carried, 'the state of the flow');
       const inbox = receiveEvents(progress, isContinued() ? state?.events : undefined);
-      const run = state === undefined ? await beginRun(start, progress, inbox) : resumeRun(state, progress, inbox);
+      const quota = receiveOffers(isContinued() ? state?.quota : undefined);
+      const parts = { progress, inbox, quota };
+      const run = state === undefined ? await beginRun(start, parts) : resumeRun(state, parts);
       return await drive(runUndoable(run, carried));
     },
     continueAsNew: continueFlow,
   });
 }
 
-async function beginRun(start: unknown, progress: ProgressTracker, inbox: EventInbox): Promise<FlowRun> {
+async function beginRun(start: unknown, parts: RunParts): Promise<FlowRun> {
   const request = withoutUncheckedInput(readable(start, 'the start input'));
   const prepared = readable(await prepareFlow(request), "the flow's plan");
   const input = isJsonObject(start) ? (start.input ?? null) : null;
-  const run = new FlowRun({ prepared, input, progress, inbox, startedAt: workflowInfo().startTime.getTime() });
+  const run = new FlowRun({ prepared, input, ...parts, startedAt: workflowInfo().startTime.getTime() });
   run.publishIdentity();
   return run;
 }

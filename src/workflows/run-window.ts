@@ -12,12 +12,13 @@ import { undecodableReason } from '../dsl/undecodable';
 import { abandon } from './abandon';
 import type { CompensationEntry } from './compensations';
 import { drive, type Routine } from './drive';
-import type { EventInbox, InboxState } from './events/event-inbox';
+import type { InboxState } from './events/event-inbox';
 import { receiveEvents } from './events/flow-events';
 import { toWorkflowFailure } from './failures';
-import { FlowRun } from './flow-run';
+import { FlowRun, type RunParts } from './flow-run';
 import { readable } from './lost-payload';
-import type { ProgressState, ProgressTracker } from './progress-tracker';
+import type { ProgressState } from './progress-tracker';
+import { type QuotaLineState, receiveOffers } from './quota/quota-line';
 import { runTask, runTaskList } from './run-task';
 import { ContinueAsNew, runToEnd } from './run-to-end';
 import { type ItemsCursor, Suspension } from './suspension';
@@ -30,6 +31,7 @@ interface CarriedWindow {
   readonly cursor: ItemsCursor;
   readonly progress: ProgressState;
   readonly events?: InboxState;
+  readonly quota?: QuotaLineState;
   readonly compensations: readonly CompensationEntry[];
 }
 
@@ -42,7 +44,8 @@ export async function runWindow(request: WindowRequest, carried?: CarriedWindow)
       const state = carried === undefined ? undefined : readable(carried, 'the state of the loop');
       const inbox = receiveEvents(progress, state?.events);
       if (state !== undefined) progress.restore(state.progress);
-      return await drive(runBatch(request, state, progress, inbox));
+      const quota = receiveOffers(state?.quota);
+      return await drive(runBatch(request, state, { progress, inbox, quota }));
     },
     continueAsNew: makeContinueAsNewFor(request),
   });
@@ -53,15 +56,10 @@ function makeContinueAsNewFor(request: WindowRequest): (carried: CarriedWindow) 
   return (carried) => goOn(request, carried);
 }
 
-function* runBatch(
-  request: WindowRequest,
-  carried: CarriedWindow | undefined,
-  progress: ProgressTracker,
-  inbox: EventInbox,
-): Routine<ItemsResult> {
+function* runBatch(request: WindowRequest, carried: CarriedWindow | undefined, parts: RunParts): Routine<ItemsResult> {
   const { prepared, workflowInput: input, startedAt, flowId: id, task, items, firstIndex } = request;
   const { cursor: from, compensations: before = [] } = carried ?? {};
-  const run = new FlowRun({ prepared, input, progress, inbox, startedAt, id, compensations: before });
+  const run = new FlowRun({ prepared, input, ...parts, startedAt, id, compensations: before });
   run.context = request.context;
   if (from === undefined) run.publishIdentity();
   const { concurrency, tolerated } = request;
@@ -73,8 +71,9 @@ function* runBatch(
     const isCancelled = isCancellation(thrown) || CancellationScope.current().consideredCancelled;
     if (thrown instanceof Suspension && !isCancelled) {
       const cursor = thrown.cursor as ItemsCursor;
-      const events = inbox.state();
-      throw new ContinueAsNew<CarriedWindow>({ cursor, progress: progress.state(), compensations, events });
+      const [progress, events, quota] = [run.progress.state(), run.inbox.state(), run.quota.state()];
+      const carriedQuota = quota === undefined ? {} : { quota };
+      throw new ContinueAsNew<CarriedWindow>({ cursor, progress, compensations, events, ...carriedQuota });
     }
     if (thrown instanceof Suspension) yield* abandon(run, { cursors: [thrown.cursor], steps: thrown.steps });
     const error = isCancelled ? new CancelledFailure('the window was cancelled') : thrown;

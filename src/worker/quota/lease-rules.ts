@@ -1,0 +1,55 @@
+import { execute, query, type Rule } from '../state/rule';
+import { LEASE_MS, type PlaceKind } from './lines';
+
+/** A lease of a step that runs on this worker. */
+export interface HeldLease {
+  readonly id: string;
+  readonly tenant: string;
+  readonly worker: string;
+  readonly namespace: string;
+  readonly flowId: string;
+}
+
+/** What was counted once may be reported again by a repeated attempt; so long it is remembered. */
+const COUNTED_FOR_MS = 3 * 86_400_000;
+
+/** Rows that one transaction removes. */
+const PRUNED_AT_ONCE = 2_000;
+
+/**
+ * Makes leases last on. One that has expired while its step ran on, since this worker or the store stood still, is made again:
+ * what runs has to count. `isHeld` is asked last, as the step may end meanwhile.
+ */
+export function* renewLeases(leases: readonly HeldLease[], isHeld: (id: string) => boolean): Rule<void> {
+  for (const { id, tenant, worker, namespace, flowId } of leases) {
+    if (!isHeld(id)) continue;
+    yield* execute(
+      `INSERT INTO beamline_leases (id, tenant, kind, worker, namespace, flow_id, expires_at)
+         VALUES (?, ?, 'step', ?, ?, ?, now_ms() + ?) ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at`,
+      id,
+      tenant,
+      worker,
+      namespace,
+      flowId,
+      LEASE_MS,
+    );
+  }
+}
+
+/** Lines in which somebody stands. */
+export function* findLines(): Rule<readonly { readonly tenant: string; readonly kind: PlaceKind }[]> {
+  return yield* query('SELECT DISTINCT tenant, kind FROM beamline_tickets');
+}
+
+/** Removes what has expired; false where more is left. */
+export function* pruneExpired(): Rule<boolean> {
+  yield* execute('DELETE FROM beamline_leases WHERE expires_at <= now_ms()');
+  yield* execute('DELETE FROM beamline_tickets WHERE expires_at <= now_ms()');
+  const removed = yield* query(
+    `DELETE FROM beamline_counted WHERE id IN
+       (SELECT id FROM beamline_counted WHERE counted_at < now_ms() - ? ORDER BY counted_at LIMIT ?) RETURNING id`,
+    COUNTED_FOR_MS,
+    PRUNED_AT_ONCE,
+  );
+  return removed.length < PRUNED_AT_ONCE;
+}

@@ -1,0 +1,209 @@
+import type { QuotaWait } from '../../dsl/quota';
+import type { Logger } from '../logger';
+import type { Quotas } from '../policy/policy';
+import { execute, type Rule } from '../state/rule';
+import { type StateStore, StateStoreUnavailable } from '../state/state-store';
+import { UsageBacklog } from '../usage/usage-backlog';
+import { countUsage, type UsageEntry } from '../usage/usage-rules';
+import { findLines, type HeldLease, pruneExpired, renewLeases } from './lease-rules';
+import { lockTenant, type Offer, type PlaceKind } from './lines';
+import type { OfferSender } from './offer-sender';
+import { type Asker, askForPlace, leaveLine, offerPlaces, reviewLine } from './place-rules';
+import { chargeCpu } from './rates';
+
+/** How long a step lets the store keep it. */
+const PATIENCE_MS = 2_000;
+
+/** When those ask again whom the store did not answer. */
+const STORE_RETRY_MS = 5_000;
+
+/** How often lines are looked at: for leases of dead workers, lapsed offers, ends of windows, changed quotas. */
+const REVIEW_EVERY_MS = 2_000;
+/** In reviews. */
+const RENEW_EVERY = 4;
+const PRUNE_EVERY = 30;
+
+/** Pause between two lines about a store that does not answer. */
+const WARN_EVERY_MS = 30_000;
+
+/** An attempt that has ended, as the store is told. */
+export interface Settlement extends UsageEntry {
+  /** Id of its lease, where it had one. */
+  readonly lease?: string;
+}
+
+/**
+ * A worker's dealings with the state store: places for steps and flows, usage, and what has to go on in the background.
+ * Quotas are looked up at each turn, so that a changed policy counts at once.
+ */
+export class QuotaKeeper {
+  readonly #held = new Map<string, HeldLease>();
+  readonly #backlog: UsageBacklog<Settlement>;
+  readonly #pending = new Set<Promise<unknown>>();
+  readonly #timer: NodeJS.Timeout;
+  #reviews = 0;
+  #isReviewing = false;
+  #warnedAt = 0;
+
+  constructor(
+    private readonly parts: {
+      readonly store: StateStore;
+      readonly quotasOf: (tenant: string) => Quotas;
+      readonly sender: OfferSender;
+      readonly logger: Logger;
+    },
+  ) {
+    this.#backlog = new UsageBacklog((dropped) =>
+      parts.logger.log('error', 'usage was dropped: the state store has been out of reach for too long', { dropped }),
+    );
+    this.#timer = setInterval(() => this.#inBackground(this.#review()), REVIEW_EVERY_MS);
+    this.#timer.unref();
+  }
+
+  quotasOf(tenant: string): Quotas {
+    return this.parts.quotasOf(tenant);
+  }
+
+  /** Asks for a place; undefined where it is given. A store that does not answer is something to wait for. */
+  async ask(asker: Asker): Promise<QuotaWait | undefined> {
+    const asking = this.parts.store.run(() => askForPlace(asker, this.quotasOf(asker.tenant)));
+    try {
+      const { wait, isLeased, offers } = await within(PATIENCE_MS, asking);
+      this.#tell(asker, offers);
+      if (isLeased && asker.kind === 'step') this.#held.set(asker.lease, { ...asker, id: asker.lease });
+      return wait;
+    } catch (error) {
+      this.#warn(error);
+      // A place that is given too late is given back.
+      const giveBack = asking.then(({ isLeased }) => (isLeased ? this.#release(asker) : undefined));
+      this.#inBackground(giveBack.catch(() => undefined));
+      const { ticket, since = Date.now() } = asker;
+      return { ticket, since, afterMs: STORE_RETRY_MS, reason: 'store' };
+    }
+  }
+
+  /** Releases an attempt's lease and counts what it used, durably; where the store does not answer in time, later. Never throws. */
+  async settle(settlement: Settlement): Promise<void> {
+    if (settlement.lease !== undefined) this.#held.delete(settlement.lease);
+    const settling = this.parts.store
+      .run(() => this.#settleRule(settlement))
+      .then(
+        (offers) => this.#tell({ tenant: settlement.tenant, kind: 'step' }, offers),
+        (error: unknown) => {
+          this.#warn(error);
+          this.#backlog.add(settlement);
+        },
+      );
+    this.#inBackground(settling);
+    await within(PATIENCE_MS, settling).catch((error: unknown) => this.#warn(error));
+  }
+
+  /** True where the attempt's lease is to be released. */
+  holds(lease: string): boolean {
+    return this.#held.has(lease);
+  }
+
+  /** Takes tickets out of a line. */
+  async leave(line: { tenant: string; kind: PlaceKind; tickets: readonly string[] }): Promise<void> {
+    const offers = await this.parts.store.run(() => leaveLine(line, this.quotasOf(line.tenant)));
+    this.#tell(line, offers);
+  }
+
+  /** Stops the background work and waits for what is under way; writes what is left. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await Promise.all(this.#pending);
+    await this.#writeBacklog().catch((error: unknown) => this.#warn(error));
+    const { size } = this.#backlog;
+    if (size > 0) this.parts.logger.log('error', 'usage was not written before the worker stopped', { dropped: size });
+    await this.parts.store.close();
+  }
+
+  *#settleRule(settlement: Settlement): Rule<readonly Offer[]> {
+    const { tenant: name, lease, usage } = settlement;
+    const quotas = this.quotasOf(name);
+    let offers: readonly Offer[] = [];
+    if (lease !== undefined || quotas.cpuTime !== undefined) {
+      const tenant = yield* lockTenant(name);
+      if (lease !== undefined) yield* execute('DELETE FROM beamline_leases WHERE id = ?', lease);
+      if (lease !== undefined) offers = yield* offerPlaces(tenant, 'step', quotas);
+      yield* chargeCpu(tenant, quotas, usage?.cpuMs ?? 0);
+    }
+    yield* countUsage(settlement);
+    return offers;
+  }
+
+  async #release({ tenant, lease }: Asker): Promise<void> {
+    const offers = await this.parts.store.run(() => this.#settleRule({ tenant, lease, id: lease, attempt: 1 }));
+    this.#tell({ tenant, kind: 'step' }, offers);
+  }
+
+  /** In the background: the step that made room does not wait for it. */
+  #tell({ tenant, kind }: { tenant: string; kind: PlaceKind }, offers: readonly Offer[]): void {
+    if (offers.length === 0) return;
+    const telling = this.parts.sender.send(offers).then(async (tickets) => {
+      if (tickets.length > 0) await this.leave({ tenant, kind, tickets });
+    });
+    this.#inBackground(telling.catch((error: unknown) => this.#warn(error)));
+  }
+
+  async #review(): Promise<void> {
+    if (this.#isReviewing) return;
+    this.#isReviewing = true;
+    this.#reviews += 1;
+    try {
+      if (this.#reviews % RENEW_EVERY === 0) await this.#renew();
+      for (const { tenant, kind } of await this.parts.store.run(findLines)) {
+        const offers = await this.parts.store.run(() => reviewLine(tenant, kind, this.quotasOf(tenant)));
+        this.#tell({ tenant, kind }, offers);
+      }
+      await this.#writeBacklog();
+      if (this.#reviews % PRUNE_EVERY === 0) await this.parts.store.run(pruneExpired);
+    } catch (error) {
+      this.#warn(error);
+    } finally {
+      this.#isReviewing = false;
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const leases = [...this.#held.values()];
+    if (leases.length > 0) await this.parts.store.run(() => renewLeases(leases, (id) => this.#held.has(id)));
+  }
+
+  async #writeBacklog(): Promise<void> {
+    await this.#backlog.flush(async (settlement) => {
+      const offers = await this.parts.store.run(() => this.#settleRule(settlement));
+      this.#tell({ tenant: settlement.tenant, kind: 'step' }, offers);
+    });
+  }
+
+  #inBackground(work: Promise<unknown>): void {
+    const tracked = work.finally(() => this.#pending.delete(tracked));
+    this.#pending.add(tracked);
+  }
+
+  #warn(error: unknown): void {
+    const isKnown = error instanceof StateStoreUnavailable || error instanceof TooLate;
+    const now = performance.now();
+    if (isKnown && this.#warnedAt !== 0 && now - this.#warnedAt < WARN_EVERY_MS) return;
+    this.#warnedAt = now;
+    this.parts.logger.log('warn', 'the state store does not answer; steps of tenants with quotas wait', {
+      error: error instanceof Error ? error.message : String(error),
+    });
+  }
+}
+
+class TooLate extends Error {}
+
+async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new TooLate(`no answer within ${limitMs} ms`)), limitMs);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
