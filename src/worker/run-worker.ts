@@ -94,12 +94,11 @@ export async function startWorker(options: {
       namespace,
       identity: workerId,
       ports: new ScopedPorts({ http, blobs, databases }),
-      policy: { current: () => undefined, close: async () => undefined },
+      policy,
       catalog,
       payloads,
       expressions,
       secrets,
-      policy,
       results: new ResultCache(stepCache, (...line) => logger.log(...line)),
       middleware: [stepLog(logger)],
     };
