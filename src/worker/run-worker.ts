@@ -94,7 +94,6 @@ export async function startWorker(options: {
       namespace,
       identity: workerId,
       ports: new ScopedPorts({ http, blobs, databases }),
-      policy,
       catalog,
       payloads,
       expressions,
