@@ -98,6 +98,7 @@ export async function startWorker(options: {
       payloads,
       expressions,
       secrets,
+      policy,
       results: new ResultCache(stepCache, (...line) => logger.log(...line)),
       middleware: [stepLog(logger)],
     };
