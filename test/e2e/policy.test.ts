@@ -64,6 +64,34 @@ describe('the policy file of a worker', () => {
     expect(lines.filter(({ level }) => level === 'error')).toHaveLength(1);
   });
 
+  it('decides what steps may do, from the next step on after it changed', async () => {
+    const policyWith = (...scopes: string[]) =>
+      `version: 1\ntenants:\n  acme:\n    scopes: ${JSON.stringify(['flow:start', 'block:fs.*', 'resources:io', ...scopes])}\n`;
+    writeFileSync(file, policyWith());
+    const worker = await startTestWorker({ policy: file }, testTemporal(), logger);
+    const flow = 'do: [{ put: { call: fs.put, with: { path: orders/1.txt, content: hello } } }]';
+    const put = (tenant: string) => worker.run(flow, null, { tenant });
+    const denied = (tenant: string) => worker.fail(flow, null, { tenant });
+    const inForce = async (text: string) => {
+      const before = lines.length;
+      replace(text);
+      await eventually(async () => lines.slice(before).find(({ message }) => message === 'policy in force'));
+    };
+    try {
+      expect(await denied('acme')).toMatchObject({
+        code: 'BLW_SCOPE_DENIED',
+        data: { scope: 'blob:write:orders/1.txt' },
+      });
+      await inForce(policyWith('blob:write:orders/*'));
+      expect(await put('acme')).toMatchObject({ path: 'orders/1.txt' });
+      expect(await denied('globex')).toMatchObject({ code: 'BLW_TENANT_DENIED' });
+      await inForce(policyWith('blob:write:invoices/*'));
+      expect(await denied('acme')).toMatchObject({ code: 'BLW_SCOPE_DENIED' });
+    } finally {
+      await worker.stop();
+    }
+  });
+
   it('keeps the worker from starting where it is broken', async () => {
     writeFileSync(file, 'version: 1\n');
     await expect(startTestWorker({ policy: file }, testTemporal(), logger)).rejects.toMatchObject({

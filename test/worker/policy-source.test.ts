@@ -91,6 +91,17 @@ describe('a policy file that is watched', () => {
     expect(first.error === undefined && first.news.change).toBeUndefined();
     return source;
   };
+  /** Resolves when a source that looks ten times less often has seen a change: the other has looked at its file meanwhile. */
+  const severalLooks = async () => {
+    const other = join(folder, 'other.yaml');
+    writeFileSync(other, TWO);
+    const toldOfOther = new Told();
+    const slow = await createPolicySource(other, toldOfOther.events, { pollMs: 50, settleMs: 50 });
+    await toldOfOther.next();
+    writeFileSync(other, tenantText(''));
+    await toldOfOther.next();
+    await slow.close();
+  };
   const tenantsOf = ({ current }: PolicySource) => [...(current.call(source)?.tenants.keys() ?? [])];
 
   it('is in force at the start', async () => {
@@ -162,13 +173,24 @@ describe('a policy file that is watched', () => {
     expect(policy.current()).toBe(before);
     // The same once more is not told once more: what comes next is told next.
     replace('version: 1\ntenants: { acme: { scopes: [everything] } }\n');
+    await severalLooks();
     utimesSync(file, new Date(), new Date());
+    await severalLooks();
     replace('');
     expect(await told.error()).toMatch(/policy\.yaml:1:1 BLW_POLICY_INVALID the file is empty/);
     expect(policy.current()).toBe(before);
     replace(TWO);
     expect(await told.change()).toEqual(NOTHING);
     expect(policy.current()).toEqual(before);
+  });
+
+  it('tells once that the file is missing, however often it is looked for', async () => {
+    await watch(TWO);
+    unlinkSync(file);
+    expect(await told.error()).toMatch(/there is no such file$/);
+    await severalLooks();
+    replace(tenantText(''));
+    expect(await told.change()).toEqual({ ...NOTHING, removed: ['globex'], changed: ['acme'] });
   });
 
   it('tells the first of many problems, and how many there are', async () => {

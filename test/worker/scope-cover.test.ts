@@ -35,6 +35,7 @@ describe('whether scopes allow something', () => {
     ['http:GET:example.com', 'http:GET:*.example.com'],
     ['http:GET:badexample.com', 'http:GET:*.example.com'],
     ['http:GET:*', 'http:GET:*.example.com'],
+    ['http:GET:127.0.0.1', 'http:GET:*.0.0.1'],
     ['http:GET:web.example.org', 'http:GET:web.example.org:80'],
     ['http:GET:*.example.com', 'http:GET:*.example.com:8443'],
     ['http:*:api.example.com', 'http:GET:api.example.com'],
@@ -49,7 +50,7 @@ describe('whether scopes allow something', () => {
     expect(findAllowing([granted], asked)).toBeUndefined();
   });
 
-  const hosts = ['*', 'a.com', '*.a.com', 'b.a.com', '*.b.a.com', 'A.com', 'xa.com', '[::1]'];
+  const hosts = ['*', 'a.com', '*.a.com', 'b.a.com', '*.b.a.com', 'A.com', 'xa.com', '[::1]', '127.0.0.1', '*.0.0.1'];
   const paths = ['*', 'a*', 'a/*', 'a/b', 'a', 'a/b/*', 'b'];
   const all = [
     ...['flow:start', 'approval:*', 'approval:request', 'approval:decide', 'secret:*', 'secret:a'],

@@ -6,10 +6,7 @@ import { createPolicySource, NO_POLICY } from './policy-source';
 
 /** The policy of a worker, which logs what becomes of it. Throws BLW_POLICY_INVALID. */
 export async function openPolicy(file: string | undefined, logger: Logger): Promise<PolicySource> {
-  if (file === undefined) {
-    logger.log('info', 'no policy file: every tenant may do everything');
-    return NO_POLICY;
-  }
+  if (file === undefined) return NO_POLICY;
   return await createPolicySource(file, {
     onChange: ({ digest, policy, change }) => {
       const fields = { policy_file: file, digest, tenants: policy.tenants.size };

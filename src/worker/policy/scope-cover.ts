@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import {
   type Need,
   needBlob,
@@ -70,7 +71,8 @@ function coversHost(wide: string, narrow: string): boolean {
   const [otherHost, otherPort] = hostAndPort(narrow);
   if (port !== undefined && port !== otherPort) return false;
   if (host === '*' || host === otherHost) return true;
-  return host.startsWith('*.') && otherHost.endsWith(host.slice(1)) && otherHost !== host.slice(1);
+  const isBelow = otherHost.endsWith(host.slice(1)) && otherHost.length >= host.length;
+  return host.startsWith('*.') && isBelow && isIP(otherHost) === 0;
 }
 
 /** Host in lower case, and port, of the last part of a scope of kind http. */
