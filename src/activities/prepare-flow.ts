@@ -57,6 +57,7 @@ export async function prepareFlow(
     continuesAsNew: true,
     offloadsExpressions: true,
     exportsInTurn: true,
+    countsFailures: true,
     ...(priorityKey === undefined ? {} : { priorityKey }),
     ...(requestedBy === undefined ? {} : { requestedBy }),
     ...(depth === undefined ? {} : { depth }),

@@ -1,6 +1,5 @@
 import { jsonBytes } from '../dsl/encoded-json';
 import type { Json } from '../dsl/json';
-import type { QuotaHint, QuotaWait } from '../dsl/quota';
 import type { StepRequest } from '../dsl/step-request';
 import type { BlockContext } from './block';
 import { cacheDigest } from './cache-digest';
@@ -16,9 +15,6 @@ const PATIENCE_MS = 3_000;
 export interface StepOutcome {
   readonly output: Json;
   readonly cached?: true;
-  /** The block did not run: its tenant is over a quota. */
-  readonly waiting?: QuotaWait;
-  readonly quota?: QuotaHint;
 }
 
 /** Where the cache tells what it could not do. Never an argument, a key or an output. */

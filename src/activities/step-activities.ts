@@ -7,9 +7,10 @@ import { lostPayloadOf } from '../dsl/undecodable';
 import { type ScopedPorts, scopeSecrets } from './access/scoped-ports';
 import type { BlockContext, BlockExecutor, Ports, StepIdentity } from './block';
 import { notRetryable } from './block-failure';
+import type { CpuShare } from './cpu-share';
 import { Heartbeat } from './heartbeat';
 import type { SecretStore } from './ports/secret-store';
-import type { ResultCache, StepOutcome } from './result-cache';
+import type { ResultCache } from './result-cache';
 import { Mask } from './secrets/mask';
 import { resolveSecrets } from './secrets/resolve-secrets';
 import { toApplicationFailure } from './step-failure';
@@ -32,9 +33,9 @@ export type BlockRunner = (blockType: string, args: JsonObject, context: BlockCo
  */
 export type StepMiddleware = (
   step: StepIdentity,
-  next: (step?: StepIdentity) => Promise<StepOutcome>,
+  next: (step?: StepIdentity) => Promise<StepResult>,
   meter: StepMeter,
-) => Promise<StepOutcome>;
+) => Promise<StepResult>;
 
 /** The activities of a worker: one for each block that is an activity. */
 export function createStepActivities(options: {
@@ -59,7 +60,7 @@ async function runStep(
   const temporal = Context.current();
   const attempt = temporal.info.attempt + attemptsBefore(request);
   const lost = lostPayloadOf(request);
-  if (lost !== undefined) throw toApplicationFailure(notRetryable(lost.code, `arguments: ${lost.detail}`), { attempt });
+  if (lost !== undefined) throw toApplicationFailure(notRetryable(lost.code, `arguments: ${lost.detail}`), {});
   const step: StepIdentity = {
     tenant: request.tenant,
     flowId: temporal.info.workflowExecution?.workflowId ?? '',
@@ -75,7 +76,7 @@ async function runStep(
   const beat = new Heartbeat(temporal);
   const mask = new Mask();
   // Innermost, so that no layer around it sees a secret.
-  const execute = async (admitted: StepIdentity): Promise<StepOutcome> => {
+  const execute = async (admitted: StepIdentity): Promise<StepResult> => {
     const { access } = admitted;
     try {
       const vault = { store: scopeSecrets(secrets, access), tenant: request.tenant, mask };
@@ -84,18 +85,18 @@ async function runStep(
       if (problem !== undefined) throw problem;
       const context = blockContext(admitted, ports.of(access), temporal, { beat, mask });
       // What is kept has been masked.
-      const run = async () => mask.json(await runBlock(blockType, args, context));
-      return checkSize(await results.reuse(request, context, run), attempt);
+      const run = async () => mask.json(await meter.run(() => runBlock(blockType, args, context)));
+      return checkSize({ ...(await results.reuse(request, context, run)), attempt });
     } catch (error) {
       throw mask.error(error);
     }
   };
-  const run = middleware.reduceRight<(known: StepIdentity) => Promise<StepOutcome>>(
+  const run = middleware.reduceRight<(known: StepIdentity) => Promise<StepResult>>(
     (next, layer) => (known) => layer(known, (more) => next(more ?? known), meter),
     execute,
   );
   try {
-    return { ...(await run(step)), attempt };
+    return await run(step);
   } catch (error) {
     if (error instanceof CancelledFailure) throw error;
     throw toApplicationFailure(error, { attempt });
@@ -142,22 +143,24 @@ function attemptsBefore({ quota }: StepRequest): number {
 }
 
 /** Measured as a whole, since it is sent like that and encoding it once is enough. */
-function checkSize(outcome: StepOutcome, attempt: number): StepOutcome {
-  const result = { ...outcome, attempt };
+function checkSize(result: StepResult): StepResult {
   const bytes = measureJson(result) - (JSON.stringify({ ...result, output: null }).length - 'null'.length);
-  if (bytes <= MAX_PAYLOAD_BYTES) return outcome;
+  if (bytes <= MAX_PAYLOAD_BYTES) return result;
   throw notRetryable(
     'BLW_RESULT_TOO_LARGE',
     `the output has ${bytes} bytes of JSON, at most ${MAX_PAYLOAD_BYTES} fit into a flow; write large data to a blob and pass its path`,
   );
 }
 
-/** Runs blocks on the caller's event loop. */
-export function inProcessRunner(findExecutor: (blockType: string) => BlockExecutor | undefined): BlockRunner {
+/** Runs blocks on the caller's event loop; `cpu` is of that loop. */
+export function inProcessRunner(
+  findExecutor: (blockType: string) => BlockExecutor | undefined,
+  cpu: CpuShare,
+): BlockRunner {
   return async (blockType, args, context) => {
     const executor = findExecutor(blockType);
     if (executor === undefined)
       throw notRetryable('BLW_BLOCK_UNKNOWN', `there is no block "${blockType}" in this worker`);
-    return await executor(args, context);
+    return await cpu.charge(() => executor(args, context));
   };
 }

@@ -3,13 +3,13 @@ import { FlowError, flowError, flowErrorToJson } from '../dsl/errors';
 import { BlockFailure } from './block-failure';
 
 /**
- * An error as it crosses the wire: the code as `type`, the error's data and the number of the attempt as details.
+ * An error as it crosses the wire: the code as `type`, the error's data and the number of the attempt as details; without that the flow counts the failure.
  * What is no FlowError is a defect of a block: BLW_BLOCK_FAILED, retried, since it may be a passing one.
  */
-export function toApplicationFailure(error: unknown, { attempt }: { attempt: number }): ApplicationFailure {
+export function toApplicationFailure(error: unknown, { attempt }: { attempt?: number }): ApplicationFailure {
   if (!(error instanceof FlowError)) {
     const message = error instanceof Error ? error.message : String(error);
-    return toApplicationFailure(new UnexpectedFailure(message, error), { attempt });
+    return toApplicationFailure(new UnexpectedFailure(message, error), attempt === undefined ? {} : { attempt });
   }
   const { data } = error;
   const isRetryable = error instanceof UnexpectedFailure || (error instanceof BlockFailure && error.options.retryable);
@@ -18,7 +18,7 @@ export function toApplicationFailure(error: unknown, { attempt }: { attempt: num
     message: data.detail ?? data.title ?? data.type,
     type: data.code ?? data.type,
     nonRetryable: !isRetryable,
-    details: [flowErrorToJson(data), attempt],
+    details: attempt === undefined ? [flowErrorToJson(data)] : [flowErrorToJson(data), attempt],
     ...(retryAfterMs === undefined ? {} : { nextRetryDelay: retryAfterMs }),
   });
 }

@@ -545,6 +545,12 @@ export const ERROR_CODES = define({
     title: 'The configuration is not valid',
     help: 'The message names the flag, variable or line.',
   },
+  BLW_STATE_STORE: {
+    type: 'communication',
+    status: 503,
+    title: 'The state store cannot be used',
+    help: 'Check --state-store: the file or the database, its disk, its permissions, and whether it answers.',
+  },
   BLW_TEMPORAL_UNREACHABLE: {
     type: 'communication',
     status: 503,

@@ -47,6 +47,7 @@ export const UNSUBSCRIBE_EVENTS = 'unsubscribeEvents';
 export const PREPARE_TRIGGER = 'prepareTrigger';
 export const START_TRIGGERED_FLOW = 'startTriggeredFlow';
 export const LEAVE_QUOTA_LINE = 'leaveQuotaLine';
+export const COUNT_FAILURE = 'countFailure';
 
 /** Search attributes, all of type Keyword. */
 export const SEARCH_ATTRIBUTES = {

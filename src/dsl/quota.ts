@@ -18,6 +18,8 @@ export interface QuotaClaim {
   readonly since?: number;
   /** Attempts of the step that were made before it had to wait. */
   readonly attempts?: number;
+  /** 1 goes first in the tenant's line; absent: 3. Temporal's own does not reach an activity that starts eagerly. */
+  readonly priority?: number;
 }
 
 /** What a flow need not ask for, as of now. */
@@ -26,8 +28,10 @@ export interface QuotaHint {
   readonly concurrentSteps: number;
 }
 
-/** One line of the signal `quota`: it is this ticket's turn, after so many milliseconds. */
-export interface QuotaOffer {
-  readonly ticket: string;
-  readonly afterMs: number;
-}
+/**
+ * One line of the signal `quota`: it is this ticket's turn, after so many milliseconds; or so many steps of the tenant may run at
+ * once now, null for any number.
+ */
+export type QuotaNews =
+  | { readonly ticket: string; readonly afterMs: number }
+  | { readonly concurrentSteps: number | null };

@@ -45,6 +45,8 @@ export interface PreparedFlow {
    * absent in histories of before.
    */
   readonly exportsInTurn?: true;
+  /** Steps that failed without a word of their worker are counted by the flow; absent in histories of before. */
+  readonly countsFailures?: true;
   /** Steps of the tenant that may run at once, as of then; absent: any number. Results of steps have newer news. */
   readonly concurrentSteps?: number;
   /** Flows above this one; absent: none. */

@@ -2,6 +2,7 @@ import { cpus } from 'node:os';
 import { Client } from '@temporalio/client';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { ScopedPorts } from '../activities/access/scoped-ports';
+import { CpuShare } from '../activities/cpu-share';
 import { createEvaluateExpressions } from '../activities/evaluate-expressions';
 import { createEventActivities } from '../activities/event-activities';
 import { findExecutor } from '../activities/executors';
@@ -27,7 +28,7 @@ import { workerDataConverter } from './data-converter';
 import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
 import type { PolicySource } from './policy/policy';
 import { stepAccess } from './policy/step-access';
-import { createQuotaActivities } from './quota/quota-activities';
+import { countAskedApproval, createQuotaActivities } from './quota/quota-activities';
 import type { QuotaKeeper } from './quota/quota-keeper';
 import { stepQuota } from './quota/step-quota';
 import { createTemporalEvents } from './temporal-events';
@@ -108,7 +109,10 @@ function flowActivities({ expressions, catalog, keeper }: PoolParts) {
       return concurrentSteps === undefined ? prepared : { ...prepared, concurrentSteps };
     },
     [VALIDATE_DATA]: validateData,
-    [VALIDATE_ARGUMENTS]: validateArguments,
+    [VALIDATE_ARGUMENTS]: async (request: Parameters<typeof validateArguments>[0] & { tenant?: string }) => {
+      await validateArguments(request);
+      if (request.tenant !== undefined) await countAskedApproval(keeper, request.tenant);
+    },
     [EVALUATE_EXPRESSIONS]: createEvaluateExpressions(expressions),
   };
 }
@@ -148,7 +152,7 @@ function processRunner(processes: BlockProcessPool): BlockRunner {
 /** Io blocks run on the event loop, but for SQLite: its calls block, and only the end of a process stops one. */
 function ioRunner(config: WorkerConfig, processes: BlockProcessPool): BlockRunner {
   const sqlite = new Set(config.databases.filter(({ kind }) => kind === 'sqlite').map(({ name }) => name));
-  const inProcess = inProcessRunner(findExecutor);
+  const inProcess = inProcessRunner(findExecutor, new CpuShare());
   return (blockType, args, context) => {
     const isSqlite = blockType.startsWith('sql.') && typeof args.database === 'string' && sqlite.has(args.database);
     return isSqlite ? processes.run(blockType, args, context) : inProcess(blockType, args, context);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { ScopedPorts } from '../activities/access/scoped-ports';
 import { createExpressionEngine } from '../activities/expressions/expression-engine';
+import { meterPorts } from '../activities/metered-ports';
 import { PayloadStore } from '../activities/payloads/payload-store';
 import { sweepPayloads } from '../activities/payloads/payload-sweep';
 import { createSqlDatabases } from '../activities/ports/configured-databases';
@@ -26,7 +27,7 @@ import { QuotaKeeper } from './quota/quota-keeper';
 import { stepUsage } from './quota/step-quota';
 import { tenantQuotas } from './quota/tenant-quotas';
 import { ensureSearchAttributes } from './search-attributes';
-import { openStateStore } from './state/open-state-store';
+import { openWorkerStore } from './state/open-state-store';
 import { stepLog } from './step-log';
 import { connectWorker, type TemporalTarget } from './temporal-connection';
 
@@ -95,7 +96,10 @@ export async function startWorker(options: {
 
     const sender = createOfferSender(connection, logger);
     const quotasOf = tenantQuotas(policy, config);
-    const keeper = new QuotaKeeper({ store: openStateStore(config.stateStore), quotasOf, sender, logger });
+    const store = await openWorkerStore(config.stateStore, (error) =>
+      logger.log('warn', 'the state store does not answer', { error: error.message }),
+    );
+    const keeper = new QuotaKeeper({ store, quotasOf, sender, logger });
     releases.push(() => keeper.close());
 
     const parts = {
@@ -103,7 +107,7 @@ export async function startWorker(options: {
       connection,
       namespace,
       identity: workerId,
-      ports: new ScopedPorts({ http, blobs, databases }),
+      ports: new ScopedPorts(meterPorts({ http, blobs, databases })),
       catalog,
       payloads,
       expressions,

@@ -1,50 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { Json } from '../../src/dsl/json';
 import { RUN_FLOW } from '../../src/dsl/names';
+import type { FlowProgress } from '../../src/dsl/progress';
 import type { Quotas } from '../../src/worker/policy/policy';
-import { type LoopbackServer, LoopbackServers } from '../helpers/loopback';
-import { eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
-
-/** Holds requests until they are let go, and counts how many are there at once. */
-class Gate {
-  readonly #held: ServerResponse[] = [];
-  most = 0;
-  server: LoopbackServer | undefined;
-
-  async open(servers: LoopbackServers): Promise<this> {
-    this.server = await servers.http((_, response) => {
-      this.#held.push(response);
-      response.on('close', () => {
-        const index = this.#held.indexOf(response);
-        if (index !== -1) this.#held.splice(index, 1);
-      });
-      this.most = Math.max(this.most, this.#held.length);
-    });
-    return this;
-  }
-
-  get url(): string {
-    return `${this.server?.origin}/`;
-  }
-
-  get held(): number {
-    return this.#held.length;
-  }
-
-  /** Answers those that wait now. */
-  let(count = this.#held.length): void {
-    for (const response of this.#held.splice(0, count)) response.end('{}');
-  }
-
-  async holds(count: number): Promise<void> {
-    await eventually(async () => (this.held === count ? true : undefined));
-  }
-}
+import { query, type StateRow } from '../../src/worker/state/rule';
+import { openSqliteStore } from '../../src/worker/state/sqlite-store';
+import { Gate } from '../helpers/gate';
+import { LoopbackServers } from '../helpers/loopback';
+import { errorOf, eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 const servers = new LoopbackServers();
 let folder: string;
@@ -159,4 +126,152 @@ test('flows of one tenant on two workers share its places, in the order in which
   await Promise.all([first, ...waiting].map((handle) => handle.result()));
   expect(gate.most).toBe(3);
   for (const handle of [first, second, ...waiting]) expect(new Set(await attemptsOf(handle))).toEqual(new Set([1]));
+});
+
+const isWaiting = ({ steps }: FlowProgress) => steps.at(-1)?.status === 'awaitingQuota';
+
+/** What stands in the store's table, as it is now. */
+async function rowsOf(table: 'leases' | 'tickets'): Promise<readonly StateRow[]> {
+  const store = openSqliteStore(join(folder, 'state.sqlite'));
+  try {
+    return await store.run(() => query(`SELECT * FROM beamline_${table}`));
+  } finally {
+    await store.close();
+  }
+}
+
+test('a flow that is cancelled while it waits leaves the line at once', async () => {
+  allow({ concurrentSteps: 1 });
+  const worker = await startWorkers(1);
+  const running = await start(worker, `do: [${call()}]`);
+  await gate.holds(1);
+  const cancelled = await start(worker, `do: [${call()}]`);
+  await progressWhen(cancelled, isWaiting);
+  const next = await start(worker, `do: [${call()}]`);
+  await progressWhen(next, isWaiting);
+  await cancelled.cancel();
+  await expect(cancelled.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
+  expect(await rowsOf('tickets')).toMatchObject([{ flow_id: next.workflowId }]);
+  gate.let();
+  await running.result();
+  await gate.holds(1);
+  gate.let();
+  await next.result();
+  expect(await rowsOf('leases')).toEqual([]);
+  expect(await rowsOf('tickets')).toEqual([]);
+});
+
+test('branches that wait are cancelled together where one fails', async () => {
+  allow({ concurrentSteps: 1 });
+  const worker = await startWorkers(1);
+  const running = await start(worker, `do: [${call()}]`);
+  await gate.holds(1);
+  const waits = Array.from({ length: 5 }, (_, index) => call(`b${index}`)).join(', ');
+  const failing = await start(
+    worker,
+    `do: [{f: {fork: {branches: [${waits}, {stop: {do: [{w: {wait: PT3S}}, {r: {raise: {error: {type: 'https://x.test/e', status: 500}}}}]}}]}}}]`,
+  );
+  await eventually(async () => ((await rowsOf('tickets')).length === 1 ? true : undefined));
+  expect(await errorOf(failing)).toMatchObject({ type: 'https://x.test/e' });
+  expect(await rowsOf('tickets')).toEqual([]);
+  gate.let();
+  await running.result();
+});
+
+test('a step has its timeout for itself, a flow for all', async () => {
+  allow({ concurrentSteps: 1 });
+  const worker = await startWorkers(1);
+  const running = await start(worker, `do: [${call()}]`);
+  await gate.holds(1);
+  const late = `{s: {call: http, timeout: {after: PT2S}, with: {method: get, endpoint: '${gate.url}'}}}`;
+  const patient = await start(worker, `do: [${late}]`);
+  await progressWhen(patient, isWaiting);
+  const hasty = await start(worker, `timeout: {after: PT2.5S}\ndo: [${late}]`);
+  expect(await errorOf(hasty)).toMatchObject({ code: 'BLW_STEP_TIMEOUT' });
+  expect(await rowsOf('tickets')).toMatchObject([{ flow_id: patient.workflowId }]);
+  gate.let();
+  await running.result();
+  await gate.holds(1);
+  gate.let();
+  await patient.result();
+});
+
+test('a quota that is raised counts for those who wait', async () => {
+  allow({ concurrentSteps: 1 });
+  const worker = await startWorkers(1);
+  const handles = [await start(worker, fork(3)), await start(worker, fork(2))];
+  await eventually(async () => ((await rowsOf('tickets')).length === 1 ? true : undefined));
+  await gate.holds(1);
+  allow({ concurrentSteps: 4 });
+  // Both the one in the tenant's line and those that the flow had not sent out.
+  await gate.holds(4);
+  gate.let(1);
+  await gate.holds(4);
+  gate.let();
+  await Promise.all(handles.map((handle) => handle.result()));
+});
+
+test('a retry that has to wait goes on with its attempts', async () => {
+  allow({ concurrentSteps: 1 });
+  const worker = await startWorkers(1);
+  let answers = 0;
+  const failing = await servers.http((_, response) => {
+    answers += 1;
+    response.statusCode = 503;
+    response.end();
+  });
+  const handle = await start(
+    worker,
+    `do: [{s: {call: http, metadata: {retry: {maximumAttempts: 3, initialInterval: PT2S, backoffCoefficient: 1}}, with: {method: get, endpoint: '${failing.origin}/'}}}]`,
+  );
+  await eventually(async () => (answers === 1 ? true : undefined));
+  const other = await start(worker, `do: [${call()}]`);
+  await gate.holds(1);
+  await progressWhen(handle, isWaiting);
+  gate.let();
+  await other.result();
+  expect(await errorOf(handle)).toMatchObject({ code: 'BLW_HTTP_STATUS' });
+  expect(answers).toBe(3);
+  const { steps } = await handle.query<FlowProgress>('progress');
+  expect(steps).toMatchObject([{ status: 'failed', attempts: 3 }]);
+});
+
+test('a flow that was ended by force is not waited for', async () => {
+  allow({ concurrentSteps: 1 });
+  const worker = await startWorkers(1);
+  const running = await start(worker, `do: [${call()}]`);
+  await gate.holds(1);
+  const ended = await start(worker, `do: [${call()}]`);
+  await progressWhen(ended, isWaiting);
+  const next = await start(worker, `do: [${call()}]`);
+  await progressWhen(next, isWaiting);
+  await ended.terminate();
+  gate.let();
+  await running.result();
+  await gate.holds(1);
+  gate.let();
+  await next.result();
+  expect(await rowsOf('tickets')).toEqual([]);
+});
+
+test('steps per second: steps begin at their times, whoever sends them', async () => {
+  allow({ stepsPerSecond: 5 });
+  const worker = await startWorkers(2);
+  const times: number[] = [];
+  const server = await servers.http((_, response) => {
+    times.push(performance.now());
+    response.end('{}');
+  });
+  const branches = Array.from(
+    { length: 6 },
+    (_, index) => `{b${index}: {call: http, with: {method: get, endpoint: '${server.origin}/'}}}`,
+  );
+  const handles = await Promise.all(
+    [1, 2].map(() => start(worker, `do: [{f: {fork: {branches: [${branches.join(', ')}]}}}]`)),
+  );
+  await Promise.all(handles.map((handle) => handle.result()));
+  expect(times).toHaveLength(12);
+  // Eleven distances of 200 ms between twelve steps, whatever the machine does to single ones.
+  expect(Math.max(...times) - Math.min(...times)).toBeGreaterThan(11 * 200 - 100);
+  for (const handle of handles) expect(await attemptsOf(handle)).toEqual(expect.arrayContaining([1]));
 });

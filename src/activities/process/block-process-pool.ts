@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../../dsl/json';
 import type { BlockContext } from '../block';
+import { StepMeter, type StepUsage } from '../step-meter';
 import { BlockProcess, type BlockProcessOptions, type JobOutcome, maxRssBytes } from './block-process';
 import { closedFailure, crashFailure, deadlineFailure } from './process-failures';
 import { decodeFailure, type JobRequest } from './protocol';
@@ -66,6 +67,8 @@ export function createBlockProcessPool(options: BlockProcessPoolOptions): BlockP
 interface Run {
   readonly outcome: JobOutcome;
   readonly stopped: 'deadline' | 'cancelled' | undefined;
+  /** How long the process had it. */
+  readonly lastedMs: number;
 }
 
 interface Waiting {
@@ -98,10 +101,13 @@ class ProcessPool implements BlockProcessPool {
       deadline,
       ...(lastHeartbeat === undefined ? {} : { lastHeartbeat }),
     };
+    const meter = StepMeter.current();
     const first = await this.#runOnce(job, context);
     // A process may have ended while it was idle, unnoticed so far. The block has not begun, so another one may run it.
     const wasIdleLoss = first.outcome.kind === 'lost' && !first.outcome.wasStarted && first.stopped === undefined;
-    return this.#unwrap(wasIdleLoss ? await this.#runOnce(job, context) : first, blockType, context);
+    const run = wasIdleLoss ? await this.#runOnce(job, context) : first;
+    meter?.add(usedIn(run));
+    return this.#unwrap(run, blockType, context);
   }
 
   stats(): BlockProcessPoolStats {
@@ -150,8 +156,9 @@ class ProcessPool implements BlockProcessPool {
     try {
       // Aborted between the turn in the queue and here.
       context.signal.throwIfAborted();
+      const begunAt = performance.now();
       const outcome = await process.run(job, (details) => context.heartbeat(details));
-      return { outcome, stopped };
+      return { outcome, stopped, lastedMs: performance.now() - begunAt };
     } finally {
       clearTimeout(timer);
       context.signal.removeEventListener('abort', onAbort);
@@ -240,6 +247,12 @@ class ProcessPool implements BlockProcessPool {
     this.#idle.push(process);
     this.#serveQueue();
   }
+}
+
+/** A process that ended under a job took along what it used; it can have computed all the time, and no more than that. */
+function usedIn({ outcome, lastedMs }: Run): StepUsage {
+  if (outcome.kind !== 'lost') return outcome.used;
+  return { cpuMs: outcome.wasStarted ? lastedMs : 0, peakMemoryBytes: 0, bytesIn: 0, bytesOut: 0 };
 }
 
 /** Calls back at the deadline and some time more, unless it is further away than timers reach. */

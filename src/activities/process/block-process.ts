@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Json } from '../../dsl/json';
+import type { StepUsage } from '../step-meter';
 import type { ChildInit, ChildMessage, ChildUsage, FailureData, JobRequest, ParentMessage } from './protocol';
 
 /** How children are started. */
@@ -21,8 +22,8 @@ export interface ProcessExit {
 
 /** How a job ended; `lost`: the process ended before the job did. */
 export type JobOutcome =
-  | { readonly kind: 'result'; readonly output: Json }
-  | { readonly kind: 'failure'; readonly failure: FailureData }
+  | { readonly kind: 'result'; readonly output: Json; readonly used: StepUsage }
+  | { readonly kind: 'failure'; readonly failure: FailureData; readonly used: StepUsage }
   | { readonly kind: 'lost'; readonly wasStarted: boolean; readonly exit: ProcessExit };
 
 /** What a process holds beside V8's heap: Node itself, SQLite's caches, buffers; after some thousand queries 90 MiB in all. */
@@ -148,11 +149,11 @@ export class BlockProcess {
         return;
       case 'result':
         this.usage = message.usage;
-        this.#settle({ kind: 'result', output: message.output });
+        this.#settle({ kind: 'result', output: message.output, used: message.used });
         return;
       case 'failure':
         this.usage = message.usage;
-        this.#settle({ kind: 'failure', failure: message.failure });
+        this.#settle({ kind: 'failure', failure: message.failure, used: message.used });
     }
   }
 

@@ -36,9 +36,11 @@ export function* renewLeases(leases: readonly HeldLease[], isHeld: (id: string) 
   }
 }
 
-/** Lines in which somebody stands. */
+/** Lines in which somebody stands, and those before which somebody may stand in a flow of its own. */
 export function* findLines(): Rule<readonly { readonly tenant: string; readonly kind: PlaceKind }[]> {
-  return yield* query('SELECT DISTINCT tenant, kind FROM beamline_tickets');
+  return yield* query(
+    "SELECT tenant, kind FROM beamline_tickets UNION SELECT tenant, kind FROM beamline_leases WHERE kind = 'step'",
+  );
 }
 
 /** Removes what has expired; false where more is left. */

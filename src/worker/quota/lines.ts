@@ -14,6 +14,8 @@ export interface LockedTenant {
   readonly tenant: string;
   readonly now: number;
   readonly next_seq: number;
+  /** Steps at once, as flows were told last; -1: any number; null: never told. */
+  readonly known_limit: number | null;
   readonly rate_next: number;
   readonly cpu_window: number;
   readonly cpu_used_ms: number;
@@ -32,11 +34,15 @@ export interface TicketRow {
   readonly offered_until: number;
 }
 
-/** Whose turn it is, and where to tell it. */
-export interface Offer {
-  readonly ticket: string;
+/** A flow, for signals. */
+export interface FlowAddress {
   readonly namespace: string;
   readonly flowId: string;
+}
+
+/** Whose turn it is, and where to tell it. */
+export interface Offer extends FlowAddress {
+  readonly ticket: string;
   readonly afterMs: number;
 }
 
@@ -44,7 +50,7 @@ export interface Offer {
 export function* lockTenant(tenant: string): Rule<LockedTenant> {
   const [row] = yield* query<LockedTenant>(
     `INSERT INTO beamline_tenants (tenant) VALUES (?) ON CONFLICT (tenant) DO UPDATE SET tenant = excluded.tenant
-     RETURNING tenant, next_seq, rate_next, cpu_window, cpu_used_ms, blob_bytes, now_ms() AS now`,
+     RETURNING tenant, next_seq, known_limit, rate_next, cpu_window, cpu_used_ms, blob_bytes, now_ms() AS now`,
     tenant,
   );
   if (row === undefined) throw new Error(`the store has no row for tenant ${tenant}`);

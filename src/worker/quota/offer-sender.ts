@@ -1,17 +1,19 @@
 import { Client, WorkflowNotFoundError } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
 import { QUOTA_SIGNAL } from '../../dsl/names';
-import type { QuotaOffer } from '../../dsl/quota';
+import type { QuotaNews } from '../../dsl/quota';
 import type { Logger } from '../logger';
-import type { Offer } from './lines';
+import type { FlowAddress, Offer } from './lines';
 
-/** Tells flows whose turn it is. */
+/** Tells flows whose turn it is. What does not arrive is no harm: who is not told asks by himself. */
 export interface OfferSender {
-  /** Gives the tickets of flows that have ended, which nobody will come for. Never throws: who is not told asks by himself. */
+  /** Gives the tickets of flows that have ended, which nobody will come for. Never throws. */
   send(offers: readonly Offer[]): Promise<readonly string[]>;
+  /** Tells flows how many steps of their tenant may run at once now; absent: any number. Never throws. */
+  inform(flows: readonly FlowAddress[], concurrentSteps: number | undefined): Promise<void>;
 }
 
-/** Sends offers as signals, one to each flow. A flow's tickets may be of another namespace of the same server. */
+/** Sends signals. A flow may be of another namespace of the same server. */
 export function createOfferSender(connection: NativeConnection, logger: Logger): OfferSender {
   const clients = new Map<string, Client>();
   const clientOf = (namespace: string): Client => {
@@ -19,31 +21,41 @@ export function createOfferSender(connection: NativeConnection, logger: Logger):
     clients.set(namespace, client);
     return client;
   };
-  const sendTo = async (offers: readonly Offer[]): Promise<readonly string[]> => {
-    const [first] = offers;
-    if (first === undefined) return [];
-    const lines = offers.map<QuotaOffer>(({ ticket, afterMs }) => ({ ticket, afterMs }));
+  /** False where the flow has ended. */
+  const signal = async ({ namespace, flowId }: FlowAddress, lines: readonly QuotaNews[]): Promise<boolean> => {
     try {
-      await clientOf(first.namespace).workflow.getHandle(first.flowId).signal(QUOTA_SIGNAL, lines);
-      return [];
+      await clientOf(namespace).workflow.getHandle(flowId).signal(QUOTA_SIGNAL, lines);
+      return true;
     } catch (error) {
-      if (error instanceof WorkflowNotFoundError) return offers.map(({ ticket }) => ticket);
-      logger.log('debug', 'a flow could not be told that it is its turn', {
-        flow_id: first.flowId,
-        error: error instanceof Error ? error.message : String(error),
-      });
-      return [];
+      if (error instanceof WorkflowNotFoundError) return false;
+      const text = error instanceof Error ? error.message : String(error);
+      logger.log('debug', 'a flow could not be told of its quota', { flow_id: flowId, error: text });
+      return true;
     }
   };
   return {
     send: async (offers) => {
-      const byFlow = new Map<string, Offer[]>();
-      for (const offer of offers) {
-        const key = `${offer.namespace}/${offer.flowId}`;
-        byFlow.set(key, [...(byFlow.get(key) ?? []), offer]);
-      }
-      const gone = await Promise.all([...byFlow.values()].map(sendTo));
+      const gone = await Promise.all(
+        byFlow(offers).map(async ([flow, own]) => {
+          const lines = own.map(({ ticket, afterMs }) => ({ ticket, afterMs }));
+          return (await signal(flow, lines)) ? [] : own.map(({ ticket }) => ticket);
+        }),
+      );
       return gone.flat();
     },
+    inform: async (flows, concurrentSteps) => {
+      await Promise.all(flows.map((flow) => signal(flow, [{ concurrentSteps: concurrentSteps ?? null }])));
+    },
   };
+}
+
+function byFlow(offers: readonly Offer[]): (readonly [FlowAddress, readonly Offer[]])[] {
+  const flows = new Map<string, Offer[]>();
+  for (const offer of offers) {
+    const key = `${offer.namespace}/${offer.flowId}`;
+    const own = flows.get(key) ?? [];
+    own.push(offer);
+    flows.set(key, own);
+  }
+  return [...flows.values()].flatMap((own) => (own[0] === undefined ? [] : [[own[0], own] as const]));
 }

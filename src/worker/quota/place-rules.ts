@@ -5,6 +5,7 @@ import {
   countAhead,
   countOffersAhead,
   countPlaces,
+  type FlowAddress,
   FOREVER_MS,
   LEASE_MS,
   type LockedTenant,
@@ -16,8 +17,11 @@ import {
 } from './lines';
 import { cpuExhaustedUntil, StepClock } from './rates';
 
-/** How long a place is set aside for whose turn it is: a signal, a workflow task and a way through a full task queue. */
-export const OFFER_MS = 10_000;
+/**
+ * How long a place is set aside for whose turn it is: a signal, a workflow task, a way through a full task queue. Longer than a flow
+ * takes to leave a worker that has died (sticky task queue, 10 s).
+ */
+export const OFFER_MS = 15_000;
 
 /** When those in line ask again by themselves: as late again as they have waited, within these. Signals wake them before. */
 const MIN_PATIENCE_MS = 60_000;
@@ -122,9 +126,32 @@ export function* leaveLine(
   return yield* offerPlaces(tenant, kind, quotas);
 }
 
+/** What a look at a tenant's line gives. */
+export interface Review {
+  readonly offers: readonly Offer[];
+  /** Flows that have to hear how many steps may run at once: it has changed. */
+  readonly news: readonly FlowAddress[];
+}
+
 /** Looks whether somebody in the tenant's line may go: leases and offers lapse, windows end, quotas change. */
-export function* reviewLine(name: string, kind: PlaceKind, quotas: Quotas): Rule<readonly Offer[]> {
-  return yield* offerPlaces(yield* lockTenant(name), kind, quotas);
+export function* reviewLine(name: string, kind: PlaceKind, quotas: Quotas): Rule<Review> {
+  const tenant = yield* lockTenant(name);
+  const news = kind === 'step' ? yield* findUninformed(tenant, quotas.concurrentSteps ?? -1) : [];
+  return { offers: yield* offerPlaces(tenant, kind, quotas), news };
+}
+
+/** A flow does not send out more steps than may run at once, so that it has to hear when these become more. */
+function* findUninformed({ tenant, known_limit: known }: LockedTenant, limit: number): Rule<readonly FlowAddress[]> {
+  if (known === limit) return [];
+  yield* execute('UPDATE beamline_tenants SET known_limit = ? WHERE tenant = ?', limit, tenant);
+  if (known === null) return [];
+  const flows = yield* query<{ namespace: string; flow_id: string }>(
+    `SELECT namespace, flow_id FROM beamline_leases WHERE tenant = ? AND kind = 'step'
+       UNION SELECT namespace, flow_id FROM beamline_tickets WHERE tenant = ? AND kind = 'step'`,
+    tenant,
+    tenant,
+  );
+  return flows.map(({ namespace, flow_id: flowId }) => ({ namespace, flowId }));
 }
 
 /** Sets free places aside for the first in the line; those who missed an offer come last. */

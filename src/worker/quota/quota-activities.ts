@@ -1,5 +1,9 @@
-import { LEAVE_QUOTA_LINE } from '../../dsl/names';
+import { Context } from '@temporalio/activity';
+import { COUNT_FAILURE, LEAVE_QUOTA_LINE } from '../../dsl/names';
 import type { QuotaKeeper } from './quota-keeper';
+
+/** Later than every attempt that could still report. */
+const LAST_ATTEMPT = 1_000_000_000;
 
 /** What flows ask of the keeper of quotas, as local activities. */
 export function createQuotaActivities(keeper: QuotaKeeper) {
@@ -7,5 +11,15 @@ export function createQuotaActivities(keeper: QuotaKeeper) {
     /** Takes steps out of their tenant's line. */
     [LEAVE_QUOTA_LINE]: ({ tenant, tickets }: { tenant: string; tickets: readonly string[] }): Promise<void> =>
       keeper.leave({ tenant, kind: 'step', tickets }),
+    /** Counts a step that failed for good and whose worker could not know. */
+    [COUNT_FAILURE]: ({ tenant, id }: { tenant: string; id: string }): Promise<void> =>
+      keeper.settle({ tenant, id, attempt: LAST_ATTEMPT, end: 'failed' }),
   };
+}
+
+/** Called in the activity that checks an approval's arguments, the only one that each goes through once. */
+export async function countAskedApproval(keeper: QuotaKeeper, tenant: string): Promise<void> {
+  const { workflowExecution, activityId } = Context.current().info;
+  // Local activities have numbers of their own.
+  await keeper.countApproval(tenant, `approval:${workflowExecution?.runId}:${activityId}`);
 }

@@ -4,7 +4,7 @@ import type { Quotas } from '../policy/policy';
 import { execute, type Rule } from '../state/rule';
 import { type StateStore, StateStoreUnavailable } from '../state/state-store';
 import { UsageBacklog } from '../usage/usage-backlog';
-import { countUsage, type UsageEntry } from '../usage/usage-rules';
+import { countApproval, countUsage, type UsageEntry } from '../usage/usage-rules';
 import { findLines, type HeldLease, pruneExpired, renewLeases } from './lease-rules';
 import { lockTenant, type Offer, type PlaceKind } from './lines';
 import type { OfferSender } from './offer-sender';
@@ -32,13 +32,19 @@ export interface Settlement extends UsageEntry {
   readonly lease?: string;
 }
 
+/** What the store has to be told, sooner or later. */
+interface Report {
+  readonly tenant: string;
+  readonly rule: () => Rule<readonly Offer[]>;
+}
+
 /**
  * A worker's dealings with the state store: places for steps and flows, usage, and what has to go on in the background.
  * Quotas are looked up at each turn, so that a changed policy counts at once.
  */
 export class QuotaKeeper {
   readonly #held = new Map<string, HeldLease>();
-  readonly #backlog: UsageBacklog<Settlement>;
+  readonly #backlog: UsageBacklog<Report>;
   readonly #pending = new Set<Promise<unknown>>();
   readonly #timer: NodeJS.Timeout;
   #reviews = 0;
@@ -84,18 +90,20 @@ export class QuotaKeeper {
 
   /** Releases an attempt's lease and counts what it used, durably; where the store does not answer in time, later. Never throws. */
   async settle(settlement: Settlement): Promise<void> {
-    if (settlement.lease !== undefined) this.#held.delete(settlement.lease);
-    const settling = this.parts.store
-      .run(() => this.#settleRule(settlement))
-      .then(
-        (offers) => this.#tell({ tenant: settlement.tenant, kind: 'step' }, offers),
-        (error: unknown) => {
-          this.#warn(error);
-          this.#backlog.add(settlement);
-        },
-      );
-    this.#inBackground(settling);
-    await within(PATIENCE_MS, settling).catch((error: unknown) => this.#warn(error));
+    const { tenant, lease, end, usage } = settlement;
+    if (lease !== undefined) this.#held.delete(lease);
+    const isEmpty = usage === undefined || Object.values(usage).every((value) => value === 0);
+    if (lease === undefined && end === undefined && isEmpty) return;
+    await this.#report({ tenant, rule: () => this.#settleRule(settlement) });
+  }
+
+  /** Counts an approval that a flow asked for; `id` tells it from others. Never throws. */
+  async countApproval(tenant: string, id: string): Promise<void> {
+    const rule = function* (): Rule<readonly Offer[]> {
+      yield* countApproval({ tenant, id });
+      return [];
+    };
+    await this.#report({ tenant, rule });
   }
 
   /** True where the attempt's lease is to be released. */
@@ -112,11 +120,25 @@ export class QuotaKeeper {
   /** Stops the background work and waits for what is under way; writes what is left. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    await Promise.all(this.#pending);
+    await Promise.allSettled(this.#pending);
     await this.#writeBacklog().catch((error: unknown) => this.#warn(error));
     const { size } = this.#backlog;
     if (size > 0) this.parts.logger.log('error', 'usage was not written before the worker stopped', { dropped: size });
     await this.parts.store.close();
+  }
+
+  /** Writes what must not be lost: now, or once the store is back. */
+  async #report(report: Report): Promise<void> {
+    const writing = this.#write(report).catch((error: unknown) => {
+      this.#warn(error);
+      this.#backlog.add(report);
+    });
+    this.#inBackground(writing);
+    await within(PATIENCE_MS, writing).catch((error: unknown) => this.#warn(error));
+  }
+
+  async #write({ tenant, rule }: Report): Promise<void> {
+    this.#tell({ tenant, kind: 'step' }, await this.parts.store.run(rule));
   }
 
   *#settleRule(settlement: Settlement): Rule<readonly Offer[]> {
@@ -124,18 +146,16 @@ export class QuotaKeeper {
     const quotas = this.quotasOf(name);
     let offers: readonly Offer[] = [];
     if (lease !== undefined || quotas.cpuTime !== undefined) {
-      const tenant = yield* lockTenant(name);
+      const tenant = yield* chargeCpu(yield* lockTenant(name), quotas, usage?.cpuMs ?? 0);
       if (lease !== undefined) yield* execute('DELETE FROM beamline_leases WHERE id = ?', lease);
       if (lease !== undefined) offers = yield* offerPlaces(tenant, 'step', quotas);
-      yield* chargeCpu(tenant, quotas, usage?.cpuMs ?? 0);
     }
     yield* countUsage(settlement);
     return offers;
   }
 
   async #release({ tenant, lease }: Asker): Promise<void> {
-    const offers = await this.parts.store.run(() => this.#settleRule({ tenant, lease, id: lease, attempt: 1 }));
-    this.#tell({ tenant, kind: 'step' }, offers);
+    await this.#write({ tenant, rule: () => this.#settleRule({ tenant, lease, id: lease, attempt: 1 }) });
   }
 
   /** In the background: the step that made room does not wait for it. */
@@ -154,8 +174,10 @@ export class QuotaKeeper {
     try {
       if (this.#reviews % RENEW_EVERY === 0) await this.#renew();
       for (const { tenant, kind } of await this.parts.store.run(findLines)) {
-        const offers = await this.parts.store.run(() => reviewLine(tenant, kind, this.quotasOf(tenant)));
+        const quotas = this.quotasOf(tenant);
+        const { offers, news } = await this.parts.store.run(() => reviewLine(tenant, kind, quotas));
         this.#tell({ tenant, kind }, offers);
+        this.#inBackground(this.parts.sender.inform(news, quotas.concurrentSteps));
       }
       await this.#writeBacklog();
       if (this.#reviews % PRUNE_EVERY === 0) await this.parts.store.run(pruneExpired);
@@ -172,10 +194,7 @@ export class QuotaKeeper {
   }
 
   async #writeBacklog(): Promise<void> {
-    await this.#backlog.flush(async (settlement) => {
-      const offers = await this.parts.store.run(() => this.#settleRule(settlement));
-      this.#tell({ tenant: settlement.tenant, kind: 'step' }, offers);
-    });
+    await this.#backlog.flush((report) => this.#write(report));
   }
 
   #inBackground(work: Promise<unknown>): void {

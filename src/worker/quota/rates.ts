@@ -54,9 +54,9 @@ export function cpuExhaustedUntil(tenant: LockedTenant, { cpuTime }: Quotas): nu
   return usedMs >= cpuTime.maxMs ? window + cpuTime.windowMs : undefined;
 }
 
-/** Adds CPU time to the tenant's window. */
-export function* chargeCpu(tenant: LockedTenant, { cpuTime }: Quotas, cpuMs: number): Rule<void> {
-  if (cpuTime === undefined || cpuMs <= 0) return;
+/** Adds CPU time to the tenant's window; gives the tenant as it is then. */
+export function* chargeCpu(tenant: LockedTenant, { cpuTime }: Quotas, cpuMs: number): Rule<LockedTenant> {
+  if (cpuTime === undefined || cpuMs <= 0) return tenant;
   const window = windowAt(tenant.now, cpuTime.windowMs);
   const usedMs = (tenant.cpu_window === window ? tenant.cpu_used_ms : 0) + cpuMs;
   yield* execute(
@@ -65,6 +65,7 @@ export function* chargeCpu(tenant: LockedTenant, { cpuTime }: Quotas, cpuMs: num
     usedMs,
     tenant.tenant,
   );
+  return { ...tenant, cpu_window: window, cpu_used_ms: usedMs };
 }
 
 function windowAt(now: number, windowMs: number): number {

@@ -30,10 +30,14 @@ export function stepQuota(keeper: QuotaKeeper, worker: string): StepMiddleware {
       worker,
       namespace: info.namespace,
       flowId: step.flowId,
-      priority: info.priority?.priorityKey ?? DEFAULT_PRIORITY,
+      priority: claim?.priority ?? DEFAULT_PRIORITY,
     });
-    if (wait === undefined) return { ...(await next()), ...hintOf(quotas) };
-    if (claim !== undefined) return { output: null, waiting: wait, ...hintOf(quotas) };
+    if (wait === undefined) {
+      const outcome = await next();
+      // As of its end: the policy may have changed meanwhile.
+      return { ...outcome, ...hintOf(keeper.quotasOf(step.tenant)) };
+    }
+    if (claim !== undefined) return { output: null, attempt: step.attempt, waiting: wait, ...hintOf(quotas) };
     throw retryable('BLW_QUOTA_WAIT', `the tenant is over its quota ${wait.reason}`, { retryAfterMs: wait.afterMs });
   };
 }
@@ -43,13 +47,12 @@ export function stepUsage(keeper: QuotaKeeper): StepMiddleware {
   return async (step, next, meter) => {
     const { info } = Context.current();
     const settle = async (end: StepEnd | undefined): Promise<void> => {
-      const { cpuMs, peakMemoryBytes, bytesIn, bytesOut } = meter;
       const lease = attemptOf(info);
       await keeper.settle({
         tenant: step.tenant,
         id: activityOf(info),
         attempt: info.attempt,
-        usage: { cpuMs, peakMemoryBytes, bytesIn, bytesOut },
+        usage: meter.usage(),
         ...(end === undefined ? {} : { end }),
         ...(keeper.holds(lease) ? { lease } : {}),
       });

@@ -2,8 +2,9 @@ import { join, resolve } from 'node:path';
 import pg from 'pg';
 import { flowError } from '../../dsl/errors';
 import { openPostgresStore } from './postgres-store';
+import type { Rule } from './rule';
 import { openSqliteStore } from './sqlite-store';
-import type { StateStore, StateStoreConfig } from './state-store';
+import { type StateStore, type StateStoreConfig, StateStoreUnavailable } from './state-store';
 
 /** File of the store where none is named: below the blob root, which workers that share tenants share anyway. */
 const DEFAULT_FILE = 'state.sqlite';
@@ -35,7 +36,33 @@ export function parseStateStore(text: string, { cwd, blobRoot }: { cwd: string; 
   return { kind: 'postgres', url: text };
 }
 
+/**
+ * Opens the store of a worker, so that a setting that cannot work is told before any step needs it: BLW_CONFIG. A database that does
+ * not answer now may do so later, and `onUnavailable` is told.
+ */
+export async function openWorkerStore(
+  config: StateStoreConfig,
+  onUnavailable: (error: StateStoreUnavailable) => void,
+): Promise<StateStore> {
+  const store = openStateStore(config);
+  try {
+    await store.run(touch);
+  } catch (cause) {
+    if (!(cause instanceof StateStoreUnavailable) || config.kind === 'sqlite') {
+      await store.close();
+      throw cause instanceof StateStoreUnavailable
+        ? flowError('BLW_CONFIG', `--state-store: ${cause.message}`, { cause })
+        : cause;
+    }
+    onUnavailable(cause);
+  }
+  return store;
+}
+
 /** Opens a store on its first use. */
 export function openStateStore(config: StateStoreConfig): StateStore {
   return config.kind === 'sqlite' ? openSqliteStore(config.file) : openPostgresStore(config.url);
 }
+
+/** Nothing: the tables are made before. */
+function* touch(): Rule<void> {}

@@ -1,6 +1,7 @@
 import pg from 'pg';
+import { FlowError } from '../../dsl/errors';
 import { query, type Rule, type Statement, type StateRow } from './rule';
-import { ensureSchema, StateSchemaTooNew } from './schema';
+import { ensureSchema } from './schema';
 import { type StateStore, StateStoreUnavailable } from './state-store';
 
 /** Connections of one worker process. Transactions of one tenant follow each other anyway. */
@@ -66,7 +67,7 @@ class PostgresStore implements StateStore {
         }
       }
     } catch (error) {
-      throw error instanceof StateSchemaTooNew ? error : new StateStoreUnavailable(error);
+      throw error instanceof FlowError ? error : new StateStoreUnavailable(error);
     }
   }
 

@@ -1,23 +1,15 @@
+import { flowError } from '../../dsl/errors';
 import { execute, query, type Rule } from './rule';
 
 /** Version of the tables below. A change adds a step to {@link ensureSchema} and never edits one. */
 export const SCHEMA_VERSION = 1;
-
-/** The file or database was made by a newer version of this program. */
-export class StateSchemaTooNew extends Error {
-  constructor(found: number) {
-    super(
-      `the state store has schema version ${found}, this program knows up to ${SCHEMA_VERSION}; update this worker`,
-    );
-    this.name = 'StateSchemaTooNew';
-  }
-}
 
 /** Times are milliseconds since 1970, by the store's clock. */
 const VERSION_1 = [
   `CREATE TABLE beamline_tenants (
     tenant TEXT PRIMARY KEY,
     next_seq BIGINT NOT NULL DEFAULT 0,
+    known_limit BIGINT,
     rate_next DOUBLE PRECISION NOT NULL DEFAULT 0,
     cpu_window BIGINT NOT NULL DEFAULT 0,
     cpu_used_ms DOUBLE PRECISION NOT NULL DEFAULT 0,
@@ -75,12 +67,20 @@ const VERSION_1 = [
   'CREATE INDEX beamline_counted_at ON beamline_counted (counted_at)',
 ];
 
-/** Makes the tables where there are none. To be run alone: the driver excludes other processes meanwhile. Throws {@link StateSchemaTooNew}. */
+/**
+ * Makes the tables where there are none. To be run alone: the driver excludes other processes meanwhile. Throws BLW_CONFIG where a newer
+ * version of this program has been here.
+ */
 export function* ensureSchema(): Rule<void> {
   yield* execute('CREATE TABLE IF NOT EXISTS beamline_state (version BIGINT NOT NULL)');
   const [row] = yield* query<{ version: number }>('SELECT version FROM beamline_state');
   const version = row?.version ?? 0;
-  if (version > SCHEMA_VERSION) throw new StateSchemaTooNew(version);
+  if (version > SCHEMA_VERSION) {
+    throw flowError(
+      'BLW_CONFIG',
+      `--state-store: got a store of version ${version}, this program knows up to ${SCHEMA_VERSION}; update it`,
+    );
+  }
   if (version === SCHEMA_VERSION) return;
   for (const statement of VERSION_1) yield* execute(statement);
   yield* execute('INSERT INTO beamline_state (version) VALUES (?)', SCHEMA_VERSION);

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Sqlite from 'better-sqlite3';
 import type { Rule, Statement, StateRow } from './rule';
-import { ensureSchema, StateSchemaTooNew } from './schema';
+import { ensureSchema } from './schema';
 import { type StateStore, StateStoreUnavailable } from './state-store';
 
 /** Longest wait for other processes; a transaction takes well under a millisecond. */
@@ -112,7 +112,7 @@ async function untilFree<T>(work: () => T): Promise<T> {
 
 /** By its code, not by its class: the native part keeps the first class it was given, also for later copies of the module. */
 function isSqliteError(error: unknown): boolean {
-  if (error instanceof StateSchemaTooNew || !(error instanceof Error)) return false;
+  if (!(error instanceof Error)) return false;
   const { code } = error as NodeJS.ErrnoException;
   return typeof code === 'string' && /^(?:SQLITE_|E[A-Z]+$)/.test(code);
 }

@@ -1,13 +1,5 @@
+import type { StepUsage } from '../../activities/step-meter';
 import { execute, query, type Rule } from '../state/rule';
-
-/** What one attempt of a step used. */
-export interface AttemptUsage {
-  readonly cpuMs: number;
-  /** Of the process that ran the block; 0 where that was the worker's own. */
-  readonly peakMemoryBytes: number;
-  readonly bytesIn: number;
-  readonly bytesOut: number;
-}
 
 /** How a step ended: what history has as completed, or as failed for good. */
 export type StepEnd = 'completed' | 'failed';
@@ -21,7 +13,7 @@ export interface UsageEntry {
   readonly attempt: number;
   /** Absent where the step has not ended with it, or nobody knows yet. */
   readonly end?: StepEnd;
-  readonly usage?: AttemptUsage;
+  readonly usage?: StepUsage;
 }
 
 /** What is added to a tenant's day. */
@@ -29,7 +21,7 @@ interface Counts {
   readonly steps?: number;
   readonly failures?: number;
   readonly approvals?: number;
-  readonly usage?: AttemptUsage | undefined;
+  readonly usage?: StepUsage | undefined;
 }
 
 /** Adds an attempt to its tenant's day. Of a step's end counts what the newest attempt says. */

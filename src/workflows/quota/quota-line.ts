@@ -119,12 +119,14 @@ export class QuotaLine {
     return this.#leaving.done;
   }
 
-  /** It is the turn of these tickets; whatever else a signal brings is nothing. */
+  /** Takes what a signal brings ({@link QuotaNews}); anybody may send one, and whatever else it brings is nothing. */
   receive(value: Json): void {
     for (const line of Array.isArray(value) ? value : []) {
-      if (!isJsonObject(line) || typeof line.ticket !== 'string') continue;
-      const afterMs = typeof line.afterMs === 'number' ? Math.max(0, line.afterMs) : 0;
-      this.#offer(line.ticket, Date.now() + afterMs);
+      if (!isJsonObject(line)) continue;
+      const { ticket, afterMs, concurrentSteps } = line;
+      if (typeof ticket === 'string') this.#offer(ticket, Date.now() + (typeof afterMs === 'number' ? afterMs : 0));
+      if (typeof concurrentSteps === 'number') this.limitTo(concurrentSteps);
+      if (concurrentSteps === null) this.limitTo(undefined);
     }
   }
 

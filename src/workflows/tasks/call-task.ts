@@ -7,8 +7,9 @@ import { siblingTaskQueue } from '../../dsl/names';
 import type { CallPlan } from '../../dsl/planning/plan';
 import { idempotencyKey, type StepRequest, type StepResult } from '../../dsl/step-request';
 import { undecodableReason } from '../../dsl/undecodable';
+import { countFailure } from '../count-failure';
 import { type Routine, waitFor } from '../drive';
-import { attemptsOf, toFlowError } from '../failures';
+import { attemptsOf, isUnreported, toFlowError } from '../failures';
 import type { FlowRun } from '../flow-run';
 import { readable } from '../lost-payload';
 import { StepTurns } from '../quota/step-turns';
@@ -59,7 +60,7 @@ function* sendOut(task: CallPlan, frame: TaskFrame, turns: StepTurns): Routine<S
     with: args,
     ...(secrets === undefined ? {} : { secrets }),
     ...cacheOf(task, values),
-    quota: turns.claim,
+    quota: { ...turns.claim, ...linePriority(task, run) },
   };
   const options = activityOptions(task, frame, args, turns);
   yield* run.dispatch.enter(request);
@@ -78,6 +79,7 @@ function* sendOut(task: CallPlan, frame: TaskFrame, turns: StepTurns): Routine<S
   } catch (error) {
     const attempts = attemptsOf(error);
     if (attempts !== undefined) step.update({ attempts });
+    if (isUnreported(error)) yield* countFailure(run, error);
     throw toFlowError(error);
   } finally {
     run.dispatch.leave();
@@ -89,6 +91,11 @@ function cacheOf({ cache }: CallPlan, { cacheKey: key }: BatchValues): Pick<Step
   if (cache === undefined || key === null) return {};
   const { maxAgeMs } = cache;
   return { cache: key === undefined ? { maxAgeMs } : { key, maxAgeMs } };
+}
+
+function linePriority(task: CallPlan, run: FlowRun): { priority?: number } {
+  const { priorityKey: priority } = priorityOf(task, run);
+  return priority === undefined ? {} : { priority };
 }
 
 function activityOptions(

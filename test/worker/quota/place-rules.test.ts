@@ -54,7 +54,7 @@ describe.each(storeKinds())('places of a tenant in $name', (kind) => {
   };
   const end = async (name: string, more: Partial<Asker> = {}): Promise<void> =>
     told(await run(() => releasePlace(askerOf(name, more), quotas)));
-  const review = async (): Promise<void> => told(await run(() => reviewLine('acme', 'step', quotas)));
+  const review = async (): Promise<void> => told((await run(() => reviewLine('acme', 'step', quotas))).offers);
   /** Whose turn it became since it was asked last. */
   const turns = (): string[] =>
     offers.splice(0).map(({ ticket, afterMs }) => (afterMs === 0 ? ticket : `${ticket} in ${afterMs}`));
@@ -215,6 +215,17 @@ describe.each(storeKinds())('places of a tenant in $name', (kind) => {
     await review();
     expect(turns()).toEqual(['c', 'd', 'e', 'f']);
     expect(await ask('c')).toBe('runs');
+  });
+
+  test('flows hear of a quota that has changed, once', async () => {
+    const news = async () =>
+      (await run(() => reviewLine('acme', 'step', quotas))).news.map(({ flowId }) => flowId).sort();
+    for (const name of ['a', 'b', 'c']) await ask(name);
+    expect(await news()).toEqual([]);
+    quotas = { concurrentSteps: 3 };
+    expect([await news(), await news()]).toEqual([['flow a', 'flow b', 'flow c'], []]);
+    quotas = {};
+    expect([await news(), await news()]).toEqual([['flow a', 'flow b', 'flow c'], []]);
   });
 
   test('a lease is given once, however often it is asked for', async () => {
