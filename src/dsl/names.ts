@@ -47,6 +47,8 @@ export const UNSUBSCRIBE_EVENTS = 'unsubscribeEvents';
 export const PREPARE_TRIGGER = 'prepareTrigger';
 export const START_TRIGGERED_FLOW = 'startTriggeredFlow';
 export const LEAVE_QUOTA_LINE = 'leaveQuotaLine';
+export const ADMIT_FLOW = 'admitFlow';
+export const RELEASE_FLOW = 'releaseFlow';
 export const COUNT_FAILURE = 'countFailure';
 
 /** Search attributes, all of type Keyword. */

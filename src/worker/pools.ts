@@ -28,6 +28,7 @@ import { workerDataConverter } from './data-converter';
 import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
 import type { PolicySource } from './policy/policy';
 import { stepAccess } from './policy/step-access';
+import { admitFlow } from './quota/flow-admission';
 import { countAskedApproval, createQuotaActivities } from './quota/quota-activities';
 import type { QuotaKeeper } from './quota/quota-keeper';
 import { stepQuota } from './quota/step-quota';
@@ -103,10 +104,9 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
 /** Flows are coordinated on the io queue. */
 function flowActivities({ expressions, catalog, keeper }: PoolParts) {
   return {
-    [PREPARE_FLOW]: async (value: unknown) => {
+    [PREPARE_FLOW]: async (value: unknown, isRunByFlow = false) => {
       const prepared = await prepareFlow(value, expressions, catalog);
-      const { concurrentSteps } = keeper.quotasOf(prepared.tenant);
-      return concurrentSteps === undefined ? prepared : { ...prepared, concurrentSteps };
+      return { ...prepared, ...(await admitFlow(keeper, prepared.tenant, isRunByFlow)) };
     },
     [VALIDATE_DATA]: validateData,
     [VALIDATE_ARGUMENTS]: async (request: Parameters<typeof validateArguments>[0] & { tenant?: string }) => {

@@ -22,6 +22,8 @@ import type { Logger } from './logger';
 import { EXPRESSION_HOST_ENTRY } from './package-files';
 import { openPolicy } from './policy/open-policy';
 import { createPool, type Pool } from './pools';
+import { createFlowProbe } from './quota/flow-probe';
+import { NamespaceClients } from './quota/namespace-clients';
 import { createOfferSender } from './quota/offer-sender';
 import { QuotaKeeper } from './quota/quota-keeper';
 import { stepUsage } from './quota/step-quota';
@@ -94,12 +96,14 @@ export async function startWorker(options: {
     releases.push(() => connection.close());
     await ensureSearchAttributes(connection, namespace);
 
-    const sender = createOfferSender(connection, logger);
+    const clients = new NamespaceClients(connection);
+    const sender = createOfferSender(clients, logger);
+    const probe = createFlowProbe(clients);
     const quotasOf = tenantQuotas(policy, config);
     const store = await openWorkerStore(config.stateStore, (error) =>
       logger.log('warn', 'the state store does not answer', { error: error.message }),
     );
-    const keeper = new QuotaKeeper({ store, quotasOf, sender, logger });
+    const keeper = new QuotaKeeper({ store, quotasOf, sender, probe, logger });
     releases.push(() => keeper.close());
 
     const parts = {

@@ -1,18 +1,14 @@
 import { type ActivityFailure, CancellationScope, workflowInfo } from '@temporalio/workflow';
 import { type Routine, waitFor } from './drive';
 import type { FlowRun } from './flow-run';
-import { proxyBoundedActivities } from './local-activities';
-
-const { countFailure: tell } = proxyBoundedActivities<{
-  countFailure(failure: { tenant: string; id: string }): Promise<void>;
-}>({ startToCloseTimeout: '10 s', retry: { initialInterval: '100 ms', maximumAttempts: 3 } });
+import { quotaActivities } from './quota/quota-activities';
 
 /** Counts a step that failed for good in its tenant's usage, where its worker could not; never fails itself. */
 export function* countFailure({ tenant, prepared, progress }: FlowRun, { activityId }: ActivityFailure): Routine<void> {
   if (prepared.countsFailures !== true) return;
   const id = `${workflowInfo().runId}:${activityId}`;
   try {
-    yield* waitFor(CancellationScope.nonCancellable(() => tell({ tenant, id })));
+    yield* waitFor(CancellationScope.nonCancellable(() => quotaActivities.countFailure({ tenant, id })));
   } catch (error) {
     progress.note(`a failure is missing in the usage: ${error instanceof Error ? error.message : String(error)}`);
   }

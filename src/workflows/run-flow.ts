@@ -13,6 +13,7 @@ import { FlowRun, type RunParts } from './flow-run';
 import { refuseTooLarge } from './json-size';
 import { proxyBoundedActivities } from './local-activities';
 import { readable } from './lost-payload';
+import { awaitPlace, holdingPlace } from './quota/flow-place';
 import { receiveOffers } from './quota/quota-line';
 import { runTaskList } from './run-task';
 import { runToEnd } from './run-to-end';
@@ -20,7 +21,9 @@ import { type Deadline, deadlineIn, durationOf, withDeadline } from './timeouts'
 import { validate } from './validation';
 
 /** Parses, validates and plans outside of the workflow: the plan is in history, the schema library is not in the bundle. */
-const { prepareFlow } = proxyBoundedActivities<{ prepareFlow(start: unknown): Promise<PreparedFlow> }>({
+const { prepareFlow } = proxyBoundedActivities<{
+  prepareFlow(start: unknown, isRunByFlow: boolean): Promise<PreparedFlow>;
+}>({
   startToCloseTimeout: '30 s',
   retry: { initialInterval: '100 ms', maximumAttempts: 5 },
 });
@@ -38,7 +41,7 @@ export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Js
       const quota = receiveOffers(isContinued() ? state?.quota : undefined);
       const parts = { progress, inbox, quota };
       const run = state === undefined ? await beginRun(start, parts) : resumeRun(state, parts);
-      return await drive(runUndoable(run, carried));
+      return await drive(holdingPlace(run, runUndoable(run, carried)));
     },
     continueAsNew: continueFlow,
   });
@@ -46,11 +49,16 @@ export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Js
 
 async function beginRun(start: unknown, parts: RunParts): Promise<FlowRun> {
   const request = withoutUncheckedInput(readable(start, 'the start input'));
-  const prepared = readable(await prepareFlow(request), "the flow's plan");
+  const prepared = readable(await prepareFlow(request, isRunByFlow(start)), "the flow's plan");
   const input = isJsonObject(start) ? (start.input ?? null) : null;
   const run = new FlowRun({ prepared, input, ...parts, startedAt: workflowInfo().startTime.getTime() });
   run.publishIdentity();
   return run;
+}
+
+/** Only flows set the depth of those that they run; set by hand it is of no use without a parent. */
+function isRunByFlow(start: unknown): boolean {
+  return workflowInfo().parent !== undefined && isJsonObject(start) && Number(start.depth) > 0;
 }
 
 /** The flow, and the compensations of its steps where it fails or is cancelled. */
@@ -94,11 +102,11 @@ function* runPlan(run: FlowRun, carried: CarriedFlow | undefined): Routine<Json>
   const { input, deadline } = carried ?? (yield* placed(plan.inputFrom ? '/input' : '/timeout', transformInput(run)));
   if (carried === undefined) run.context = input;
   const steps = {};
-  const runTasks = () =>
-    placed(
-      '/do',
-      runTaskList(run, plan.tasks, input, { variables: {}, steps, iteration: '', depth: 0 }, carried?.list),
-    );
+  const scope = { variables: {}, steps, iteration: '', depth: 0 };
+  const runTasks = function* () {
+    if (carried === undefined) yield* awaitPlace(run);
+    return yield* placed('/do', runTaskList(run, plan.tasks, input, scope, carried?.list));
+  };
   const tasks = deadline === undefined ? runTasks() : placed('/timeout', withDeadline(deadline, runTasks));
   const { output } = yield* continuable(tasks, run, { input, deadline });
   return yield* placed(

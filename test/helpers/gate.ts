@@ -39,6 +39,11 @@ export class Gate {
     for (const response of this.#held.splice(0, count)) response.end('{}');
   }
 
+  /** Waits until so many requests have come in all. */
+  async saw(count: number, deadlineMs = 15_000): Promise<void> {
+    await eventually(async () => (this.server.requests.length === count ? true : undefined), deadlineMs);
+  }
+
   async holds(count: number, deadlineMs = 15_000): Promise<void> {
     await eventually(async () => (this.held === count ? true : undefined), deadlineMs);
   }

@@ -13,6 +13,10 @@ export interface HeldLease {
 /** What was counted once may be reported again by a repeated attempt; so long it is remembered. */
 const COUNTED_FOR_MS = 3 * 86_400_000;
 
+/** How long an open flow is believed to be open, and how many are asked about at once. */
+const CHECK_AFTER_MS = 60_000;
+const CHECKED_AT_ONCE = 20;
+
 /** Rows that one transaction removes. */
 const PRUNED_AT_ONCE = 2_000;
 
@@ -40,6 +44,19 @@ export function* renewLeases(leases: readonly HeldLease[], isHeld: (id: string) 
 export function* findLines(): Rule<readonly { readonly tenant: string; readonly kind: PlaceKind }[]> {
   return yield* query(
     "SELECT tenant, kind FROM beamline_tickets UNION SELECT tenant, kind FROM beamline_leases WHERE kind = 'step'",
+  );
+}
+
+/** Flows that nobody has looked at for a while, taken so that no other worker looks at the same time. */
+export function* takeUncheckedFlows(): Rule<
+  readonly { readonly id: string; readonly tenant: string; readonly namespace: string; readonly flow_id: string }[]
+> {
+  return yield* query(
+    `UPDATE beamline_leases SET checked_at = now_ms() WHERE id IN
+       (SELECT id FROM beamline_leases WHERE kind = 'flow' AND checked_at < now_ms() - ? ORDER BY checked_at LIMIT ?)
+       RETURNING id, tenant, namespace, flow_id`,
+    CHECK_AFTER_MS,
+    CHECKED_AT_ONCE,
   );
 }
 

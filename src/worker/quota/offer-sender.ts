@@ -1,9 +1,9 @@
-import { Client, WorkflowNotFoundError } from '@temporalio/client';
-import type { NativeConnection } from '@temporalio/worker';
+import { WorkflowNotFoundError } from '@temporalio/client';
 import { QUOTA_SIGNAL } from '../../dsl/names';
 import type { QuotaNews } from '../../dsl/quota';
 import type { Logger } from '../logger';
 import type { FlowAddress, Offer } from './lines';
+import type { NamespaceClients } from './namespace-clients';
 
 /** Tells flows whose turn it is. What does not arrive is no harm: who is not told asks by himself. */
 export interface OfferSender {
@@ -14,17 +14,11 @@ export interface OfferSender {
 }
 
 /** Sends signals. A flow may be of another namespace of the same server. */
-export function createOfferSender(connection: NativeConnection, logger: Logger): OfferSender {
-  const clients = new Map<string, Client>();
-  const clientOf = (namespace: string): Client => {
-    const client = clients.get(namespace) ?? new Client({ connection, namespace });
-    clients.set(namespace, client);
-    return client;
-  };
+export function createOfferSender(clients: NamespaceClients, logger: Logger): OfferSender {
   /** False where the flow has ended. */
   const signal = async ({ namespace, flowId }: FlowAddress, lines: readonly QuotaNews[]): Promise<boolean> => {
     try {
-      await clientOf(namespace).workflow.getHandle(flowId).signal(QUOTA_SIGNAL, lines);
+      await clients.of(namespace).workflow.getHandle(flowId).signal(QUOTA_SIGNAL, lines);
       return true;
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return false;

@@ -25,7 +25,7 @@ export const OFFER_MS = 15_000;
 
 /** When those in line ask again by themselves: as late again as they have waited, within these. Signals wake them before. */
 const MIN_PATIENCE_MS = 60_000;
-const MAX_PATIENCE_MS = 900_000;
+const MAX_PATIENCE_MS = { step: 900_000, flow: 21_600_000 } as const;
 
 /** A ticket is dropped so long after its flow should have asked again. */
 const TICKET_GRACE_MS = 600_000;
@@ -67,6 +67,8 @@ export interface Verdict {
  */
 export function* askForPlace(asker: Asker, quotas: Quotas): Rule<Verdict> {
   const tenant = yield* lockTenant(asker.tenant);
+  if (asker.kind === 'step' && tenant.known_limit === null) yield* noteLimit(tenant, quotas);
+  if (asker.kind === 'flow' && (yield* hasLease(asker))) return { isLeased: true, offers: [] };
   const [found] = yield* query<TicketRow>(
     'SELECT * FROM beamline_tickets WHERE tenant = ? AND id = ?',
     asker.tenant,
@@ -104,14 +106,12 @@ export function* askForPlace(asker: Asker, quotas: Quotas): Rule<Verdict> {
   return { isLeased: line.limit !== Number.POSITIVE_INFINITY, offers: [] };
 }
 
-/** Gives a place back, and says whose turn it is then. */
-export function* releasePlace(
-  { tenant: name, kind, lease }: Pick<Asker, 'tenant' | 'kind' | 'lease'>,
-  quotas: Quotas,
-): Rule<readonly Offer[]> {
+/** Gives the place of a flow back, or its place in the line, and says whose turn it is then. */
+export function* releasePlace(name: string, place: string, quotas: Quotas): Rule<readonly Offer[]> {
   const tenant = yield* lockTenant(name);
-  yield* execute('DELETE FROM beamline_leases WHERE id = ?', lease);
-  return yield* offerPlaces(tenant, kind, quotas);
+  yield* execute('DELETE FROM beamline_leases WHERE id = ?', place);
+  yield* execute('DELETE FROM beamline_tickets WHERE tenant = ? AND id = ?', name, place);
+  return yield* offerPlaces(tenant, 'flow', quotas);
 }
 
 /** Takes tickets out of the line, of steps that are not wanted any more. */
@@ -136,14 +136,15 @@ export interface Review {
 /** Looks whether somebody in the tenant's line may go: leases and offers lapse, windows end, quotas change. */
 export function* reviewLine(name: string, kind: PlaceKind, quotas: Quotas): Rule<Review> {
   const tenant = yield* lockTenant(name);
-  const news = kind === 'step' ? yield* findUninformed(tenant, quotas.concurrentSteps ?? -1) : [];
+  const news = kind === 'step' ? yield* findUninformed(tenant, quotas) : [];
   return { offers: yield* offerPlaces(tenant, kind, quotas), news };
 }
 
 /** A flow does not send out more steps than may run at once, so that it has to hear when these become more. */
-function* findUninformed({ tenant, known_limit: known }: LockedTenant, limit: number): Rule<readonly FlowAddress[]> {
-  if (known === limit) return [];
-  yield* execute('UPDATE beamline_tenants SET known_limit = ? WHERE tenant = ?', limit, tenant);
+function* findUninformed(locked: LockedTenant, quotas: Quotas): Rule<readonly FlowAddress[]> {
+  const { tenant, known_limit: known } = locked;
+  if (known === limitOf(quotas)) return [];
+  yield* noteLimit(locked, quotas);
   if (known === null) return [];
   const flows = yield* query<{ namespace: string; flow_id: string }>(
     `SELECT namespace, flow_id FROM beamline_leases WHERE tenant = ? AND kind = 'step'
@@ -152,6 +153,19 @@ function* findUninformed({ tenant, known_limit: known }: LockedTenant, limit: nu
     tenant,
   );
   return flows.map(({ namespace, flow_id: flowId }) => ({ namespace, flowId }));
+}
+
+/** A flow asks again where it never heard that it has its place. */
+function* hasLease({ lease, tenant }: Asker): Rule<boolean> {
+  return (yield* query('SELECT 1 AS one FROM beamline_leases WHERE id = ? AND tenant = ?', lease, tenant)).length > 0;
+}
+
+function* noteLimit({ tenant }: LockedTenant, quotas: Quotas): Rule<void> {
+  yield* execute('UPDATE beamline_tenants SET known_limit = ? WHERE tenant = ?', limitOf(quotas), tenant);
+}
+
+function limitOf({ concurrentSteps = -1 }: Quotas): number {
+  return concurrentSteps;
 }
 
 /** Sets free places aside for the first in the line; those who missed an offer come last. */
@@ -255,7 +269,7 @@ function* putInLine(
   { reason, afterMs }: { reason: QuotaReason; afterMs?: number },
 ): Rule<Verdict> {
   const { tenant, kind, quotas } = line;
-  const patienceMs = afterMs ?? Math.min(MAX_PATIENCE_MS, Math.max(MIN_PATIENCE_MS, tenant.now - own.since));
+  const patienceMs = afterMs ?? Math.min(MAX_PATIENCE_MS[kind], Math.max(MIN_PATIENCE_MS, tenant.now - own.since));
   yield* saveTicket(line, own, { readyAt: 0, patienceMs });
   // Leases may have expired since: then it is the turn of those before it.
   const offers = yield* offerPlaces(tenant, kind, quotas);

@@ -1,5 +1,7 @@
 import { Context } from '@temporalio/activity';
-import { COUNT_FAILURE, LEAVE_QUOTA_LINE } from '../../dsl/names';
+import { ADMIT_FLOW, COUNT_FAILURE, LEAVE_QUOTA_LINE, RELEASE_FLOW } from '../../dsl/names';
+import type { QuotaWait } from '../../dsl/quota';
+import { askForFlow } from './flow-admission';
 import type { QuotaKeeper } from './quota-keeper';
 
 /** Later than every attempt that could still report. */
@@ -11,6 +13,12 @@ export function createQuotaActivities(keeper: QuotaKeeper) {
     /** Takes steps out of their tenant's line. */
     [LEAVE_QUOTA_LINE]: ({ tenant, tickets }: { tenant: string; tickets: readonly string[] }): Promise<void> =>
       keeper.leave({ tenant, kind: 'step', tickets }),
+    /** Asks again for a flow that waits to begin. */
+    [ADMIT_FLOW]: (request: { tenant: string; place: string; since: number }): Promise<{ waiting?: QuotaWait }> =>
+      askForFlow(keeper, request),
+    /** Gives the place of a flow back, and takes it out of the line where it still waits. */
+    [RELEASE_FLOW]: ({ tenant, place }: { tenant: string; place: string }): Promise<void> =>
+      keeper.releaseFlow(tenant, place),
     /** Counts a step that failed for good and whose worker could not know. */
     [COUNT_FAILURE]: ({ tenant, id }: { tenant: string; id: string }): Promise<void> =>
       keeper.settle({ tenant, id, attempt: LAST_ATTEMPT, end: 'failed' }),

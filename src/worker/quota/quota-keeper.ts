@@ -5,10 +5,12 @@ import { execute, type Rule } from '../state/rule';
 import { type StateStore, StateStoreUnavailable } from '../state/state-store';
 import { UsageBacklog } from '../usage/usage-backlog';
 import { countApproval, countUsage, type UsageEntry } from '../usage/usage-rules';
-import { findLines, type HeldLease, pruneExpired, renewLeases } from './lease-rules';
+import { runOfPlace } from './flow-admission';
+import type { FlowProbe } from './flow-probe';
+import { findLines, type HeldLease, pruneExpired, renewLeases, takeUncheckedFlows } from './lease-rules';
 import { lockTenant, type Offer, type PlaceKind } from './lines';
 import type { OfferSender } from './offer-sender';
-import { type Asker, askForPlace, leaveLine, offerPlaces, reviewLine } from './place-rules';
+import { type Asker, askForPlace, leaveLine, offerPlaces, releasePlace, reviewLine } from './place-rules';
 import { chargeCpu } from './rates';
 
 /** How long a step lets the store keep it. */
@@ -22,6 +24,7 @@ const REVIEW_EVERY_MS = 2_000;
 /** In reviews. */
 const RENEW_EVERY = 4;
 const PRUNE_EVERY = 30;
+const PROBE_EVERY = 5;
 
 /** Pause between two lines about a store that does not answer. */
 const WARN_EVERY_MS = 30_000;
@@ -35,6 +38,8 @@ export interface Settlement extends UsageEntry {
 /** What the store has to be told, sooner or later. */
 interface Report {
   readonly tenant: string;
+  /** Of the line in which somebody may be next then. */
+  readonly kind: PlaceKind;
   readonly rule: () => Rule<readonly Offer[]>;
 }
 
@@ -56,6 +61,7 @@ export class QuotaKeeper {
       readonly store: StateStore;
       readonly quotasOf: (tenant: string) => Quotas;
       readonly sender: OfferSender;
+      readonly probe: FlowProbe;
       readonly logger: Logger;
     },
   ) {
@@ -80,8 +86,10 @@ export class QuotaKeeper {
       return wait;
     } catch (error) {
       this.#warn(error);
-      // A place that is given too late is given back.
-      const giveBack = asking.then(({ isLeased }) => (isLeased ? this.#release(asker) : undefined));
+      // A place that is given too late is given back; a flow finds it when it asks again.
+      const giveBack = asking.then(({ isLeased }) =>
+        isLeased && asker.kind === 'step' ? this.#release(asker) : undefined,
+      );
       this.#inBackground(giveBack.catch(() => undefined));
       const { ticket, since = Date.now() } = asker;
       return { ticket, since, afterMs: STORE_RETRY_MS, reason: 'store' };
@@ -94,7 +102,7 @@ export class QuotaKeeper {
     if (lease !== undefined) this.#held.delete(lease);
     const isEmpty = usage === undefined || Object.values(usage).every((value) => value === 0);
     if (lease === undefined && end === undefined && isEmpty) return;
-    await this.#report({ tenant, rule: () => this.#settleRule(settlement) });
+    await this.#report({ tenant, kind: 'step', rule: () => this.#settleRule(settlement) });
   }
 
   /** Counts an approval that a flow asked for; `id` tells it from others. Never throws. */
@@ -103,7 +111,7 @@ export class QuotaKeeper {
       yield* countApproval({ tenant, id });
       return [];
     };
-    await this.#report({ tenant, rule });
+    await this.#report({ tenant, kind: 'step', rule });
   }
 
   /** True where the attempt's lease is to be released. */
@@ -115,6 +123,11 @@ export class QuotaKeeper {
   async leave(line: { tenant: string; kind: PlaceKind; tickets: readonly string[] }): Promise<void> {
     const offers = await this.parts.store.run(() => leaveLine(line, this.quotasOf(line.tenant)));
     this.#tell(line, offers);
+  }
+
+  /** Gives the place of a flow back; where the store does not answer, later. Never throws. */
+  async releaseFlow(tenant: string, place: string): Promise<void> {
+    await this.#report({ tenant, kind: 'flow', rule: () => releasePlace(tenant, place, this.quotasOf(tenant)) });
   }
 
   /** Stops the background work and waits for what is under way; writes what is left. */
@@ -137,8 +150,8 @@ export class QuotaKeeper {
     await within(PATIENCE_MS, writing).catch((error: unknown) => this.#warn(error));
   }
 
-  async #write({ tenant, rule }: Report): Promise<void> {
-    this.#tell({ tenant, kind: 'step' }, await this.parts.store.run(rule));
+  async #write({ tenant, kind, rule }: Report): Promise<void> {
+    this.#tell({ tenant, kind }, await this.parts.store.run(rule));
   }
 
   *#settleRule(settlement: Settlement): Rule<readonly Offer[]> {
@@ -155,7 +168,8 @@ export class QuotaKeeper {
   }
 
   async #release({ tenant, lease }: Asker): Promise<void> {
-    await this.#write({ tenant, rule: () => this.#settleRule({ tenant, lease, id: lease, attempt: 1 }) });
+    const rule = (): Rule<readonly Offer[]> => this.#settleRule({ tenant, lease, id: lease, attempt: 1 });
+    await this.#write({ tenant, kind: 'step', rule });
   }
 
   /** In the background: the step that made room does not wait for it. */
@@ -181,6 +195,7 @@ export class QuotaKeeper {
       }
       await this.#writeBacklog();
       if (this.#reviews % PRUNE_EVERY === 0) await this.parts.store.run(pruneExpired);
+      if (this.#reviews % PROBE_EVERY === 0) await this.#probeFlows();
     } catch (error) {
       this.#warn(error);
     } finally {
@@ -191,6 +206,14 @@ export class QuotaKeeper {
   async #renew(): Promise<void> {
     const leases = [...this.#held.values()];
     if (leases.length > 0) await this.parts.store.run(() => renewLeases(leases, (id) => this.#held.has(id)));
+  }
+
+  /** Flows that were ended by force give nothing back: Temporal knows that they are gone. */
+  async #probeFlows(): Promise<void> {
+    for (const { id, tenant, namespace, flow_id: flowId } of await this.parts.store.run(takeUncheckedFlows)) {
+      const isOpen = await this.parts.probe({ namespace, flowId }, runOfPlace(id));
+      if (!isOpen) await this.releaseFlow(tenant, id);
+    }
   }
 
   async #writeBacklog(): Promise<void> {

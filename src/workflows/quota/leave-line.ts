@@ -1,17 +1,7 @@
 import { CancellationScope } from '@temporalio/workflow';
 import { type Routine, waitFor } from '../drive';
 import type { FlowRun } from '../flow-run';
-import { proxyBoundedActivities } from '../local-activities';
-
-/** What workflows ask of the keeper of quotas. */
-interface QuotaActivities {
-  leaveQuotaLine(request: { tenant: string; tickets: readonly string[] }): Promise<void>;
-}
-
-const quotaActivities = proxyBoundedActivities<QuotaActivities>({
-  startToCloseTimeout: '10 s',
-  retry: { initialInterval: '100 ms', maximumAttempts: 3 },
-});
+import { quotaActivities } from './quota-activities';
 
 /** Takes steps out of their tenant's line that do not want to run any more; also in a flow that is cancelled. */
 export function* leaveQuotaLine({ tenant, quota, progress }: FlowRun, tickets: readonly string[]): Routine<void> {

@@ -22,6 +22,8 @@ interface Waiter {
 
 interface TicketWaiter extends Waiter {
   readonly ticket: string;
+  /** It does not stand still with the others: nothing of the flow has begun. */
+  readonly staysPut: boolean;
   /** When it asks by itself, in ms since 1970. */
   readonly at: number;
 }
@@ -90,11 +92,11 @@ export class QuotaLine {
     this.#letIn();
   }
 
-  /** Waits until it is the ticket's turn, or until `at`. */
-  *await(ticket: string, at: number): Routine<Awakening> {
+  /** Waits until it is the ticket's turn, or until `at`; `staysPut`: also where the flow should go on with a new history. */
+  *await(ticket: string, at: number, staysPut = false): Routine<Awakening> {
     if (this.#early.delete(ticket)) return 'ask';
     return yield* this.#sleep((wake) => {
-      this.#tickets.set(ticket, { ticket, at, wake });
+      this.#tickets.set(ticket, { ticket, at, wake, staysPut });
       this.#arm();
       return () => this.#tickets.delete(ticket);
     });
@@ -202,16 +204,21 @@ export class QuotaLine {
     this.#arm();
   }
 
+  #movers(): (Waiter | TicketWaiter)[] {
+    return [...this.#outside, ...[...this.#tickets.values()].filter(({ staysPut }) => !staysPut)];
+  }
+
   /** One condition for all that wait. */
   #watch(): void {
     if (this.#isWatching) return;
     this.#isWatching = true;
-    const mustLeave = (): boolean => (this.#tickets.size > 0 || this.#outside.length > 0) && this.#isLeaving();
+    const mustLeave = (): boolean => this.#isLeaving() && this.#movers().length > 0;
     const standStill = (): void => {
       this.#isWatching = false;
-      const waiters = [...this.#outside.splice(0), ...this.#tickets.values()];
-      this.#tickets.clear();
-      for (const { wake } of waiters) wake('suspend');
+      const movers = this.#movers();
+      this.#outside = [];
+      for (const waiter of movers) if ('ticket' in waiter) this.#tickets.delete(waiter.ticket);
+      for (const { wake } of movers) wake('suspend');
     };
     CancellationScope.nonCancellable(() => condition(mustLeave)).then(standStill, standStill);
   }

@@ -6,11 +6,12 @@ import {
   askForPlace,
   leaveLine,
   OFFER_MS,
+  offerPlaces,
   releasePlace,
   reviewLine,
 } from '../../../src/worker/quota/place-rules';
 import { chargeCpu } from '../../../src/worker/quota/rates';
-import { query, type Rule } from '../../../src/worker/state/rule';
+import { execute, query, type Rule } from '../../../src/worker/state/rule';
 import type { StateStore } from '../../../src/worker/state/state-store';
 import { storeKinds } from '../../helpers/state-stores';
 
@@ -52,8 +53,17 @@ describe.each(storeKinds())('places of a tenant in $name', (kind) => {
     told(verdict.offers);
     return verdict.wait === undefined ? 'runs' : `waits ${verdict.wait.reason} ${verdict.wait.afterMs}`;
   };
-  const end = async (name: string, more: Partial<Asker> = {}): Promise<void> =>
-    told(await run(() => releasePlace(askerOf(name, more), quotas)));
+  /** As the end of a step, or of a flow, releases its place. */
+  const end = async (name: string): Promise<void> =>
+    told(
+      await run(function* () {
+        const tenant = yield* lockTenant('acme');
+        yield* execute('DELETE FROM beamline_leases WHERE id = ?', `lease ${name}`);
+        return yield* offerPlaces(tenant, 'step', quotas);
+      }),
+    );
+  const endFlow = async (name: string): Promise<void> =>
+    told(await run(() => releasePlace('acme', `lease ${name}`, quotas)));
   const review = async (): Promise<void> => told((await run(() => reviewLine('acme', 'step', quotas))).offers);
   /** Whose turn it became since it was asked last. */
   const turns = (): string[] =>
@@ -313,7 +323,7 @@ describe.each(storeKinds())('places of a tenant in $name', (kind) => {
     expect(await ask('step')).toBe('runs');
     now += LEASE_MS * 100;
     expect(await ask('flow2', { kind: 'flow' })).toBe('waits flows 60000');
-    await end('flow1', { kind: 'flow' });
+    await endFlow('flow1');
     expect(turns()).toEqual(['flow2']);
   });
 
