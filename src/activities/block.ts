@@ -23,6 +23,8 @@ export interface StepIdentity {
   readonly idempotent: boolean;
   /** What the step may do; absent: the worker has no policy, and everything is allowed. */
   readonly access?: Access;
+  /** Heap of the process that runs the block, MiB, where its tenant may have less than the worker gives. */
+  readonly memoryMb?: number;
   /** What its flow was told when it asked for the step before; absent: the flow cannot wait. */
   readonly claim?: QuotaClaim;
 }

@@ -30,7 +30,7 @@ export type JobOutcome =
 const NATIVE_MEMORY_MB = 160;
 
 /** All the memory that one process may hold. */
-export function maxRssBytes({ maxMemoryMb }: BlockProcessOptions): number {
+export function maxRssBytes({ maxMemoryMb }: { readonly maxMemoryMb: number }): number {
   return (maxMemoryMb + NATIVE_MEMORY_MB) * 1024 * 1024;
 }
 
@@ -68,6 +68,7 @@ export class BlockProcess {
   /** Resolves once the process is gone and all it sent has arrived. */
   readonly exited: Promise<ProcessExit>;
   usage: ChildUsage = { rssBytes: 0, cpuMs: 0 };
+  readonly maxMemoryMb: number;
   readonly #child: ChildProcess;
   #job: CurrentJob | undefined;
   #exit: ProcessExit | undefined;
@@ -77,6 +78,7 @@ export class BlockProcess {
 
   constructor(options: BlockProcessOptions) {
     const { entry, maxMemoryMb, init } = options;
+    this.maxMemoryMb = maxMemoryMb;
     this.#child = fork(entry, [], {
       env: passedEnvironment(),
       execArgv: [`--max-old-space-size=${maxMemoryMb}`],

@@ -3,6 +3,7 @@ import { retryable } from '../../activities/block-failure';
 import type { StepMiddleware } from '../../activities/step-activities';
 import { isFinalFailure } from '../../activities/step-failure';
 import type { QuotaHint } from '../../dsl/quota';
+import type { StepResult } from '../../dsl/step-request';
 import type { Quotas } from '../policy/policy';
 import type { StepEnd } from '../usage/usage-rules';
 import type { QuotaKeeper } from './quota-keeper';
@@ -18,8 +19,12 @@ export function stepQuota(keeper: QuotaKeeper, worker: string): StepMiddleware {
   return async (step, next) => {
     const quotas = keeper.quotasOf(step.tenant);
     const { claim } = step;
+    const run = (): Promise<StepResult> => {
+      const { memoryMb } = quotas;
+      return memoryMb === undefined ? next() : next({ ...step, memoryMb });
+    };
     // Who stands in a line takes himself out of it, also where the quota is gone.
-    if (!limitsSteps(quotas) && claim?.ticket === undefined) return await next();
+    if (!limitsSteps(quotas) && claim?.ticket === undefined) return await run();
     const { info } = Context.current();
     const wait = await keeper.ask({
       tenant: step.tenant,
@@ -33,7 +38,7 @@ export function stepQuota(keeper: QuotaKeeper, worker: string): StepMiddleware {
       priority: claim?.priority ?? DEFAULT_PRIORITY,
     });
     if (wait === undefined) {
-      const outcome = await next();
+      const outcome = await run();
       // As of its end: the policy may have changed meanwhile.
       return { ...outcome, ...hintOf(keeper.quotasOf(step.tenant)) };
     }
