@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../dsl/json';
+import type { Access } from './access/access';
 import type { BlobStore } from './ports/blob-store';
 import type { HttpClient } from './ports/http-client';
 import type { SqlDatabases } from './ports/sql-databases';
@@ -19,6 +20,8 @@ export interface StepIdentity {
   readonly attempt: number;
   /** The author's word that doing it twice is harmless (`metadata.idempotent`), or the block's own. */
   readonly idempotent: boolean;
+  /** What the step may do; absent: the worker has no policy, and everything is allowed. */
+  readonly access?: Access;
 }
 
 /** What a block may use of the world. Real ones are composed in src/worker; the sandbox passes its own. */

@@ -290,7 +290,7 @@ export const ERROR_CODES = define({
     type: 'authorization',
     status: 403,
     title: 'A scope is missing',
-    help: "Ask the operator for the scope that the message names: in the tenant's policy, or in the token. Nothing was done.",
+    help: "Ask the operator for the scope that the message names: in the tenant's policy, or in the token.",
   },
   BLW_TENANT_DENIED: {
     type: 'authorization',

@@ -1,7 +1,7 @@
 import { cpus } from 'node:os';
 import { Client } from '@temporalio/client';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
-import type { Ports } from '../activities/block';
+import type { ScopedPorts } from '../activities/access/scoped-ports';
 import { createEvaluateExpressions } from '../activities/evaluate-expressions';
 import { createEventActivities } from '../activities/event-activities';
 import { findExecutor } from '../activities/executors';
@@ -25,6 +25,8 @@ import { EVALUATE_EXPRESSIONS, PREPARE_FLOW, taskQueueOf, VALIDATE_ARGUMENTS, VA
 import type { WorkerConfig } from './config';
 import { workerDataConverter } from './data-converter';
 import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
+import type { PolicySource } from './policy/policy';
+import { stepAccess } from './policy/step-access';
 import { createTemporalEvents } from './temporal-events';
 
 /** What the pools of a worker are made from. */
@@ -33,13 +35,15 @@ export interface PoolParts {
   readonly connection: NativeConnection;
   readonly namespace: string;
   readonly identity: string;
-  readonly ports: Ports;
+  readonly ports: ScopedPorts;
+  readonly policy: PolicySource;
   /** Where flows are found by name. */
   readonly catalog: Catalog;
   readonly payloads: PayloadStore;
   readonly expressions: ExpressionEngine;
   readonly secrets: SecretStore;
   readonly results: ResultCache;
+  /** Around the check of each step's access. */
   readonly middleware: readonly StepMiddleware[];
 }
 
@@ -57,8 +61,9 @@ const SQLITE_PROCESSES = Math.min(4, Math.max(2, cpus().length));
 
 /** Makes the pool of one class; it polls once its worker runs. */
 export async function createPool(resources: ResourceClass, parts: PoolParts): Promise<Pool> {
-  const { config, connection, namespace, identity, ports, catalog, payloads, secrets, results, middleware } = parts;
+  const { config, connection, namespace, identity, ports, catalog, payloads, secrets, results } = parts;
   const { expressions } = parts;
+  const middleware = [...parts.middleware, stepAccess(parts.policy, resources)];
   const slots = config.poolSizes[resources];
   const taskQueue = taskQueueOf(config.queuePrefix, resources);
   const processes = createBlockProcessPool({

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { ScopedPorts } from '../activities/access/scoped-ports';
 import { createExpressionEngine } from '../activities/expressions/expression-engine';
 import { PayloadStore } from '../activities/payloads/payload-store';
 import { sweepPayloads } from '../activities/payloads/payload-sweep';
@@ -8,8 +9,8 @@ import { createConfiguredSecrets } from '../activities/ports/configured-secrets'
 import { createFileBlobStore } from '../activities/ports/file-blob-store';
 import { FileCatalog } from '../activities/ports/file-catalog';
 import { createFileStepCache } from '../activities/ports/file-step-cache';
-import { createHttpClient } from '../activities/ports/guarded-http-client';
 import type { HttpClient } from '../activities/ports/http-client';
+import { createHttpClients } from '../activities/ports/http-clients';
 import { NO_CATALOG } from '../activities/ports/no-catalog';
 import type { StepCache } from '../activities/ports/step-cache';
 import { ResultCache } from '../activities/result-cache';
@@ -58,7 +59,7 @@ export async function startWorker(options: {
   wrapHttp?: (client: HttpClient) => HttpClient;
   stepCache?: StepCache;
 }): Promise<RunningWorker> {
-  const { config, target, logger, workerId, wrapHttp = (client) => client } = options;
+  const { config, target, logger, workerId, wrapHttp } = options;
   const releases: (() => Promise<unknown>)[] = [];
   const release = async () => {
     for (const releaseOne of releases.splice(0).reverse()) {
@@ -67,7 +68,7 @@ export async function startWorker(options: {
   };
   try {
     const catalog = await openCatalog(config.catalog);
-    const http = wrapHttp(createHttpClient({ allowHosts: [...config.allowHosts] }));
+    const http = createHttpClients({ allowHosts: config.allowHosts }, wrapHttp);
     releases.push(() => http.close());
     const databases = createSqlDatabases(config.databases);
     releases.push(() => databases.close());
@@ -89,7 +90,8 @@ export async function startWorker(options: {
       connection,
       namespace,
       identity: workerId,
-      ports: { http, blobs, databases },
+      ports: new ScopedPorts({ http, blobs, databases }),
+      policy: { current: () => undefined, close: async () => undefined },
       catalog,
       payloads,
       expressions,

@@ -26,11 +26,7 @@ export function requireScope(access: Access | undefined, need: Need): void {
 }
 
 function denied({ scope }: Need, who: string): Error {
-  return notRetryable(
-    'BLW_SCOPE_DENIED',
-    `the scope ${scope} is needed and ${who} does not give it; nothing was done`,
-    {
-      data: { scope },
-    },
-  );
+  return notRetryable('BLW_SCOPE_DENIED', `the scope ${scope} is needed and ${who} does not give it`, {
+    data: { scope },
+  });
 }
