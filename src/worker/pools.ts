@@ -7,6 +7,7 @@ import { createEventActivities } from '../activities/event-activities';
 import { findExecutor } from '../activities/executors';
 import type { ExpressionEngine } from '../activities/expressions/expression-engine';
 import { HEARTBEAT_INTERVAL_MS } from '../activities/heartbeat';
+import type { KeyRing } from '../activities/payloads/key-ring';
 import type { PayloadStore } from '../activities/payloads/payload-store';
 import type { SecretStore } from '../activities/ports/secret-store';
 import { prepareFlow } from '../activities/prepare-flow';
@@ -23,7 +24,7 @@ import type { ResourceClass } from '../dsl/block-spec';
 import type { Catalog } from '../dsl/catalog/library';
 import { EVALUATE_EXPRESSIONS, PREPARE_FLOW, taskQueueOf, VALIDATE_ARGUMENTS, VALIDATE_DATA } from '../dsl/names';
 import type { WorkerConfig } from './config';
-import { workerDataConverter } from './data-converter';
+import { clientDataConverter, workerDataConverter } from './data-converter';
 import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
 import type { PolicySource } from './policy/policy';
 import { stepAccess } from './policy/step-access';
@@ -40,6 +41,7 @@ export interface PoolParts {
   /** Where flows are found by name. */
   readonly catalog: Catalog;
   readonly payloads: PayloadStore;
+  readonly keys: KeyRing;
   readonly expressions: ExpressionEngine;
   readonly secrets: SecretStore;
   readonly results: ResultCache;
@@ -78,11 +80,11 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     namespace,
     identity,
     taskQueue,
-    dataConverter: workerDataConverter(payloads, namespace),
+    dataConverter: workerDataConverter(payloads, namespace, parts.keys),
     activities: {
       ...createStepActivities({ ports, secrets, results, runBlock, middleware }),
       ...(resources === 'io' ? flowActivities(expressions, catalog) : {}),
-      ...(resources === 'io' ? createEventActivities(createTemporalEvents(new Client({ connection, namespace }))) : {}),
+      ...(resources === 'io' ? createEventActivities(createTemporalEvents(clientsOf(parts))) : {}),
     },
     maxConcurrentActivityTaskExecutions: slots,
     // A cancellation comes with the answer to a heartbeat; the default would hold these back for up to a minute.
@@ -92,6 +94,12 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     ...versioning(config),
   });
   return { resources, taskQueue, slots, worker, processes };
+}
+
+/** A client for each tenant, whose payloads it encrypts. */
+function clientsOf({ connection, namespace, keys }: PoolParts): (tenant: string) => Client {
+  return (tenant) =>
+    new Client({ connection, namespace, dataConverter: clientDataConverter({ keys, tenant }, namespace) });
 }
 
 /** Flows are coordinated on the io queue. */

@@ -17,6 +17,7 @@ import { ResultCache } from '../activities/result-cache';
 import type { Catalog } from '../dsl/catalog/library';
 import { FlowError, flowError } from '../dsl/errors';
 import type { WorkerConfig } from './config';
+import { keyRingOf } from './encryption-keys';
 import type { Logger } from './logger';
 import { EXPRESSION_HOST_ENTRY } from './package-files';
 import { createPool, type Pool } from './pools';
@@ -68,6 +69,7 @@ export async function startWorker(options: {
   };
   try {
     const catalog = await openCatalog(config.catalog);
+    const keys = keyRingOf(config.encryptionKeys, process.env);
     const http = createHttpClients({ allowHosts: config.allowHosts }, wrapHttp);
     releases.push(() => http.close());
     const databases = createSqlDatabases(config.databases);
@@ -94,6 +96,7 @@ export async function startWorker(options: {
       policy: { current: () => undefined, close: async () => undefined },
       catalog,
       payloads,
+      keys,
       expressions,
       secrets,
       results: new ResultCache(stepCache, (...line) => logger.log(...line)),

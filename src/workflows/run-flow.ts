@@ -10,6 +10,7 @@ import { drive, type Routine } from './drive';
 import type { EventInbox } from './events/event-inbox';
 import { receiveEvents } from './events/flow-events';
 import { toFlowError } from './failures';
+import { belongTo, statedTenant } from './flow-owner';
 import { FlowRun } from './flow-run';
 import { refuseTooLarge } from './json-size';
 import { proxyBoundedActivities } from './local-activities';
@@ -34,6 +35,7 @@ const { prepareFlow } = proxyBoundedActivities<{ prepareFlow(start: unknown): Pr
 export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Json> {
   return await runToEnd<Json, CarriedFlow>({
     body: async (progress) => {
+      belongTo(statedTenant(start));
       const state = carried === undefined ? undefined : readable(carried, 'the state of the flow');
       const inbox = receiveEvents(progress, isContinued() ? state?.events : undefined);
       const run = state === undefined ? await beginRun(start, progress, inbox) : resumeRun(state, progress, inbox);

@@ -15,6 +15,7 @@ import { drive, type Routine } from './drive';
 import type { EventInbox, InboxState } from './events/event-inbox';
 import { receiveEvents } from './events/flow-events';
 import { toWorkflowFailure } from './failures';
+import { belongTo, statedTenant } from './flow-owner';
 import { FlowRun } from './flow-run';
 import { readable } from './lost-payload';
 import type { ProgressState, ProgressTracker } from './progress-tracker';
@@ -38,6 +39,7 @@ export async function runWindow(request: WindowRequest, carried?: CarriedWindow)
   refuseForeignStart(request, carried);
   return await runToEnd<ItemsResult, CarriedWindow>({
     body: async (progress) => {
+      belongTo(statedTenant(request.prepared));
       readable(request, 'the items of the loop');
       const state = carried === undefined ? undefined : readable(carried, 'the state of the loop');
       const inbox = receiveEvents(progress, state?.events);

@@ -10,7 +10,7 @@ import { environmentName } from '../../worker/options';
 import { openCatalog } from '../catalog-check';
 import type { AddCommand, Cli } from '../cli';
 import { usageError } from '../command-error';
-import { addConnectionFlags, type ConnectionFlags, targetOf } from '../connection-flags';
+import { addConnectionFlags, addEncryptionKeysFlag, type ConnectionFlags, keysOf, targetOf } from '../connection-flags';
 import { type DeployResult, deployFlow, undeployFlow } from '../deploy/deploy-flow';
 import { type DeployedFlow, listDeployed } from '../deploy/deployed-list';
 import { type Deployment, deploymentKey, makeDeployment, timingOf } from '../deploy/deployment';
@@ -74,7 +74,7 @@ export const addDeploy: AddCommand = (command, cli, action) => {
     .addOption(new Option('--paused', 'deploy, and begin no run').conflicts('resume'))
     .option('--resume', 'deploy, and end a pause')
     .option('--json', 'print one JSON object');
-  addConnectionFlags(command)
+  addEncryptionKeysFlag(addConnectionFlags(command))
     .addHelpText('after', EXAMPLES)
     .action(action((sources: string[], flags: DeployFlags) => deploy(sources, flags, cli)));
   addList(command, cli, action);
@@ -87,7 +87,7 @@ const addList: AddCommand = (parent, cli, action) => {
     .option('--tenant <NAME>', 'only those of this tenant')
     .option('--json', 'print one JSON object: deployments');
   parent.enablePositionalOptions();
-  addConnectionFlags(list)
+  addEncryptionKeysFlag(addConnectionFlags(list))
     .addHelpText('after', LIST_EXAMPLES)
     .action(action((flags: ConnectionFlags & { tenant?: string; json?: boolean }) => showList(flags, cli)));
 };
@@ -212,7 +212,9 @@ async function report<T extends { readonly id: string; readonly flow: string } &
   work: (client: Parameters<typeof deployFlow>[0], item: T) => Promise<DeployResult[]>,
 ): Promise<ExitCode> {
   const done: JsonObject[] = [];
-  await withTemporal(targetOf(flags), async ({ client }) => {
+  // Temporal adds the time to the workflow ids of a schedule's runs.
+  const target = { ...targetOf(flags), keys: keysOf(flags, cli), tenant: flags.tenant, isBound: false };
+  await withTemporal(target, async ({ client }) => {
     for (const item of items) {
       const results = await work(client, item);
       const { id, flow, schedule } = item;
@@ -238,7 +240,8 @@ function printResult(
 }
 
 async function showList(flags: ConnectionFlags & { tenant?: string; json?: boolean }, cli: Cli): Promise<ExitCode> {
-  const deployments = await withTemporal(targetOf(flags), ({ client }) => listDeployed(client, flags.tenant));
+  const target = { ...targetOf(flags), keys: keysOf(flags, cli) };
+  const deployments = await withTemporal(target, ({ client }) => listDeployed(client, flags.tenant));
   if (flags.json === true) cli.out.line(JSON.stringify({ deployments }));
   else if (deployments.length === 0) cli.out.line('nothing is deployed');
   else {

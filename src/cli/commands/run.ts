@@ -9,13 +9,7 @@ import { environmentName } from '../../worker/options';
 import type { AddCommand, Cli } from '../cli';
 import { errorDataOf, usageError } from '../command-error';
 import { beamlineCommand } from '../command-name';
-import {
-  addBlobRootFlag,
-  addConnectionFlags,
-  type ConnectionFlags,
-  dataTargetOf,
-  repeatFlags,
-} from '../connection-flags';
+import { addConnectionFlags, addDataFlags, type ConnectionFlags, dataTargetOf, repeatFlags } from '../connection-flags';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { printProblems, readFlowFile } from '../flow-file';
 import { isFlowName } from '../flow-name';
@@ -81,7 +75,7 @@ export const addRun: AddCommand = (command, cli, action) => {
     )
     .option('--detach', 'print the ids and return, without following the flow')
     .option('--json', 'print one JSON object: workflowId, runId, status, output or error');
-  addBlobRootFlag(addConnectionFlags(command))
+  addDataFlags(addConnectionFlags(command))
     .addHelpText('after', EXAMPLES)
     .action(action((file: string, flags: RunFlags) => run(file, flags, cli)));
 };
@@ -120,7 +114,7 @@ async function runToEnd(
 ): Promise<ExitCode> {
   const start = await prepare(source, flags, cli);
   if (start === undefined) return EXIT.invalid;
-  return withTemporal(dataTargetOf(flags, cli), async (session) => {
+  return withTemporal({ ...dataTargetOf(flags, cli), tenant: flags.tenant }, async (session) => {
     const flow = await startFlow(session.client, start);
     started.flow = flow;
     if (flags.detach === true) return tellStarted(flow, session, flags, cli);
