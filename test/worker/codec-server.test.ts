@@ -213,6 +213,7 @@ describe('encode', () => {
       status: 400,
       json: { message: expect.stringContaining('/TENANT') },
     });
+    expect(await call('/encode', [])).toMatchObject({ status: 200, json: { payloads: [] } });
     expect(await call('/nobody/encode', [plain(1)])).toMatchObject({
       status: 400,
       json: { message: expect.stringContaining('BLW_PAYLOAD_KEY') },
