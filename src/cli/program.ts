@@ -47,6 +47,11 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; load
     load: () => (require('./commands/schema') as typeof import('./commands/schema')).addSchema,
   },
   {
+    name: 'policy',
+    summary: 'check policy files, show what tenants may do',
+    load: () => (require('./commands/policy') as typeof import('./commands/policy')).addPolicy,
+  },
+  {
     name: 'worker',
     summary: 'run the steps of flows',
     load: () => (require('./commands/worker') as typeof import('./commands/worker')).addWorker,

@@ -37,6 +37,8 @@ export interface WorkerConfig {
   readonly secretFolder?: string;
   /** `HOST[:PORT]`; checked where the HTTP client is made. */
   readonly allowHosts: readonly string[];
+  /** Absolute; absent: everything is allowed. */
+  readonly policyFile?: string;
   readonly shutdownGraceMs: number;
   readonly maxCachedFlows: number;
   readonly logLevel: LogLevel;
@@ -81,11 +83,19 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     databases: list('database').map((flag) => parseDatabaseFlag(flag, cwd)),
     secrets: list('secret').map((flag) => parseSecretFlag(flag, cwd)),
     allowHosts: list('allow-host'),
+    ...parsePolicyFile(values.policy, cwd),
     shutdownGraceMs: integer('shutdown-grace', 0, 86_400) * 1_000,
     maxCachedFlows: integer('max-cached-flows', 2, 100_000),
     logLevel: oneOf('log-level', LOG_LEVELS),
     logFormat: oneOf('log-format', ['json', 'pretty']),
   };
+}
+
+/** Empty text is refused: `--policy "$FILE"` without a FILE must not be a worker that allows everything. */
+function parsePolicyFile(value: OptionValues['policy'], cwd: string): { policyFile?: string } {
+  if (value === undefined) return {};
+  if (typeof value === 'string' && value.trim() !== '') return { policyFile: resolve(cwd, value) };
+  throw flowError('BLW_CONFIG', `--policy: got ${JSON.stringify(value)}, expected the name of a file`);
 }
 
 /** Temporal separates the two by a dot, so that the name may have none. */

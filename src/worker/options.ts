@@ -108,6 +108,11 @@ export const WORKER_OPTIONS = [
     description: 'a private or loopback host that HTTP blocks may reach',
   },
   {
+    name: 'policy',
+    value: 'FILE',
+    description: 'tenants, what they may do and how much; read again when it changes; without it everything is allowed',
+  },
+  {
     name: 'shutdown-grace',
     value: 'SECONDS',
     default: '30',
@@ -139,7 +144,6 @@ export const WORKER_OPTIONS = [
   },
   { name: 'max-cpu-time-ms', value: 'N', description: "limit of a tenant's CPU time", isUnsupported: true },
   { name: 'nats-url', value: 'URL', description: 'publish events and dead letters to NATS', isUnsupported: true },
-  { name: 'policy', value: 'FILE', description: 'tenants, scopes and quotas', isUnsupported: true },
   {
     name: 'auth',
     value: 'MODE',

@@ -20,6 +20,7 @@ import type { WorkerConfig } from './config';
 import { keyRingOf } from './encryption-keys';
 import type { Logger } from './logger';
 import { EXPRESSION_HOST_ENTRY } from './package-files';
+import { openPolicy } from './policy/open-policy';
 import { createPool, type Pool } from './pools';
 import { ensureSearchAttributes } from './search-attributes';
 import { stepLog } from './step-log';
@@ -44,7 +45,7 @@ export function newWorkerId(): string {
 }
 
 /**
- * Starts a worker. Throws BLW_TEMPORAL_UNREACHABLE, BLW_CONFIG; whatever was acquired by then is released.
+ * Starts a worker. Throws BLW_TEMPORAL_UNREACHABLE, BLW_CONFIG, BLW_POLICY_INVALID; whatever was acquired by then is released.
  *
  * `wrapHttp` puts a client of the caller's between the blocks and the guarded one. It is for code that embeds a worker and
  * has hosts answered by stand-ins, as the conformance tests do: a setting of deployments could turn calls away from where
@@ -68,6 +69,8 @@ export async function startWorker(options: {
     }
   };
   try {
+    const policy = await openPolicy(config.policyFile, logger);
+    releases.push(() => policy.close());
     const catalog = await openCatalog(config.catalog);
     const keys = keyRingOf(config.encryptionKeys, process.env);
     const http = createHttpClients({ allowHosts: config.allowHosts }, wrapHttp);
@@ -93,12 +96,12 @@ export async function startWorker(options: {
       namespace,
       identity: workerId,
       ports: new ScopedPorts({ http, blobs, databases }),
-      policy: { current: () => undefined, close: async () => undefined },
       catalog,
       payloads,
       keys,
       expressions,
       secrets,
+      policy,
       results: new ResultCache(stepCache, (...line) => logger.log(...line)),
       middleware: [stepLog(logger)],
     };

@@ -100,6 +100,7 @@ export const SCOPE_CASES: readonly ScopeCase[] = [
     http('GET', 'http://10.0.0.50/'),
     http('GET', 'http://110.0.0.5/'),
   ),
+  ...denied(['http:GET:*.0.0.1', 'http:GET:*.1'], http('GET', 'http://127.0.0.1/'), http('GET', 'http://10.0.0.1/')),
   ...allowed(['http:GET:a.example:443'], http('GET', 'https://a.example/')),
   ...denied(['http:GET:a.example:443'], http('GET', 'http://a.example/')),
 

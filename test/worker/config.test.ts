@@ -72,6 +72,12 @@ test('reads secrets from the environment, paths with commas in them whole', () =
   ]);
 });
 
+test('takes the policy file from the folder of the command, and is without one by default', () => {
+  expect(configOf({ policy: 'policy.yaml' }).policyFile).toBe(join(folder, 'policy.yaml'));
+  expect(configOf({}, { BEAMLINE_POLICY: '/etc/beamline/policy.yaml' }).policyFile).toBe('/etc/beamline/policy.yaml');
+  expect(configOf()).not.toHaveProperty('policyFile');
+});
+
 test('reads a config file', () => {
   const file = fileOf('pools: [io, gpu]\nio-pool-size: 4\ndatabase:\n  - shop=sqlite:shop.db\n');
   expect(configOf({}, {}, readConfigFile(file))).toMatchObject({
@@ -91,6 +97,7 @@ test.each<[string, OptionValues, string]>([
   ['an unknown level', { 'log-level': 'loud' }, '--log-level: got "loud", expected trace, debug'],
   ['another authentication', { auth: 'jwt' }, '--auth: got "jwt", only "none" is supported yet'],
   ['a part of the design that is not there yet', { 'nats-url': 'nats://127.0.0.1' }, '--nats-url is not supported yet'],
+  ['a policy without a file', { policy: '' }, '--policy: got "", expected the name of a file'],
   ['a database without a URL', { database: ['shop'] }, '--database'],
   ['a secret without a place', { secret: ['shop=hunter22'] }, '--secret shop: expected NAME=env:VARIABLE'],
 ])('refuses %s', (_, flags, message) => {
