@@ -61,12 +61,14 @@ async function runStep(
   const step: StepIdentity = {
     tenant: request.tenant,
     flowId: temporal.info.workflowExecution?.workflowId ?? '',
+    runId: temporal.info.workflowExecution?.runId ?? '',
     flow: request.flow,
     stepId: request.stepId,
     blockType,
     idempotencyKey: request.key,
     attempt,
     idempotent: request.idempotent,
+    ...(request.grant === undefined ? {} : { grant: request.grant }),
   };
   const beat = new Heartbeat(temporal);
   const mask = new Mask();

@@ -27,6 +27,11 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; load
     load: () => (require('./commands/approvals') as typeof import('./commands/approvals')).addApprovals,
   },
   {
+    name: 'token',
+    summary: 'make the keys for tokens, seal a token, look into one',
+    load: () => (require('./commands/token') as typeof import('./commands/token')).addToken,
+  },
+  {
     name: 'emit',
     summary: 'send an event to the flows that listen',
     load: () => (require('./commands/emit') as typeof import('./commands/emit')).addEmit,

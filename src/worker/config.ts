@@ -14,9 +14,17 @@ export interface WorkerDeployment {
   readonly buildId: string;
 }
 
+/** How a worker knows who starts flows and decides. */
+export type AuthConfig =
+  /** Not at all. `trustsNetwork`: also where Temporal is on another machine. */
+  | { readonly mode: 'none'; readonly trustsNetwork: boolean }
+  /** By tokens; the file is absolute. */
+  | { readonly mode: 'jwt'; readonly keyFile: string };
+
 /** Settings of a worker, read and checked. */
 export interface WorkerConfig {
   readonly pools: readonly ResourceClass[];
+  readonly auth: AuthConfig;
   readonly poolSizes: Readonly<Record<ResourceClass, number>>;
   readonly queuePrefix: string;
   /** Of one process that runs steps. */
@@ -61,10 +69,13 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     if (value !== undefined) return value;
     throw flowError('BLW_CONFIG', `--${name}: got "${text(name)}", expected ${allowed.join(', ')}`);
   };
-  if (text('auth') !== 'none')
-    throw flowError('BLW_CONFIG', `--auth: got "${text('auth')}", only "none" is supported yet`);
   return {
     pools: parsePools(text('pools')),
+    auth: parseAuth({
+      mode: oneOf('auth', ['none', 'jwt']),
+      keyFile: text('auth-key') === '' ? undefined : resolve(cwd, text('auth-key')),
+      trustsNetwork: oneOf('trust-network', ['yes', 'no']) === 'yes',
+    }),
     poolSizes: {
       io: integer('io-pool-size', 1, 1_000),
       cpu: integer('cpu-pool-size', 1, 1_000),
@@ -89,6 +100,16 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     logLevel: oneOf('log-level', LOG_LEVELS),
     logFormat: oneOf('log-format', ['json', 'pretty']),
   };
+}
+
+function parseAuth(given: { mode: 'none' | 'jwt'; keyFile: string | undefined; trustsNetwork: boolean }): AuthConfig {
+  const { mode, keyFile, trustsNetwork } = given;
+  if (mode === 'none') {
+    if (keyFile === undefined) return { mode, trustsNetwork };
+    throw flowError('BLW_CONFIG', '--auth-key: counts with --auth jwt only; add that, or leave --auth-key out');
+  }
+  if (keyFile !== undefined) return { mode, keyFile };
+  throw flowError('BLW_CONFIG', '--auth jwt: needs --auth-key FILE; make one with `beamline token keygen --out DIR`');
 }
 
 /** Empty text is refused: `--policy "$FILE"` without a FILE must not be a worker that allows everything. */

@@ -148,7 +148,18 @@ export const WORKER_OPTIONS = [
     name: 'auth',
     value: 'MODE',
     default: 'none',
-    description: 'who may start flows and decide: none is everyone who reaches Temporal; jwt is not supported yet',
+    description: 'who may start flows and decide: none (everyone who reaches Temporal) or jwt (whoever shows a token)',
+  },
+  {
+    name: 'auth-key',
+    value: 'FILE',
+    description: 'key that the workers of an installation share, for --auth jwt; made by `beamline token keygen`',
+  },
+  {
+    name: 'trust-network',
+    value: 'yes|no',
+    default: 'no',
+    description: 'yes: --auth none also where Temporal is not on this machine',
   },
 ] as const satisfies readonly OptionSpec[];
 

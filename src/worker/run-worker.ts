@@ -20,13 +20,15 @@ import type { Catalog } from '../dsl/catalog/library';
 import { FlowError, flowError } from '../dsl/errors';
 import type { WorkerConfig } from './config';
 import { keyRingOf } from './encryption-keys';
+import { prepareGate } from './identity/create-gate';
+import { stepIdentity } from './identity/step-identity';
 import type { Logger } from './logger';
 import { EXPRESSION_HOST_ENTRY } from './package-files';
 import { openPolicy } from './policy/open-policy';
 import { createPool, type Pool } from './pools';
 import { ensureSearchAttributes } from './search-attributes';
 import { stepLog } from './step-log';
-import { connectWorker, type TemporalTarget } from './temporal-connection';
+import { connectionConfig, connectWorker, type TemporalTarget } from './temporal-connection';
 
 /** How often content without a blob is looked for, and how old it must be. */
 const SWEEP_EVERY_MS = 3_600_000;
@@ -76,6 +78,8 @@ export async function startWorker(options: {
   try {
     const policy = await openPolicy(config.policyFile, logger);
     releases.push(() => policy.close());
+    const { address } = connectionConfig(target);
+    const makeGate = await prepareGate(config.auth, { address, policy, logger });
     const catalog = await openCatalog(config.catalog);
     const keys = keyRingOf(config.encryptionKeys, process.env);
     const http = createHttpClients({ allowHosts: config.allowHosts }, wrapHttp);
@@ -96,12 +100,14 @@ export async function startWorker(options: {
     releases.push(() => connection.close());
     await ensureSearchAttributes(connection, namespace);
 
+    const gate = makeGate(connection, namespace);
     const parts = {
       config,
       connection,
       namespace,
       identity: workerId,
       ports: new ScopedPorts({ http, blobs, databases }),
+      gate,
       catalog,
       payloads,
       keys,
@@ -109,7 +115,7 @@ export async function startWorker(options: {
       secrets,
       policy,
       results: new ResultCache(stepCache, (...line) => logger.log(...line)),
-      middleware: [stepLog(logger)],
+      middleware: [stepLog(logger), ...(config.auth.mode === 'jwt' ? [stepIdentity(gate)] : [])],
     };
     const pools: Pool[] = [];
     for (const resources of config.pools) {

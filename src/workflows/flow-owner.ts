@@ -1,6 +1,6 @@
 import { flowError } from '../dsl/errors';
 import { isJsonObject } from '../dsl/json';
-import { DEFAULT_TENANT, TENANT } from '../dsl/start';
+import { TENANT } from '../dsl/start';
 
 /**
  * Whose payloads these are, for the codec around the workflow. Modules of workflow code are loaded for each workflow, so this is
@@ -22,10 +22,10 @@ export function belongTo(tenant: string): void {
   owner = tenant;
 }
 
-/** The tenant that a start input, or the request of a child, names; the default one where it names none that could be. */
-export function statedTenant(start: unknown): string {
+/** As {@link belongTo}, for the tenant that a start input, or the request of a child, names; a token may say it later. */
+export function belongToStated(start: unknown): void {
   const tenant = isJsonObject(start) ? start.tenant : undefined;
-  return typeof tenant === 'string' && TENANT.test(tenant) ? tenant : DEFAULT_TENANT;
+  if (typeof tenant === 'string' && TENANT.test(tenant)) belongTo(tenant);
 }
 
 /** The tenant whose key encrypts what leaves this workflow, where it is known. */

@@ -61,7 +61,7 @@ export class EncryptionCodec implements PayloadCodec {
     fallback: string | undefined,
     context: SerializationContext | undefined,
   ): Promise<Payload> {
-    const tenant = markOf(payload) ?? fallback;
+    const tenant = markOf(payload) ?? fallback ?? (context?.type === 'activity' ? statedTenant(payload) : undefined);
     const plain = withoutOwner(payload);
     const key = tenant === undefined || isSealed(plain) ? undefined : this.options.keys.encrypting(tenant);
     if (tenant === undefined || key === undefined) return plain;
@@ -132,7 +132,7 @@ function activityOf(context: SerializationContext | undefined): string {
 
 /**
  * The tenant of a step's arguments that came as they are, from a worker that had no key yet: a step's request begins with it
- * (step-request.ts). Others of activities that say none are not encrypted then.
+ * (step-request.ts). Likewise of the plan of a flow, which begins with it, where a token has just said whose the flow is.
  */
 function statedTenant({ data }: Payload): string | undefined {
   const start = Buffer.from((data ?? new Uint8Array()).slice(0, 100)).toString('latin1');

@@ -1,11 +1,14 @@
 import { resolve } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
 import { PayloadStore } from '../../activities/payloads/payload-store';
-import { type CodecAccess, OPEN_ACCESS, tokenAccess } from '../../worker/codec-server/access';
+import { flowError } from '../../dsl/errors';
+import { type CodecAccess, identityAccess, OPEN_ACCESS, tokenAccess } from '../../worker/codec-server/access';
 import { RemoteCodec } from '../../worker/codec-server/remote-codec';
 import { type CodecServerOptions, startCodecServer } from '../../worker/codec-server/server';
-import { createLogger } from '../../worker/logger';
+import { createLogger, type Logger } from '../../worker/logger';
 import { environmentName } from '../../worker/options';
+import { openPolicy } from '../../worker/policy/open-policy';
+import type { PolicySource } from '../../worker/policy/policy';
 import type { AddCommand, Cli } from '../cli';
 import { usageError } from '../command-error';
 import { type ConnectionFlags, keysOf } from '../connection-flags';
@@ -13,6 +16,7 @@ import { EXIT, type ExitCode } from '../exit-codes';
 import { StopRequest } from '../stop-request';
 
 const KEYS_VARIABLE = environmentName('encryption-keys');
+const POLICY_VARIABLE = environmentName('policy');
 const BLOB_ROOT_VARIABLE = environmentName('blob-root');
 const LOOPBACK = ['127.0.0.1', '::1', 'localhost'];
 /** Where `beamline dev` and Temporal's own development server have their UI. */
@@ -27,13 +31,14 @@ Examples:
   $ beamline codec-server --host 0.0.0.0 --token-file token --ui-origin https://temporal.example.com \\
       --encryption-keys keys.yaml --blob-root /srv/beamline/blobs
 
-Serves POST /decode and /TENANT/decode and /TENANT/encode, as Temporal's UI and command line tool ask for them. Without a token it
+Serves POST /decode and /TENANT/decode and /TENANT/encode, as Temporal's UI and command line tool ask for them. Without tokens it
 listens on this machine's loopback only. Exit codes: 0 stopped; 2 bad configuration.`;
 
 interface Flags extends Pick<ConnectionFlags, 'encryptionKeys' | 'blobRoot' | 'namespace'> {
   readonly host: string;
   readonly port: number;
   readonly tokenFile?: string;
+  readonly policy?: string;
   readonly uiOrigin?: readonly string[];
   readonly maxBodyMb: number;
 }
@@ -47,9 +52,19 @@ export const addCodecServer: AddCommand = (command, cli, action) => {
       '--blob-root <DIR>',
       `blob root of the workers; without it large payloads stay claims (env: ${BLOB_ROOT_VARIABLE})`,
     )
-    .option('--host <ADDRESS>', 'address to listen on; others than the loopback need --token-file', '127.0.0.1')
+    .option(
+      '--host <ADDRESS>',
+      'address to listen on; others than the loopback need --token-file or --policy',
+      '127.0.0.1',
+    )
     .addOption(new Option('--port <N>', 'port to listen on').default(8081).argParser(integerFrom(0, 65_535)))
     .option('--token-file <FILE>', 'file with the token that callers have to send: Authorization: Bearer …')
+    .addOption(
+      new Option(
+        '--policy <FILE>',
+        `policy of the workers: callers send tokens of its identity provider, which are good for their tenant (env: ${POLICY_VARIABLE})`,
+      ).conflicts('tokenFile'),
+    )
     .addOption(
       new Option(
         '--ui-origin <URL>',
@@ -86,18 +101,29 @@ async function serve(flags: Flags, cli: Cli): Promise<ExitCode> {
   const logger = createLogger({ logLevel: 'info', logFormat: 'json' }, `codec-server-${process.pid}`);
   const stop = new StopRequest((reason) => logger.log('info', 'stopping', { reason }));
   cli.onReaderGone = () => stop.request('EPIPE');
+  let policy: PolicySource | undefined;
   try {
-    const server = await startCodecServer({ ...optionsOf(flags, cli), logger });
+    const policyFile = flags.policy ?? (flags.tokenFile === undefined ? cli.env[POLICY_VARIABLE] : undefined);
+    policy = await openPolicy(policyFile ? resolve(cli.cwd, policyFile) : undefined, logger);
+    const server = await startCodecServer({ ...optionsOf(flags, { cli, policy, logger }), logger });
     cli.err.line(`codec server at ${server.url}`);
     await stop.wanted();
     await server.stop();
     return EXIT.done;
   } finally {
+    await policy?.close();
     stop.release();
   }
 }
 
-function optionsOf(flags: Flags, cli: Cli): Omit<CodecServerOptions, 'logger'> {
+interface ServerParts {
+  readonly cli: Cli;
+  readonly policy: PolicySource;
+  readonly logger: Logger;
+}
+
+function optionsOf(flags: Flags, parts: ServerParts): Omit<CodecServerOptions, 'logger'> {
+  const { cli, policy } = parts;
   const { host, port, namespace = 'default', uiOrigin = UI_ORIGINS } = flags;
   const keys = keysOf(flags, cli);
   if (keys.isEmpty) throw usageError('--encryption-keys is missing', { help: `Give it, or set ${KEYS_VARIABLE}.` });
@@ -111,16 +137,21 @@ function optionsOf(flags: Flags, cli: Cli): Omit<CodecServerOptions, 'logger'> {
     namespace,
     origins: uiOrigin,
     maxBytes,
-    access: accessOf(flags, cli),
-    isLoopbackOnly: flags.tokenFile === undefined,
+    access: accessOf(flags, parts),
+    isLoopbackOnly: flags.tokenFile === undefined && policy.current() === undefined,
     codec: new RemoteCodec({ keys, store, maxBytes }),
   };
 }
 
-function accessOf({ host, tokenFile }: Flags, { cwd }: Cli): CodecAccess {
-  if (tokenFile !== undefined) return tokenAccess(resolve(cwd, tokenFile));
+function accessOf({ host, tokenFile }: Flags, { cli, policy, logger }: ServerParts): CodecAccess {
+  if (tokenFile !== undefined) return tokenAccess(resolve(cli.cwd, tokenFile));
+  const current = policy.current();
+  if (current !== undefined && current.identity === undefined) {
+    throw flowError('BLW_CONFIG', '--policy: has no section `identity`, which says whose tokens are accepted');
+  }
+  if (current !== undefined) return identityAccess(policy, (message) => logger.log('warn', message));
   if (LOOPBACK.includes(host)) return OPEN_ACCESS;
   throw usageError(`--host ${host}: others than this machine could read everything`, {
-    help: 'Give --token-file, or listen on 127.0.0.1.',
+    help: 'Give --token-file or --policy, or listen on 127.0.0.1.',
   });
 }

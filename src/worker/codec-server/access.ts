@@ -1,11 +1,13 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { IncomingHttpHeaders } from 'node:http';
-import { flowError } from '../../dsl/errors';
+import { FlowError, flowError } from '../../dsl/errors';
+import { TokenVerifier } from '../identity/token-verifier';
+import type { PolicySource } from '../policy/policy';
 
 /** Says who calls the codec server. Tokens of other kinds come in as another one of these. */
 export interface CodecAccess {
-  /** Undefined: nobody who is known; the answer is 401. Never throws for what was sent. */
+  /** Undefined: nobody who is known; the answer is 401. Throws BLW_IDENTITY_UNAVAILABLE where nobody can be known just now. */
   identify(headers: IncomingHttpHeaders): Promise<CodecCaller | undefined>;
 }
 
@@ -20,6 +22,7 @@ const ANYBODY: CodecCaller = { mayUse: () => true };
 /** Everybody who reaches the server may use it for all tenants: on loopback only. */
 export const OPEN_ACCESS: CodecAccess = { identify: async () => ANYBODY };
 
+const BEARER = /^Bearer +(\S+)$/i;
 const MIN_TOKEN_LENGTH = 16;
 
 /**
@@ -40,9 +43,26 @@ export function tokenAccess(file: string): CodecAccess {
   const expected = digest(token);
   return {
     identify: async ({ authorization = '' }) => {
-      const [, given = ''] = /^Bearer +(\S+)$/i.exec(authorization) ?? [];
+      const [, given = ''] = BEARER.exec(authorization) ?? [];
       // Digests, since the comparison needs equal lengths, and that of the token is not to be found out either.
       return timingSafeEqual(digest(given), expected) ? ANYBODY : undefined;
+    },
+  };
+}
+
+/** Tokens of the policy's identity provider: who has one may use what is his tenant's, as long as the policy has that tenant. */
+export function identityAccess(policy: PolicySource, warn: (message: string) => void): CodecAccess {
+  const verifier = new TokenVerifier(() => policy.current()?.identity, warn);
+  return {
+    identify: async ({ authorization = '' }) => {
+      const [, given] = BEARER.exec(authorization) ?? [];
+      if (given === undefined) return undefined;
+      const holder = await verifier.verify(given, new Date()).catch((error: unknown) => {
+        if (error instanceof FlowError && error.data.code === 'BLW_TOKEN_INVALID') return undefined;
+        throw error;
+      });
+      if (holder === undefined || policy.current()?.tenants.has(holder.tenant) !== true) return undefined;
+      return { mayUse: (tenant) => tenant === holder.tenant };
     },
   };
 }

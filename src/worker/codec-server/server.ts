@@ -127,7 +127,10 @@ async function answerOf(
 function statusOf(error: unknown): { status: number; message: string } {
   if (error instanceof HttpError) return error;
   if (error instanceof CallerDenied) return { status: 403, message: 'these payloads are not for you' };
-  if (error instanceof FlowError) return { status: 400, message: `${error.message} [${error.data.code}]` };
+  if (error instanceof FlowError) {
+    const status = error.data.code === 'BLW_IDENTITY_UNAVAILABLE' ? 503 : 400;
+    return { status, message: `${error.message} [${error.data.code}]` };
+  }
   return { status: 500, message: 'the codec server failed; its log has more' };
 }
 
