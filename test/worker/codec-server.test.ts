@@ -10,10 +10,11 @@ import { EncryptionCodec } from '../../src/activities/payloads/encryption-codec'
 import { KeyRing } from '../../src/activities/payloads/key-ring';
 import { PayloadStore } from '../../src/activities/payloads/payload-store';
 import type { JsonObject } from '../../src/dsl/json';
-import { type CodecAccess, OPEN_ACCESS, tokenAccess } from '../../src/worker/codec-server/access';
+import { type CodecAccess, identityAccess, OPEN_ACCESS, tokenAccess } from '../../src/worker/codec-server/access';
 import { payloadFromJson, payloadToJson } from '../../src/worker/codec-server/payload-json';
 import { RemoteCodec } from '../../src/worker/codec-server/remote-codec';
 import { type CodecServer, type CodecServerOptions, startCodecServer } from '../../src/worker/codec-server/server';
+import { identityPolicy, makeIdentity, policySource, tenantPolicy } from '../helpers/identity';
 
 const keys = new KeyRing(
   new Map(['acme', 'other'].map((tenant) => [tenant, [{ id: 'k', secret: new Uint8Array(randomBytes(32)) }]])),
@@ -332,6 +333,27 @@ describe('access', () => {
     }
     expect((await call('/other/encode', [plain(1)], {}, limited)).status).toBe(403);
     expect((await call('/acme/encode', [plain(1)], {}, limited)).status).toBe(200);
+  });
+
+  test('with tokens of the policy: each for its tenant, while the policy has it', async () => {
+    const identity = await makeIdentity();
+    try {
+      const policy = policySource(identityPolicy({ file: identity.jwksFile }), [tenantPolicy('acme', [])]);
+      const url2 = await start({ access: identityAccess(policy, () => undefined) });
+      const as = async (claims: JsonObject) => withToken(`Bearer ${await identity.token(claims)}`);
+      const payload = await sealed('s');
+      expect(valuesOf((await call('/decode', [payload], await as({}), url2)).json)).toEqual(['s']);
+      expect((await call('/decode', [await sealed('s', { tenant: 'other' })], await as({}), url2)).status).toBe(403);
+      expect((await call('/other/encode', [plain(1)], await as({}), url2)).status).toBe(403);
+      // Of a tenant that the policy does not have, of another issuer, expired, none.
+      for (const claims of [{ tenant: 'other' }, { iss: 'https://evil.example' }, { exp: 1_000 }]) {
+        expect((await call('/decode', [payload], await as(claims), url2)).status).toBe(401);
+      }
+      expect((await call('/decode', [payload], withToken('Bearer x.y.z'), url2)).status).toBe(401);
+      expect((await call('/decode', [payload], {}, url2)).status).toBe(401);
+    } finally {
+      identity.close();
+    }
   });
 
   test.each([
