@@ -78,8 +78,9 @@ async function prepare(
   }
   const { priorityKey, depth } = start;
   return {
-    plan,
+    // First: the codec reads off the beginning whose it is (encryption-codec.ts).
     tenant,
+    plan,
     runtimeVersion: RUNTIME_VERSION,
     largePayloads: true,
     continuesAsNew: true,

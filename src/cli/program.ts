@@ -67,6 +67,16 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; load
     load: () => (require('./commands/dev') as typeof import('./commands/dev')).addDev,
   },
   {
+    name: 'codec',
+    summary: 'make keys that payloads are encrypted with',
+    load: () => (require('./commands/codec') as typeof import('./commands/codec')).addCodec,
+  },
+  {
+    name: 'codec-server',
+    summary: "let Temporal's UI and command line tool read what is encrypted",
+    load: () => (require('./commands/codec-server') as typeof import('./commands/codec-server')).addCodecServer,
+  },
+  {
     name: 'demo',
     summary: 'run the example end to end, with everything it needs',
     load: () => (require('./commands/demo') as typeof import('./commands/demo')).addDemo,

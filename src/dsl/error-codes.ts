@@ -252,8 +252,15 @@ export const ERROR_CODES = define({
   BLW_PAYLOAD_DENIED: {
     type: 'authorization',
     status: 403,
-    title: 'A claim on a large payload was not made for this flow by this payload store',
-    help: 'Send the data itself, or start the flow with a client that uses the blob root of the workers.',
+    title:
+      'A payload was not made for this flow: a claim of another store or flow, or encrypted for another tenant or flow',
+    help: 'Send the data itself, with a client that uses the blob root and the encryption keys of the workers.',
+  },
+  BLW_PAYLOAD_KEY: {
+    type: 'runtime',
+    status: 503,
+    title: 'A payload is encrypted with a key that is not there',
+    help: 'Give the worker or the command the key file that has the key (--encryption-keys). Flows wait and go on.',
   },
   BLW_PAYLOAD_TOO_LARGE: {
     type: 'validation',

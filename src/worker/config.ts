@@ -37,8 +37,12 @@ export interface WorkerConfig {
   readonly blobRoot: string;
   /** Absent: large payloads are kept. */
   readonly payloadRetentionMs?: number;
+  /** Absolute; absent: nothing is encrypted. */
+  readonly encryptionKeys?: string;
   readonly databases: readonly DatabaseConfig[];
   readonly secrets: readonly SecretConfig[];
+  /** Absolute; absent: there is none. */
+  readonly secretFolder?: string;
   /** `HOST[:PORT]`; checked where the HTTP client is made. */
   readonly allowHosts: readonly string[];
   /** Absolute; absent: everything is allowed. */
@@ -85,6 +89,8 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     ...(text('payload-retention-days') === ''
       ? {}
       : { payloadRetentionMs: integer('payload-retention-days', 1, 36_500) * 86_400_000 }),
+    ...(text('encryption-keys') === '' ? {} : { encryptionKeys: resolve(cwd, text('encryption-keys')) }),
+    ...(text('secret-folder') === '' ? {} : { secretFolder: resolve(cwd, text('secret-folder')) }),
     databases: list('database').map((flag) => parseDatabaseFlag(flag, cwd)),
     secrets: list('secret').map((flag) => parseSecretFlag(flag, cwd)),
     allowHosts: list('allow-host'),

@@ -79,6 +79,11 @@ export const WORKER_OPTIONS = [
       'delete large payloads that were not used for so long; longer than any flow and the retention of the namespace together; without it they are kept',
   },
   {
+    name: 'encryption-keys',
+    value: 'FILE',
+    description: 'keys of tenants, in YAML: their payloads are encrypted in Temporal and in the payload store',
+  },
+  {
     name: 'database',
     value: 'NAME=URL',
     isRepeatable: true,
@@ -90,6 +95,11 @@ export const WORKER_OPTIONS = [
     isRepeatable: true,
     description:
       'a secret that flows may use: NAME=env:VARIABLE or NAME=file:PATH; TENANT/NAME=… is for one tenant only',
+  },
+  {
+    name: 'secret-folder',
+    value: 'DIR',
+    description: 'folder of secrets: files NAME for all tenants, TENANT/NAME for one tenant only',
   },
   {
     name: 'allow-host',

@@ -8,6 +8,7 @@ import { findExecutor } from '../activities/executors';
 import type { ExpressionEngine } from '../activities/expressions/expression-engine';
 import { HEARTBEAT_INTERVAL_MS } from '../activities/heartbeat';
 import { localOnly } from '../activities/local-only';
+import type { KeyRing } from '../activities/payloads/key-ring';
 import type { PayloadStore } from '../activities/payloads/payload-store';
 import type { Gate } from '../activities/ports/gate';
 import type { SecretStore } from '../activities/ports/secret-store';
@@ -37,7 +38,7 @@ import {
 } from '../dsl/names';
 import type { RunOrigin } from '../dsl/start';
 import type { WorkerConfig } from './config';
-import { workerDataConverter } from './data-converter';
+import { clientDataConverter, workerDataConverter } from './data-converter';
 import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
 import type { PolicySource } from './policy/policy';
 import { stepAccess } from './policy/step-access';
@@ -56,6 +57,7 @@ export interface PoolParts {
   /** Where flows are found by name. */
   readonly catalog: Catalog;
   readonly payloads: PayloadStore;
+  readonly keys: KeyRing;
   readonly expressions: ExpressionEngine;
   readonly secrets: SecretStore;
   readonly results: ResultCache;
@@ -94,13 +96,11 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     namespace,
     identity,
     taskQueue,
-    dataConverter: workerDataConverter(payloads, namespace),
+    dataConverter: workerDataConverter(payloads, namespace, parts.keys),
     activities: {
       ...createStepActivities({ ports, secrets, results, runBlock, middleware }),
       ...(resources === 'io' ? { ...flowActivities(parts), ...gateActivities(gate) } : {}),
-      ...(resources === 'io'
-        ? createEventActivities(createTemporalEvents(new Client({ connection, namespace })), gate)
-        : {}),
+      ...(resources === 'io' ? createEventActivities(createTemporalEvents(clientsOf(parts)), gate) : {}),
     },
     maxConcurrentActivityTaskExecutions: slots,
     // A cancellation comes with the answer to a heartbeat; the default would hold these back for up to a minute.
@@ -110,6 +110,12 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     ...versioning(config),
   });
   return { resources, taskQueue, slots, worker, processes };
+}
+
+/** A client for each tenant, whose payloads it encrypts. */
+function clientsOf({ connection, namespace, keys }: PoolParts): (tenant: string) => Client {
+  return (tenant) =>
+    new Client({ connection, namespace, dataConverter: clientDataConverter({ keys, tenant }, namespace) });
 }
 
 /** Flows are coordinated on the io queue. */

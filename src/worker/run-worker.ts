@@ -12,11 +12,14 @@ import { createFileStepCache } from '../activities/ports/file-step-cache';
 import type { HttpClient } from '../activities/ports/http-client';
 import { createHttpClients } from '../activities/ports/http-clients';
 import { NO_CATALOG } from '../activities/ports/no-catalog';
+import { SecretFolder } from '../activities/ports/secret-folder';
+import type { SecretStore } from '../activities/ports/secret-store';
 import type { StepCache } from '../activities/ports/step-cache';
 import { ResultCache } from '../activities/result-cache';
 import type { Catalog } from '../dsl/catalog/library';
 import { FlowError, flowError } from '../dsl/errors';
 import type { WorkerConfig } from './config';
+import { keyRingOf } from './encryption-keys';
 import { prepareGate } from './identity/create-gate';
 import { stepIdentity } from './identity/step-identity';
 import type { Logger } from './logger';
@@ -52,6 +55,8 @@ export function newWorkerId(): string {
  * has hosts answered by stand-ins, as the conformance tests do: a setting of deployments could turn calls away from where
  * the flow's author sends them. Steps in child processes have clients of their own and are not reached by it.
  *
+ * `wrapSecrets` puts another store of secrets, such as a vault, before or in the place of the one that is configured.
+ *
  * `stepCache` takes the place of the folder below the blob root in which results of steps are kept.
  */
 export async function startWorker(options: {
@@ -60,9 +65,10 @@ export async function startWorker(options: {
   logger: Logger;
   workerId: string;
   wrapHttp?: (client: HttpClient) => HttpClient;
+  wrapSecrets?: (store: SecretStore) => SecretStore;
   stepCache?: StepCache;
 }): Promise<RunningWorker> {
-  const { config, target, logger, workerId, wrapHttp } = options;
+  const { config, target, logger, workerId, wrapHttp, wrapSecrets = (store) => store } = options;
   const releases: (() => Promise<unknown>)[] = [];
   const release = async () => {
     for (const releaseOne of releases.splice(0).reverse()) {
@@ -75,11 +81,13 @@ export async function startWorker(options: {
     const { address } = connectionConfig(target);
     const makeGate = await prepareGate(config.auth, { address, policy, logger });
     const catalog = await openCatalog(config.catalog);
+    const keys = keyRingOf(config.encryptionKeys, process.env);
     const http = createHttpClients({ allowHosts: config.allowHosts }, wrapHttp);
     releases.push(() => http.close());
     const databases = createSqlDatabases(config.databases);
     releases.push(() => databases.close());
-    const secrets = createConfiguredSecrets(config.secrets);
+    const secretFolder = config.secretFolder === undefined ? undefined : new SecretFolder(config.secretFolder);
+    const secrets = wrapSecrets(createConfiguredSecrets(config.secrets, process.env, secretFolder));
     const blobs = await createFileBlobStore({ root: config.blobRoot });
     releases.push(async () => blobs.close());
     const payloads = new PayloadStore({ blobRoot: config.blobRoot, canCreate: true });
@@ -102,6 +110,7 @@ export async function startWorker(options: {
       gate,
       catalog,
       payloads,
+      keys,
       expressions,
       secrets,
       policy,

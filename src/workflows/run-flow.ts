@@ -10,6 +10,7 @@ import { drive, type Routine } from './drive';
 import type { EventInbox } from './events/event-inbox';
 import { receiveEvents } from './events/flow-events';
 import { toFlowError } from './failures';
+import { belongTo, belongToStated } from './flow-owner';
 import { FlowRun } from './flow-run';
 import { refuseTooLarge } from './json-size';
 import { proxyBoundedActivities } from './local-activities';
@@ -37,6 +38,7 @@ const { prepareFlow } = proxyBoundedActivities<{
 export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Json> {
   return await runToEnd<Json, CarriedFlow>({
     body: async (progress) => {
+      belongToStated(start);
       const state = carried === undefined ? undefined : readable(carried, 'the state of the flow');
       const inbox = receiveEvents(progress, isContinued() ? state?.events : undefined);
       const run = state === undefined ? await beginRun(start, progress, inbox) : resumeRun(state, progress, inbox);
@@ -49,6 +51,7 @@ export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Js
 async function beginRun(start: unknown, progress: ProgressTracker, inbox: EventInbox): Promise<FlowRun> {
   const request = withoutUncheckedInput(readable(start, 'the start input'));
   const prepared = readable(await prepareFlow(request, runOrigin()), "the flow's plan");
+  belongTo(prepared.tenant);
   const input = isJsonObject(start) ? (start.input ?? null) : null;
   const run = new FlowRun({ prepared, input, progress, inbox, startedAt: workflowInfo().startTime.getTime() });
   run.publishIdentity();

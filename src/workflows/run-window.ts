@@ -16,6 +16,7 @@ import { drive, type Routine } from './drive';
 import type { EventInbox, InboxState } from './events/event-inbox';
 import { receiveEvents } from './events/flow-events';
 import { toWorkflowFailure } from './failures';
+import { belongToStated } from './flow-owner';
 import { FlowRun } from './flow-run';
 import { proxyBoundedActivities } from './local-activities';
 import { readable } from './lost-payload';
@@ -49,6 +50,7 @@ export async function runWindow(request: WindowRequest, carried?: CarriedWindow)
   refuseForeignStart(request, carried);
   return await runToEnd<ItemsResult, CarriedWindow>({
     body: async (progress) => {
+      belongToStated(request.prepared);
       readable(request, 'the items of the loop');
       const state = carried === undefined ? undefined : readable(carried, 'the state of the loop');
       const inbox = receiveEvents(progress, state?.events);
