@@ -1,7 +1,8 @@
 import type { Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hasCode, isFolder } from './blob-io';
+import { inFolder } from './blob-folder';
+import { hasCode } from './blob-io';
 import { decodeTreeName } from './blob-path';
 import { readPointer } from './blob-pointer';
 import type { BlobInfo } from './blob-store';
@@ -79,16 +80,18 @@ function isInRange({ text, isBlob }: Entry, { prefix, after }: WalkRange): boole
 }
 
 async function readEntries(subject: string, folder: string, base: string): Promise<Entry[]> {
-  if (!(await isFolder(subject, folder))) return [];
-  let found: Dirent[];
+  const found = await listFolder(subject, folder);
+  return found.map((entry) => toEntry(entry, folder, base)).filter((entry) => entry !== undefined);
+}
+
+async function listFolder(subject: string, folder: string): Promise<Dirent[]> {
   try {
-    found = await readdir(folder, { withFileTypes: true });
+    return (await inFolder(subject, folder, ({ path }) => readdir(path, { withFileTypes: true }))) ?? [];
   } catch (error) {
     // Pruned since.
     if (hasCode(error, 'ENOENT')) return [];
     throw error;
   }
-  return found.map((entry) => toEntry(entry, folder, base)).filter((entry) => entry !== undefined);
 }
 
 /** Undefined for what the store did not make: foreign names, links. */
