@@ -1,6 +1,7 @@
 import { rename } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { isJsonObject, type Json } from '../../dsl/json';
+import { notRetryable } from '../block-failure';
 import { makeFolder, releaseAfter } from './blob-folder';
 import { damaged, hasCode } from './blob-io';
 import type { BlobPlace } from './blob-layout';
@@ -8,12 +9,25 @@ import { quote } from './blob-path';
 import { openToRead, readWhole } from './blob-read';
 import type { BlobInfo } from './blob-store';
 
-/** More than a path and a server's content type can make of a pointer; a larger file is none of the store's. */
+/** More than any server's header; a list reads the pointers of a whole page at once. */
+const MAX_CONTENT_TYPE_LENGTH = 65_536;
+
+/** More than a path and a content type can make of a pointer; a larger file is none of the store's. */
 const MAX_POINTER_BYTES = 1_048_576;
 
 /** How messages call a blob. */
 export function blobSubject(path: string): string {
   return `Blob ${quote(path)}`;
+}
+
+/** Throws BLW_ARG_INVALID, not retryable, for a content type that a pointer should not have to carry. */
+export function checkContentType(path: string, contentType: string | undefined): void {
+  if (contentType === undefined || contentType.length <= MAX_CONTENT_TYPE_LENGTH) return;
+  const got = `a content type of ${contentType.length} characters`;
+  throw notRetryable(
+    'BLW_ARG_INVALID',
+    `${blobSubject(path)}: got ${got}, expected at most ${MAX_CONTENT_TYPE_LENGTH}.`,
+  );
 }
 
 /** A blob's info as the text of its pointer file. */

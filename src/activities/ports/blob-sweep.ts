@@ -1,4 +1,5 @@
-import { lstat, readdir } from 'node:fs/promises';
+import type { Dirent } from 'node:fs';
+import { lstat, opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TemporaryFiles } from './blob-content';
 import { type HeldFolder, inFolder } from './blob-folder';
@@ -9,6 +10,8 @@ import { isTenantFolderName } from './blob-path';
 import { walkBlobs } from './blob-walk';
 
 const SUBJECT = 'Sweep of the blob store';
+
+const READ_AT_ONCE = 1_024;
 
 interface Sweep {
   readonly lock: StoreLock;
@@ -39,7 +42,12 @@ export async function sweepStore(options: {
   const cutoffMs = await lock.run(async () => Date.now() - graceMs);
   const sweep: Sweep = { lock, temporary, cutoffMs, total: { removed: 0, freedBytes: 0 } };
   const tenants = await inFolder(SUBJECT, root, listFolders);
-  for (const name of (tenants ?? []).filter(isTenantFolderName)) await sweepTenant(sweep, tenantPlacesAt(root, name));
+  const failures: unknown[] = [];
+  for (const name of (tenants ?? []).filter(isTenantFolderName)) {
+    // What is broken in one tenant's folder must not let the others' garbage grow.
+    await sweepTenant(sweep, tenantPlacesAt(root, name)).catch((error: unknown) => failures.push(error));
+  }
+  if (failures.length > 0) throw failures[0];
   return sweep.total;
 }
 
@@ -91,12 +99,19 @@ async function sizeIfOld(sweep: Sweep, file: string): Promise<number | undefined
   }
 }
 
-async function listFiles({ path }: HeldFolder): Promise<string[]> {
-  const entries = await readdir(path, { withFileTypes: true });
-  return entries.filter((entry) => !entry.isDirectory()).map((entry) => entry.name);
+async function listFiles(folder: HeldFolder): Promise<string[]> {
+  return await namesIn(folder, (entry) => !entry.isDirectory());
 }
 
-async function listFolders({ path }: HeldFolder): Promise<string[]> {
-  const entries = await readdir(path, { withFileTypes: true });
-  return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+async function listFolders(folder: HeldFolder): Promise<string[]> {
+  return await namesIn(folder, (entry) => entry.isDirectory());
+}
+
+/** Read in parts, so that a folder with very many files does not hold up the event loop. */
+async function namesIn({ path }: HeldFolder, isWanted: (entry: Dirent) => boolean): Promise<string[]> {
+  const names: string[] = [];
+  for await (const entry of await opendir(path, { bufferSize: READ_AT_ONCE })) {
+    if (isWanted(entry)) names.push(entry.name);
+  }
+  return names;
 }

@@ -10,7 +10,7 @@ import { type BlobPlace, blobPlace, deletedPlace, listStart, tenantPlaces } from
 import { openStoreLock, type StoreLock } from './blob-lock';
 import { type PlacedObject, placeObject, readObject, touch, type WrittenContent } from './blob-objects';
 import { quote } from './blob-path';
-import { blobSubject, formatPointer, movePointer, readPointer } from './blob-pointer';
+import { blobSubject, checkContentType, formatPointer, movePointer, readPointer } from './blob-pointer';
 import type { BlobInfo, BlobStore } from './blob-store';
 import { sweepStore } from './blob-sweep';
 import { walkBlobs } from './blob-walk';
@@ -67,6 +67,7 @@ class LocalBlobStore implements FileBlobStore {
     try {
       options.signal?.throwIfAborted();
       const place = blobPlace(this.root, tenant, path);
+      checkContentType(path, options.contentType);
       return await this.#put(place, source, options);
     } finally {
       // Also after success: a source that has ended does not mind.
