@@ -2,17 +2,20 @@ import { createHash } from 'node:crypto';
 import { getOwn, isJsonObject, type Json, type JsonObject, setOwn } from '../dsl/json';
 import type { SecretPath } from '../dsl/secrets';
 import type { StepRequest } from '../dsl/step-request';
+import type { Access } from './access/access';
 
 /**
  * What tells a step's result from others, as a SHA-256 in hex: the tenant, the flow (in any version), the step's place in
- * it, the block, and the key or else the arguments. A secret counts by its name: its placeholder is new each time.
+ * it, the block, the key or else the arguments, and what the step may do: who has lost a scope gets nothing that was got with it. A
+ * secret counts by its name: its placeholder is new each time.
  */
-export function cacheDigest(blockType: string, request: StepRequest): string {
+export function cacheDigest(blockType: string, request: StepRequest, access?: Access): string {
   const { tenant, flow, stepId, cache, secrets } = request;
   const subject = cache?.key === undefined ? { with: request.with } : { key: cache.key };
   const text = JSON.stringify(sortKeys({ ...subject, policies: (secrets?.policies ?? []) as unknown as Json }));
   const [name = ''] = flow.split(':', 1);
   const parts = [tenant, name, stepId, blockType, nameSecrets(text, secrets?.placeholders ?? [])];
+  if (access !== undefined) parts.push(JSON.stringify(access));
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 

@@ -37,8 +37,11 @@ export class ResultCache {
   async reuse(request: StepRequest, context: StepLife, run: () => Promise<Json>): Promise<StepOutcome> {
     const { cache, tenant } = request;
     if (cache === undefined) return { output: await run() };
-    const { blockType } = context.step;
-    const id = await this.#try('named for', context, async () => ({ tenant, digest: cacheDigest(blockType, request) }));
+    const { blockType, access } = context.step;
+    const id = await this.#try('named for', context, async () => ({
+      tenant,
+      digest: cacheDigest(blockType, request, access),
+    }));
     if (id === undefined) return { output: await run() };
     const found = await this.#try('read from', context, () => this.store.get(id, cache.maxAgeMs));
     if (found !== undefined) return { output: found.output, cached: true };

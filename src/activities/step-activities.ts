@@ -4,6 +4,7 @@ import { measureJson } from '../dsl/encoded-json';
 import { isJsonObject, type Json, type JsonObject } from '../dsl/json';
 import { MAX_PAYLOAD_BYTES, type StepRequest, type StepResult } from '../dsl/step-request';
 import { lostPayloadOf } from '../dsl/undecodable';
+import { type ScopedPorts, scopeSecrets } from './access/scoped-ports';
 import type { BlockContext, BlockExecutor, Ports, StepIdentity } from './block';
 import { notRetryable } from './block-failure';
 import { Heartbeat } from './heartbeat';
@@ -24,12 +25,18 @@ export type StepActivity = (request: StepRequest) => Promise<StepResult>;
 /** Chooses where a step's block runs: on the worker's event loop, or in a process of its own. */
 export type BlockRunner = (blockType: string, args: JsonObject, context: BlockContext) => Promise<Json>;
 
-/** Adds something around every step: metrics, logs, access. The model is a middleware: call `next` once, or refuse. */
-export type StepMiddleware = (step: StepIdentity, next: () => Promise<StepOutcome>) => Promise<StepOutcome>;
+/**
+ * Adds something around every step: logs, access, quotas, metrics. The model is a middleware: call `next` once, with what is
+ * known of the step by then where that is more, or refuse.
+ */
+export type StepMiddleware = (
+  step: StepIdentity,
+  next: (step?: StepIdentity) => Promise<StepOutcome>,
+) => Promise<StepOutcome>;
 
 /** The activities of a worker: one for each block that is an activity. */
 export function createStepActivities(options: {
-  ports: Ports;
+  ports: ScopedPorts;
   secrets: SecretStore;
   results: ResultCache;
   runBlock: BlockRunner;
@@ -54,32 +61,38 @@ async function runStep(
   const step: StepIdentity = {
     tenant: request.tenant,
     flowId: temporal.info.workflowExecution?.workflowId ?? '',
+    runId: temporal.info.workflowExecution?.runId ?? '',
     flow: request.flow,
     stepId: request.stepId,
     blockType,
     idempotencyKey: request.key,
     attempt,
     idempotent: request.idempotent,
+    ...(request.grant === undefined ? {} : { grant: request.grant }),
   };
   const beat = new Heartbeat(temporal);
   const mask = new Mask();
   // Innermost, so that no layer around it sees a secret.
-  const execute = async (): Promise<StepOutcome> => {
+  const execute = async (admitted: StepIdentity): Promise<StepOutcome> => {
+    const { access } = admitted;
     try {
-      const access = { store: secrets, tenant: request.tenant, mask };
-      const args = await resolveSecrets(request.with, request.secrets ?? {}, access);
+      const vault = { store: scopeSecrets(secrets, access), tenant: request.tenant, mask };
+      const args = await resolveSecrets(request.with, request.secrets ?? {}, vault);
       const problem = findArgumentError(blockType, args);
       if (problem !== undefined) throw problem;
-      const context = blockContext(step, ports, temporal, { beat, mask });
+      const context = blockContext(admitted, ports.of(access), temporal, { beat, mask });
       // What is kept has been masked.
       return await results.reuse(request, context, async () => mask.json(await runBlock(blockType, args, context)));
     } catch (error) {
       throw mask.error(error);
     }
   };
-  const run = middleware.reduceRight<() => Promise<StepOutcome>>((next, layer) => () => layer(step, next), execute);
+  const run = middleware.reduceRight<(known: StepIdentity) => Promise<StepOutcome>>(
+    (next, layer) => (known) => layer(known, (more) => next(more ?? known)),
+    execute,
+  );
   try {
-    return checkSize({ ...(await run()), attempt });
+    return checkSize({ ...(await run(step)), attempt });
   } catch (error) {
     if (error instanceof CancelledFailure) throw error;
     throw toApplicationFailure(error, { attempt });

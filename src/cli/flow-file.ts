@@ -4,11 +4,12 @@ import type { FlowLibrary } from '../dsl/catalog/library';
 import type { FlowPlan, TaskPlan } from '../dsl/planning/plan';
 import { planFlow } from '../dsl/planning/plan-flow';
 import { formatProblem, type Problem } from '../dsl/problems';
+import { decodeUtf8 } from '../dsl/utf8';
 import { type ValidationResult, type ValidFlow, validateFlowText } from '../dsl/validation/validate-flow';
 import { EXPRESSION_HOST_ENTRY } from '../worker/package-files';
 import type { Cli } from './cli';
 import { printable, type TextOutput } from './output';
-import { decodeUtf8, readSource, sourceName } from './read-source';
+import { readSource, sourceName } from './read-source';
 
 /** A flow document that was read: its plan where it is valid, else what is wrong with it. */
 export type FlowFile = { readonly name: string } & (

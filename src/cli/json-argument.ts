@@ -1,8 +1,9 @@
 import type { Json } from '../dsl/json';
 import { MAX_PAYLOAD_BYTES } from '../dsl/step-request';
+import { decodeUtf8 } from '../dsl/utf8';
 import type { Cli } from './cli';
 import { usageError } from './command-error';
-import { decodeUtf8, readSource, STDIN, sourceName } from './read-source';
+import { readSource, STDIN, sourceName } from './read-source';
 
 /**
  * Reads the value of a flag that takes JSON: the JSON itself, `@FILE`, or `-` for standard input. Throws BLW_USAGE with the

@@ -27,6 +27,11 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; load
     load: () => (require('./commands/approvals') as typeof import('./commands/approvals')).addApprovals,
   },
   {
+    name: 'token',
+    summary: 'make the keys for tokens, seal a token, look into one',
+    load: () => (require('./commands/token') as typeof import('./commands/token')).addToken,
+  },
+  {
     name: 'emit',
     summary: 'send an event to the flows that listen',
     load: () => (require('./commands/emit') as typeof import('./commands/emit')).addEmit,
@@ -45,6 +50,11 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; load
     name: 'schema',
     summary: 'print the JSON Schema of flows for editors',
     load: () => (require('./commands/schema') as typeof import('./commands/schema')).addSchema,
+  },
+  {
+    name: 'policy',
+    summary: 'check policy files, show what tenants may do',
+    load: () => (require('./commands/policy') as typeof import('./commands/policy')).addPolicy,
   },
   {
     name: 'worker',

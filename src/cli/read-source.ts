@@ -41,15 +41,6 @@ export async function readSource(
   return Buffer.concat(chunks);
 }
 
-/** The text of a source, without a byte order mark; undefined where it is not UTF-8. */
-export function decodeUtf8(bytes: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
-}
-
 function whyUnreadable(code: string): string {
   if (code === 'ENOENT') return 'there is no such file';
   if (code === 'EISDIR') return 'is a folder, expected a file';

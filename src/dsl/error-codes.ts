@@ -290,7 +290,7 @@ export const ERROR_CODES = define({
     type: 'authorization',
     status: 403,
     title: 'A scope is missing',
-    help: "Ask the operator for the scope that the message names: in the tenant's policy, or in the token. Nothing was done.",
+    help: "Ask the operator for the scope that the message names: in the tenant's policy, or in the token.",
   },
   BLW_TENANT_DENIED: {
     type: 'authorization',
@@ -308,13 +308,25 @@ export const ERROR_CODES = define({
     type: 'authentication',
     status: 401,
     title: 'A token is needed',
-    help: 'Start with `beamline run --token-file FILE`, or seal the token with `beamline token seal` and send it as `token`.',
+    help: 'Start with `beamline run --token-file FILE`, or seal the token with `beamline token seal` and send it as `token`; see docs/identity.md.',
   },
   BLW_TOKEN_INVALID: {
     type: 'authentication',
     status: 401,
     title: 'The token cannot be accepted',
     help: 'The message says which check failed: signature, issuer, audience, expiry, tenant, or what it was sealed for.',
+  },
+  BLW_IDENTITY_UNAVAILABLE: {
+    type: 'communication',
+    status: 503,
+    title: 'Whose token or grant it is cannot be checked at the moment',
+    help: "The keys of the token's issuer, or Temporal, cannot be reached from the worker. Look at its log; start again later.",
+  },
+  BLW_CALLER_DENIED: {
+    type: 'authorization',
+    status: 403,
+    title: "Only the worker's own workflows may call this",
+    help: 'Start a flow: workflow type runFlow on the task queue of the pool io. See docs/identity.md.',
   },
   BLW_SECRET_UNAVAILABLE: {
     type: 'authorization',

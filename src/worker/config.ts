@@ -14,9 +14,17 @@ export interface WorkerDeployment {
   readonly buildId: string;
 }
 
+/** How a worker knows who starts flows and decides. */
+export type AuthConfig =
+  /** Not at all. `trustsNetwork`: also where Temporal is on another machine. */
+  | { readonly mode: 'none'; readonly trustsNetwork: boolean }
+  /** By tokens; the file is absolute. */
+  | { readonly mode: 'jwt'; readonly keyFile: string };
+
 /** Settings of a worker, read and checked. */
 export interface WorkerConfig {
   readonly pools: readonly ResourceClass[];
+  readonly auth: AuthConfig;
   readonly poolSizes: Readonly<Record<ResourceClass, number>>;
   readonly queuePrefix: string;
   /** Of one process that runs steps. */
@@ -33,6 +41,8 @@ export interface WorkerConfig {
   readonly secrets: readonly SecretConfig[];
   /** `HOST[:PORT]`; checked where the HTTP client is made. */
   readonly allowHosts: readonly string[];
+  /** Absolute; absent: everything is allowed. */
+  readonly policyFile?: string;
   readonly shutdownGraceMs: number;
   readonly maxCachedFlows: number;
   readonly logLevel: LogLevel;
@@ -55,10 +65,13 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     if (value !== undefined) return value;
     throw flowError('BLW_CONFIG', `--${name}: got "${text(name)}", expected ${allowed.join(', ')}`);
   };
-  if (text('auth') !== 'none')
-    throw flowError('BLW_CONFIG', `--auth: got "${text('auth')}", only "none" is supported yet`);
   return {
     pools: parsePools(text('pools')),
+    auth: parseAuth({
+      mode: oneOf('auth', ['none', 'jwt']),
+      keyFile: text('auth-key') === '' ? undefined : resolve(cwd, text('auth-key')),
+      trustsNetwork: oneOf('trust-network', ['yes', 'no']) === 'yes',
+    }),
     poolSizes: {
       io: integer('io-pool-size', 1, 1_000),
       cpu: integer('cpu-pool-size', 1, 1_000),
@@ -75,11 +88,29 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     databases: list('database').map((flag) => parseDatabaseFlag(flag, cwd)),
     secrets: list('secret').map((flag) => parseSecretFlag(flag, cwd)),
     allowHosts: list('allow-host'),
+    ...parsePolicyFile(values.policy, cwd),
     shutdownGraceMs: integer('shutdown-grace', 0, 86_400) * 1_000,
     maxCachedFlows: integer('max-cached-flows', 2, 100_000),
     logLevel: oneOf('log-level', LOG_LEVELS),
     logFormat: oneOf('log-format', ['json', 'pretty']),
   };
+}
+
+function parseAuth(given: { mode: 'none' | 'jwt'; keyFile: string | undefined; trustsNetwork: boolean }): AuthConfig {
+  const { mode, keyFile, trustsNetwork } = given;
+  if (mode === 'none') {
+    if (keyFile === undefined) return { mode, trustsNetwork };
+    throw flowError('BLW_CONFIG', '--auth-key: counts with --auth jwt only; add that, or leave --auth-key out');
+  }
+  if (keyFile !== undefined) return { mode, keyFile };
+  throw flowError('BLW_CONFIG', '--auth jwt: needs --auth-key FILE; make one with `beamline token keygen --out DIR`');
+}
+
+/** Empty text is refused: `--policy "$FILE"` without a FILE must not be a worker that allows everything. */
+function parsePolicyFile(value: OptionValues['policy'], cwd: string): { policyFile?: string } {
+  if (value === undefined) return {};
+  if (typeof value === 'string' && value.trim() !== '') return { policyFile: resolve(cwd, value) };
+  throw flowError('BLW_CONFIG', `--policy: got ${JSON.stringify(value)}, expected the name of a file`);
 }
 
 /** Temporal separates the two by a dot, so that the name may have none. */

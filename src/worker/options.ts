@@ -98,6 +98,11 @@ export const WORKER_OPTIONS = [
     description: 'a private or loopback host that HTTP blocks may reach',
   },
   {
+    name: 'policy',
+    value: 'FILE',
+    description: 'tenants, what they may do and how much; read again when it changes; without it everything is allowed',
+  },
+  {
     name: 'shutdown-grace',
     value: 'SECONDS',
     default: '30',
@@ -129,12 +134,22 @@ export const WORKER_OPTIONS = [
   },
   { name: 'max-cpu-time-ms', value: 'N', description: "limit of a tenant's CPU time", isUnsupported: true },
   { name: 'nats-url', value: 'URL', description: 'publish events and dead letters to NATS', isUnsupported: true },
-  { name: 'policy', value: 'FILE', description: 'tenants, scopes and quotas', isUnsupported: true },
   {
     name: 'auth',
     value: 'MODE',
     default: 'none',
-    description: 'who may start flows and decide: none is everyone who reaches Temporal; jwt is not supported yet',
+    description: 'who may start flows and decide: none (everyone who reaches Temporal) or jwt (whoever shows a token)',
+  },
+  {
+    name: 'auth-key',
+    value: 'FILE',
+    description: 'key that the workers of an installation share, for --auth jwt; made by `beamline token keygen`',
+  },
+  {
+    name: 'trust-network',
+    value: 'yes|no',
+    default: 'no',
+    description: 'yes: --auth none also where Temporal is not on this machine',
   },
 ] as const satisfies readonly OptionSpec[];
 

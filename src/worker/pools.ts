@@ -1,13 +1,15 @@
 import { cpus } from 'node:os';
 import { Client } from '@temporalio/client';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
-import type { Ports } from '../activities/block';
+import type { ScopedPorts } from '../activities/access/scoped-ports';
 import { createEvaluateExpressions } from '../activities/evaluate-expressions';
 import { createEventActivities } from '../activities/event-activities';
 import { findExecutor } from '../activities/executors';
 import type { ExpressionEngine } from '../activities/expressions/expression-engine';
 import { HEARTBEAT_INTERVAL_MS } from '../activities/heartbeat';
+import { localOnly } from '../activities/local-only';
 import type { PayloadStore } from '../activities/payloads/payload-store';
+import type { Gate } from '../activities/ports/gate';
 import type { SecretStore } from '../activities/ports/secret-store';
 import { prepareFlow } from '../activities/prepare-flow';
 import { type BlockProcessPool, createBlockProcessPool } from '../activities/process/block-process-pool';
@@ -19,12 +21,26 @@ import {
   type StepMiddleware,
 } from '../activities/step-activities';
 import { validateArguments, validateData } from '../activities/validate-data';
+import type { DecisionAdmission, WindowAdmission } from '../dsl/admission';
 import type { ResourceClass } from '../dsl/block-spec';
 import type { Catalog } from '../dsl/catalog/library';
-import { EVALUATE_EXPRESSIONS, PREPARE_FLOW, taskQueueOf, VALIDATE_ARGUMENTS, VALIDATE_DATA } from '../dsl/names';
+import type { Json } from '../dsl/json';
+import {
+  ADMIT_DECISION,
+  ADMIT_DEPLOYMENT,
+  ADMIT_WINDOW,
+  EVALUATE_EXPRESSIONS,
+  PREPARE_FLOW,
+  taskQueueOf,
+  VALIDATE_ARGUMENTS,
+  VALIDATE_DATA,
+} from '../dsl/names';
+import type { RunOrigin } from '../dsl/start';
 import type { WorkerConfig } from './config';
 import { workerDataConverter } from './data-converter';
 import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
+import type { PolicySource } from './policy/policy';
+import { stepAccess } from './policy/step-access';
 import { createTemporalEvents } from './temporal-events';
 
 /** What the pools of a worker are made from. */
@@ -33,13 +49,16 @@ export interface PoolParts {
   readonly connection: NativeConnection;
   readonly namespace: string;
   readonly identity: string;
-  readonly ports: Ports;
+  readonly ports: ScopedPorts;
+  readonly policy: PolicySource;
+  readonly gate: Gate;
   /** Where flows are found by name. */
   readonly catalog: Catalog;
   readonly payloads: PayloadStore;
   readonly expressions: ExpressionEngine;
   readonly secrets: SecretStore;
   readonly results: ResultCache;
+  /** Around the check of each step's access. */
   readonly middleware: readonly StepMiddleware[];
 }
 
@@ -57,8 +76,9 @@ const SQLITE_PROCESSES = Math.min(4, Math.max(2, cpus().length));
 
 /** Makes the pool of one class; it polls once its worker runs. */
 export async function createPool(resources: ResourceClass, parts: PoolParts): Promise<Pool> {
-  const { config, connection, namespace, identity, ports, catalog, payloads, secrets, results, middleware } = parts;
-  const { expressions } = parts;
+  const { config, connection, namespace, identity, ports, catalog, payloads, secrets, results } = parts;
+  const { expressions, gate } = parts;
+  const middleware = [...parts.middleware, stepAccess(parts.policy, resources)];
   const slots = config.poolSizes[resources];
   const taskQueue = taskQueueOf(config.queuePrefix, resources);
   const processes = createBlockProcessPool({
@@ -76,8 +96,10 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     dataConverter: workerDataConverter(payloads, namespace),
     activities: {
       ...createStepActivities({ ports, secrets, results, runBlock, middleware }),
-      ...(resources === 'io' ? flowActivities(expressions, catalog) : {}),
-      ...(resources === 'io' ? createEventActivities(createTemporalEvents(new Client({ connection, namespace }))) : {}),
+      ...(resources === 'io' ? { ...flowActivities(expressions, catalog, gate), ...gateActivities(gate) } : {}),
+      ...(resources === 'io'
+        ? createEventActivities(createTemporalEvents(new Client({ connection, namespace })), gate)
+        : {}),
     },
     maxConcurrentActivityTaskExecutions: slots,
     // A cancellation comes with the answer to a heartbeat; the default would hold these back for up to a minute.
@@ -90,12 +112,27 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
 }
 
 /** Flows are coordinated on the io queue. */
-function flowActivities(expressions: ExpressionEngine, catalog: Catalog) {
+function flowActivities(expressions: ExpressionEngine, catalog: Catalog, gate: Gate) {
+  const evaluate = createEvaluateExpressions(expressions);
   return {
-    [PREPARE_FLOW]: (value: unknown) => prepareFlow(value, expressions, catalog),
-    [VALIDATE_DATA]: validateData,
-    [VALIDATE_ARGUMENTS]: validateArguments,
-    [EVALUATE_EXPRESSIONS]: createEvaluateExpressions(expressions),
+    [PREPARE_FLOW]: localOnly((at, value: unknown, origin: RunOrigin) =>
+      prepareFlow(value, expressions, catalog, (start, sent) => gate.admitStart(start, sent, { ...at, ...origin })),
+    ),
+    [VALIDATE_DATA]: localOnly((_, request: Parameters<typeof validateData>[0]) => validateData(request)),
+    [VALIDATE_ARGUMENTS]: localOnly((_, request: Parameters<typeof validateArguments>[0]) =>
+      validateArguments(request),
+    ),
+    [EVALUATE_EXPRESSIONS]: localOnly((_, request: Parameters<typeof evaluate>[0]) => evaluate(request)),
+  };
+}
+
+function gateActivities(gate: Gate) {
+  return {
+    [ADMIT_WINDOW]: localOnly((at, request: WindowAdmission) => gate.admitWindow(request, at)),
+    [ADMIT_DECISION]: localOnly((at, request: DecisionAdmission) => gate.admitDecision(request, at)),
+    [ADMIT_DEPLOYMENT]: localOnly((at, request: Json, origin: RunOrigin) =>
+      gate.admitDeployment(request, { ...at, ...origin }),
+    ),
   };
 }
 

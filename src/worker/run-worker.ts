@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { ScopedPorts } from '../activities/access/scoped-ports';
 import { createExpressionEngine } from '../activities/expressions/expression-engine';
 import { PayloadStore } from '../activities/payloads/payload-store';
 import { sweepPayloads } from '../activities/payloads/payload-sweep';
@@ -8,20 +9,23 @@ import { createConfiguredSecrets } from '../activities/ports/configured-secrets'
 import { createFileBlobStore } from '../activities/ports/file-blob-store';
 import { FileCatalog } from '../activities/ports/file-catalog';
 import { createFileStepCache } from '../activities/ports/file-step-cache';
-import { createHttpClient } from '../activities/ports/guarded-http-client';
 import type { HttpClient } from '../activities/ports/http-client';
+import { createHttpClients } from '../activities/ports/http-clients';
 import { NO_CATALOG } from '../activities/ports/no-catalog';
 import type { StepCache } from '../activities/ports/step-cache';
 import { ResultCache } from '../activities/result-cache';
 import type { Catalog } from '../dsl/catalog/library';
 import { FlowError, flowError } from '../dsl/errors';
 import type { WorkerConfig } from './config';
+import { prepareGate } from './identity/create-gate';
+import { stepIdentity } from './identity/step-identity';
 import type { Logger } from './logger';
 import { EXPRESSION_HOST_ENTRY } from './package-files';
+import { openPolicy } from './policy/open-policy';
 import { createPool, type Pool } from './pools';
 import { ensureSearchAttributes } from './search-attributes';
 import { stepLog } from './step-log';
-import { connectWorker, type TemporalTarget } from './temporal-connection';
+import { connectionConfig, connectWorker, type TemporalTarget } from './temporal-connection';
 
 /** How often content without a blob is looked for, and how old it must be. */
 const SWEEP_EVERY_MS = 3_600_000;
@@ -42,7 +46,7 @@ export function newWorkerId(): string {
 }
 
 /**
- * Starts a worker. Throws BLW_TEMPORAL_UNREACHABLE, BLW_CONFIG; whatever was acquired by then is released.
+ * Starts a worker. Throws BLW_TEMPORAL_UNREACHABLE, BLW_CONFIG, BLW_POLICY_INVALID; whatever was acquired by then is released.
  *
  * `wrapHttp` puts a client of the caller's between the blocks and the guarded one. It is for code that embeds a worker and
  * has hosts answered by stand-ins, as the conformance tests do: a setting of deployments could turn calls away from where
@@ -58,7 +62,7 @@ export async function startWorker(options: {
   wrapHttp?: (client: HttpClient) => HttpClient;
   stepCache?: StepCache;
 }): Promise<RunningWorker> {
-  const { config, target, logger, workerId, wrapHttp = (client) => client } = options;
+  const { config, target, logger, workerId, wrapHttp } = options;
   const releases: (() => Promise<unknown>)[] = [];
   const release = async () => {
     for (const releaseOne of releases.splice(0).reverse()) {
@@ -66,8 +70,12 @@ export async function startWorker(options: {
     }
   };
   try {
+    const policy = await openPolicy(config.policyFile, logger);
+    releases.push(() => policy.close());
+    const { address } = connectionConfig(target);
+    const makeGate = await prepareGate(config.auth, { address, policy, logger });
     const catalog = await openCatalog(config.catalog);
-    const http = wrapHttp(createHttpClient({ allowHosts: [...config.allowHosts] }));
+    const http = createHttpClients({ allowHosts: config.allowHosts }, wrapHttp);
     releases.push(() => http.close());
     const databases = createSqlDatabases(config.databases);
     releases.push(() => databases.close());
@@ -84,18 +92,21 @@ export async function startWorker(options: {
     releases.push(() => connection.close());
     await ensureSearchAttributes(connection, namespace);
 
+    const gate = makeGate(connection, namespace);
     const parts = {
       config,
       connection,
       namespace,
       identity: workerId,
-      ports: { http, blobs, databases },
+      ports: new ScopedPorts({ http, blobs, databases }),
+      gate,
       catalog,
       payloads,
       expressions,
       secrets,
+      policy,
       results: new ResultCache(stepCache, (...line) => logger.log(...line)),
-      middleware: [stepLog(logger)],
+      middleware: [stepLog(logger), ...(config.auth.mode === 'jwt' ? [stepIdentity(gate)] : [])],
     };
     const pools: Pool[] = [];
     for (const resources of config.pools) {

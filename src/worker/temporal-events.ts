@@ -26,12 +26,12 @@ export function createTemporalEvents(client: Client): EventPort {
     emit: (scope, event) => tell(scope, EMIT_SIGNAL, event),
     subscribe: (scope, subscription) => tell(scope, SUBSCRIBE_SIGNAL, subscription),
     unsubscribe: (scope, subscription) => tell(scope, UNSUBSCRIBE_SIGNAL, subscription),
-    startFlow: async ({ workflowId, taskQueue, tenant, flow, input }) => {
+    startFlow: async ({ workflowId, taskQueue, tenant, flow, input, grant }) => {
       try {
         await client.workflow.start(RUN_FLOW, {
           workflowId,
           taskQueue,
-          args: [{ flow, input, tenant }],
+          args: [{ flow, input, tenant, ...(grant === undefined ? {} : { grant }) }],
           workflowIdReusePolicy: 'REJECT_DUPLICATE',
           priority: { fairnessKey: tenant },
         });

@@ -3,7 +3,7 @@ import { FlowError, type FlowErrorData, flowErrorToJson } from '../dsl/errors';
 import type { Variables } from '../dsl/expressions/batch';
 import { isJsonObject, type Json } from '../dsl/json';
 import { valueItem } from '../dsl/planning/definition-items';
-import type { PreparedFlow } from '../dsl/start';
+import type { PreparedFlow, RunOrigin } from '../dsl/start';
 import { type CompensationState, compensate, compensationFailed } from './compensation';
 import { type CarriedFlow, continuable, continueFlow, continueUndoing, isContinued, resumeRun } from './continue-flow';
 import { drive, type Routine } from './drive';
@@ -15,13 +15,16 @@ import { refuseTooLarge } from './json-size';
 import { proxyBoundedActivities } from './local-activities';
 import { readable } from './lost-payload';
 import type { ProgressTracker } from './progress-tracker';
+import { runOrigin } from './run-origin';
 import { runTaskList } from './run-task';
 import { runToEnd } from './run-to-end';
 import { type Deadline, deadlineIn, durationOf, withDeadline } from './timeouts';
 import { validate } from './validation';
 
 /** Parses, validates and plans outside of the workflow: the plan is in history, the schema library is not in the bundle. */
-const { prepareFlow } = proxyBoundedActivities<{ prepareFlow(start: unknown): Promise<PreparedFlow> }>({
+const { prepareFlow } = proxyBoundedActivities<{
+  prepareFlow(start: unknown, origin: RunOrigin): Promise<PreparedFlow>;
+}>({
   startToCloseTimeout: '30 s',
   retry: { initialInterval: '100 ms', maximumAttempts: 5 },
 });
@@ -45,7 +48,7 @@ export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Js
 
 async function beginRun(start: unknown, progress: ProgressTracker, inbox: EventInbox): Promise<FlowRun> {
   const request = withoutUncheckedInput(readable(start, 'the start input'));
-  const prepared = readable(await prepareFlow(request), "the flow's plan");
+  const prepared = readable(await prepareFlow(request, runOrigin()), "the flow's plan");
   const input = isJsonObject(start) ? (start.input ?? null) : null;
   const run = new FlowRun({ prepared, input, progress, inbox, startedAt: workflowInfo().startTime.getTime() });
   run.publishIdentity();
@@ -68,9 +71,13 @@ function* runUndoable(run: FlowRun, carried: CarriedFlow | undefined): Routine<J
   }
 }
 
-/** Preparation needs the flow's input only where the document says what to check of it; a large one takes seconds to pass on. */
+/**
+ * Preparation needs the flow's input only where the document says what to check of it, or where a token or a grant is for this
+ * input alone; a large one takes seconds to pass on.
+ */
 function withoutUncheckedInput(start: unknown): unknown {
   if (!isJsonObject(start) || start.input === undefined || !isJsonObject(start.flow)) return start;
+  if (start.token !== undefined || start.grant !== undefined) return start;
   return start.flow.input === undefined ? { ...start, input: null } : start;
 }
 

@@ -5,6 +5,7 @@ import {
   makeContinueAsNewFunc,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { WindowAdmission } from '../dsl/admission';
 import { FlowError, flowError } from '../dsl/errors';
 import { isJsonObject } from '../dsl/json';
 import { RUN_WINDOW } from '../dsl/names';
@@ -16,8 +17,10 @@ import type { EventInbox, InboxState } from './events/event-inbox';
 import { receiveEvents } from './events/flow-events';
 import { toWorkflowFailure } from './failures';
 import { FlowRun } from './flow-run';
+import { proxyBoundedActivities } from './local-activities';
 import { readable } from './lost-payload';
 import type { ProgressState, ProgressTracker } from './progress-tracker';
+import { runOrigin } from './run-origin';
 import { runTask, runTaskList } from './run-task';
 import { ContinueAsNew, runToEnd } from './run-to-end';
 import { type ItemsCursor, Suspension } from './suspension';
@@ -31,7 +34,15 @@ interface CarriedWindow {
   readonly progress: ProgressState;
   readonly events?: InboxState;
   readonly compensations: readonly CompensationEntry[];
+  /** The window's own. */
+  readonly grant?: string;
 }
+
+/** Gives the window a grant of its own, for that of the flow: a grant is good for one workflow only. */
+const { admitWindow } = proxyBoundedActivities<{ admitWindow(request: WindowAdmission): Promise<string> }>({
+  startToCloseTimeout: '10 s',
+  retry: { initialInterval: '100 ms', maximumAttempts: 5 },
+});
 
 /** Runs a batch of a large loop; started by flows only. The result is what became of the items. */
 export async function runWindow(request: WindowRequest, carried?: CarriedWindow): Promise<ItemsResult> {
@@ -42,10 +53,22 @@ export async function runWindow(request: WindowRequest, carried?: CarriedWindow)
       const state = carried === undefined ? undefined : readable(carried, 'the state of the loop');
       const inbox = receiveEvents(progress, state?.events);
       if (state !== undefined) progress.restore(state.progress);
-      return await drive(runBatch(request, state, progress, inbox));
+      const grant = request.prepared.grant === undefined ? undefined : await grantOf(request, state);
+      return await drive(runBatch(withGrant(request, grant), state, progress, inbox));
     },
     continueAsNew: makeContinueAsNewFor(request),
   });
+}
+
+async function grantOf(
+  { prepared: { grant = '', tenant } }: WindowRequest,
+  carried: CarriedWindow | undefined,
+): Promise<string> {
+  return carried?.grant ?? (await admitWindow({ grant, tenant, origin: runOrigin() }));
+}
+
+function withGrant(request: WindowRequest, grant: string | undefined): WindowRequest {
+  return grant === undefined ? request : { ...request, prepared: { ...request.prepared, grant } };
 }
 
 function makeContinueAsNewFor(request: WindowRequest): (carried: CarriedWindow) => Promise<never> {
@@ -74,7 +97,13 @@ function* runBatch(
     if (thrown instanceof Suspension && !isCancelled) {
       const cursor = thrown.cursor as ItemsCursor;
       const events = inbox.state();
-      throw new ContinueAsNew<CarriedWindow>({ cursor, progress: progress.state(), compensations, events });
+      throw new ContinueAsNew<CarriedWindow>({
+        cursor,
+        progress: progress.state(),
+        compensations,
+        events,
+        ...run.proof,
+      });
     }
     if (thrown instanceof Suspension) yield* abandon(run, { cursors: [thrown.cursor], steps: thrown.steps });
     const error = isCancelled ? new CancelledFailure('the window was cancelled') : thrown;

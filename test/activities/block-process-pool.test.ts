@@ -76,7 +76,7 @@ beforeEach(() => {
      const { retryable, notRetryable } = ${load('src/activities/block-failure.js')};
      const { flowError } = ${load('src/dsl/errors.js')};
      ${MISBEHAVING}
-     const createPorts = async () => ({ ports: {}, close: async () => {} });
+     const createPorts = async () => ({ ports: { of: () => ({}) }, close: async () => {} });
      serveBlocks({ createPorts, findExecutor: (type) => blocks[type] });`,
   );
 });

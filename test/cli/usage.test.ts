@@ -5,8 +5,25 @@ import { join } from 'node:path';
 import { WORKER_OPTIONS } from '../../src/worker/options';
 import { runCli, startCli } from '../helpers/cli';
 
-const COMMANDS = ['validate', 'run', 'deploy', 'approvals', 'emit', 'graph', 'worker', 'dev', 'demo'];
-const GROUPED = [...['list', 'show', 'approve', 'reject'].map((name) => ['approvals', name]), ['deploy', 'list']];
+const COMMANDS = [
+  'validate',
+  'run',
+  'deploy',
+  'approvals',
+  'token',
+  'emit',
+  'graph',
+  'policy',
+  'worker',
+  'dev',
+  'demo',
+];
+const GROUPED = [
+  ...['list', 'show', 'approve', 'reject'].map((name) => ['approvals', name]),
+  ...['keygen', 'show', 'seal'].map((name) => ['token', name]),
+  ['deploy', 'list'],
+  ...['check', 'show'].map((name) => ['policy', name]),
+];
 
 describe('beamline', () => {
   it('lists every command in its help', async () => {
@@ -44,8 +61,10 @@ describe('beamline', () => {
     [['run', 'a.yaml', '--timeout', '5m'], 'Got "5m", expected ISO 8601 such as PT30S', 'run --help'],
     [['schema', '--format', 'toml'], '--format: got "toml", expected json or yaml', 'schema --help'],
     [['graph'], 'expected a flow document, or --run with a workflow id', 'graph --help'],
-    [['approvals', 'approve', 'x'], "required option '--by <NAME>' not specified", 'approvals --help'],
+    [['approvals', 'approve', 'x'], 'who decides? Expected --by NAME, or --token-file FILE', 'approvals --help'],
     [['approvals', 'list', '--limit', '0'], 'Expected a whole number from 1 to 1000.', 'approvals --help'],
+    [['policy', 'check'], "missing required argument 'file'", 'policy --help'],
+    [['policy', 'show', 'a.yaml', '--can', 'flow:start'], '--can needs --tenant', 'policy --help'],
     [['dev', '--port', '70000'], 'Expected a whole number from 1 to 65535.', 'dev --help'],
   ])('refuses %j as bad usage', async (args, detail, help) => {
     const { code, stdout, stderr } = await runCli(args);
@@ -55,11 +74,14 @@ describe('beamline', () => {
     expect(stderr).toContain(`beamline ${help}`);
   });
 
-  it.each([[[]], [['approvals']]])('prints the help on stderr for %j, which lacks a command', async (args) => {
-    const { code, stdout, stderr } = await runCli(args);
-    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-    expect(stderr).toMatch(/^Usage: beamline/);
-  });
+  it.each([[[]], [['approvals']], [['policy']]])(
+    'prints the help on stderr for %j, which lacks a command',
+    async (args) => {
+      const { code, stdout, stderr } = await runCli(args);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+      expect(stderr).toMatch(/^Usage: beamline/);
+    },
+  );
 
   it('ends quietly when its reader goes away', async () => {
     const cli = startCli(['dev', '--help']);

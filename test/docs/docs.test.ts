@@ -13,6 +13,7 @@ import { parseWorkerConfig } from '../../src/worker/config';
 import { readConfigFile } from '../../src/worker/config-file';
 import { mergeOptions } from '../../src/worker/options';
 import { EXPRESSION_HOST_ENTRY } from '../../src/worker/package-files';
+import { parsePolicy } from '../../src/worker/policy/parse-policy';
 
 const ROOT = join(__dirname, '..', '..');
 
@@ -109,7 +110,9 @@ test('every list of tasks is valid in a flow', () => {
 });
 
 test('every config file is accepted by the worker', () => {
-  const files = yamlValues.filter(({ value }) => isJsonObject(value) && value.document === undefined);
+  const files = yamlValues.filter(
+    ({ value }) => isJsonObject(value) && value.document === undefined && !isPolicy(value),
+  );
   expect(files.map(({ where }) => where.replace(/:\d+$/, ''))).toContain('docs/configuration.md');
   const folder = mkdtempSync(join(tmpdir(), 'beamline-docs-'));
   try {
@@ -122,6 +125,15 @@ test('every config file is accepted by the worker', () => {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+});
+
+test('every policy file is valid', () => {
+  const policies = yamlValues.filter(({ value }) => isPolicy(value));
+  expect(policies.map(({ where }) => where.replace(/:\d+$/, ''))).toContain('docs/policy.md');
+  const problems = policies.flatMap(({ text, where }) =>
+    (parsePolicy(Buffer.from(text), ROOT).problems ?? []).map((problem) => formatProblem(problem, where)),
+  );
+  expect(problems).toEqual([]);
 });
 
 test('every piece of JSON is well-formed', () => {
@@ -145,7 +157,7 @@ test('every flag of a beamline command exists', () => {
     .filter((line) => line.startsWith('npx beamline '));
   expect(commands.length).toBeGreaterThan(3);
   for (const line of commands) {
-    const [, names = ''] = /^npx beamline ((?:approvals )?\w+)/.exec(line) ?? [];
+    const [, names = ''] = /^npx beamline ((?:approvals |policy |token )?\w+)/.exec(line) ?? [];
     const help = helpOf(names);
     for (const [flag] of line.matchAll(/--[a-z-]+/g))
       expect({ line, isKnown: help.includes(flag) }).toEqual({ line, isKnown: true });
@@ -179,6 +191,10 @@ test('every file of the project that is named in the architecture exists', () =>
   expect(named.length).toBeGreaterThan(20);
   expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
 });
+
+function isPolicy(value: Json): boolean {
+  return isJsonObject(value) && value.tenants !== undefined;
+}
 
 /** What the built command line says of one command. */
 function helpOf(names: string): string {

@@ -21,16 +21,12 @@ export function requireScope(access: Access | undefined, need: Need): void {
   const { scopes, tokenScopes } = access;
   if (!scopes.some((scope) => need.allowedBy(scope))) throw denied(need, "the tenant's policy");
   if (tokenScopes !== undefined && !tokenScopes.some((scope) => need.allowedBy(scope))) {
-    throw denied(need, 'the token that started the flow');
+    throw denied(need, 'the token');
   }
 }
 
 function denied({ scope }: Need, who: string): Error {
-  return notRetryable(
-    'BLW_SCOPE_DENIED',
-    `the scope ${scope} is needed and ${who} does not give it; nothing was done`,
-    {
-      data: { scope },
-    },
-  );
+  return notRetryable('BLW_SCOPE_DENIED', `the scope ${scope} is needed and ${who} does not give it`, {
+    data: { scope },
+  });
 }

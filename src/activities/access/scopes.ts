@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { normalizeHost } from '../ports/address-policy';
 
 /**
@@ -94,10 +95,14 @@ export function needHttp(method: string, url: URL): Need {
   };
 }
 
-/** `*.example.com` is every name below example.com, not example.com itself, as in certificates (RFC 6125) but at any depth. */
+/**
+ * `*.example.com` is every name below example.com, not example.com itself, as in certificates (RFC 6125) but at any depth. An address is
+ * below no name.
+ */
 function matchesHost(pattern: string, host: string): boolean {
   if (pattern === '*') return true;
-  if (pattern.startsWith('*.')) return host.endsWith(pattern.slice(1)) && host.length > pattern.length - 1;
+  if (pattern.startsWith('*.'))
+    return isIP(host) === 0 && host.endsWith(pattern.slice(1)) && host.length >= pattern.length;
   return pattern === host;
 }
 

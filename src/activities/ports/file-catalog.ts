@@ -6,6 +6,7 @@ import type { Catalog } from '../../dsl/catalog/library';
 import { parseDocumentText } from '../../dsl/document';
 import { flowError } from '../../dsl/errors';
 import type { Problem } from '../../dsl/problems';
+import { decodeUtf8 } from '../../dsl/utf8';
 
 /** Most files of a catalog, and deepest nesting of its folders: each start of a flow looks at all of them. */
 const MAX_FILES = 10_000;
@@ -138,14 +139,6 @@ async function readCatalogFile(path: string, absolute: string): Promise<CatalogF
   return 'problems' in parsed
     ? { path, problems: parsed.problems }
     : { path, value: parsed.document.value, problems: [] };
-}
-
-function decodeUtf8(bytes: Buffer): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
 }
 
 const TOO_LARGE = `the file has more than ${MAX_FILE_BYTES} bytes`;

@@ -71,6 +71,7 @@ async function send(transport: Transport, request: HttpRequest): Promise<HttpRes
     discard(answer.body);
     if (redirects === MAX_REDIRECTS) throw tooManyRedirects(labelOf(request));
     hop = followRedirect(hop, answer.statusCode, answer.headers.location);
+    request.admitRedirect?.(hop.method, hop.url);
   }
 }
 

@@ -1,6 +1,7 @@
+import { ScopedPorts } from '../access/scoped-ports';
 import { createSqlDatabases } from '../ports/configured-databases';
 import { createFileBlobStore } from '../ports/file-blob-store';
-import { createHttpClient } from '../ports/guarded-http-client';
+import { createHttpClients } from '../ports/http-clients';
 import type { ClosablePorts } from './child-server';
 import type { ChildInit } from './protocol';
 
@@ -8,9 +9,9 @@ import type { ChildInit } from './protocol';
 export async function createChildPorts({ databases, blobRoot, allowHosts }: ChildInit): Promise<ClosablePorts> {
   const sql = createSqlDatabases(databases);
   const blobs = await createFileBlobStore({ root: blobRoot });
-  const http = createHttpClient({ allowHosts: [...allowHosts] });
+  const http = createHttpClients({ allowHosts });
   return {
-    ports: { http, blobs, databases: sql },
+    ports: new ScopedPorts({ http, blobs, databases: sql }),
     async close() {
       await Promise.allSettled([http.close(), sql.close()]);
       blobs.close();

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Json } from '../../dsl/json';
-import type { BlockContext, BlockExecutor, Ports } from '../block';
+import type { ScopedPorts } from '../access/scoped-ports';
+import type { BlockContext, BlockExecutor } from '../block';
 import { notRetryable } from '../block-failure';
 import { Mask } from '../secrets/mask';
 import {
@@ -23,7 +24,7 @@ export interface ChildServerOptions {
 
 /** Ports with what they hold open. */
 export interface ClosablePorts {
-  readonly ports: Ports;
+  readonly ports: Pick<ScopedPorts, 'of'>;
   close(): Promise<void>;
 }
 
@@ -87,7 +88,7 @@ class ChildServer {
         throw notRetryable('BLW_BLOCK_UNKNOWN', `block ${blockType}: this worker has no executor for it`);
       }
       this.#ports ??= await this.options.createPorts(this.#init);
-      const { ports } = this.#ports;
+      const ports = this.#ports.ports.of(step.access);
       const heartbeat = (details: Json): void => heartbeats.push(mask.json(details));
       const conceal = (credential: string): void => mask.add(credential);
       const { lastHeartbeat } = job;

@@ -1,10 +1,11 @@
 import { resolve } from 'node:path';
 import { FormatError, formatFlowText } from '../../dsl/format/format-flow';
+import { decodeUtf8 } from '../../dsl/utf8';
 import type { AddCommand, Cli } from '../cli';
 import { CommandError, reportError, usageError } from '../command-error';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { NOT_UTF8, printProblems } from '../flow-file';
-import { decodeUtf8, readSource, STDIN, sourceName } from '../read-source';
+import { readSource, STDIN, sourceName } from '../read-source';
 import { replaceFile } from '../replace-file';
 
 const EXAMPLES = `

@@ -37,6 +37,7 @@ export function* executeCall(task: CallPlan, frame: TaskFrame): Routine<TaskResu
     with: args,
     ...(frame.secrets === undefined ? {} : { secrets: frame.secrets }),
     ...cacheOf(task, values),
+    ...run.proof,
   };
   const options = activityOptions(task, frame, args);
   yield* run.dispatch.enter(request);
