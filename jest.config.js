@@ -12,8 +12,8 @@ module.exports = {
       },
     ],
   },
-  // The CEL library and the reader of features are published as ES modules only.
-  transformIgnorePatterns: ['/node_modules/(?!(@marcbachmann/cel-js|@cucumber)/)', '<rootDir>/dist/'],
+  // The CEL library, jose and the reader of features are published as ES modules only.
+  transformIgnorePatterns: ['/node_modules/(?!(@marcbachmann/cel-js|@cucumber|jose)/)', '<rootDir>/dist/'],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   globalSetup: '<rootDir>/test/helpers/global-setup.js',
   globalTeardown: '<rootDir>/test/helpers/global-teardown.js',

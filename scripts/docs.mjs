@@ -23,6 +23,9 @@ const SECRETS = 'Secrets and authentication';
 const ERROR_GROUPS = {
   SECRET: SECRETS,
   AUTH: SECRETS,
+  IDENTITY: SECRETS,
+  CALLER: SECRETS,
+  TOKEN: SECRETS,
   HTTP: 'HTTP',
   OPENAPI: 'OpenAPI',
   FS: 'Blobs',

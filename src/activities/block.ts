@@ -21,6 +21,14 @@ export interface StepIdentity {
   readonly attempt: number;
   /** The author's word that doing it twice is harmless (`metadata.idempotent`), or the block's own. */
   readonly idempotent: boolean;
+  /** Temporal's run of the workflow that the step is of. */
+  readonly runId: string;
+  /** As the step brought it, before it was verified (docs/identity.md). */
+  readonly grant?: string;
+  /** Whom the flow runs for, as its grant says; absent where nobody is checked. */
+  readonly subject?: string;
+  /** Scopes of the token that started the flow; absent: it does not narrow the tenant's. */
+  readonly tokenScopes?: readonly string[];
   /** What the step may do; absent: the worker has no policy, and everything is allowed. */
   readonly access?: Access;
   /** Heap of the process that runs the block, MiB, where its tenant may have less than the worker gives. */

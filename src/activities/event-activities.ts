@@ -4,24 +4,43 @@ import type { CloudEvent } from '../dsl/events/cloud-event';
 import type { Json } from '../dsl/json';
 import { EMIT_EVENT, PREPARE_TRIGGER, START_TRIGGERED_FLOW, SUBSCRIBE_EVENTS, UNSUBSCRIBE_EVENTS } from '../dsl/names';
 import { prepareTrigger } from '../dsl/validation/check-trigger';
+import { localOnly } from './local-only';
 import type { EventPort, EventScope } from './ports/events';
-import { toApplicationFailure } from './step-failure';
+import type { Gate } from './ports/gate';
+
+/** An event bus, as a flow names it: by its tenant, for which it shows its grant. */
+type FlowScope = EventScope & { readonly grant?: string };
 
 /** Local activities of flows and of the event bus. */
-export function createEventActivities(events: EventPort) {
+export function createEventActivities(events: EventPort, gate: Gate) {
   return {
-    [EMIT_EVENT]: ({ event, ...scope }: EventScope & { event: CloudEvent }) => events.emit(scope, event),
-    [SUBSCRIBE_EVENTS]: ({ subscription, ...scope }: EventScope & { subscription: Subscription }) =>
-      events.subscribe(scope, subscription),
-    [UNSUBSCRIBE_EVENTS]: ({ id, flowId, ...scope }: EventScope & Omit<Subscription, 'filters'>) =>
-      events.unsubscribe(scope, { id, flowId }),
-    [START_TRIGGERED_FLOW]: (start: TriggeredStart) => events.startFlow(start),
-    [PREPARE_TRIGGER]: async (value: Json): Promise<PreparedTrigger> => {
+    [EMIT_EVENT]: localOnly(async (at, { event, grant, ...scope }: FlowScope & { event: CloudEvent }) => {
+      await gate.recognize({ ...scope, ...shown(grant) }, at);
+      await events.emit(scope, event);
+    }),
+    [SUBSCRIBE_EVENTS]: localOnly(
+      async (at, { subscription, grant, ...scope }: FlowScope & { subscription: Subscription }) => {
+        await gate.recognize({ ...scope, ...shown(grant) }, at);
+        await events.subscribe(scope, subscription);
+      },
+    ),
+    [UNSUBSCRIBE_EVENTS]: localOnly(
+      async (at, { id, flowId, grant, ...scope }: FlowScope & Omit<Subscription, 'filters'>) => {
+        await gate.recognize({ ...scope, ...shown(grant) }, at);
+        await events.unsubscribe(scope, { id, flowId });
+      },
+    ),
+    [START_TRIGGERED_FLOW]: localOnly((_, start: TriggeredStart) => events.startFlow(start)),
+    [PREPARE_TRIGGER]: localOnly(async (_, value: Json, tenant: string): Promise<PreparedTrigger> => {
       const prepared = prepareTrigger(value);
-      if ('trigger' in prepared) return prepared.trigger;
-      throw toApplicationFailure(flowError('BLW_TRIGGER_INVALID', `trigger: ${prepared.problems.join('; ')}`), {
-        attempt: 1,
-      });
-    },
+      if ('problems' in prepared) throw flowError('BLW_TRIGGER_INVALID', `trigger: ${prepared.problems.join('; ')}`);
+      const { id, flow, grant } = prepared.trigger;
+      await gate.admitTrigger({ id, flow, tenant, ...shown(grant) });
+      return prepared.trigger;
+    }),
   };
+}
+
+function shown(grant: string | undefined): { grant?: string } {
+  return grant === undefined ? {} : { grant };
 }

@@ -81,7 +81,7 @@ function meterBlobs(store: BlobStore): BlobStore {
 }
 
 function meterDatabases(databases: SqlDatabases): SqlDatabases {
-  return { get: (name) => meterDatabase(databases.get(name)), close: () => databases.close() };
+  return { get: (...args) => meterDatabase(databases.get(...args)), close: () => databases.close() };
 }
 
 function meterDatabase(database: SqlDatabase): SqlDatabase {

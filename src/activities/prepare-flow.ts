@@ -4,14 +4,19 @@ import { parseFlowReference } from '../dsl/catalog/references';
 import type { ErrorCode } from '../dsl/error-codes';
 import { FlowError, flowErrorData, flowErrorToJson } from '../dsl/errors';
 import type { Json, JsonObject } from '../dsl/json';
+import type { CallPlan } from '../dsl/planning/plan';
 import { flowInputSchema, planFlow } from '../dsl/planning/plan-flow';
 import { formatProblem, type Problem, toJsonPointer } from '../dsl/problems';
 import { type PreparedFlow, parseStartInput, type StartInput } from '../dsl/start';
 import { compileSchema } from '../dsl/validation/json-schemas';
 import { validateFlow } from '../dsl/validation/validate-flow';
 import { RUNTIME_VERSION } from '../dsl/version';
+import { requireScope } from './access/access';
+import { needWord } from './access/scopes';
 import { checkJqExpressions } from './expressions/check-jq-expressions';
 import type { ExpressionEngine } from './expressions/expression-engine';
+import type { Admission } from './ports/gate';
+import { toApplicationFailure } from './step-failure';
 import { describeViolations } from './validate-data';
 
 /** Problems that the message of a failed start spells out; the details have all. */
@@ -24,16 +29,35 @@ const MAX_PLAN_BYTES = 33_554_432;
  * Local activity: reads the start input, finds the document where the input names one of the catalog, validates it, makes its
  * plan, and checks the flow's input against the document's schema. Fails, not retried, with BLW_START_INVALID,
  * BLW_FLOW_UNKNOWN, BLW_FLOW_INVALID, BLW_DATA_INVALID or BLW_CATALOG_INVALID. Without a catalog, what a document refers to is
- * not looked up: a check before the start, whose plan does not run.
+ * not looked up: a check before the start, whose plan does not run. `admit` comes before all else, so that nobody who may not
+ * start flows learns anything; without it nobody is checked.
  */
 export async function prepareFlow(
   value: unknown,
   engine: Pick<ExpressionEngine, 'checkJq'>,
   catalog?: Catalog,
+  admit: Admit = admitAnybody,
+): Promise<PreparedFlow> {
+  try {
+    return await prepare(value, { engine, catalog, admit });
+  } catch (error) {
+    throw error instanceof FlowError ? toApplicationFailure(error, { attempt: 1 }) : error;
+  }
+}
+
+/** Says who may start a flow; `tenant` is what was sent. */
+type Admit = (start: StartInput, sent: { tenant: string | undefined }) => Promise<Admission>;
+
+async function prepare(
+  value: unknown,
+  { engine, catalog, admit }: { engine: Pick<ExpressionEngine, 'checkJq'>; catalog: Catalog | undefined; admit: Admit },
 ): Promise<PreparedFlow> {
   const parsed = parseStartInput(value);
   if ('problems' in parsed) throw refuse('BLW_START_INVALID', parsed.problems.join('; '), parsed.problems);
   const { start } = parsed;
+  // A tenant was sent, or it is the default of whoever checks nobody.
+  const sent = { tenant: (value as JsonObject).tenant === undefined ? undefined : start.tenant };
+  const { tenant, requestedBy, grant, access, share } = await admit(start, sent);
   const library = catalog === undefined ? undefined : await readLibrary(catalog);
   const { document, source } = documentOf(start, library);
   const result = await checkJqExpressions(validateFlow(document, { library }), engine);
@@ -48,10 +72,15 @@ export async function prepareFlow(
       null,
     );
   }
-  const { tenant, priorityKey, requestedBy, depth } = start;
+  if (asksForApproval(plan)) {
+    // Approvals are workflows of their own, which no worker checks as it checks steps.
+    requireScope(access, needWord('approval', 'request'));
+  }
+  const { priorityKey, depth } = start;
   return {
-    plan,
+    // First: the codec reads off the beginning whose it is (encryption-codec.ts).
     tenant,
+    plan,
     runtimeVersion: RUNTIME_VERSION,
     largePayloads: true,
     continuesAsNew: true,
@@ -61,7 +90,21 @@ export async function prepareFlow(
     ...(priorityKey === undefined ? {} : { priorityKey }),
     ...(requestedBy === undefined ? {} : { requestedBy }),
     ...(depth === undefined ? {} : { depth }),
+    ...(grant === undefined ? {} : { grant }),
+    ...(share === undefined ? {} : { share }),
   };
+}
+
+async function admitAnybody({ tenant, requestedBy }: StartInput): Promise<Admission> {
+  return { tenant, ...(requestedBy === undefined ? {} : { requestedBy }) };
+}
+
+/** Wherever in the plan the step is: in a branch, a function, a compensation. */
+function asksForApproval(node: unknown): boolean {
+  if (Array.isArray(node)) return node.some(asksForApproval);
+  if (typeof node !== 'object' || node === null) return false;
+  const { kind, human } = node as Partial<CallPlan>;
+  return (kind === 'call' && human === true) || Object.values(node).some(asksForApproval);
 }
 
 async function readLibrary(catalog: Catalog): Promise<FlowLibrary> {

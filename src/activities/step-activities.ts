@@ -64,6 +64,7 @@ async function runStep(
   const step: StepIdentity = {
     tenant: request.tenant,
     flowId: temporal.info.workflowExecution?.workflowId ?? '',
+    runId: temporal.info.workflowExecution?.runId ?? '',
     flow: request.flow,
     stepId: request.stepId,
     blockType,
@@ -71,6 +72,7 @@ async function runStep(
     attempt,
     idempotent: request.idempotent,
     ...(request.quota === undefined ? {} : { claim: request.quota }),
+    ...(request.grant === undefined ? {} : { grant: request.grant }),
   };
   const meter = new StepMeter();
   const beat = new Heartbeat(temporal);

@@ -16,11 +16,17 @@ import { ANSWER_TIMEOUT_MS, isSilence, noAnswer } from './no-answer';
 /** How many approvals of one flow are looked at to find the one that is meant. */
 const MAX_CANDIDATES = 20;
 
-/** An approval that exists. */
-export interface FoundApproval {
+/** An approval, as it is called. */
+export interface ApprovalAddress {
   /** Workflow id. */
   readonly id: string;
   readonly taskQueue: string;
+}
+
+/** An approval that exists. */
+export interface FoundApproval extends ApprovalAddress {
+  /** Where it asked again, under the same id, the latest time. */
+  readonly runId: string;
 }
 
 /**
@@ -34,13 +40,13 @@ export async function findApproval(client: Client, id: string): Promise<FoundApp
       help: 'See `beamline approvals list` for those that wait.',
     });
   }
-  if (found.type === APPROVAL) return { id, taskQueue: found.taskQueue };
+  if (found.type === APPROVAL) return { id, runId: found.runId, taskQueue: found.taskQueue };
   const waiting = await waitingApprovalsOf(client, id);
   const [only] = waiting;
-  if (only !== undefined && waiting.length === 1) return { id: only, taskQueue: found.taskQueue };
+  if (only !== undefined && waiting.length === 1) return { ...only, taskQueue: found.taskQueue };
   if (only === undefined)
     throw usageError(`no approval of the flow "${id}" waits`, { help: 'See `beamline approvals list`.' });
-  throw usageError(`${waiting.length} approvals of the flow "${id}" wait: ${waiting.join(', ')}`, {
+  throw usageError(`${waiting.length} approvals of the flow "${id}" wait: ${waiting.map((one) => one.id).join(', ')}`, {
     help: 'Name one of them.',
   });
 }
@@ -54,15 +60,15 @@ async function describe(client: Client, id: string): Promise<WorkflowExecutionDe
   }
 }
 
-async function waitingApprovalsOf(client: Client, flowId: string): Promise<string[]> {
+async function waitingApprovalsOf(client: Client, flowId: string): Promise<Pick<FoundApproval, 'id' | 'runId'>[]> {
   const query = `WorkflowType = ${quote(APPROVAL)} AND ExecutionStatus = 'Running' AND WorkflowId STARTS_WITH ${quote(`${flowId}/`)}`;
-  const ids: string[] = [];
-  for await (const { workflowId, parentExecution } of client.workflow.list({ query })) {
+  const found: { id: string; runId: string }[] = [];
+  for await (const { workflowId, runId, parentExecution } of client.workflow.list({ query })) {
     // Another flow's id may begin the same way.
-    if (parentExecution?.workflowId === flowId) ids.push(workflowId);
-    if (ids.length === MAX_CANDIDATES) break;
+    if (parentExecution?.workflowId === flowId) found.push({ id: workflowId, runId });
+    if (found.length === MAX_CANDIDATES) break;
   }
-  return ids;
+  return found;
 }
 
 /** A text in a visibility query. */
@@ -73,7 +79,7 @@ export function quote(text: string): string {
 /** What an approval waits for. Throws BLW_TEMPORAL_UNREACHABLE, with exit code 1, where no worker answers in time. */
 export async function readState(
   client: Client,
-  { id, taskQueue }: FoundApproval,
+  { id, taskQueue }: ApprovalAddress,
   timeoutMs: number = ANSWER_TIMEOUT_MS,
 ): Promise<ApprovalState> {
   try {
@@ -87,11 +93,11 @@ export async function readState(
 
 /**
  * Records a decision and returns the state after it. Throws, with exit code 1, the error that the approval refuses it with:
- * BLW_APPROVAL_INVALID, _DENIED, _CLOSED, or BLW_DATA_INVALID for its form; and BLW_TEMPORAL_UNREACHABLE where no worker answers.
+ * BLW_APPROVAL_INVALID, _DENIED, _CLOSED, BLW_TOKEN_REQUIRED, _INVALID, or BLW_DATA_INVALID for its form; and BLW_TEMPORAL_UNREACHABLE where no worker answers.
  */
 export async function decide(
   client: Client,
-  { id, taskQueue }: FoundApproval,
+  { id, taskQueue }: ApprovalAddress,
   decision: DecisionInput,
 ): Promise<ApprovalState> {
   try {
@@ -103,7 +109,7 @@ export async function decide(
   }
 }
 
-function translateRefusal(error: unknown, { id, taskQueue }: FoundApproval): unknown {
+function translateRefusal(error: unknown, { id, taskQueue }: ApprovalAddress): unknown {
   if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
     const data = failureToJson(error.cause) as unknown as FlowErrorData;
     return new CommandError(new FlowError(data, { cause: error }), EXIT.failed);

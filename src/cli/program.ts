@@ -27,6 +27,11 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; load
     load: () => (require('./commands/approvals') as typeof import('./commands/approvals')).addApprovals,
   },
   {
+    name: 'token',
+    summary: 'make the keys for tokens, seal a token, look into one',
+    load: () => (require('./commands/token') as typeof import('./commands/token')).addToken,
+  },
+  {
     name: 'emit',
     summary: 'send an event to the flows that listen',
     load: () => (require('./commands/emit') as typeof import('./commands/emit')).addEmit,
@@ -65,6 +70,16 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; load
     name: 'dev',
     summary: 'start a Temporal server and a worker on this machine',
     load: () => (require('./commands/dev') as typeof import('./commands/dev')).addDev,
+  },
+  {
+    name: 'codec',
+    summary: 'make keys that payloads are encrypted with',
+    load: () => (require('./commands/codec') as typeof import('./commands/codec')).addCodec,
+  },
+  {
+    name: 'codec-server',
+    summary: "let Temporal's UI and command line tool read what is encrypted",
+    load: () => (require('./commands/codec-server') as typeof import('./commands/codec-server')).addCodecServer,
   },
   {
     name: 'demo',

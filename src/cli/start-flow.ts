@@ -22,10 +22,13 @@ const LARGE_TASK_TIMEOUT = '60 s';
 /** The syntax of expressions in jq has been checked when the document was read (`readFlowFile`). */
 const CHECKED_BEFORE = { checkJq: async (questions: readonly unknown[]) => questions.map(() => null) };
 
+/** A start input as it is sent: without a tenant, it is that of the token. */
+export type SentStart = Omit<StartInput, 'tenant'> & { readonly tenant?: string };
+
 /** A flow that is to be started. */
 export interface FlowStart {
   /** As `runFlow` takes it. */
-  readonly input: StartInput;
+  readonly input: SentStart;
   /** `namespace/name:version`, and the title of the document where it is known. */
   readonly flow: string;
   readonly title?: string;
@@ -39,7 +42,7 @@ export interface FlowStart {
  * Checks a start input just as the worker will, before anything starts. Throws, with exit code 2, BLW_START_INVALID,
  * BLW_FLOW_INVALID, or BLW_DATA_INVALID where the flow's input does not match its schema.
  */
-export async function checkStart(input: StartInput, catalog?: Catalog): Promise<void> {
+export async function checkStart(input: SentStart, catalog?: Catalog): Promise<void> {
   const size = measureJson(input);
   if (size > MAX_PAYLOAD_BYTES) {
     throw usageError(`the flow and its input have ${size} bytes, at most ${MAX_PAYLOAD_BYTES} fit`, {
@@ -59,14 +62,17 @@ export async function checkStart(input: StartInput, catalog?: Catalog): Promise<
 export async function startFlow(client: Client, start: FlowStart): Promise<WatchedFlow> {
   const { input, workflowId, queuePrefix, timeoutMs } = start;
   const taskQueue = taskQueueOf(queuePrefix, 'io');
-  const { priorityKey } = input;
+  const { priorityKey, tenant } = input;
   try {
     const handle = await client.workflow.start(RUN_FLOW, {
       workflowId,
       taskQueue,
       args: [input],
       staticSummary: summaryOf(start),
-      priority: { fairnessKey: input.tenant, ...(priorityKey === undefined ? {} : { priorityKey }) },
+      priority: {
+        ...(tenant === undefined ? {} : { fairnessKey: tenant }),
+        ...(priorityKey === undefined ? {} : { priorityKey }),
+      },
       // The id is part of every idempotency key: a second run under it would find its effects done. A failed one may go on so.
       workflowIdReusePolicy: 'ALLOW_DUPLICATE_FAILED_ONLY',
       ...(timeoutMs === undefined ? {} : { workflowExecutionTimeout: timeoutMs }),
@@ -85,13 +91,18 @@ export async function startFlow(client: Client, start: FlowStart): Promise<Watch
 /** The start input of a flow: what is absent is left out, so that the worker's defaults apply. */
 export function startInput(
   flow: JsonObject | string,
-  rest: { input: Json; tenant: string; priorityKey?: number | undefined; requestedBy?: string | undefined },
-): StartInput {
+  rest: {
+    input: Json;
+    tenant: string | undefined;
+    priorityKey?: number | undefined;
+    requestedBy?: string | undefined;
+  },
+): SentStart {
   const { input, tenant, priorityKey, requestedBy } = rest;
   return {
     flow,
     input,
-    tenant,
+    ...(tenant === undefined ? {} : { tenant }),
     ...(priorityKey === undefined ? {} : { priorityKey }),
     ...(requestedBy === undefined ? {} : { requestedBy }),
   };

@@ -20,16 +20,27 @@ export interface ApprovalRequest {
   readonly onTimeout: OnTimeout;
   readonly selfApproval: boolean;
   readonly requestedBy?: string;
+  /** That of the run that asks (docs/identity.md). Where there is one, deciders have to show a token. */
+  readonly grant?: string;
 }
 
 /** Argument of the update `decide`; the signals `approve` and `reject` take it without `decision`. */
 export interface DecisionInput {
   readonly decision: 'approved' | 'rejected';
-  readonly by: string;
-  /** Groups that the decider is a member of. */
+  /** Who decides; may be left out where a token says it. */
+  readonly by?: string;
+  /** Groups that the decider is a member of; where there is a token, that counts. */
   readonly groups?: readonly string[];
   readonly comment?: string;
   readonly form?: Json;
+  /** The decider's token, sealed for this decision (docs/identity.md). */
+  readonly token?: string;
+}
+
+/** Who decides, as a verified token says. */
+export interface Decider {
+  readonly by: string;
+  readonly groups: readonly string[];
 }
 
 /** A decision that counted. */
@@ -61,6 +72,8 @@ export interface ApprovalState {
   readonly assignees?: { readonly users?: readonly string[]; readonly groups?: readonly string[] };
   readonly requiredApprovals: number;
   readonly form?: JsonObject;
+  /** A decision needs a token; absent: it does not. */
+  readonly needsToken?: true;
   /** ISO 8601. */
   readonly requestedAt: string;
   /** ISO 8601; absent: it waits forever. */

@@ -252,8 +252,15 @@ export const ERROR_CODES = define({
   BLW_PAYLOAD_DENIED: {
     type: 'authorization',
     status: 403,
-    title: 'A claim on a large payload was not made for this flow by this payload store',
-    help: 'Send the data itself, or start the flow with a client that uses the blob root of the workers.',
+    title:
+      'A payload was not made for this flow: a claim of another store or flow, or encrypted for another tenant or flow',
+    help: 'Send the data itself, with a client that uses the blob root and the encryption keys of the workers.',
+  },
+  BLW_PAYLOAD_KEY: {
+    type: 'runtime',
+    status: 503,
+    title: 'A payload is encrypted with a key that is not there',
+    help: 'Give the worker or the command the key file that has the key (--encryption-keys). Flows wait and go on.',
   },
   BLW_PAYLOAD_TOO_LARGE: {
     type: 'validation',
@@ -314,13 +321,25 @@ export const ERROR_CODES = define({
     type: 'authentication',
     status: 401,
     title: 'A token is needed',
-    help: 'Start with `beamline run --token-file FILE`, or seal the token with `beamline token seal` and send it as `token`.',
+    help: 'Start with `beamline run --token-file FILE`, or seal the token with `beamline token seal` and send it as `token`; see docs/identity.md.',
   },
   BLW_TOKEN_INVALID: {
     type: 'authentication',
     status: 401,
     title: 'The token cannot be accepted',
     help: 'The message says which check failed: signature, issuer, audience, expiry, tenant, or what it was sealed for.',
+  },
+  BLW_IDENTITY_UNAVAILABLE: {
+    type: 'communication',
+    status: 503,
+    title: 'Whose token or grant it is cannot be checked at the moment',
+    help: "The keys of the token's issuer, or Temporal, cannot be reached from the worker. Look at its log; start again later.",
+  },
+  BLW_CALLER_DENIED: {
+    type: 'authorization',
+    status: 403,
+    title: "Only the worker's own workflows may call this",
+    help: 'Start a flow: workflow type runFlow on the task queue of the pool io. See docs/identity.md.',
   },
   BLW_SECRET_UNAVAILABLE: {
     type: 'authorization',

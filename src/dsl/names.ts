@@ -10,6 +10,8 @@ export const REPEAT_FLOW = 'repeatFlow';
 export const EVENT_BUS = 'eventBus';
 /** A batch of a large loop. */
 export const RUN_WINDOW = 'runWindow';
+/** Checks a token once for a flow that is to run by itself later. */
+export const AUTHORIZE_DEPLOYMENT = 'authorizeDeployment';
 
 /** Queries, updates and signals. */
 export const PROGRESS_QUERY = 'progress';
@@ -50,6 +52,9 @@ export const LEAVE_QUOTA_LINE = 'leaveQuotaLine';
 export const ADMIT_FLOW = 'admitFlow';
 export const RELEASE_FLOW = 'releaseFlow';
 export const COUNT_FAILURE = 'countFailure';
+export const ADMIT_WINDOW = 'admitWindow';
+export const ADMIT_DECISION = 'admitDecision';
+export const ADMIT_DEPLOYMENT = 'admitDeployment';
 
 /** Search attributes, all of type Keyword. */
 export const SEARCH_ATTRIBUTES = {

@@ -22,6 +22,10 @@ export interface StartInput {
    * else sets it only takes levels from his own flow.
    */
   readonly depth?: number;
+  /** The starter's token, sealed for this start (docs/identity.md); never a plain one, which history would show. */
+  readonly token?: string;
+  /** Instead of a token: the grant of the flow that runs this one, or of a deployment. Set by the worker and by `beamline deploy`. */
+  readonly grant?: string;
 }
 
 /** Most flows above a flow: one that runs itself would else never end. */
@@ -56,11 +60,39 @@ export interface PreparedFlow {
   readonly concurrentSteps?: number;
   /** Flows above this one; absent: none. */
   readonly depth?: number;
+  /** What the flow's steps show to the workers (docs/identity.md); absent: these check nobody, or did not when it was prepared. */
+  readonly grant?: string;
+  /** The tenant's share of the workers; absent: there was no policy, or the flow is from before there were any. */
+  readonly share?: TenantShare;
 }
+
+/** What a policy says of a tenant's place beside others. In histories: add optional fields, never change one. */
+export interface TenantShare {
+  /** Counts for all steps of the tenant's flows, whatever these say: 0.001 to 1000. */
+  readonly fairnessWeight: number;
+  /** The best priority that the tenant's flows and steps get, 1 (first) to 5: with a better one they would always go before others'. */
+  readonly priorityKey: number;
+}
+
+/** Which run of Temporal's asks, as the server tells it to the workflow: what tokens and grants are compared with. */
+export interface RunOrigin {
+  /** First run of the execution chain: the same after a retry, a reset and a continue-as-new. */
+  readonly firstRunId: string;
+  /** When this run began, in ms since 1970. */
+  readonly startedAt: number;
+  readonly parent?: { readonly workflowId: string; readonly runId: string };
+}
+
+/** Longest sealed token or grant, in characters. */
+export const MAX_TOKEN_LENGTH = 65_536;
 
 export const DEFAULT_TENANT = 'default';
 
-const KEYS = ['flow', 'input', 'tenant', 'priorityKey', 'requestedBy', 'depth', 'token', 'mode', 'mocks'];
+const KEYS = ['flow', 'input', 'tenant', 'priorityKey', 'requestedBy', 'depth', 'token', 'grant', 'mode', 'mocks'];
+
+/** Set by the worker: no use to people. */
+const OWN_KEYS = ['depth', 'grant'];
+
 /** Names of tenants: part of workflow ids, file names and search attributes. */
 export const TENANT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
@@ -76,7 +108,7 @@ export function parseStartInput(value: unknown): { start: StartInput } | { probl
     };
   }
   const problems = [...unknownKeys(value), ...notSupported(value)];
-  const { flow, input = null, tenant = DEFAULT_TENANT, priorityKey, requestedBy, depth } = value;
+  const { flow, input = null, tenant = DEFAULT_TENANT, priorityKey, requestedBy, depth, token, grant } = value;
   if (flow === undefined) problems.push('"flow" is missing, expected the flow document, or its namespace/name:version');
   else if (typeof flow === 'string') problems.push(...nameProblems(flow));
   else if (!isJsonObject(flow))
@@ -96,6 +128,7 @@ export function parseStartInput(value: unknown): { start: StartInput } | { probl
   if (depth !== undefined && !(Number.isInteger(depth) && Number(depth) >= 0)) {
     problems.push(`depth: got ${shortJson(depth)}, expected nothing; the worker sets it on flows that flows run`);
   }
+  problems.push(...tokenProblems('token', token), ...tokenProblems('grant', grant));
   if (problems.length > 0) return { problems };
   return {
     start: {
@@ -105,8 +138,20 @@ export function parseStartInput(value: unknown): { start: StartInput } | { probl
       ...(priorityKey === undefined ? {} : { priorityKey: priorityKey as number }),
       ...(requestedBy === undefined ? {} : { requestedBy: requestedBy as string }),
       ...(depth === undefined ? {} : { depth: depth as number }),
+      ...(token === undefined ? {} : { token: token as string }),
+      ...(grant === undefined ? {} : { grant: grant as string }),
     },
   };
+}
+
+/** Whatever was sent, it is not repeated: it may be a credential. */
+function tokenProblems(name: string, value: Json | undefined): string[] {
+  if (value === undefined) return [];
+  if (typeof value !== 'string' || value === '')
+    return [`${name}: got ${value === '' ? 'nothing' : describeJsonType(value)}, expected the text of a sealed token`];
+  if (value.length > MAX_TOKEN_LENGTH)
+    return [`${name}: got ${value.length} characters, expected at most ${MAX_TOKEN_LENGTH}`];
+  return [];
 }
 
 function nameProblems(name: string): string[] {
@@ -119,15 +164,13 @@ function unknownKeys(value: JsonObject): string[] {
     .filter((key) => !KEYS.includes(key))
     .map((key) => {
       const meant = closestName(key, KEYS);
-      return `"${shortText(key)}" is not known; ${meant === undefined ? `there are: ${KEYS.filter((known) => known !== 'depth').join(', ')}` : `did you mean "${meant}"?`}`;
+      return `"${shortText(key)}" is not known; ${meant === undefined ? `there are: ${KEYS.filter((known) => !OWN_KEYS.includes(known)).join(', ')}` : `did you mean "${meant}"?`}`;
     });
 }
 
 /** Parts of the design that this version refuses, since ignoring them would break what they promise. */
-function notSupported({ token, mode, mocks }: JsonObject): string[] {
+function notSupported({ mode, mocks }: JsonObject): string[] {
   const problems: string[] = [];
-  if (token !== undefined)
-    problems.push('token: not supported yet; leave it out, it would stay readable in the history');
   if (mode !== undefined && mode !== 'live')
     problems.push(`mode: got ${shortJson(mode)}, only "live" is supported yet`);
   if (mocks !== undefined) problems.push('mocks: not supported yet');

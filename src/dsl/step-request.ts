@@ -36,6 +36,8 @@ export interface StepRequest {
   readonly cache?: { readonly key?: Json; readonly maxAgeMs: number };
   /** The flow can wait where its tenant is over a quota; absent in requests of flows from before. */
   readonly quota?: QuotaClaim;
+  /** The flow's (docs/identity.md): which tenant's it is, and for whom it runs. */
+  readonly grant?: string;
 }
 
 /** Result of a step's activity. */

@@ -16,9 +16,17 @@ export interface WorkerDeployment {
   readonly buildId: string;
 }
 
+/** How a worker knows who starts flows and decides. */
+export type AuthConfig =
+  /** Not at all. `trustsNetwork`: also where Temporal is on another machine. */
+  | { readonly mode: 'none'; readonly trustsNetwork: boolean }
+  /** By tokens; the file is absolute. */
+  | { readonly mode: 'jwt'; readonly keyFile: string };
+
 /** Settings of a worker, read and checked. */
 export interface WorkerConfig {
   readonly pools: readonly ResourceClass[];
+  readonly auth: AuthConfig;
   readonly poolSizes: Readonly<Record<ResourceClass, number>>;
   readonly queuePrefix: string;
   /** Of one process that runs steps. */
@@ -31,11 +39,15 @@ export interface WorkerConfig {
   readonly blobRoot: string;
   /** Absent: large payloads are kept. */
   readonly payloadRetentionMs?: number;
+  /** Absolute; absent: nothing is encrypted. */
+  readonly encryptionKeys?: string;
   readonly databases: readonly DatabaseConfig[];
   readonly stateStore: StateStoreConfig;
   /** Of a tenant's steps in a day; absent: no limit. */
   readonly maxCpuTimeMs?: number;
   readonly secrets: readonly SecretConfig[];
+  /** Absolute; absent: there is none. */
+  readonly secretFolder?: string;
   /** `HOST[:PORT]`; checked where the HTTP client is made. */
   readonly allowHosts: readonly string[];
   /** Absolute; absent: everything is allowed. */
@@ -62,10 +74,13 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     if (value !== undefined) return value;
     throw flowError('BLW_CONFIG', `--${name}: got "${text(name)}", expected ${allowed.join(', ')}`);
   };
-  if (text('auth') !== 'none')
-    throw flowError('BLW_CONFIG', `--auth: got "${text('auth')}", only "none" is supported yet`);
   return {
     pools: parsePools(text('pools')),
+    auth: parseAuth({
+      mode: oneOf('auth', ['none', 'jwt']),
+      keyFile: text('auth-key') === '' ? undefined : resolve(cwd, text('auth-key')),
+      trustsNetwork: oneOf('trust-network', ['yes', 'no']) === 'yes',
+    }),
     poolSizes: {
       io: integer('io-pool-size', 1, 1_000),
       cpu: integer('cpu-pool-size', 1, 1_000),
@@ -79,6 +94,8 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     ...(text('payload-retention-days') === ''
       ? {}
       : { payloadRetentionMs: integer('payload-retention-days', 1, 36_500) * 86_400_000 }),
+    ...(text('encryption-keys') === '' ? {} : { encryptionKeys: resolve(cwd, text('encryption-keys')) }),
+    ...(text('secret-folder') === '' ? {} : { secretFolder: resolve(cwd, text('secret-folder')) }),
     databases: list('database').map((flag) => parseDatabaseFlag(flag, cwd)),
     stateStore: parseStateStore(text('state-store'), { cwd, blobRoot: resolve(cwd, text('blob-root')) }),
     ...(text('max-cpu-time-ms') === '' ? {} : { maxCpuTimeMs: integer('max-cpu-time-ms', 1, Number.MAX_SAFE_INTEGER) }),
@@ -90,6 +107,16 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     logLevel: oneOf('log-level', LOG_LEVELS),
     logFormat: oneOf('log-format', ['json', 'pretty']),
   };
+}
+
+function parseAuth(given: { mode: 'none' | 'jwt'; keyFile: string | undefined; trustsNetwork: boolean }): AuthConfig {
+  const { mode, keyFile, trustsNetwork } = given;
+  if (mode === 'none') {
+    if (keyFile === undefined) return { mode, trustsNetwork };
+    throw flowError('BLW_CONFIG', '--auth-key: counts with --auth jwt only; add that, or leave --auth-key out');
+  }
+  if (keyFile !== undefined) return { mode, keyFile };
+  throw flowError('BLW_CONFIG', '--auth jwt: needs --auth-key FILE; make one with `beamline token keygen --out DIR`');
 }
 
 /** Empty text is refused: `--policy "$FILE"` without a FILE must not be a worker that allows everything. */

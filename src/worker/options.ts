@@ -79,10 +79,16 @@ export const WORKER_OPTIONS = [
       'delete large payloads that were not used for so long; longer than any flow and the retention of the namespace together; without it they are kept',
   },
   {
+    name: 'encryption-keys',
+    value: 'FILE',
+    description: 'keys of tenants, in YAML: their payloads are encrypted in Temporal and in the payload store',
+  },
+  {
     name: 'database',
     value: 'NAME=URL',
     isRepeatable: true,
-    description: 'a database for sql blocks: NAME=sqlite:FILE or NAME=postgres://…',
+    description:
+      'a database for sql blocks: NAME=sqlite:FILE or NAME=postgres://…; TENANT/NAME=… is for one tenant only and comes before NAME',
   },
   {
     name: 'state-store',
@@ -96,6 +102,11 @@ export const WORKER_OPTIONS = [
     isRepeatable: true,
     description:
       'a secret that flows may use: NAME=env:VARIABLE or NAME=file:PATH; TENANT/NAME=… is for one tenant only',
+  },
+  {
+    name: 'secret-folder',
+    value: 'DIR',
+    description: 'folder of secrets: files NAME for all tenants, TENANT/NAME for one tenant only',
   },
   {
     name: 'allow-host',
@@ -148,7 +159,18 @@ export const WORKER_OPTIONS = [
     name: 'auth',
     value: 'MODE',
     default: 'none',
-    description: 'who may start flows and decide: none is everyone who reaches Temporal; jwt is not supported yet',
+    description: 'who may start flows and decide: none (everyone who reaches Temporal) or jwt (whoever shows a token)',
+  },
+  {
+    name: 'auth-key',
+    value: 'FILE',
+    description: 'key that the workers of an installation share, for --auth jwt; made by `beamline token keygen`',
+  },
+  {
+    name: 'trust-network',
+    value: 'yes|no',
+    default: 'no',
+    description: 'yes: --auth none also where Temporal is not on this machine',
   },
 ] as const satisfies readonly OptionSpec[];
 

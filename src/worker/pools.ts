@@ -8,7 +8,11 @@ import { createEventActivities } from '../activities/event-activities';
 import { findExecutor } from '../activities/executors';
 import type { ExpressionEngine } from '../activities/expressions/expression-engine';
 import { HEARTBEAT_INTERVAL_MS } from '../activities/heartbeat';
+import { localOnly } from '../activities/local-only';
+import type { KeyRing } from '../activities/payloads/key-ring';
 import type { PayloadStore } from '../activities/payloads/payload-store';
+import { findDatabase } from '../activities/ports/configured-databases';
+import type { Gate } from '../activities/ports/gate';
 import type { SecretStore } from '../activities/ports/secret-store';
 import { prepareFlow } from '../activities/prepare-flow';
 import { type BlockProcessPool, createBlockProcessPool } from '../activities/process/block-process-pool';
@@ -20,14 +24,27 @@ import {
   type StepMiddleware,
 } from '../activities/step-activities';
 import { validateArguments, validateData } from '../activities/validate-data';
+import type { DecisionAdmission, WindowAdmission } from '../dsl/admission';
 import type { ResourceClass } from '../dsl/block-spec';
 import type { Catalog } from '../dsl/catalog/library';
-import { EVALUATE_EXPRESSIONS, PREPARE_FLOW, taskQueueOf, VALIDATE_ARGUMENTS, VALIDATE_DATA } from '../dsl/names';
+import type { Json } from '../dsl/json';
+import {
+  ADMIT_DECISION,
+  ADMIT_DEPLOYMENT,
+  ADMIT_WINDOW,
+  EVALUATE_EXPRESSIONS,
+  PREPARE_FLOW,
+  taskQueueOf,
+  VALIDATE_ARGUMENTS,
+  VALIDATE_DATA,
+} from '../dsl/names';
+import type { RunOrigin } from '../dsl/start';
 import type { WorkerConfig } from './config';
-import { workerDataConverter } from './data-converter';
+import { clientDataConverter, workerDataConverter } from './data-converter';
 import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
 import type { PolicySource } from './policy/policy';
 import { stepAccess } from './policy/step-access';
+import { shareOf } from './policy/tenant-share';
 import { admitFlow } from './quota/flow-admission';
 import { countAskedApproval, createQuotaActivities } from './quota/quota-activities';
 import type { QuotaKeeper } from './quota/quota-keeper';
@@ -43,9 +60,11 @@ export interface PoolParts {
   readonly ports: ScopedPorts;
   readonly policy: PolicySource;
   readonly keeper: QuotaKeeper;
+  readonly gate: Gate;
   /** Where flows are found by name. */
   readonly catalog: Catalog;
   readonly payloads: PayloadStore;
+  readonly keys: KeyRing;
   readonly expressions: ExpressionEngine;
   readonly secrets: SecretStore;
   readonly results: ResultCache;
@@ -67,7 +86,8 @@ const SQLITE_PROCESSES = Math.min(4, Math.max(2, cpus().length));
 
 /** Makes the pool of one class; it polls once its worker runs. */
 export async function createPool(resources: ResourceClass, parts: PoolParts): Promise<Pool> {
-  const { config, connection, namespace, identity, ports, payloads, secrets, results, keeper } = parts;
+  const { config, connection, namespace, identity, ports, payloads, secrets, results } = parts;
+  const { gate, keeper } = parts;
   // What is denied is denied at once, and waits for no place.
   const middleware = [...parts.middleware, stepAccess(parts.policy, resources), stepQuota(keeper, identity)];
   const slots = config.poolSizes[resources];
@@ -84,12 +104,12 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     namespace,
     identity,
     taskQueue,
-    dataConverter: workerDataConverter(payloads, namespace),
+    dataConverter: workerDataConverter(payloads, namespace, parts.keys),
     activities: {
       ...createStepActivities({ ports, secrets, results, runBlock, middleware }),
-      ...(resources === 'io' ? flowActivities(parts) : {}),
+      ...(resources === 'io' ? { ...flowActivities(parts), ...gateActivities(gate) } : {}),
       ...(resources === 'io' ? createQuotaActivities(keeper) : {}),
-      ...(resources === 'io' ? createEventActivities(createTemporalEvents(new Client({ connection, namespace }))) : {}),
+      ...(resources === 'io' ? createEventActivities(createTemporalEvents(clientsOf(parts)), gate) : {}),
     },
     maxConcurrentActivityTaskExecutions: slots,
     // A cancellation comes with the answer to a heartbeat; the default would hold these back for up to a minute.
@@ -101,19 +121,42 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
   return { resources, taskQueue, slots, worker, processes };
 }
 
+/** A client for each tenant, whose payloads it encrypts. */
+function clientsOf({ connection, namespace, keys }: PoolParts): (tenant: string) => Client {
+  return (tenant) =>
+    new Client({ connection, namespace, dataConverter: clientDataConverter({ keys, tenant }, namespace) });
+}
+
 /** Flows are coordinated on the io queue. */
-function flowActivities({ expressions, catalog, keeper }: PoolParts) {
+function flowActivities({ expressions, catalog, gate, policy, keeper }: PoolParts) {
+  const evaluate = createEvaluateExpressions(expressions);
   return {
-    [PREPARE_FLOW]: async (value: unknown, isRunByFlow = false) => {
-      const prepared = await prepareFlow(value, expressions, catalog);
-      return { ...prepared, ...(await admitFlow(keeper, prepared.tenant, isRunByFlow)) };
-    },
-    [VALIDATE_DATA]: validateData,
-    [VALIDATE_ARGUMENTS]: async (request: Parameters<typeof validateArguments>[0] & { tenant?: string }) => {
-      await validateArguments(request);
-      if (request.tenant !== undefined) await countAskedApproval(keeper, request.tenant);
-    },
-    [EVALUATE_EXPRESSIONS]: createEvaluateExpressions(expressions),
+    [PREPARE_FLOW]: localOnly(async (at, value: unknown, origin: RunOrigin) => {
+      const prepared = await prepareFlow(value, expressions, catalog, async (start, sent) => {
+        const admission = await gate.admitStart(start, sent, { ...at, ...origin });
+        const share = shareOf(policy, admission.tenant);
+        return { ...admission, ...(share === undefined ? {} : { share }) };
+      });
+      return { ...prepared, ...(await admitFlow(keeper, prepared, origin)) };
+    }),
+    [VALIDATE_DATA]: localOnly((_, request: Parameters<typeof validateData>[0]) => validateData(request)),
+    [VALIDATE_ARGUMENTS]: localOnly(
+      async (_, request: Parameters<typeof validateArguments>[0] & { readonly tenant?: string }) => {
+        await validateArguments(request);
+        if (request.tenant !== undefined) await countAskedApproval(keeper, request.tenant);
+      },
+    ),
+    [EVALUATE_EXPRESSIONS]: localOnly((_, request: Parameters<typeof evaluate>[0]) => evaluate(request)),
+  };
+}
+
+function gateActivities(gate: Gate) {
+  return {
+    [ADMIT_WINDOW]: localOnly((at, request: WindowAdmission) => gate.admitWindow(request, at)),
+    [ADMIT_DECISION]: localOnly((at, request: DecisionAdmission) => gate.admitDecision(request, at)),
+    [ADMIT_DEPLOYMENT]: localOnly((at, request: Json, origin: RunOrigin) =>
+      gate.admitDeployment(request, { ...at, ...origin }),
+    ),
   };
 }
 
@@ -150,11 +193,14 @@ function processRunner(processes: BlockProcessPool): BlockRunner {
 }
 
 /** Io blocks run on the event loop, but for SQLite: its calls block, and only the end of a process stops one. */
-function ioRunner(config: WorkerConfig, processes: BlockProcessPool): BlockRunner {
-  const sqlite = new Set(config.databases.filter(({ kind }) => kind === 'sqlite').map(({ name }) => name));
+function ioRunner({ databases }: WorkerConfig, processes: BlockProcessPool): BlockRunner {
   const inProcess = inProcessRunner(findExecutor, new CpuShare());
   return (blockType, args, context) => {
-    const isSqlite = blockType.startsWith('sql.') && typeof args.database === 'string' && sqlite.has(args.database);
+    const { database } = args;
+    const isSqlite =
+      blockType.startsWith('sql.') &&
+      typeof database === 'string' &&
+      findDatabase(databases, database, context.step.tenant)?.kind === 'sqlite';
     return isSqlite ? processes.run(blockType, args, context) : inProcess(blockType, args, context);
   };
 }

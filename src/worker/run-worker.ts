@@ -13,11 +13,16 @@ import { createFileStepCache } from '../activities/ports/file-step-cache';
 import type { HttpClient } from '../activities/ports/http-client';
 import { createHttpClients } from '../activities/ports/http-clients';
 import { NO_CATALOG } from '../activities/ports/no-catalog';
+import { SecretFolder } from '../activities/ports/secret-folder';
+import type { SecretStore } from '../activities/ports/secret-store';
 import type { StepCache } from '../activities/ports/step-cache';
 import { ResultCache } from '../activities/result-cache';
 import type { Catalog } from '../dsl/catalog/library';
 import { FlowError, flowError } from '../dsl/errors';
 import type { WorkerConfig } from './config';
+import { keyRingOf } from './encryption-keys';
+import { prepareGate } from './identity/create-gate';
+import { stepIdentity } from './identity/step-identity';
 import type { Logger } from './logger';
 import { EXPRESSION_HOST_ENTRY } from './package-files';
 import { openPolicy } from './policy/open-policy';
@@ -31,7 +36,7 @@ import { tenantQuotas } from './quota/tenant-quotas';
 import { ensureSearchAttributes } from './search-attributes';
 import { openWorkerStore } from './state/open-state-store';
 import { stepLog } from './step-log';
-import { connectWorker, type TemporalTarget } from './temporal-connection';
+import { connectionConfig, connectWorker, type TemporalTarget } from './temporal-connection';
 
 /** How often content without a blob is looked for, and how old it must be. */
 const SWEEP_EVERY_MS = 3_600_000;
@@ -58,6 +63,8 @@ export function newWorkerId(): string {
  * has hosts answered by stand-ins, as the conformance tests do: a setting of deployments could turn calls away from where
  * the flow's author sends them. Steps in child processes have clients of their own and are not reached by it.
  *
+ * `wrapSecrets` puts another store of secrets, such as a vault, before or in the place of the one that is configured.
+ *
  * `stepCache` takes the place of the folder below the blob root in which results of steps are kept.
  */
 export async function startWorker(options: {
@@ -66,9 +73,10 @@ export async function startWorker(options: {
   logger: Logger;
   workerId: string;
   wrapHttp?: (client: HttpClient) => HttpClient;
+  wrapSecrets?: (store: SecretStore) => SecretStore;
   stepCache?: StepCache;
 }): Promise<RunningWorker> {
-  const { config, target, logger, workerId, wrapHttp } = options;
+  const { config, target, logger, workerId, wrapHttp, wrapSecrets = (store) => store } = options;
   const releases: (() => Promise<unknown>)[] = [];
   const release = async () => {
     for (const releaseOne of releases.splice(0).reverse()) {
@@ -78,12 +86,16 @@ export async function startWorker(options: {
   try {
     const policy = await openPolicy(config.policyFile, logger);
     releases.push(() => policy.close());
+    const { address } = connectionConfig(target);
+    const makeGate = await prepareGate(config.auth, { address, policy, logger });
     const catalog = await openCatalog(config.catalog);
+    const keys = keyRingOf(config.encryptionKeys, process.env);
     const http = createHttpClients({ allowHosts: config.allowHosts }, wrapHttp);
     releases.push(() => http.close());
     const databases = createSqlDatabases(config.databases);
     releases.push(() => databases.close());
-    const secrets = createConfiguredSecrets(config.secrets);
+    const secretFolder = config.secretFolder === undefined ? undefined : new SecretFolder(config.secretFolder);
+    const secrets = wrapSecrets(createConfiguredSecrets(config.secrets, process.env, secretFolder));
     const blobs = await createFileBlobStore({ root: config.blobRoot });
     releases.push(async () => blobs.close());
     const payloads = new PayloadStore({ blobRoot: config.blobRoot, canCreate: true });
@@ -96,7 +108,8 @@ export async function startWorker(options: {
     releases.push(() => connection.close());
     await ensureSearchAttributes(connection, namespace);
 
-    const clients = new NamespaceClients(connection);
+    const gate = makeGate(connection, namespace);
+    const clients = new NamespaceClients(connection, keys);
     const sender = createOfferSender(clients, logger);
     const probe = createFlowProbe(clients);
     const quotasOf = tenantQuotas(policy, config);
@@ -112,14 +125,17 @@ export async function startWorker(options: {
       namespace,
       identity: workerId,
       ports: new ScopedPorts(meterPorts({ http, blobs, databases })),
+      gate,
       catalog,
       payloads,
+      keys,
       expressions,
       secrets,
       policy,
       keeper,
       results: new ResultCache(stepCache, (...line) => logger.log(...line)),
-      middleware: [stepLog(logger), stepUsage(keeper)],
+      // Whose a step is, is known once its grant has been checked.
+      middleware: [stepLog(logger), ...(config.auth.mode === 'jwt' ? [stepIdentity(gate)] : []), stepUsage(keeper)],
     };
     const pools: Pool[] = [];
     for (const resources of config.pools) {

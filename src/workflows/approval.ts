@@ -9,22 +9,32 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { ApprovalRequest, ApprovalResult, ApprovalState, DecisionInput } from '../dsl/approval';
+import type { DecisionAdmission } from '../dsl/admission';
+import type { ApprovalRequest, ApprovalResult, ApprovalState, Decider, DecisionInput } from '../dsl/approval';
 import { FlowError, flowError } from '../dsl/errors';
 import { inline } from '../dsl/inline-values';
 import { isJsonObject, type Json } from '../dsl/json';
 import { APPROVAL_STATE_QUERY, APPROVE_SIGNAL, DECIDE_UPDATE, REJECT_SIGNAL } from '../dsl/names';
 import { undecodableReason } from '../dsl/undecodable';
 import { ApprovalLedger } from './approval-ledger';
-import { toFlowError, toWorkflowFailure } from './failures';
+import { asWorkflowFailure, toFlowError, toWorkflowFailure } from './failures';
+import { belongToStated } from './flow-owner';
 import { localActivities } from './flow-run';
+import { proxyBoundedActivities } from './local-activities';
 import { readable } from './lost-payload';
+import { runOrigin } from './run-origin';
 import { publishAttributes } from './search-attributes';
 
 const stateQuery = defineQuery<ApprovalState>(APPROVAL_STATE_QUERY);
 const decideUpdate = defineUpdate<ApprovalState, [Json]>(DECIDE_UPDATE);
 const approveSignal = defineSignal<[Json]>(APPROVE_SIGNAL);
 const rejectSignal = defineSignal<[Json]>(REJECT_SIGNAL);
+
+/** Says who decides, where the flow was started with a token. */
+const { admitDecision } = proxyBoundedActivities<{ admitDecision(request: DecisionAdmission): Promise<Decider> }>({
+  startToCloseTimeout: '20 s',
+  retry: { initialInterval: '100 ms', maximumAttempts: 5 },
+});
 
 /**
  * Awaits people's decisions. Ends with the outcome; a timeout with `onTimeout: fail` fails with BLW_APPROVAL_TIMEOUT.
@@ -38,7 +48,7 @@ export async function approval(request: ApprovalRequest): Promise<ApprovalResult
   });
   setHandler(decideUpdate, (input) => decide(ledger, input), {
     validator: (input) => refuseInvalid(ledger, input),
-    description: '{"decision": "approved" or "rejected", "by": "…", "groups"?: […], "comment"?: "…", "form"?: {…}}',
+    description: `${exampleOf(request)}; "comment" and "form" may be added`,
   });
   const receive = (decision: DecisionInput['decision']) => (input: Json) => receiveSignal(ledger, decision, input);
   const likeDecide = 'As the update decide, without "decision"; what is refused shows in the query state.';
@@ -85,7 +95,10 @@ async function awaitOutcome(ledger: ApprovalLedger): Promise<void> {
  */
 function refuseForeignStart(request: unknown): void {
   if (workflowInfo().parent !== undefined && isJsonObject(request) && undecodableReason(request) === undefined) {
-    asFailure(() => readable(request, 'the request'));
+    asWorkflowFailure(() => {
+      belongToStated(request);
+      readable(request, 'the request');
+    });
     return;
   }
   throw toWorkflowFailure(
@@ -95,24 +108,32 @@ function refuseForeignStart(request: unknown): void {
 
 /** Checks once before the update enters history: what is refused here leaves no trace. */
 function refuseInvalid(ledger: ApprovalLedger, input: Json): void {
-  asFailure(() => ledger.check(input));
+  asWorkflowFailure(() => ledger.check(input));
 }
 
 async function decide(ledger: ApprovalLedger, input: Json): Promise<ApprovalState> {
   try {
     const decision = ledger.check(readable(input, 'the decision'));
+    const decider = await deciderOf(ledger, decision);
+    // While the token or the form is checked, others may decide, the same person too, or time may run out.
+    const known = decider === undefined ? decision : ledger.check(input, decider);
     const { form } = ledger.request;
     if (form !== undefined && decision.decision === 'approved') {
       await localActivities.validateData({ schema: form, data: decision.form ?? null, what: 'form' });
-      // Others may have decided, or time may have run out, while the form was checked.
-      ledger.check(input);
+      ledger.check(input, decider);
     }
-    ledger.record(decision, Date.now());
+    ledger.record(known, Date.now());
     return inline(ledger.state());
   } catch (thrown) {
     const error = toFlowError(thrown);
     throw error instanceof FlowError ? toWorkflowFailure(error) : error;
   }
+}
+
+/** Who decides, as the token says; undefined where the approval asks for none, and the decision says it. */
+async function deciderOf({ request }: ApprovalLedger, decision: DecisionInput): Promise<Decider | undefined> {
+  const { grant, tenant } = request;
+  return grant === undefined ? undefined : await admitDecision({ decision, grant, tenant, origin: runOrigin() });
 }
 
 async function receiveSignal(ledger: ApprovalLedger, decision: DecisionInput['decision'], input: Json): Promise<void> {
@@ -125,16 +146,16 @@ async function receiveSignal(ledger: ApprovalLedger, decision: DecisionInput['de
   }
 }
 
-function asFailure<T>(run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    throw error instanceof FlowError ? toWorkflowFailure(error) : error;
-  }
+/** What to send. */
+function exampleOf({ grant }: ApprovalRequest): string {
+  return grant === undefined
+    ? '{"decision": "approved" or "rejected", "by": "…", "groups"?: […]}'
+    : '{"decision": "approved" or "rejected", "token": "…"}, with a token that is sealed for this decision';
 }
 
-function describe({ title, description, assignees, requiredApprovals }: ApprovalRequest): string {
+function describe(request: ApprovalRequest): string {
+  const { title, description, assignees, requiredApprovals } = request;
   const people = [...(assignees?.users ?? []), ...(assignees?.groups ?? []).map((group) => `group ${group}`)];
   const who = people.length === 0 ? 'anyone' : people.join(', ');
-  return `**${title}**\n\n${description ?? ''}\n\nAwaits ${requiredApprovals} approval(s) by ${who}: update \`decide\` {"decision": "approved", "by": "…"}`;
+  return `**${title}**\n\n${description ?? ''}\n\nAwaits ${requiredApprovals} approval(s) by ${who}: update \`decide\` ${exampleOf(request)}`;
 }

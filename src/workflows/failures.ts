@@ -99,6 +99,15 @@ export function toWorkflowFailure(error: FlowError): ApplicationFailure {
   });
 }
 
+/** What `run` gives; an error of the flow is thrown as the workflow's failure. */
+export function asWorkflowFailure<T>(run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    throw error instanceof FlowError ? toWorkflowFailure(error) : error;
+  }
+}
+
 /** Longest text of an error, and most data, that a failed workflow shows: a `raise` may make them of anything. */
 const MAX_TEXT_LENGTH = 10_000;
 const MAX_DATA_BYTES = 500_000;

@@ -79,6 +79,8 @@ export class FlowRun {
   /** Workflow id of the flow, also in its windows: idempotency keys are made of it. */
   readonly id: string;
   readonly taskQueue = workflowInfo().taskQueue;
+  /** What the flow shows to the workers with each request: nothing where they check nobody. */
+  readonly proof: { readonly grant?: string };
   /** `$context` of OWS. */
   context: Json;
   /** Arguments that are the same for every expression of the flow. */
@@ -119,6 +121,7 @@ export class FlowRun {
     this.compensations = new Compensations(compensations);
     this.id = id;
     this.prepared = prepared;
+    this.proof = prepared.grant === undefined ? {} : { grant: prepared.grant };
     this.#evaluator = new Evaluator(prepared.offloadsExpressions === true ? INLINE_WORK : MAX_WORK);
     this.progress = progress;
     this.inbox = inbox;

@@ -3,18 +3,20 @@ import { FlowError, type FlowErrorData, flowErrorToJson } from '../dsl/errors';
 import type { Variables } from '../dsl/expressions/batch';
 import { isJsonObject, type Json } from '../dsl/json';
 import { valueItem } from '../dsl/planning/definition-items';
-import type { PreparedFlow } from '../dsl/start';
+import type { PreparedFlow, RunOrigin } from '../dsl/start';
 import { type CompensationState, compensate, compensationFailed } from './compensation';
 import { type CarriedFlow, continuable, continueFlow, continueUndoing, isContinued, resumeRun } from './continue-flow';
 import { drive, type Routine } from './drive';
 import { receiveEvents } from './events/flow-events';
 import { toFlowError } from './failures';
+import { belongTo, belongToStated } from './flow-owner';
 import { FlowRun, type RunParts } from './flow-run';
 import { refuseTooLarge } from './json-size';
 import { proxyBoundedActivities } from './local-activities';
 import { readable } from './lost-payload';
 import { awaitPlace, holdingPlace } from './quota/flow-place';
 import { receiveOffers } from './quota/quota-line';
+import { runOrigin } from './run-origin';
 import { runTaskList } from './run-task';
 import { runToEnd } from './run-to-end';
 import { type Deadline, deadlineIn, durationOf, withDeadline } from './timeouts';
@@ -22,7 +24,7 @@ import { validate } from './validation';
 
 /** Parses, validates and plans outside of the workflow: the plan is in history, the schema library is not in the bundle. */
 const { prepareFlow } = proxyBoundedActivities<{
-  prepareFlow(start: unknown, isRunByFlow: boolean): Promise<PreparedFlow>;
+  prepareFlow(start: unknown, origin: RunOrigin): Promise<PreparedFlow>;
 }>({
   startToCloseTimeout: '30 s',
   retry: { initialInterval: '100 ms', maximumAttempts: 5 },
@@ -36,6 +38,7 @@ const { prepareFlow } = proxyBoundedActivities<{
 export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Json> {
   return await runToEnd<Json, CarriedFlow>({
     body: async (progress) => {
+      belongToStated(start);
       const state = carried === undefined ? undefined : readable(carried, 'the state of the flow');
       const inbox = receiveEvents(progress, isContinued() ? state?.events : undefined);
       const quota = receiveOffers(isContinued() ? state?.quota : undefined);
@@ -49,16 +52,12 @@ export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Js
 
 async function beginRun(start: unknown, parts: RunParts): Promise<FlowRun> {
   const request = withoutUncheckedInput(readable(start, 'the start input'));
-  const prepared = readable(await prepareFlow(request, isRunByFlow(start)), "the flow's plan");
+  const prepared = readable(await prepareFlow(request, runOrigin()), "the flow's plan");
+  belongTo(prepared.tenant);
   const input = isJsonObject(start) ? (start.input ?? null) : null;
   const run = new FlowRun({ prepared, input, ...parts, startedAt: workflowInfo().startTime.getTime() });
   run.publishIdentity();
   return run;
-}
-
-/** Only flows set the depth of those that they run; set by hand it is of no use without a parent. */
-function isRunByFlow(start: unknown): boolean {
-  return workflowInfo().parent !== undefined && isJsonObject(start) && Number(start.depth) > 0;
 }
 
 /** The flow, and the compensations of its steps where it fails or is cancelled. */
@@ -77,9 +76,13 @@ function* runUndoable(run: FlowRun, carried: CarriedFlow | undefined): Routine<J
   }
 }
 
-/** Preparation needs the flow's input only where the document says what to check of it; a large one takes seconds to pass on. */
+/**
+ * Preparation needs the flow's input only where the document says what to check of it, or where a token or a grant is for this
+ * input alone; a large one takes seconds to pass on.
+ */
 function withoutUncheckedInput(start: unknown): unknown {
   if (!isJsonObject(start) || start.input === undefined || !isJsonObject(start.flow)) return start;
+  if (start.token !== undefined || start.grant !== undefined) return start;
   return start.flow.input === undefined ? { ...start, input: null } : start;
 }
 

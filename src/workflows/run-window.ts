@@ -5,6 +5,7 @@ import {
   makeContinueAsNewFunc,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { WindowAdmission } from '../dsl/admission';
 import { FlowError, flowError } from '../dsl/errors';
 import { isJsonObject } from '../dsl/json';
 import { RUN_WINDOW } from '../dsl/names';
@@ -15,10 +16,13 @@ import { drive, type Routine } from './drive';
 import type { InboxState } from './events/event-inbox';
 import { receiveEvents } from './events/flow-events';
 import { toWorkflowFailure } from './failures';
+import { belongToStated } from './flow-owner';
 import { FlowRun, type RunParts } from './flow-run';
+import { proxyBoundedActivities } from './local-activities';
 import { readable } from './lost-payload';
 import type { ProgressState } from './progress-tracker';
 import { type QuotaLineState, receiveOffers } from './quota/quota-line';
+import { runOrigin } from './run-origin';
 import { runTask, runTaskList } from './run-task';
 import { ContinueAsNew, runToEnd } from './run-to-end';
 import { type ItemsCursor, Suspension } from './suspension';
@@ -33,22 +37,43 @@ interface CarriedWindow {
   readonly events?: InboxState;
   readonly quota?: QuotaLineState;
   readonly compensations: readonly CompensationEntry[];
+  /** The window's own. */
+  readonly grant?: string;
 }
+
+/** Gives the window a grant of its own, for that of the flow: a grant is good for one workflow only. */
+const { admitWindow } = proxyBoundedActivities<{ admitWindow(request: WindowAdmission): Promise<string> }>({
+  startToCloseTimeout: '10 s',
+  retry: { initialInterval: '100 ms', maximumAttempts: 5 },
+});
 
 /** Runs a batch of a large loop; started by flows only. The result is what became of the items. */
 export async function runWindow(request: WindowRequest, carried?: CarriedWindow): Promise<ItemsResult> {
   refuseForeignStart(request, carried);
   return await runToEnd<ItemsResult, CarriedWindow>({
     body: async (progress) => {
+      belongToStated(request.prepared);
       readable(request, 'the items of the loop');
       const state = carried === undefined ? undefined : readable(carried, 'the state of the loop');
       const inbox = receiveEvents(progress, state?.events);
       if (state !== undefined) progress.restore(state.progress);
       const quota = receiveOffers(state?.quota);
-      return await drive(runBatch(request, state, { progress, inbox, quota }));
+      const grant = request.prepared.grant === undefined ? undefined : await grantOf(request, state);
+      return await drive(runBatch(withGrant(request, grant), state, { progress, inbox, quota }));
     },
     continueAsNew: makeContinueAsNewFor(request),
   });
+}
+
+async function grantOf(
+  { prepared: { grant = '', tenant } }: WindowRequest,
+  carried: CarriedWindow | undefined,
+): Promise<string> {
+  return carried?.grant ?? (await admitWindow({ grant, tenant, origin: runOrigin() }));
+}
+
+function withGrant(request: WindowRequest, grant: string | undefined): WindowRequest {
+  return grant === undefined ? request : { ...request, prepared: { ...request.prepared, grant } };
 }
 
 function makeContinueAsNewFor(request: WindowRequest): (carried: CarriedWindow) => Promise<never> {
@@ -72,8 +97,14 @@ function* runBatch(request: WindowRequest, carried: CarriedWindow | undefined, p
     if (thrown instanceof Suspension && !isCancelled) {
       const cursor = thrown.cursor as ItemsCursor;
       const [progress, events, quota] = [run.progress.state(), run.inbox.state(), run.quota.state()];
-      const carriedQuota = quota === undefined ? {} : { quota };
-      throw new ContinueAsNew<CarriedWindow>({ cursor, progress, compensations, events, ...carriedQuota });
+      throw new ContinueAsNew<CarriedWindow>({
+        cursor,
+        progress,
+        compensations,
+        events,
+        ...(quota === undefined ? {} : { quota }),
+        ...run.proof,
+      });
     }
     if (thrown instanceof Suspension) yield* abandon(run, { cursors: [thrown.cursor], steps: thrown.steps });
     const error = isCancelled ? new CancelledFailure('the window was cancelled') : thrown;

@@ -41,9 +41,7 @@ test('a denial names the scope, who lacks it and nothing else', () => {
       options: expect.objectContaining({ retryable: false }),
     }),
   );
-  expect(() => requireScope(access(['http:*:*'], []), need)).toThrow(
-    'the token that started the flow does not give it',
-  );
+  expect(() => requireScope(access(['http:*:*'], []), need)).toThrow('the token does not give it');
 });
 
 test('without a policy everything is allowed', () => {

@@ -5,9 +5,22 @@ import { join } from 'node:path';
 import { WORKER_OPTIONS } from '../../src/worker/options';
 import { runCli, startCli } from '../helpers/cli';
 
-const COMMANDS = ['validate', 'run', 'deploy', 'approvals', 'emit', 'graph', 'policy', 'worker', 'dev', 'demo'];
+const COMMANDS = [
+  'validate',
+  'run',
+  'deploy',
+  'approvals',
+  'token',
+  'emit',
+  'graph',
+  'policy',
+  'worker',
+  'dev',
+  'demo',
+];
 const GROUPED = [
   ...['list', 'show', 'approve', 'reject'].map((name) => ['approvals', name]),
+  ...['keygen', 'show', 'seal'].map((name) => ['token', name]),
   ['deploy', 'list'],
   ...['check', 'show'].map((name) => ['policy', name]),
 ];
@@ -48,7 +61,7 @@ describe('beamline', () => {
     [['run', 'a.yaml', '--timeout', '5m'], 'Got "5m", expected ISO 8601 such as PT30S', 'run --help'],
     [['schema', '--format', 'toml'], '--format: got "toml", expected json or yaml', 'schema --help'],
     [['graph'], 'expected a flow document, or --run with a workflow id', 'graph --help'],
-    [['approvals', 'approve', 'x'], "required option '--by <NAME>' not specified", 'approvals --help'],
+    [['approvals', 'approve', 'x'], 'who decides? Expected --by NAME, or --token-file FILE', 'approvals --help'],
     [['approvals', 'list', '--limit', '0'], 'Expected a whole number from 1 to 1000.', 'approvals --help'],
     [['policy', 'check'], "missing required argument 'file'", 'policy --help'],
     [['policy', 'show', 'a.yaml', '--can', 'flow:start'], '--can needs --tenant', 'policy --help'],

@@ -62,7 +62,10 @@ describe('parseStartInput', () => {
     ['a priority that is null', { flow: FLOW, priorityKey: null }, 'priorityKey: got null'],
     ['an asker without a name', { flow: FLOW, requestedBy: '' }, 'requestedBy: got ""'],
     ['an asker that is an object', { flow: FLOW, requestedBy: {} }, 'requestedBy: got {}'],
-    ['a token', { flow: FLOW, token: 'secret-jwt' }, 'token: not supported yet'],
+    ['a token that is an object', { flow: FLOW, token: { jwt: 'x' } }, 'token: got an object'],
+    ['an empty token', { flow: FLOW, token: '' }, 'token: got nothing'],
+    ['a token of 64 KiB and one', { flow: FLOW, token: 'x'.repeat(65_537) }, 'token: got 65537 characters'],
+    ['a grant that is a number', { flow: FLOW, grant: 1 }, 'grant: got a number'],
     ['a dry run', { flow: FLOW, mode: 'dry-run' }, 'mode: got "dry-run", only "live" is supported yet'],
     ['mocks', { flow: FLOW, mocks: {} }, 'mocks: not supported yet'],
   ])('refuses %s', (_what, value, problem) => {
@@ -72,6 +75,11 @@ describe('parseStartInput', () => {
   it('names everything that is wrong at once', () => {
     const parsed = parseStartInput({ tenant: 5, priorityKey: 9, requestedBy: 1, mode: 'x', extra: 1 });
     expect('problems' in parsed && parsed.problems).toHaveLength(6);
+  });
+
+  it('takes a token and a grant as they are', () => {
+    const given = { flow: FLOW, token: 'a.b.c.d.e', grant: 'x.y.z' };
+    expect(parseStartInput(given)).toMatchObject({ start: { token: 'a.b.c.d.e', grant: 'x.y.z' } });
   });
 
   it('shows no token and no long text in a message', () => {

@@ -401,12 +401,13 @@ describe('beamline worker', () => {
           .split('\n')
           .map((line) => JSON.parse(line));
         expect(lines.map(({ message }) => message)).toEqual([
+          expect.stringMatching(/^no authentication \(--auth none\)/),
           'worker started',
           'worker started',
           expect.stringMatching(/^draining; SIGINT \(Ctrl-C\) once more ends at once$/),
           'worker stopped',
         ]);
-        expect(lines[1]).toMatchObject({
+        expect(lines[2]).toMatchObject({
           level: 'INFO',
           fields: { pool: 'gpu', task_queue: `${PREFIX}-w-gpu`, slots: 3 },
         });

@@ -41,7 +41,7 @@ describe('a wrong start fails at once, in words, and not for ever', () => {
     ['a wrong name', [{ encoding: JSON_PLAIN, data: '{"flow": "intake:1.0.0"}' }], 'expected namespace/name:version'],
     ['an unknown key', [{ encoding: JSON_PLAIN, data: '{"flow": {}, "inputs": 1}' }], 'did you mean "input"?'],
     ['a bad tenant', [{ encoding: JSON_PLAIN, data: '{"flow": {}, "tenant": "../x"}' }], 'tenant: got "../x"'],
-    ['a token', [{ encoding: JSON_PLAIN, data: '{"flow": {}, "token": "ey"}' }], 'token: not supported yet'],
+    ['a token that is none', [{ encoding: JSON_PLAIN, data: '{"flow": {}, "token": 1}' }], 'token: got a number'],
     ['a dry run', [{ encoding: JSON_PLAIN, data: '{"flow": {}, "mode": "dry-run"}' }], 'only "live" is supported yet'],
   ])('%s', async (_, payloads, detail) => {
     const error = await errorOf(await startRaw(payloads));
@@ -60,6 +60,14 @@ describe('a wrong start fails at once, in words, and not for ever', () => {
       { code: 'BLW_EXPR_SYNTAX', path: '/do/1/a/set/x' },
     ]);
     expect((await handle.describe()).searchAttributes.BeamlineStatus).toEqual(['Failed']);
+  });
+
+  test('a token, where nobody checks it', async () => {
+    const handle = await worker.start('do: [{s: {set: {a: 1}}}]', null, { token: 'a.b.c' });
+    expect(await errorOf(handle)).toMatchObject({
+      code: 'BLW_TOKEN_INVALID',
+      detail: expect.stringContaining('checks no tokens'),
+    });
   });
 
   test('an unknown workflow type', async () => {

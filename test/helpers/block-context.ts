@@ -18,6 +18,7 @@ export function makeContext(
     step: {
       tenant: 'acme',
       flowId: 'flow-1',
+      runId: 'run-1',
       flow: 'shop/orders:1.0.0',
       stepId: '/do/0/call',
       blockType: 'http.request',

@@ -72,6 +72,13 @@ test('reads secrets from the environment, paths with commas in them whole', () =
   ]);
 });
 
+test('knows nobody by default, and takes a key for tokens', () => {
+  expect(configOf().auth).toEqual({ mode: 'none', trustsNetwork: false });
+  expect(configOf({ 'trust-network': 'yes' }).auth).toEqual({ mode: 'none', trustsNetwork: true });
+  const flags = { auth: 'jwt', 'auth-key': 'keys/auth-key.json' };
+  expect(configOf(flags).auth).toEqual({ mode: 'jwt', keyFile: join(folder, 'keys/auth-key.json') });
+});
+
 test('takes the policy file from the folder of the command, and is without one by default', () => {
   expect(configOf({ policy: 'policy.yaml' }).policyFile).toBe(join(folder, 'policy.yaml'));
   expect(configOf({}, { BEAMLINE_POLICY: '/etc/beamline/policy.yaml' }).policyFile).toBe('/etc/beamline/policy.yaml');
@@ -95,7 +102,10 @@ test.each<[string, OptionValues, string]>([
   ['a pool twice', { pools: 'io,io' }, '--pools: got "io,io"'],
   ['an odd prefix', { 'queue-prefix': 'a b' }, '--queue-prefix: got "a b"'],
   ['an unknown level', { 'log-level': 'loud' }, '--log-level: got "loud", expected trace, debug'],
-  ['another authentication', { auth: 'jwt' }, '--auth: got "jwt", only "none" is supported yet'],
+  ['another authentication', { auth: 'ldap' }, '--auth: got "ldap", expected none, jwt'],
+  ['tokens without a key', { auth: 'jwt' }, '--auth jwt: needs --auth-key FILE'],
+  ['a key without tokens', { 'auth-key': 'key.json' }, '--auth-key: counts with --auth jwt only'],
+  ['a network that is trusted perhaps', { 'trust-network': 'maybe' }, '--trust-network: got "maybe", expected yes, no'],
   ['a part of the design that is not there yet', { 'nats-url': 'nats://127.0.0.1' }, '--nats-url is not supported yet'],
   ['a policy without a file', { policy: '' }, '--policy: got "", expected the name of a file'],
   ['a database without a URL', { database: ['shop'] }, '--database'],

@@ -21,7 +21,7 @@ export function requireScope(access: Access | undefined, need: Need): void {
   const { scopes, tokenScopes } = access;
   if (!scopes.some((scope) => need.allowedBy(scope))) throw denied(need, "the tenant's policy");
   if (tokenScopes !== undefined && !tokenScopes.some((scope) => need.allowedBy(scope))) {
-    throw denied(need, 'the token that started the flow');
+    throw denied(need, 'the token');
   }
 }
 

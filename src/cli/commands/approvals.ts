@@ -1,13 +1,16 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { DecisionInput } from '../../dsl/approval';
+import { decisionPurpose } from '../../worker/identity/sealed-token';
 import { decide, findApproval, readState } from '../approval-client';
 import { listApprovals } from '../approval-list';
 import { approvalTable, approvalToJson, decisionLine, printApproval } from '../approval-view';
 import type { AddCommand, Cli } from '../cli';
-import { addBlobRootFlag, addConnectionFlags, type ConnectionFlags, dataTargetOf } from '../connection-flags';
+import { usageError } from '../command-error';
+import { addConnectionFlags, addDataFlags, type ConnectionFlags, dataTargetOf } from '../connection-flags';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { readJsonArgument } from '../json-argument';
 import { withTemporal } from '../temporal-session';
+import { addTokenFlags, readSeal, type TokenFlags } from '../token-flags';
 
 const MAX_LISTED = 1_000;
 
@@ -35,7 +38,8 @@ const decideExamples = (command: string) => `
 Examples:
   $ beamline approvals ${command} order-4711/approveOrder --by alice
   $ beamline approvals ${command} order-4711 --by bob --group finance --comment "as agreed"
-  $ beamline approvals ${command} order-4711 --by bob --form '{"costCentre": 17}'`;
+  $ beamline approvals ${command} order-4711 --by bob --form '{"costCentre": 17}'
+  $ beamline approvals ${command} order-4711 --token-file token.jwt --seal-key seal-key.json`;
 
 interface ListFlags extends ConnectionFlags {
   readonly tenant?: string;
@@ -47,8 +51,8 @@ interface ShowFlags extends ConnectionFlags {
   readonly json?: boolean;
 }
 
-interface DecideFlags extends ConnectionFlags {
-  readonly by: string;
+interface DecideFlags extends ConnectionFlags, TokenFlags {
+  readonly by?: string;
   readonly group?: readonly string[];
   readonly comment?: string;
   readonly form?: string;
@@ -64,7 +68,7 @@ export const addApprovals: AddCommand = (command, cli, action) => {
     .option('--tenant <NAME>', 'only those of this tenant')
     .addOption(new Option('--limit <N>', 'at most so many').default(100).argParser(parseLimit))
     .option('--json', 'print one JSON object: approvals, hasMore');
-  addBlobRootFlag(addConnectionFlags(list))
+  addDataFlags(addConnectionFlags(list))
     .addHelpText('after', LIST_EXAMPLES)
     .action(action((flags: ListFlags) => showList(flags, cli)));
   const show = command
@@ -72,7 +76,7 @@ export const addApprovals: AddCommand = (command, cli, action) => {
     .description('Shows what an approval is about, and the decisions on it.')
     .argument('<id>', 'id of the approval or of its flow')
     .option('--json', 'print its state as one JSON object');
-  addBlobRootFlag(addConnectionFlags(show))
+  addDataFlags(addConnectionFlags(show))
     .addHelpText('after', SHOW_EXAMPLES)
     .action(action((id: string, flags: ShowFlags) => showOne(id, flags, cli)));
   addDecision(command, 'approve')
@@ -87,12 +91,12 @@ function addDecision(parent: Command, name: 'approve' | 'reject'): Command {
   const command = parent
     .command(name)
     .argument('<id>', 'id of the approval or of its flow')
-    .requiredOption('--by <NAME>', 'who decides')
+    .option('--by <NAME>', 'who decides; needed where no token says it')
     .addOption(new Option('--group <NAME>', 'a group that the decider is in (may be repeated)').argParser(append))
     .option('--comment <TEXT>', 'why')
     .option('--form <JSON>', 'the form that the approval asks for: JSON, @FILE, or - for standard input')
     .option('--json', "print the approval's state as one JSON object");
-  return addBlobRootFlag(addConnectionFlags(command)).addHelpText('after', decideExamples(name));
+  return addDataFlags(addConnectionFlags(addTokenFlags(command))).addHelpText('after', decideExamples(name));
 }
 
 function append(value: string, previous: readonly string[] | undefined): readonly string[] {
@@ -139,16 +143,20 @@ async function decideOn(
   { decision, flags, cli }: { decision: DecisionInput['decision']; flags: DecideFlags; cli: Cli },
 ): Promise<ExitCode> {
   const { by, group, comment } = flags;
+  const seal = await readSeal(flags, cli);
+  if (by === undefined && seal === undefined) throw usageError('who decides? Expected --by NAME, or --token-file FILE');
   const input: DecisionInput = {
     decision,
-    by,
+    ...(by === undefined ? {} : { by }),
     ...(group === undefined ? {} : { groups: group }),
     ...(comment === undefined ? {} : { comment }),
     ...(flags.form === undefined ? {} : { form: await readJsonArgument('--form', flags.form, cli) }),
   };
   const { found, state } = await withTemporal(dataTargetOf(flags, cli), async ({ client }) => {
     const approval = await findApproval(client, id);
-    return { found: approval.id, state: await decide(client, approval, input) };
+    const token = await seal?.(decisionPurpose({ workflowId: approval.id, runId: approval.runId }, input));
+    const sent = token === undefined ? input : { ...input, token };
+    return { found: approval.id, state: await decide(client, approval, sent) };
   });
   cli.out.line(flags.json === true ? JSON.stringify(approvalToJson(found, state)) : decisionLine(state));
   return EXIT.done;

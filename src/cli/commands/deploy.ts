@@ -10,7 +10,8 @@ import { environmentName } from '../../worker/options';
 import { openCatalog } from '../catalog-check';
 import type { AddCommand, Cli } from '../cli';
 import { usageError } from '../command-error';
-import { addConnectionFlags, type ConnectionFlags, targetOf } from '../connection-flags';
+import { addConnectionFlags, addEncryptionKeysFlag, type ConnectionFlags, keysOf, targetOf } from '../connection-flags';
+import { authorize } from '../deploy/authorize';
 import { type DeployResult, deployFlow, undeployFlow } from '../deploy/deploy-flow';
 import { type DeployedFlow, listDeployed } from '../deploy/deployed-list';
 import { type Deployment, deploymentKey, makeDeployment, timingOf } from '../deploy/deployment';
@@ -22,6 +23,7 @@ import { printable } from '../output';
 import { checkStart, startInput } from '../start-flow';
 import { formatTable } from '../table';
 import { withTemporal } from '../temporal-session';
+import { addTokenFlags, readSeal, type TokenFlags } from '../token-flags';
 
 const EXAMPLES = `
 Examples:
@@ -30,6 +32,7 @@ Examples:
   $ beamline deploy shop/report:1.2.0 --catalog flows/
   $ beamline deploy report.yaml --paused
   $ beamline deploy report.yaml --delete
+  $ beamline deploy report.yaml --tenant acme --token-file token.jwt --seal-key seal-key.json
   $ beamline deploy list
 
 Makes Temporal run each flow as its \`schedule\` says, and takes away what an earlier version had; doing it twice changes
@@ -43,7 +46,7 @@ Examples:
 
 Flows that events start are known to the event bus of their tenant alone, and not listed.`;
 
-interface DeployFlags extends ConnectionFlags {
+interface DeployFlags extends ConnectionFlags, TokenFlags {
   readonly tenant: string;
   readonly input?: string;
   readonly priority?: number;
@@ -74,7 +77,7 @@ export const addDeploy: AddCommand = (command, cli, action) => {
     .addOption(new Option('--paused', 'deploy, and begin no run').conflicts('resume'))
     .option('--resume', 'deploy, and end a pause')
     .option('--json', 'print one JSON object');
-  addConnectionFlags(command)
+  addEncryptionKeysFlag(addConnectionFlags(addTokenFlags(command)))
     .addHelpText('after', EXAMPLES)
     .action(action((sources: string[], flags: DeployFlags) => deploy(sources, flags, cli)));
   addList(command, cli, action);
@@ -87,7 +90,7 @@ const addList: AddCommand = (parent, cli, action) => {
     .option('--tenant <NAME>', 'only those of this tenant')
     .option('--json', 'print one JSON object: deployments');
   parent.enablePositionalOptions();
-  addConnectionFlags(list)
+  addEncryptionKeysFlag(addConnectionFlags(list))
     .addHelpText('after', LIST_EXAMPLES)
     .action(action((flags: ConnectionFlags & { tenant?: string; json?: boolean }) => showList(flags, cli)));
 };
@@ -113,9 +116,12 @@ async function deploy(sources: readonly string[], flags: DeployFlags, cli: Cli):
   for (const file of files) deployments.push(await deploymentOf(file, index, { flags, cli }));
   const isPaused = flags.paused === true ? true : flags.resume === true ? false : undefined;
   const isDryRun = flags.dryRun === true;
-  return report(deployments, { flags, cli }, (client, deployment) =>
-    deployFlow(client, deployment, { isPaused, isDryRun }),
-  );
+  const seal = await readSeal(flags, cli);
+  return report(deployments, { flags, cli }, async (client, deployment) => {
+    // A dry run asks nobody for anything.
+    const authorized = seal === undefined || isDryRun ? deployment : await authorize(client, deployment, seal);
+    return deployFlow(client, authorized, { isPaused, isDryRun });
+  });
 }
 
 async function readNamed(
@@ -149,7 +155,7 @@ async function deploymentOf(
   const given: Json = flags.input === undefined ? null : await readJsonArgument('--input', flags.input, cli);
   const { tenant, priority: priorityKey, requestedBy, queuePrefix } = flags;
   const flow = isFlowName(file.source, cli) ? file.source : file.flow;
-  const start = startInput(flow, { input: given, tenant, priorityKey, requestedBy });
+  const start = { ...startInput(flow, { input: given, tenant, priorityKey, requestedBy }), tenant };
   // The events that start a flow are its input, so that nothing of it is known yet.
   if (schedule.on === undefined) await checkStart(start, index === undefined ? undefined : { read: async () => index });
   refuseTooLarge(start, file.name);
@@ -212,7 +218,9 @@ async function report<T extends { readonly id: string; readonly flow: string } &
   work: (client: Parameters<typeof deployFlow>[0], item: T) => Promise<DeployResult[]>,
 ): Promise<ExitCode> {
   const done: JsonObject[] = [];
-  await withTemporal(targetOf(flags), async ({ client }) => {
+  // Temporal adds the time to the workflow ids of a schedule's runs.
+  const target = { ...targetOf(flags), keys: keysOf(flags, cli), tenant: flags.tenant, isBound: false };
+  await withTemporal(target, async ({ client }) => {
     for (const item of items) {
       const results = await work(client, item);
       const { id, flow, schedule } = item;
@@ -238,7 +246,8 @@ function printResult(
 }
 
 async function showList(flags: ConnectionFlags & { tenant?: string; json?: boolean }, cli: Cli): Promise<ExitCode> {
-  const deployments = await withTemporal(targetOf(flags), ({ client }) => listDeployed(client, flags.tenant));
+  const target = { ...targetOf(flags), keys: keysOf(flags, cli) };
+  const deployments = await withTemporal(target, ({ client }) => listDeployed(client, flags.tenant));
   if (flags.json === true) cli.out.line(JSON.stringify({ deployments }));
   else if (deployments.length === 0) cli.out.line('nothing is deployed');
   else {

@@ -5,17 +5,12 @@ import type { Json, JsonObject } from '../../dsl/json';
 import { DEFAULT_QUEUE_PREFIX } from '../../dsl/names';
 import { type Problem, toJsonPointer } from '../../dsl/problems';
 import { DEFAULT_TENANT, parseStartInput } from '../../dsl/start';
+import { startPurpose } from '../../worker/identity/sealed-token';
 import { environmentName } from '../../worker/options';
 import type { AddCommand, Cli } from '../cli';
 import { errorDataOf, usageError } from '../command-error';
 import { beamlineCommand } from '../command-name';
-import {
-  addBlobRootFlag,
-  addConnectionFlags,
-  type ConnectionFlags,
-  dataTargetOf,
-  repeatFlags,
-} from '../connection-flags';
+import { addConnectionFlags, addDataFlags, type ConnectionFlags, dataTargetOf, repeatFlags } from '../connection-flags';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { printProblems, readFlowFile } from '../flow-file';
 import { isFlowName } from '../flow-name';
@@ -30,6 +25,7 @@ import { STDIN } from '../read-source';
 import { checkStart, type FlowStart, newWorkflowId, startFlow, startInput } from '../start-flow';
 import { Stopped, StopRequest } from '../stop-request';
 import { type TemporalSession, withTemporal } from '../temporal-session';
+import { addTokenFlags, deciderHint, readSeal, type TokenFlags } from '../token-flags';
 import { uiLink } from '../ui-link';
 
 const EXAMPLES = `
@@ -39,15 +35,16 @@ Examples:
   $ beamline run flow.yaml --input @order.json --tenant acme --id order-4711
   $ beamline run flow.yaml --detach --json
   $ beamline run shop/refund:1.0.0 --input '{"orderId": "4711"}'
+  $ beamline run flow.yaml --token-file token.jwt --seal-key seal-key.json
   $ echo '{"n": 1}' | beamline run flow.yaml --input -
 
 The flow's output is printed on stdout as JSON, its steps and everything else on stderr. Ctrl-C stops following; the flow
 goes on. Exit codes: 0 completed; 1 failed, cancelled, terminated or timed out; 2 nothing was started, since the flow, its
 input or the command line is wrong; 3 Temporal cannot be reached; 130 Ctrl-C.`;
 
-interface RunFlags extends ConnectionFlags {
+interface RunFlags extends ConnectionFlags, TokenFlags {
   readonly input?: string;
-  readonly tenant: string;
+  readonly tenant?: string;
   readonly id?: string;
   readonly priority?: number;
   readonly requestedBy?: string;
@@ -67,7 +64,7 @@ export const addRun: AddCommand = (command, cli, action) => {
       "flow document (YAML or JSON; - reads standard input), or namespace/name:version in the workers' catalog",
     )
     .option('--input <JSON>', 'input of the flow: JSON, @FILE, or - for standard input (default: null)')
-    .option('--tenant <NAME>', 'owner of the flow and its data', DEFAULT_TENANT)
+    .option('--tenant <NAME>', `owner of the flow and its data (default: that of the token, else ${DEFAULT_TENANT})`)
     .option('--id <ID>', "workflow id (default: the flow's name and some random digits)")
     .addOption(new Option('--priority <N>', '1 (first) to 5 (last) (default: 3)').argParser(parsePriority))
     .option('--requested-by <NAME>', 'who asks for the flow; may not approve it')
@@ -81,7 +78,7 @@ export const addRun: AddCommand = (command, cli, action) => {
     )
     .option('--detach', 'print the ids and return, without following the flow')
     .option('--json', 'print one JSON object: workflowId, runId, status, output or error');
-  addBlobRootFlag(addConnectionFlags(command))
+  addDataFlags(addConnectionFlags(addTokenFlags(command)))
     .addHelpText('after', EXAMPLES)
     .action(action((file: string, flags: RunFlags) => run(file, flags, cli)));
 };
@@ -120,7 +117,12 @@ async function runToEnd(
 ): Promise<ExitCode> {
   const start = await prepare(source, flags, cli);
   if (start === undefined) return EXIT.invalid;
-  return withTemporal(dataTargetOf(flags, cli), async (session) => {
+  const target = dataTargetOf(flags, cli);
+  const { tenant } = start.input;
+  if (tenant === undefined && target.keys?.isEmpty === false) {
+    throw usageError('--tenant: expected the tenant whose key encrypts the flow; a token is not read here');
+  }
+  return withTemporal({ ...target, tenant }, async (session) => {
     const flow = await startFlow(session.client, start);
     started.flow = flow;
     if (flags.detach === true) return tellStarted(flow, session, flags, cli);
@@ -131,7 +133,9 @@ async function runToEnd(
 
 /** Undefined where the document has problems, which are printed then. */
 async function prepare(source: string, flags: RunFlags, cli: Cli): Promise<FlowStart | undefined> {
-  if (source === STDIN && flags.input === STDIN) throw usageError('- can be given only once');
+  if ([source, flags.input, flags.tokenFile].filter((name) => name === STDIN).length > 1) {
+    throw usageError('- can be given only once');
+  }
   if (flags.id?.trim() === '') throw usageError('--id: got an empty text, expected a workflow id');
   if (isFlowName(source, cli)) return prepareByName(source, flags, cli);
   const file = await readFlowFile(source, cli);
@@ -160,11 +164,18 @@ async function startOf(
   { flags, cli }: { flags: RunFlags; cli: Cli },
 ): Promise<FlowStart> {
   const given: Json = flags.input === undefined ? null : await readJsonArgument('--input', flags.input, cli);
-  const { tenant, priority: priorityKey, requestedBy, queuePrefix, timeout, id } = flags;
+  const { priority: priorityKey, requestedBy, queuePrefix, timeout, id } = flags;
+  const workflowId = id ?? newWorkflowId(name);
+  const seal = await readSeal(flags, cli);
+  const tenant = flags.tenant ?? (seal === undefined ? DEFAULT_TENANT : undefined);
+  const token = await seal?.(startPurpose(workflowId, { flow, input: given, tenant }));
   return {
-    input: startInput(flow, { input: given, tenant, priorityKey, requestedBy }),
+    input: {
+      ...startInput(flow, { input: given, tenant, priorityKey, requestedBy }),
+      ...(token === undefined ? {} : { token }),
+    },
     flow: name,
-    workflowId: id ?? newWorkflowId(name),
+    workflowId,
     queuePrefix,
     ...(timeout === undefined ? {} : { timeoutMs: timeout }),
   };
@@ -195,7 +206,8 @@ async function follow(flow: WatchedFlow, flags: RunFlags, cli: Cli): Promise<Exi
   const connection = repeatFlags(flags);
   const printer = new ProgressPrinter(
     cli.err,
-    (approval) => `${beamlineCommand(cli.cwd)} approvals approve ${shellWord(approval)} --by NAME${connection}`,
+    (approval) =>
+      `${beamlineCommand(cli.cwd)} approvals approve ${shellWord(approval)} ${deciderHint(flags, cli)}${connection}`,
   );
   const observer = {
     onProgress: (progress: Parameters<ProgressPrinter['show']>[0]) => printer.show(progress),

@@ -7,7 +7,7 @@ import { RUN_FLOW, taskQueueOf } from '../../dsl/names';
 import type { FlowProgress } from '../../dsl/progress';
 import { DEFAULT_TENANT } from '../../dsl/start';
 import { EXAMPLES_FOLDER } from '../../worker/package-files';
-import { decide, type FoundApproval, readState } from '../approval-client';
+import { type ApprovalAddress, decide, readState } from '../approval-client';
 import type { Cli } from '../cli';
 import { usageError } from '../command-error';
 import { printProblems, readFlowFile } from '../flow-file';
@@ -96,7 +96,7 @@ class Approver {
 }
 
 /** The title of an approval, once it can be decided on: its workflow begins a moment after its step. */
-async function waitUntilPending(client: Client, approval: FoundApproval): Promise<string> {
+async function waitUntilPending(client: Client, approval: ApprovalAddress): Promise<string> {
   for (const deadline = Date.now() + APPROVAL_LIMIT_MS; ; ) {
     try {
       return (await readState(client, approval)).title;

@@ -12,8 +12,10 @@ export interface Deployment extends DeploymentKey {
   /** Of the flow's expressions. */
   readonly language: string;
   readonly schedule: FlowSchedule;
-  /** Start input of each run. */
+  /** Start input of each run; where it is authorized, with a grant. */
   readonly start: StartInput;
+  /** Likewise that of the runs which events start. */
+  readonly triggerGrant?: string;
   /** Workflow ids of the runs are this and the time of the run. */
   readonly workflowId: string;
   /** What is remembered of it, to say at the next time what changed: text by name. */

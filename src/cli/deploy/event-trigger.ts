@@ -10,13 +10,14 @@ const QUERY_TIMEOUT_MS = 3_000;
 
 /** `on`: tells the tenant's event bus which events start the flow; starts the bus where it does not run. */
 export async function putTrigger(client: Client, deployment: Deployment): Promise<void> {
-  const { tenant, triggerId, taskQueue, start, schedule, language } = deployment;
+  const { tenant, triggerId, taskQueue, start, schedule, language, triggerGrant: grant } = deployment;
   const { on, read } = schedule;
+  const optional = { ...(read === undefined ? {} : { read }), ...(grant === undefined ? {} : { grant }) };
   await client.workflow.signalWithStart(EVENT_BUS, {
     workflowId: eventBusId(taskQueue, tenant),
     taskQueue,
     signal: TRIGGER_SIGNAL,
-    signalArgs: [{ id: triggerId, flow: start.flow, on, language, ...(read === undefined ? {} : { read }) }],
+    signalArgs: [{ id: triggerId, flow: start.flow, on, language, ...optional }],
     staticSummary: `Events of tenant ${tenant}`,
   });
 }

@@ -47,6 +47,8 @@ export interface PreparedTrigger {
   readonly read: ReadMode;
   /** Input of the flows; absent: the list of the events. */
   readonly input?: Json;
+  /** That of the deployment (docs/identity.md). */
+  readonly grant?: string;
 }
 
 /** What starting a flow by a trigger needs. */
@@ -56,6 +58,7 @@ export interface TriggeredStart {
   readonly tenant: string;
   readonly flow: Json;
   readonly input: Json;
+  readonly grant?: string;
 }
 
 /** Answer of the query `subscriptions`. */

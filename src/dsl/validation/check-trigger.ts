@@ -17,7 +17,7 @@ const ID = { regex: /^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$/, expected: '1 to 200 l
 const FLOW_NAME = { regex: /^[^/:]+\/[^/:]+(:[^:]+)?$/, expected: '"namespace/name:version"' };
 
 /**
- * Reads a trigger of any origin: `{id, flow, on, read?, input?, language?}`, where `on` is an event consumption strategy
+ * Reads a trigger of any origin: `{id, flow, on, read?, input?, language?, grant?}`, where `on` is an event consumption strategy
  * (OWS dsl-reference, "Schedule"). The language of its expressions is the flow's, where that is a document, else
  * `language`; OWS's default is jq. Returns it planned, or everything that is wrong with it.
  */
@@ -27,14 +27,14 @@ export function prepareTrigger(value: Json): { readonly trigger: PreparedTrigger
   const checker = new Checker();
   const trigger = checker.shaped(value, [], 'trigger', {
     required: ['id', 'flow', 'on'],
-    optional: ['read', 'input', 'language'],
+    optional: ['read', 'input', 'language', 'grant'],
   });
   const language = trigger === undefined ? 'jq' : languageOf(trigger);
   if (trigger !== undefined) checkTrigger(trigger, language, checker);
   if (trigger === undefined || checker.problems.length > 0) {
     return { problems: checker.problems.map(({ path, message }) => `${toJsonPointer(path)} ${message}`.trim()) };
   }
-  const { id, flow, on, read, input } = trigger;
+  const { id, flow, on, read, input, grant } = trigger;
   return {
     trigger: {
       id: String(id),
@@ -43,6 +43,7 @@ export function prepareTrigger(value: Json): { readonly trigger: PreparedTrigger
       language: language as ExpressionLanguage,
       read: (read as ReadMode | undefined) ?? 'data',
       ...(input === undefined ? {} : { input }),
+      ...(grant === undefined ? {} : { grant: String(grant) }),
     },
   };
 }
@@ -53,11 +54,12 @@ function languageOf({ flow, language }: JsonObject): string {
   return isJsonObject(evaluate) && evaluate.language !== undefined ? String(evaluate.language) : 'jq';
 }
 
-function checkTrigger({ id, flow, on, read }: JsonObject, language: string, checker: Checker): void {
+function checkTrigger({ id, flow, on, read, grant }: JsonObject, language: string, checker: Checker): void {
   checker.text(id, ['id'], 'id', ID);
   if (!isJsonObject(flow)) checker.text(flow, ['flow'], 'flow', FLOW_NAME);
   checker.oneOf(language, ['language'], 'language', EXPRESSION_LANGUAGES);
   checker.oneOf(read, ['read'], 'read', READ_MODES);
+  checker.text(grant, ['grant'], 'grant');
   if (on === undefined) return;
   const expressions = new ExpressionChecker(
     checker,

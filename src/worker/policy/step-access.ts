@@ -11,7 +11,7 @@ import type { PolicySource } from './policy';
  */
 export function stepAccess(policy: PolicySource, resources: ResourceClass): StepMiddleware {
   return async (step, next) => {
-    const access = accessOf(policy, step.tenant);
+    const access = accessOf(policy, step.tenant, step.tokenScopes);
     if (access === undefined) return await next();
     requireScope(access, needBlock(step.blockType));
     requireScope(access, needWord('resources', resources));
@@ -19,12 +19,15 @@ export function stepAccess(policy: PolicySource, resources: ResourceClass): Step
   };
 }
 
-/** What a tenant may do now; undefined where there is no policy. Throws BLW_TENANT_DENIED for one that the policy does not have. */
-export function accessOf(policy: PolicySource, tenant: string): Access | undefined {
+/**
+ * What a tenant may do now, for a flow that was started by a token with these scopes; undefined where there is no policy. Throws BLW_TENANT_DENIED for
+ * one that the policy does not have.
+ */
+export function accessOf(policy: PolicySource, tenant: string, tokenScopes?: readonly string[]): Access | undefined {
   const inForce = policy.current();
   if (inForce === undefined) return undefined;
   const found = inForce.tenants.get(tenant);
   if (found === undefined) throw notRetryable('BLW_TENANT_DENIED', `the tenant "${tenant}" has no access here`);
   const { scopes, privateHosts } = found;
-  return { tenant, scopes, privateHosts };
+  return { tenant, scopes, privateHosts, ...(tokenScopes === undefined ? {} : { tokenScopes }) };
 }

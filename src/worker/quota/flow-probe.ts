@@ -3,12 +3,12 @@ import type { FlowAddress } from './lines';
 import type { NamespaceClients } from './namespace-clients';
 
 /** Asks Temporal whether the flow that began with a run is open still: in that run, or in one that it continued as. */
-export type FlowProbe = (flow: FlowAddress, runId: string) => Promise<boolean>;
+export type FlowProbe = (flow: FlowAddress & { readonly tenant: string }, runId: string) => Promise<boolean>;
 
 /** Throws where Temporal does not answer. */
 export function createFlowProbe(clients: NamespaceClients): FlowProbe {
-  return async ({ namespace, flowId }, runId) => {
-    const { workflow } = clients.of(namespace);
+  return async ({ namespace, flowId, tenant }, runId) => {
+    const { workflow } = clients.of(namespace, tenant);
     const describe = (run?: string): Promise<WorkflowExecutionDescription> =>
       workflow.getHandle(flowId, run).describe();
     try {

@@ -191,7 +191,7 @@ export class QuotaKeeper {
   /** In the background: the step that made room does not wait for it. */
   #tell({ tenant, kind }: { tenant: string; kind: PlaceKind }, offers: readonly Offer[]): void {
     if (offers.length === 0) return;
-    const telling = this.parts.sender.send(offers).then(async (tickets) => {
+    const telling = this.parts.sender.send(tenant, offers).then(async (tickets) => {
       if (tickets.length > 0) await this.leave({ tenant, kind, tickets });
     });
     this.#inBackground(telling.catch((error: unknown) => this.#warn(error)));
@@ -207,7 +207,7 @@ export class QuotaKeeper {
         const quotas = this.quotasOf(tenant);
         const { offers, news } = await this.#run(() => reviewLine(tenant, kind, quotas), true);
         this.#tell({ tenant, kind }, offers);
-        this.#inBackground(this.parts.sender.inform(news, quotas.concurrentSteps));
+        this.#inBackground(this.parts.sender.inform(tenant, news, quotas.concurrentSteps));
       }
       await this.#writeBacklog();
       if (this.#reviews % PRUNE_EVERY === 0) await this.#run(pruneExpired);
@@ -227,7 +227,7 @@ export class QuotaKeeper {
   /** Flows that were ended by force give nothing back: Temporal knows that they are gone. */
   async #probeFlows(): Promise<void> {
     for (const { id, tenant, namespace, flow_id: flowId } of await this.#run(takeUncheckedFlows)) {
-      const isOpen = await this.parts.probe({ namespace, flowId }, runOfPlace(id));
+      const isOpen = await this.parts.probe({ namespace, flowId, tenant }, runOfPlace(id));
       if (!isOpen) await this.releaseFlow(tenant, id);
     }
   }

@@ -124,7 +124,7 @@ export class BusTriggers {
 
   *#handle(work: TriggerWork): Routine<void> {
     if ('set' in work) {
-      const trigger = yield* waitFor(eventActivities.prepareTrigger(work.set));
+      const trigger = yield* waitFor(eventActivities.prepareTrigger(work.set, this.tenant));
       this.#set(trigger);
     } else if ('unset' in work) {
       if (!this.#active.delete(work.unset)) this.refuse(`there is no trigger "${shortText(work.unset)}"`);
@@ -186,6 +186,7 @@ export class BusTriggers {
       tenant: this.tenant,
       flow: trigger.flow,
       input: trigger.input ?? events.map((event) => readEvent(event, trigger.read)),
+      ...(trigger.grant === undefined ? {} : { grant: trigger.grant }),
     };
     yield* waitFor(eventActivities.startTriggeredFlow(start));
   }

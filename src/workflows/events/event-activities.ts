@@ -8,6 +8,8 @@ export interface BusAddress {
   readonly tenant: string;
   /** Of the flows; the bus runs on the same. */
   readonly taskQueue: string;
+  /** The flow's; absent from the bus itself. */
+  readonly grant?: string;
 }
 
 /**
@@ -21,7 +23,7 @@ export interface EventActivities {
   subscribeEvents(request: BusAddress & { readonly subscription: Subscription }): Promise<void>;
   unsubscribeEvents(request: BusAddress & Omit<Subscription, 'filters'>): Promise<void>;
   /** Fails with BLW_TRIGGER_INVALID, not retried. */
-  prepareTrigger(value: Json): Promise<PreparedTrigger>;
+  prepareTrigger(value: Json, tenant: string): Promise<PreparedTrigger>;
   /** False where the flow has been started before. */
   startTriggeredFlow(start: TriggeredStart): Promise<boolean>;
 }

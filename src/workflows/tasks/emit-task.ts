@@ -18,7 +18,7 @@ export function* executeEmit(task: EmitPlan, frame: TaskFrame): Routine<TaskResu
   const event = completeEvent(requireObject(values, 'event'), task, frame);
   run.waits();
   try {
-    yield* waitFor(eventActivities.emitEvent({ tenant: run.tenant, taskQueue: run.taskQueue, event }));
+    yield* waitFor(eventActivities.emitEvent({ tenant: run.tenant, taskQueue: run.taskQueue, event, ...run.proof }));
   } catch (error) {
     throw toFlowError(error);
   }

@@ -61,6 +61,7 @@ function approvalRequest(task: CallPlan, { run }: TaskFrame, args: JsonObject): 
     onTimeout: (onTimeout as OnTimeout | undefined) ?? 'fail',
     selfApproval: selfApproval === true,
     ...(run.prepared.requestedBy === undefined ? {} : { requestedBy: run.prepared.requestedBy }),
+    ...run.proof,
   };
 }
 

@@ -40,8 +40,8 @@ function literalFilters({ filters, until }: EventStrategyPlan): JsonObject[] {
 }
 
 /** Never cancelled halfway: what may be subscribed has to be unsubscribed after it, not before. */
-function* subscribe({ tenant, taskQueue }: FlowRun, { id, filters }: Listener): Routine<void> {
-  const request = { tenant, taskQueue, subscription: { id, flowId: workflowInfo().workflowId, filters } };
+function* subscribe({ tenant, taskQueue, proof }: FlowRun, { id, filters }: Listener): Routine<void> {
+  const request = { tenant, taskQueue, subscription: { id, flowId: workflowInfo().workflowId, filters }, ...proof };
   try {
     yield* waitFor(CancellationScope.nonCancellable(() => eventActivities.subscribeEvents(request)));
   } catch (error) {
@@ -50,9 +50,12 @@ function* subscribe({ tenant, taskQueue }: FlowRun, { id, filters }: Listener): 
 }
 
 /** To be called once for every listener, unless the step goes on in the next run of the flow. */
-export function* endListening({ tenant, taskQueue, inbox, progress }: FlowRun, listener: Listener): Routine<void> {
+export function* endListening(
+  { tenant, taskQueue, inbox, progress, proof }: FlowRun,
+  listener: Listener,
+): Routine<void> {
   inbox.close(listener);
-  const request = { tenant, taskQueue, id: listener.id, flowId: workflowInfo().workflowId };
+  const request = { tenant, taskQueue, id: listener.id, flowId: workflowInfo().workflowId, ...proof };
   try {
     yield* waitFor(CancellationScope.nonCancellable(() => eventActivities.unsubscribeEvents(request)));
   } catch (error) {

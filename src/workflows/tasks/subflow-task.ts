@@ -44,7 +44,7 @@ export function* executeSubflow(task: SubflowPlan, frame: TaskFrame): Routine<Ta
 }
 
 /** The child's start input: of the same tenant, asked for by the same person, one level deeper. */
-function childStart(task: SubflowPlan, { tenant, prepared }: FlowRun, input: Json): StartInput {
+function childStart(task: SubflowPlan, { tenant, prepared, proof }: FlowRun, input: Json): StartInput {
   const { priorityKey, requestedBy, depth = 0 } = prepared;
   if (depth >= MAX_FLOW_DEPTH) {
     throw flowError('BLW_FLOW_DEPTH', `${task.flow} would be more than ${MAX_FLOW_DEPTH} flows deep`);
@@ -56,6 +56,7 @@ function childStart(task: SubflowPlan, { tenant, prepared }: FlowRun, input: Jso
     ...(priorityKey === undefined ? {} : { priorityKey }),
     ...(requestedBy === undefined ? {} : { requestedBy }),
     depth: depth + 1,
+    ...proof,
   };
 }
 

@@ -1,0 +1,186 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import { decodeJwt, decodeProtectedHeader } from 'jose';
+import type { DecisionInput } from '../../dsl/approval';
+import type { Json, JsonObject } from '../../dsl/json';
+import { generateAuthKey } from '../../worker/identity/auth-key';
+import { decisionPurpose, startPurpose } from '../../worker/identity/sealed-token';
+import { findApproval } from '../approval-client';
+import type { ActionWrapper, AddCommand, Cli } from '../cli';
+import { usageError } from '../command-error';
+import { addConnectionFlags, type ConnectionFlags, targetOf } from '../connection-flags';
+import { EXIT, type ExitCode } from '../exit-codes';
+import { printProblems, readFlowFile } from '../flow-file';
+import { isFlowName } from '../flow-name';
+import { readJsonArgument } from '../json-argument';
+import { withTemporal } from '../temporal-session';
+import { addTokenFileFlag, addTokenFlags, readSeal, readToken, type Seal, type TokenFlags } from '../token-flags';
+
+const EXAMPLES = `
+Examples:
+  $ beamline token keygen --out keys
+  $ beamline token show --token-file token.jwt
+  $ beamline token seal --token-file token.jwt --for order-7 --flow order.yaml --input @order.json --json > start.json
+  $ temporal workflow start --type runFlow --task-queue beamline-io --workflow-id order-7 --input-file start.json
+
+A token is never sent as it is: everything that a workflow is sent can be read in its history. See docs/identity.md.`;
+
+const KEYGEN_EXAMPLES = `
+Examples:
+  $ beamline token keygen --out keys
+
+Writes auth-key.json, which the workers read (--auth-key) and nobody else may, and seal-key.json, which everybody may have
+(--seal-key). Exit codes: 0 done; 2 there are such files already.`;
+
+const SHOW_EXAMPLES = `
+Examples:
+  $ beamline token show --token-file token.jwt
+  $ get-token | beamline token show --token-file -
+
+Nothing is verified. The token itself is not printed.`;
+
+const SEAL_EXAMPLES = `
+Examples:
+  $ beamline token seal --token-file token.jwt --for order-7 --flow order.yaml --input '{"orderId": 7}' --tenant acme
+  $ beamline token seal --token-file token.jwt --for order-7 --flow shop/order:1.0.0 --json > start.json
+  $ beamline token seal --token-file token.jwt --approval order-7/approve --decision approved --json
+
+What is sealed is good for this one start, or this one decision, and for nothing else: workflow id, flow, input and tenant, or
+decision, comment and form have to be the same when it is sent. --json prints all that is to be sent.`;
+
+interface SealFlags extends ConnectionFlags, TokenFlags {
+  readonly for?: string;
+  readonly flow?: string;
+  readonly input?: string;
+  readonly tenant?: string;
+  readonly approval?: string;
+  readonly decision?: DecisionInput['decision'];
+  readonly comment?: string;
+  readonly form?: string;
+  readonly json?: boolean;
+}
+
+/** `beamline token keygen|show|seal` */
+export const addToken: AddCommand = (command, cli, action) => {
+  command
+    .description('Makes the keys for tokens, seals tokens, and shows what is in one.')
+    .addHelpText('after', EXAMPLES);
+  command
+    .command('keygen')
+    .description('Makes the key of the workers, and the public one that clients seal tokens with.')
+    .requiredOption('--out <DIR>', 'folder for both; made where it is missing')
+    .addHelpText('after', KEYGEN_EXAMPLES)
+    .action(action(({ out }: { out: string }) => generate(out, cli)));
+  const show = command.command('show').description('Prints header and claims of a token, unverified.');
+  addTokenFileFlag(show)
+    .addHelpText('after', SHOW_EXAMPLES)
+    .action(action((flags: TokenFlags) => showToken(flags, cli)));
+  addSeal(command.command('seal'), cli, action);
+};
+
+function addSeal(command: Command, cli: Cli, action: ActionWrapper): void {
+  command
+    .description('Seals a token, for people who start flows or decide with the Temporal CLI or UI.')
+    .option('--for <ID>', 'workflow id of the flow that will be started')
+    .option('--flow <FLOW>', 'its document, or namespace/name:version')
+    .option('--input <JSON>', 'its input: JSON, or @FILE (default: null)')
+    .option('--tenant <NAME>', 'its tenant, where the start input will have one')
+    .addOption(new Option('--approval <ID>', 'the approval to decide on, in place of a flow').conflicts('for'))
+    .addOption(new Option('--decision <DECISION>', 'approved or rejected').choices(['approved', 'rejected']))
+    .option('--comment <TEXT>', 'the comment that will be sent')
+    .option('--form <JSON>', 'the form that will be sent: JSON, or @FILE')
+    .option('--json', 'print the whole start input, or decision, with the token in it');
+  addConnectionFlags(addTokenFlags(command))
+    .addHelpText('after', SEAL_EXAMPLES)
+    .action(action((flags: SealFlags) => sealOne(flags, cli)));
+}
+
+async function generate(out: string, cli: Cli): Promise<ExitCode> {
+  const folder = resolve(cli.cwd, out);
+  const { id, privateSet, publicSet } = await generateAuthKey();
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    // `wx`: a key that is in use is never written over.
+    await writeFile(join(folder, 'auth-key.json'), `${JSON.stringify(privateSet, null, 2)}\n`, {
+      flag: 'wx',
+      mode: 0o600,
+    });
+    await writeFile(join(folder, 'seal-key.json'), `${JSON.stringify(publicSet, null, 2)}\n`, {
+      flag: 'wx',
+      mode: 0o644,
+    });
+  } catch (cause) {
+    const { code = 'unknown error', path = folder } = cause as NodeJS.ErrnoException;
+    const reason = code === 'EEXIST' ? 'is there already' : `cannot be written (${code})`;
+    throw usageError(`${path}: ${reason}`, { help: 'Name another folder; nothing was overwritten.', cause });
+  }
+  cli.out.line(`key ${id}`);
+  cli.out.line(`  ${join(out, 'auth-key.json')}  for the workers (--auth-key), secret`);
+  cli.out.line(`  ${join(out, 'seal-key.json')}  for clients (--seal-key), public`);
+  return EXIT.done;
+}
+
+async function showToken(flags: TokenFlags, cli: Cli): Promise<ExitCode> {
+  const token = await readToken(flags, cli);
+  if (token === undefined) throw usageError('there is no token; expected --token-file FILE or BEAMLINE_TOKEN');
+  cli.out.line(JSON.stringify(contentOf(token), null, 2));
+  return EXIT.done;
+}
+
+function contentOf(token: string): JsonObject {
+  try {
+    const claims = decodeJwt(token);
+    const times = (['iat', 'nbf', 'exp'] as const).flatMap((name) => {
+      const seconds = claims[name];
+      return typeof seconds === 'number' ? [[name, new Date(seconds * 1_000).toISOString()]] : [];
+    });
+    return {
+      header: decodeProtectedHeader(token) as JsonObject,
+      claims: claims as JsonObject,
+      times: Object.fromEntries(times) as JsonObject,
+    };
+  } catch {
+    // Without its cause, which may quote the token.
+    throw usageError('the token cannot be read: expected a JWT with claims as JSON');
+  }
+}
+
+async function sealOne(flags: SealFlags, cli: Cli): Promise<ExitCode> {
+  const seal = await readSeal(flags, cli);
+  if (seal === undefined) throw usageError('there is no token to seal; expected --token-file FILE or BEAMLINE_TOKEN');
+  const sent = flags.approval === undefined ? await sealStart(flags, seal, cli) : await sealDecision(flags, seal, cli);
+  if (sent === undefined) return EXIT.invalid;
+  cli.out.line(flags.json === true ? JSON.stringify(sent) : String(sent.token));
+  return EXIT.done;
+}
+
+/** The start input; undefined where the document has problems, which are printed then. */
+async function sealStart(flags: SealFlags, seal: Seal, cli: Cli): Promise<JsonObject | undefined> {
+  const { for: workflowId, flow: source, tenant } = flags;
+  if (workflowId === undefined || source === undefined) {
+    throw usageError('expected --for ID and --flow FLOW, or --approval ID and --decision DECISION');
+  }
+  const flow = await readFlow(source, cli);
+  if (flow === undefined) return undefined;
+  const input: Json = flags.input === undefined ? null : await readJsonArgument('--input', flags.input, cli);
+  const start = { flow, input, ...(tenant === undefined ? {} : { tenant }) };
+  return { ...start, token: await seal(startPurpose(workflowId, { flow, input, tenant })) };
+}
+
+async function readFlow(source: string, cli: Cli): Promise<JsonObject | string | undefined> {
+  if (isFlowName(source, cli)) return source;
+  const file = await readFlowFile(source, cli);
+  if (file.flow === undefined) printProblems([file], cli.err);
+  return file.flow;
+}
+
+/** The argument of `decide`. The run of the approval is looked up: a decision is for that run only. */
+async function sealDecision(flags: SealFlags, seal: Seal, cli: Cli): Promise<JsonObject> {
+  const { approval = '', decision, comment } = flags;
+  if (decision === undefined) throw usageError('--approval: needs --decision approved or rejected');
+  const form = flags.form === undefined ? {} : { form: await readJsonArgument('--form', flags.form, cli) };
+  const said = { decision, ...(comment === undefined ? {} : { comment }), ...form };
+  const { id, runId } = await withTemporal(targetOf(flags), ({ client }) => findApproval(client, approval));
+  return { ...said, token: await seal(decisionPurpose({ workflowId: id, runId }, said)) };
+}

@@ -1,0 +1,96 @@
+import { CompactEncrypt, compactDecrypt, decodeProtectedHeader } from 'jose';
+import { notRetryable } from '../../activities/block-failure';
+import type { DecisionInput } from '../../dsl/approval';
+import { isJsonObject, type Json } from '../../dsl/json';
+import { type AuthKey, SEAL_ALGORITHM, SEAL_ENCRYPTION, type SealKey } from './auth-key';
+import { digestOf } from './digest';
+
+/** What a token is good for, once it is sealed: one thing under one workflow id. */
+export interface SealPurpose {
+  /** Workflow id. */
+  readonly for: string;
+  readonly digest: string;
+}
+
+/** To start one flow, with one input, for one tenant. */
+export function startPurpose(
+  workflowId: string,
+  { flow, input, tenant }: { flow: unknown; input: unknown; tenant: string | undefined },
+): SealPurpose {
+  return { for: workflowId, digest: digestOf('start', { flow, input: input ?? null, tenant: tenant ?? null }) };
+}
+
+/** To decide one way in one run of an approval: an approval that asks again does so under the same workflow id. */
+export function decisionPurpose(
+  { workflowId, runId }: { workflowId: string; runId: string },
+  { decision, comment, form }: Pick<DecisionInput, 'decision' | 'comment' | 'form'>,
+): SealPurpose {
+  const said = { run: runId, decision, comment: comment ?? null, form: form ?? null };
+  return { for: workflowId, digest: digestOf('decide', said) };
+}
+
+/** To let one flow run by itself. `workflowId` is that of the workflow which checks the token. */
+export function deploymentPurpose(workflowId: string, request: object): SealPurpose {
+  return { for: workflowId, digest: digestOf('deploy', request) };
+}
+
+/** Encrypts a token for the workers (JWE compact, RFC 7516). */
+export async function sealToken(token: string, purpose: SealPurpose, { id, publicKey }: SealKey): Promise<string> {
+  return await new CompactEncrypt(Buffer.from(JSON.stringify({ token, ...purpose })))
+    .setProtectedHeader({ alg: SEAL_ALGORITHM, enc: SEAL_ENCRYPTION, kid: id })
+    .encrypt(publicKey);
+}
+
+/** True for three parts with dots between them: a token as the issuer gave it. */
+export function isPlainToken(text: string): boolean {
+  return /^[\w-]+\.[\w-]+\.[\w-]*$/.test(text.trim());
+}
+
+/** The token that was sealed. Throws BLW_TOKEN_INVALID where it cannot be opened, or was sealed for something else. */
+export async function openToken(sealed: string, purpose: SealPurpose, keys: readonly AuthKey[]): Promise<string> {
+  if (isPlainToken(sealed)) {
+    throw invalid(
+      'it is a plain token, which everybody can read in the history now: revoke it, and seal the next one with `beamline token seal`',
+    );
+  }
+  const { token, for: workflowId, digest } = await decrypt(sealed, keys);
+  if (typeof token !== 'string') throw invalid('there is no token in it');
+  if (workflowId !== purpose.for) throw invalid('it was sealed for another workflow id; seal it for this one');
+  if (digest !== purpose.digest) {
+    throw invalid(
+      'it was sealed for something else under this workflow id (flow, input, tenant, decision or run differ)',
+    );
+  }
+  return token;
+}
+
+async function decrypt(sealed: string, keys: readonly AuthKey[]): Promise<Record<string, Json | undefined>> {
+  const keyId = keyIdOf(sealed);
+  const key = keys.find(({ id }) => id === keyId);
+  if (key === undefined)
+    throw invalid('it was sealed with a key that the workers do not have; get their present public key');
+  try {
+    const { plaintext } = await compactDecrypt(sealed, key.privateKey, {
+      keyManagementAlgorithms: [SEAL_ALGORITHM],
+      contentEncryptionAlgorithms: [SEAL_ENCRYPTION],
+      maxDecompressedLength: 0,
+    });
+    const content = JSON.parse(Buffer.from(plaintext).toString('utf8')) as Json;
+    if (isJsonObject(content)) return content;
+  } catch {
+    // Whatever is wrong with it: the difference would only help whoever forges.
+  }
+  throw invalid('it cannot be opened: damaged, or not sealed by `beamline`');
+}
+
+function keyIdOf(sealed: string): string | undefined {
+  try {
+    return decodeProtectedHeader(sealed).kid;
+  } catch {
+    throw invalid('it is not a sealed token; use `beamline token seal`, or `beamline run --token-file`');
+  }
+}
+
+function invalid(detail: string): Error {
+  return notRetryable('BLW_TOKEN_INVALID', `token: ${detail}`);
+}
