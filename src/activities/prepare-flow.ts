@@ -86,6 +86,7 @@ async function prepare(
     continuesAsNew: true,
     offloadsExpressions: true,
     exportsInTurn: true,
+    countsFailures: true,
     ...(priorityKey === undefined ? {} : { priorityKey }),
     ...(requestedBy === undefined ? {} : { requestedBy }),
     ...(depth === undefined ? {} : { depth }),

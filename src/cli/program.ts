@@ -57,6 +57,11 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; load
     load: () => (require('./commands/policy') as typeof import('./commands/policy')).addPolicy,
   },
   {
+    name: 'usage',
+    summary: 'show what tenants have used',
+    load: () => (require('./commands/usage') as typeof import('./commands/usage')).addUsage,
+  },
+  {
     name: 'worker',
     summary: 'run the steps of flows',
     load: () => (require('./commands/worker') as typeof import('./commands/worker')).addWorker,

@@ -274,6 +274,12 @@ export const ERROR_CODES = define({
     title: 'The payload store cannot be used',
     help: 'Look at the folder `payloads` in the blob root: space, permissions, whether it is mounted. Flows wait and go on.',
   },
+  BLW_QUOTA_WAIT: {
+    type: 'runtime',
+    status: 429,
+    title: 'The tenant is over a quota',
+    help: 'Flows wait for it by themselves; only one that began before there were quotas gets this, and tries again.',
+  },
   BLW_BLOCK_CRASHED: {
     type: 'runtime',
     status: 500,
@@ -557,6 +563,12 @@ export const ERROR_CODES = define({
     status: 400,
     title: 'The configuration is not valid',
     help: 'The message names the flag, variable or line.',
+  },
+  BLW_STATE_STORE: {
+    type: 'communication',
+    status: 503,
+    title: 'The state store cannot be used',
+    help: 'Check --state-store: the file or the database, its disk, its permissions, and whether it answers.',
   },
   BLW_TEMPORAL_UNREACHABLE: {
     type: 'communication',

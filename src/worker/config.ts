@@ -5,6 +5,8 @@ import { parseSecretFlag, type SecretConfig } from '../activities/ports/configur
 import { RESOURCE_CLASSES, type ResourceClass } from '../dsl/block-spec';
 import { flowError } from '../dsl/errors';
 import type { OptionName, OptionValues } from './options';
+import { parseStateStore } from './state/open-state-store';
+import type { StateStoreConfig } from './state/state-store';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
 
@@ -40,6 +42,9 @@ export interface WorkerConfig {
   /** Absolute; absent: nothing is encrypted. */
   readonly encryptionKeys?: string;
   readonly databases: readonly DatabaseConfig[];
+  readonly stateStore: StateStoreConfig;
+  /** Of a tenant's steps in a day; absent: no limit. */
+  readonly maxCpuTimeMs?: number;
   readonly secrets: readonly SecretConfig[];
   /** Absolute; absent: there is none. */
   readonly secretFolder?: string;
@@ -92,6 +97,8 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     ...(text('encryption-keys') === '' ? {} : { encryptionKeys: resolve(cwd, text('encryption-keys')) }),
     ...(text('secret-folder') === '' ? {} : { secretFolder: resolve(cwd, text('secret-folder')) }),
     databases: list('database').map((flag) => parseDatabaseFlag(flag, cwd)),
+    stateStore: parseStateStore(text('state-store'), { cwd, blobRoot: resolve(cwd, text('blob-root')) }),
+    ...(text('max-cpu-time-ms') === '' ? {} : { maxCpuTimeMs: integer('max-cpu-time-ms', 1, Number.MAX_SAFE_INTEGER) }),
     secrets: list('secret').map((flag) => parseSecretFlag(flag, cwd)),
     allowHosts: list('allow-host'),
     ...parsePolicyFile(values.policy, cwd),

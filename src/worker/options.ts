@@ -91,6 +91,12 @@ export const WORKER_OPTIONS = [
       'a database for sql blocks: NAME=sqlite:FILE or NAME=postgres://…; TENANT/NAME=… is for one tenant only and comes before NAME',
   },
   {
+    name: 'state-store',
+    value: 'URL',
+    description:
+      'where workers keep quotas and usage: sqlite:FILE for one machine (default: state.sqlite in the blob root), postgres://… for several',
+  },
+  {
     name: 'secret',
     value: 'NAME=SOURCE',
     isRepeatable: true,
@@ -143,7 +149,11 @@ export const WORKER_OPTIONS = [
     description: 'serve metrics for Prometheus there',
     isUnsupported: true,
   },
-  { name: 'max-cpu-time-ms', value: 'N', description: "limit of a tenant's CPU time", isUnsupported: true },
+  {
+    name: 'max-cpu-time-ms',
+    value: 'N',
+    description: 'CPU time that the steps of a tenant may use in a day (UTC), where its policy says nothing else',
+  },
   { name: 'nats-url', value: 'URL', description: 'publish events and dead letters to NATS', isUnsupported: true },
   {
     name: 'auth',

@@ -2,6 +2,7 @@ import { cpus } from 'node:os';
 import { Client } from '@temporalio/client';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { ScopedPorts } from '../activities/access/scoped-ports';
+import { CpuShare } from '../activities/cpu-share';
 import { createEvaluateExpressions } from '../activities/evaluate-expressions';
 import { createEventActivities } from '../activities/event-activities';
 import { findExecutor } from '../activities/executors';
@@ -44,6 +45,10 @@ import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
 import type { PolicySource } from './policy/policy';
 import { stepAccess } from './policy/step-access';
 import { shareOf } from './policy/tenant-share';
+import { admitFlow } from './quota/flow-admission';
+import { countAskedApproval, createQuotaActivities } from './quota/quota-activities';
+import type { QuotaKeeper } from './quota/quota-keeper';
+import { stepQuota } from './quota/step-quota';
 import { createTemporalEvents } from './temporal-events';
 
 /** What the pools of a worker are made from. */
@@ -55,6 +60,7 @@ export interface PoolParts {
   readonly ports: ScopedPorts;
   readonly policy: PolicySource;
   readonly gate: Gate;
+  readonly keeper: QuotaKeeper;
   /** Where flows are found by name. */
   readonly catalog: Catalog;
   readonly payloads: PayloadStore;
@@ -80,9 +86,9 @@ const SQLITE_PROCESSES = Math.min(4, Math.max(2, cpus().length));
 
 /** Makes the pool of one class; it polls once its worker runs. */
 export async function createPool(resources: ResourceClass, parts: PoolParts): Promise<Pool> {
-  const { config, connection, namespace, identity, ports, payloads, secrets, results } = parts;
-  const { gate } = parts;
-  const middleware = [...parts.middleware, stepAccess(parts.policy, resources)];
+  const { config, connection, namespace, identity, ports, payloads, secrets, results, gate, keeper } = parts;
+  // What is denied is denied at once, and waits for no place.
+  const middleware = [...parts.middleware, stepAccess(parts.policy, resources), stepQuota(keeper, identity)];
   const slots = config.poolSizes[resources];
   const taskQueue = taskQueueOf(config.queuePrefix, resources);
   const processes = createBlockProcessPool({
@@ -101,6 +107,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     activities: {
       ...createStepActivities({ ports, secrets, results, runBlock, middleware }),
       ...(resources === 'io' ? { ...flowActivities(parts), ...gateActivities(gate) } : {}),
+      ...(resources === 'io' ? createQuotaActivities(keeper) : {}),
       ...(resources === 'io' ? createEventActivities(createTemporalEvents(clientsOf(parts)), gate) : {}),
     },
     maxConcurrentActivityTaskExecutions: slots,
@@ -120,19 +127,25 @@ function clientsOf({ connection, namespace, keys }: PoolParts): (tenant: string)
 }
 
 /** Flows are coordinated on the io queue. */
-function flowActivities({ expressions, catalog, gate, policy }: PoolParts) {
+function flowActivities({ expressions, catalog, gate, policy, keeper }: PoolParts) {
   const evaluate = createEvaluateExpressions(expressions);
   return {
-    [PREPARE_FLOW]: localOnly((at, value: unknown, origin: RunOrigin) =>
-      prepareFlow(value, expressions, catalog, async (start, sent) => {
+    [PREPARE_FLOW]: localOnly(async (at, value: unknown, origin: RunOrigin) => {
+      const prepared = await prepareFlow(value, expressions, catalog, async (start, sent) => {
         const admission = await gate.admitStart(start, sent, { ...at, ...origin });
         const share = shareOf(policy, admission.tenant);
         return { ...admission, ...(share === undefined ? {} : { share }) };
-      }),
-    ),
+      });
+      // Only flows set the depth of those that they run; set by hand it is of no use without a parent.
+      const isRunByFlow = origin.parent !== undefined && (prepared.depth ?? 0) > 0;
+      return { ...prepared, ...(await admitFlow(keeper, prepared.tenant, isRunByFlow)) };
+    }),
     [VALIDATE_DATA]: localOnly((_, request: Parameters<typeof validateData>[0]) => validateData(request)),
-    [VALIDATE_ARGUMENTS]: localOnly((_, request: Parameters<typeof validateArguments>[0]) =>
-      validateArguments(request),
+    [VALIDATE_ARGUMENTS]: localOnly(
+      async (_, request: Parameters<typeof validateArguments>[0] & { tenant?: string }) => {
+        await validateArguments(request);
+        if (request.tenant !== undefined) await countAskedApproval(keeper, request.tenant);
+      },
     ),
     [EVALUATE_EXPRESSIONS]: localOnly((_, request: Parameters<typeof evaluate>[0]) => evaluate(request)),
   };
@@ -182,7 +195,7 @@ function processRunner(processes: BlockProcessPool): BlockRunner {
 
 /** Io blocks run on the event loop, but for SQLite: its calls block, and only the end of a process stops one. */
 function ioRunner({ databases }: WorkerConfig, processes: BlockProcessPool): BlockRunner {
-  const inProcess = inProcessRunner(findExecutor);
+  const inProcess = inProcessRunner(findExecutor, new CpuShare());
   return (blockType, args, context) => {
     const { database } = args;
     const isSqlite =

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { ScopedPorts } from '../activities/access/scoped-ports';
 import { createExpressionEngine } from '../activities/expressions/expression-engine';
+import { meterPorts } from '../activities/metered-ports';
 import { PayloadStore } from '../activities/payloads/payload-store';
 import { sweepPayloads } from '../activities/payloads/payload-sweep';
 import { createSqlDatabases } from '../activities/ports/configured-databases';
@@ -26,7 +27,14 @@ import type { Logger } from './logger';
 import { EXPRESSION_HOST_ENTRY } from './package-files';
 import { openPolicy } from './policy/open-policy';
 import { createPool, type Pool } from './pools';
+import { createFlowProbe } from './quota/flow-probe';
+import { NamespaceClients } from './quota/namespace-clients';
+import { createOfferSender } from './quota/offer-sender';
+import { QuotaKeeper } from './quota/quota-keeper';
+import { stepUsage } from './quota/step-quota';
+import { tenantQuotas } from './quota/tenant-quotas';
 import { ensureSearchAttributes } from './search-attributes';
+import { openWorkerStore } from './state/open-state-store';
 import { stepLog } from './step-log';
 import { connectionConfig, connectWorker, type TemporalTarget } from './temporal-connection';
 
@@ -101,12 +109,22 @@ export async function startWorker(options: {
     await ensureSearchAttributes(connection, namespace);
 
     const gate = makeGate(connection, namespace);
+    const clients = new NamespaceClients(connection);
+    const sender = createOfferSender(clients, logger);
+    const probe = createFlowProbe(clients);
+    const quotasOf = tenantQuotas(policy, config);
+    const store = await openWorkerStore(config.stateStore, (error) =>
+      logger.log('warn', 'the state store does not answer', { error: error.message }),
+    );
+    const keeper = new QuotaKeeper({ store, quotasOf, sender, probe, logger });
+    releases.push(() => keeper.close());
+
     const parts = {
       config,
       connection,
       namespace,
       identity: workerId,
-      ports: new ScopedPorts({ http, blobs, databases }),
+      ports: new ScopedPorts(meterPorts({ http, blobs, databases })),
       gate,
       catalog,
       payloads,
@@ -114,8 +132,9 @@ export async function startWorker(options: {
       expressions,
       secrets,
       policy,
+      keeper,
       results: new ResultCache(stepCache, (...line) => logger.log(...line)),
-      middleware: [stepLog(logger), ...(config.auth.mode === 'jwt' ? [stepIdentity(gate)] : [])],
+      middleware: [stepLog(logger), ...(config.auth.mode === 'jwt' ? [stepIdentity(gate)] : []), stepUsage(keeper)],
     };
     const pools: Pool[] = [];
     for (const resources of config.pools) {
