@@ -57,7 +57,7 @@ async function prepare(
   const { start } = parsed;
   // A tenant was sent, or it is the default of whoever checks nobody.
   const sent = { tenant: (value as JsonObject).tenant === undefined ? undefined : start.tenant };
-  const { tenant, requestedBy, grant, access } = await admit(start, sent);
+  const { tenant, requestedBy, grant, access, share } = await admit(start, sent);
   const library = catalog === undefined ? undefined : await readLibrary(catalog);
   const { document, source } = documentOf(start, library);
   const result = await checkJqExpressions(validateFlow(document, { library }), engine);
@@ -90,6 +90,7 @@ async function prepare(
     ...(requestedBy === undefined ? {} : { requestedBy }),
     ...(depth === undefined ? {} : { depth }),
     ...(grant === undefined ? {} : { grant }),
+    ...(share === undefined ? {} : { share }),
   };
 }
 

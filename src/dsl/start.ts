@@ -53,6 +53,16 @@ export interface PreparedFlow {
   readonly depth?: number;
   /** What the flow's steps show to the workers (docs/identity.md); absent: these check nobody, or did not when it was prepared. */
   readonly grant?: string;
+  /** The tenant's share of the workers; absent: there was no policy, or the flow is from before there were any. */
+  readonly share?: TenantShare;
+}
+
+/** What a policy says of a tenant's place beside others. In histories: add optional fields, never change one. */
+export interface TenantShare {
+  /** Counts for all steps of the tenant's flows, whatever these say: 0.001 to 1000. */
+  readonly fairnessWeight: number;
+  /** The best priority that the tenant's flows and steps get, 1 (first) to 5: with a better one they would always go before others'. */
+  readonly priorityKey: number;
 }
 
 /** Which run of Temporal's asks, as the server tells it to the workflow: what tokens and grants are compared with. */

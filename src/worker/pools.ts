@@ -42,6 +42,7 @@ import { clientDataConverter, workerDataConverter } from './data-converter';
 import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
 import type { PolicySource } from './policy/policy';
 import { stepAccess } from './policy/step-access';
+import { shareOf } from './policy/tenant-share';
 import { createTemporalEvents } from './temporal-events';
 
 /** What the pools of a worker are made from. */
@@ -78,8 +79,8 @@ const SQLITE_PROCESSES = Math.min(4, Math.max(2, cpus().length));
 
 /** Makes the pool of one class; it polls once its worker runs. */
 export async function createPool(resources: ResourceClass, parts: PoolParts): Promise<Pool> {
-  const { config, connection, namespace, identity, ports, catalog, payloads, secrets, results } = parts;
-  const { expressions, gate } = parts;
+  const { config, connection, namespace, identity, ports, payloads, secrets, results } = parts;
+  const { gate } = parts;
   const middleware = [...parts.middleware, stepAccess(parts.policy, resources)];
   const slots = config.poolSizes[resources];
   const taskQueue = taskQueueOf(config.queuePrefix, resources);
@@ -98,7 +99,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     dataConverter: workerDataConverter(payloads, namespace, parts.keys),
     activities: {
       ...createStepActivities({ ports, secrets, results, runBlock, middleware }),
-      ...(resources === 'io' ? { ...flowActivities(expressions, catalog, gate), ...gateActivities(gate) } : {}),
+      ...(resources === 'io' ? { ...flowActivities(parts), ...gateActivities(gate) } : {}),
       ...(resources === 'io' ? createEventActivities(createTemporalEvents(clientsOf(parts)), gate) : {}),
     },
     maxConcurrentActivityTaskExecutions: slots,
@@ -118,11 +119,15 @@ function clientsOf({ connection, namespace, keys }: PoolParts): (tenant: string)
 }
 
 /** Flows are coordinated on the io queue. */
-function flowActivities(expressions: ExpressionEngine, catalog: Catalog, gate: Gate) {
+function flowActivities({ expressions, catalog, gate, policy }: PoolParts) {
   const evaluate = createEvaluateExpressions(expressions);
   return {
     [PREPARE_FLOW]: localOnly((at, value: unknown, origin: RunOrigin) =>
-      prepareFlow(value, expressions, catalog, (start, sent) => gate.admitStart(start, sent, { ...at, ...origin })),
+      prepareFlow(value, expressions, catalog, async (start, sent) => {
+        const admission = await gate.admitStart(start, sent, { ...at, ...origin });
+        const share = shareOf(policy, admission.tenant);
+        return { ...admission, ...(share === undefined ? {} : { share }) };
+      }),
     ),
     [VALIDATE_DATA]: localOnly((_, request: Parameters<typeof validateData>[0]) => validateData(request)),
     [VALIDATE_ARGUMENTS]: localOnly((_, request: Parameters<typeof validateArguments>[0]) =>

@@ -102,12 +102,19 @@ function isRepeatable({ block, idempotent }: CallPlan, { method = 'GET' }: JsonO
   return idempotent || (block.startsWith('http.') && isIdempotentMethod(String(method)));
 }
 
-/** Fairness between tenants is Temporal's own: the tenant is the fairness key. */
+/** Fairness between tenants is Temporal's own: the tenant is the fairness key, and with a policy its weight is the tenant's. */
 export function priorityOf(
   task: { priorityKey?: number; fairnessWeight?: number },
   run: FlowRun,
 ): NonNullable<ActivityOptions['priority']> {
-  const priorityKey = task.priorityKey ?? run.prepared.priorityKey;
+  const { share, priorityKey: ofFlow } = run.prepared;
+  const priorityKey = task.priorityKey ?? ofFlow;
+  if (share !== undefined) {
+    // What a tenant writes into its flows gets it nothing that is others'.
+    const best = share.priorityKey;
+    const { fairnessWeight } = share;
+    return { fairnessKey: run.tenant, fairnessWeight, priorityKey: Math.max(best, priorityKey ?? best) };
+  }
   return {
     fairnessKey: run.tenant,
     ...(priorityKey === undefined ? {} : { priorityKey }),
