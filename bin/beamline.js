@@ -4,6 +4,10 @@
 const { existsSync } = require('node:fs');
 const { join } = require('node:path');
 
+// Node looks names up on these threads, half of them at most. With its four, two names whose servers do not answer hold up
+// every other look-up for 10 s and more: one tenant could keep all others from the network.
+process.env.UV_THREADPOOL_SIZE ??= '64';
+
 const root = join(__dirname, '..');
 const main = join(root, 'dist', 'src', 'cli', 'main.js');
 

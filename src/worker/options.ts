@@ -87,7 +87,8 @@ export const WORKER_OPTIONS = [
     name: 'database',
     value: 'NAME=URL',
     isRepeatable: true,
-    description: 'a database for sql blocks: NAME=sqlite:FILE or NAME=postgres://…',
+    description:
+      'a database for sql blocks: NAME=sqlite:FILE or NAME=postgres://…; TENANT/NAME=… is for one tenant only and comes before NAME',
   },
   {
     name: 'secret',

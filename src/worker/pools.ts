@@ -10,6 +10,7 @@ import { HEARTBEAT_INTERVAL_MS } from '../activities/heartbeat';
 import { localOnly } from '../activities/local-only';
 import type { KeyRing } from '../activities/payloads/key-ring';
 import type { PayloadStore } from '../activities/payloads/payload-store';
+import { findDatabase } from '../activities/ports/configured-databases';
 import type { Gate } from '../activities/ports/gate';
 import type { SecretStore } from '../activities/ports/secret-store';
 import { prepareFlow } from '../activities/prepare-flow';
@@ -180,11 +181,14 @@ function processRunner(processes: BlockProcessPool): BlockRunner {
 }
 
 /** Io blocks run on the event loop, but for SQLite: its calls block, and only the end of a process stops one. */
-function ioRunner(config: WorkerConfig, processes: BlockProcessPool): BlockRunner {
-  const sqlite = new Set(config.databases.filter(({ kind }) => kind === 'sqlite').map(({ name }) => name));
+function ioRunner({ databases }: WorkerConfig, processes: BlockProcessPool): BlockRunner {
   const inProcess = inProcessRunner(findExecutor);
   return (blockType, args, context) => {
-    const isSqlite = blockType.startsWith('sql.') && typeof args.database === 'string' && sqlite.has(args.database);
+    const { database } = args;
+    const isSqlite =
+      blockType.startsWith('sql.') &&
+      typeof database === 'string' &&
+      findDatabase(databases, database, context.step.tenant)?.kind === 'sqlite';
     return isSqlite ? processes.run(blockType, args, context) : inProcess(blockType, args, context);
   };
 }

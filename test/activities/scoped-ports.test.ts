@@ -119,8 +119,8 @@ test('blobs are read and written only where the scope says', async () => {
 });
 
 test('who may only read a database writes nothing, and learns of no other', async () => {
-  await databases.get('shop').execute({ statement: 'CREATE TABLE t (n INTEGER)' }, limits());
-  const reader = ports.of(access(['sql:read:shop'])).databases.get('shop');
+  await databases.get('shop', 'acme').execute({ statement: 'CREATE TABLE t (n INTEGER)' }, limits());
+  const reader = ports.of(access(['sql:read:shop'])).databases.get('shop', 'acme');
   expect((await reader.query({ statement: 'SELECT count(*) AS n FROM t' }, 10, limits())).rows).toEqual([{ n: 0 }]);
   const insert = { statement: 'INSERT INTO t VALUES (1)' };
   expect(await denied(reader.execute(insert, limits()))).toEqual(['BLW_SCOPE_DENIED', 'sql:write:shop']);
@@ -129,11 +129,11 @@ test('who may only read a database writes nothing, and learns of no other', asyn
     ['sql:read:shop', 'BLW_SCOPE_DENIED'],
     ['sql:read:*', 'BLW_SQL_DATABASE_UNKNOWN'],
   ] as const) {
-    const failure = await failureOf((async () => ports.of(access([scope])).databases.get('other'))());
+    const failure = await failureOf((async () => ports.of(access([scope])).databases.get('other', 'acme'))());
     expect([failure.data.code, failure.message]).toEqual([code, expect.not.stringContaining('shop')]);
   }
 
-  const writer = ports.of(access(['sql:write:shop'])).databases.get('shop');
+  const writer = ports.of(access(['sql:write:shop'])).databases.get('shop', 'acme');
   expect(await writer.execute(insert, limits())).toMatchObject({ rowsAffected: 1 });
   expect((await reader.query({ statement: 'SELECT count(*) AS n FROM t' }, 10, limits())).rows).toEqual([{ n: 1 }]);
 });

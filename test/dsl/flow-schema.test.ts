@@ -324,7 +324,7 @@ describe('the schema for editors rejects, where it is,', () => {
     call: http
     with: { method: '\${ data.method }', endpoint: '\${ data.base + "/orders" }', headers: '\${ data.headers }', redirect: '\${ data.redirect }' }
 - tell: { call: http, with: { method: get, endpoint: { uri: '\${ data.uri }', authentication: { bearer: { token: '\${ data.token }' } } } } }
-- many: { call: sql.transaction, with: { database: shop, statements: '\${ data.statements }' } }
+- many: { call: sql.transaction, with: { database: shop, statements: [{ statement: SELECT :a, parameters: '\${ data.values }' }] } }
 - approve: { call: human.approval, with: { title: '\${ data.title }', timeout: '\${ data.timeout }', requiredApprovals: '\${ data.count }' } }
 - wait: { wait: '\${ data.delay }' }
 - fail: { raise: { error: { type: https://x.test/a, status: '\${ data.status }' } } }

@@ -95,15 +95,21 @@ function scopeBlobs(store: BlobStore, access: Access): BlobStore {
 
 function scopeDatabases(databases: SqlDatabases, access: Access): SqlDatabases {
   return {
-    get: (name) => scopeDatabase(name, databases, access),
+    get: (name, tenant) => scopeDatabase({ name, tenant }, databases, access),
     close: () => databases.close(),
   };
 }
 
+interface DatabaseOfTenant {
+  readonly name: string;
+  readonly tenant: string;
+}
+
 /** The database is looked up once its scope is there: which there are is nobody else's business. */
-function scopeDatabase(name: string, databases: SqlDatabases, access: Access): SqlDatabase {
+function scopeDatabase(which: DatabaseOfTenant, databases: SqlDatabases, access: Access): SqlDatabase {
+  const { name } = which;
   requireScope(access, needDatabase('read', name));
-  const database = findDatabase(name, databases);
+  const database = findDatabase(which, databases);
   const mayWrite = (): void => requireScope(access, needDatabase('write', name));
   return {
     kind: database.kind,
@@ -121,9 +127,9 @@ function scopeDatabase(name: string, databases: SqlDatabases, access: Access): S
 }
 
 /** Of databases that are not there the port says which are, which is for operators and not for tenants. */
-function findDatabase(name: string, databases: SqlDatabases): SqlDatabase {
+function findDatabase({ name, tenant }: DatabaseOfTenant, databases: SqlDatabases): SqlDatabase {
   try {
-    return databases.get(name);
+    return databases.get(name, tenant);
   } catch (error) {
     if (!(error instanceof FlowError) || error.data.code !== 'BLW_SQL_DATABASE_UNKNOWN') throw error;
     throw notRetryable('BLW_SQL_DATABASE_UNKNOWN', `database "${name}" is not configured; ask the operator for it`);

@@ -2,6 +2,7 @@ import type { Json, JsonObject } from '../../dsl/json';
 import { MAX_PAYLOAD_BYTES } from '../../dsl/step-request';
 import type { BlockContext, BlockExecutor } from '../block';
 import { type BlockFailure, notRetryable } from '../block-failure';
+import { findDepthExcess, findJsonExcess } from '../json-excess';
 import { blobNotFound } from './fs-not-found';
 
 /** Largest blob that is read into a flow: what a value may have. As JSON text or base64 it is more, and counts as that. */
@@ -33,7 +34,7 @@ function decode(path: string, as: 'text' | 'json' | 'base64', bytes: Buffer): Js
     case 'text':
       return decodeText(path, bytes);
     case 'json':
-      return decodeJson(path, decodeText(path, bytes));
+      return decodeJson(path, bytes);
   }
 }
 
@@ -45,7 +46,16 @@ function decodeText(path: string, bytes: Buffer): string {
   }
 }
 
-function decodeJson(path: string, text: string): Json {
+function decodeJson(path: string, bytes: Buffer): Json {
+  const excess = findJsonExcess(bytes);
+  if (excess !== undefined) throw badContent(path, `JSON ${excess}`, 'less');
+  const value = parseJson(path, decodeText(path, bytes));
+  const depth = findDepthExcess(value);
+  if (depth !== undefined) throw badContent(path, `JSON ${depth}`, 'less');
+  return value;
+}
+
+function parseJson(path: string, text: string): Json {
   try {
     // RFC 8259, section 8.1: a byte order mark may be ignored.
     return JSON.parse(text.replace(/^\uFEFF/, '')) as Json;

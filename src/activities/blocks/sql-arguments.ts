@@ -4,10 +4,10 @@ import { BlockFailure, notRetryable } from '../block-failure';
 import type { SqlDatabase, SqlStatement } from '../ports/sql-databases';
 
 /** The database that `database` names. Throws BLW_SQL_DATABASE_UNKNOWN. */
-export function databaseOf(args: JsonObject, { ports }: BlockContext): SqlDatabase {
+export function databaseOf(args: JsonObject, { ports, step }: BlockContext): SqlDatabase {
   const { database } = args;
   if (typeof database !== 'string') throw wrongArgument('database', 'a name', database);
-  return ports.databases.get(database);
+  return ports.databases.get(database, step.tenant);
 }
 
 /** `statement` and `parameters` of the arguments, or of one entry of `statements`. */

@@ -1,10 +1,8 @@
 import type { Readable } from 'node:stream';
 import type { Json } from '../../dsl/json';
 import { type BlockFailure, notRetryable } from '../block-failure';
+import { findDepthExcess, findJsonExcess } from '../json-excess';
 import { type MediaType, parseMediaType } from './media-type';
-
-/** Nesting of a JSON answer; deeper ones overflow the stack of code that walks them. */
-const MAX_JSON_DEPTH = 500;
 
 /** Reads a body to its end, at most `maxBytes`; more: destroys it and throws what `tooLarge` makes. */
 export async function readBody(body: Readable, maxBytes: number, tooLarge: () => BlockFailure): Promise<Buffer> {
@@ -27,8 +25,13 @@ export function decodeContent(bytes: Buffer, contentType: string | undefined, la
   if (bytes.length === 0) return null;
   const type = parseMediaType(contentType);
   if (type.kind === 'binary') return bytes.toString('base64');
+  if (type.kind === 'json') refuseExcess(findJsonExcess(bytes), label);
   const text = decodeText(bytes, type, label);
   return type.kind === 'json' ? parseJson(text, label) : text;
+}
+
+function refuseExcess(excess: string | undefined, label: string): void {
+  if (excess !== undefined) throw badContent(label, `JSON ${excess}`, 'less');
 }
 
 function decodeText(bytes: Buffer, type: MediaType, label: string): string {
@@ -57,15 +60,8 @@ function parseJson(text: string, label: string): Json {
     // The parser's own message quotes the body, which may hold secrets: it is not kept as the cause.
     throw badContent(label, 'a body that does not parse', 'JSON as its content type says');
   }
-  if (isDeeperThan(value, MAX_JSON_DEPTH)) {
-    throw badContent(label, `JSON nested deeper than ${MAX_JSON_DEPTH} levels`, 'less');
-  }
+  refuseExcess(findDepthExcess(value), label);
   return value;
-}
-
-function isDeeperThan(value: Json, levels: number): boolean {
-  if (value === null || typeof value !== 'object') return false;
-  return levels === 0 || Object.values(value).some((item) => isDeeperThan(item, levels - 1));
 }
 
 function badContent(label: string, got: string, expected: string, cause?: unknown): BlockFailure {

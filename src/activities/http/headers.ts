@@ -1,19 +1,16 @@
 import { notRetryable } from '../block-failure';
 
 /**
- * Headers that prove who calls: dropped where a redirect leaves the origin, redacted where a request is shown.
- * The first three are HTTP's own (RFC 9110 sections 11.6 and 11.7, RFC 6265); the others are in wide use for keys.
+ * Words in the names of headers that prove who calls: `authorization`, `cookie` and `proxy-authorization`, which are HTTP's own
+ * (RFC 9110 sections 11.6 and 11.7, RFC 6265), and what services call their keys, such as `x-api-key`, `x-vault-token`,
+ * `ocp-apim-subscription-key`. The Fetch standard drops `authorization` alone where a redirect leaves the origin, since a
+ * page can set nothing else that counts; here an author's key would go to whoever the server names.
  */
-const CREDENTIAL_HEADERS: ReadonlySet<string> = new Set([
-  'authorization',
-  'proxy-authorization',
-  'cookie',
-  'api-key',
-  'x-api-key',
-  'x-auth-token',
-  'x-access-token',
-  'private-token',
-]);
+const CREDENTIAL_WORDS =
+  /(?:^|[-_.])(?:[a-z]*key|[a-z]*token|[a-z]*secret|auth|authn|authorization|authentication|cookie2?|credentials?|jwt|pass|passw(?:or)?d|passphrase|pin|session(?:-?id)?|sid|signature|bearer)(?:$|[-_.])/;
+
+/** Headers with such a word that prove nothing. */
+const HARMLESS_HEADERS: ReadonlySet<string> = new Set(['idempotency-key', 'x-idempotency-key', 'sec-websocket-key']);
 
 /** Headers that belong to the connection or follow from URL and body (RFC 9110 section 7.6.1): nobody's but the client's. */
 const CONNECTION_HEADERS: ReadonlySet<string> = new Set([
@@ -35,9 +32,12 @@ const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** RFC 9110 section 5.5, `field-value`: visible characters, blanks and obs-text; no CR, LF, NUL. */
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-/** True for a header (in lower case) whose value proves who calls. */
+/**
+ * True for a header (in lower case) whose value proves who calls, by its name: dropped where a redirect leaves the origin,
+ * redacted where a request is shown.
+ */
 export function isCredentialHeader(name: string): boolean {
-  return CREDENTIAL_HEADERS.has(name);
+  return CREDENTIAL_WORDS.test(name) && !HARMLESS_HEADERS.has(name);
 }
 
 /** The headers with credentials blanked out, for showing. */

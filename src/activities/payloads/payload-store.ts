@@ -3,8 +3,10 @@ import { type FileHandle, lstat, mkdir, realpath, rename } from 'node:fs/promise
 import { dirname, join } from 'node:path';
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { type BlockFailure, notRetryable, retryable } from '../block-failure';
-import { ensureFolder, errorCode, hasCode, isFolder, openToRead, removeFile, syncFolders } from '../ports/blob-io';
+import { ensureFolder } from '../ports/blob-folder';
+import { errorCode, hasCode, isFolder, removeFile, syncFolders } from '../ports/blob-io';
 import { touch } from '../ports/blob-objects';
+import { openToRead, readWhole } from '../ports/blob-read';
 import { writeDurably } from './durable-file';
 import { readStoreKey, type StoreKey } from './store-key';
 
@@ -166,14 +168,14 @@ async function renew(file: string, size: number): Promise<boolean> {
 }
 
 async function readAndRenew(file: string): Promise<Uint8Array | undefined> {
-  const handle = await openToRead('The payload store', file);
-  if (handle === undefined) return undefined;
+  const opened = await openToRead('The payload store', file);
+  if (opened === undefined) return undefined;
   try {
-    const bytes = await handle.readFile();
-    await renewRead(handle);
+    const bytes = await readWhole(opened);
+    await renewRead(opened.handle);
     return bytes;
   } finally {
-    await handle.close();
+    await opened.handle.close();
   }
 }
 

@@ -2,7 +2,8 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { link, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { retryable } from '../block-failure';
-import { ensureFolder, hasCode, isFolder, removeFile, syncFolders } from '../ports/blob-io';
+import { ensureFolder } from '../ports/blob-folder';
+import { hasCode, isFolder, removeFile, syncFolders } from '../ports/blob-io';
 import { writeDurably } from './durable-file';
 
 /** What a payload store signs claims with. */

@@ -31,17 +31,54 @@ export function isLoopbackName(host: string): boolean {
 }
 
 /**
+ * Public in form, but answered by the platform that a machine runs on: Azure's WireServer, which hands out settings and
+ * certificates (Microsoft: "What is IP address 168.63.129.16?").
+ */
+const PLATFORM_ADDRESSES: ReadonlySet<string> = new Set(['168.63.129.16']);
+
+/** Where clouds hand out a machine's credentials, beside the link-local addresses. */
+const METADATA_ADDRESSES: ReadonlySet<string> = new Set([
+  ...PLATFORM_ADDRESSES,
+  '100.100.100.200', // Alibaba
+  '192.0.0.192', // Oracle
+  'fd00:ec2::254', // AWS
+  'fd20:ce::254', // Google
+  'fd00:42::42', // Scaleway
+]);
+
+/**
  * True for an address of the public internet. Addresses that carry an IPv4 address inside count as that one.
  * Anything that is not an address is not public.
  */
 export function isPublicAddress(address: string): boolean {
-  if (!ipaddr.isValid(address)) return false;
-  const parsed = ipaddr.parse(address);
+  const parsed = parseAddress(address);
+  if (parsed === undefined) return false;
   return parsed instanceof ipaddr.IPv6 ? isPublicIpv6(parsed) : isPublicIpv4(parsed);
 }
 
+/**
+ * True for an address that may be reached through a name that the operator allows: any but those of metadata services, and
+ * those that are nobody's own (unspecified, multicast, broadcast). Who owns the name's zone may be a stranger; a metadata
+ * service has to be allowed by its address.
+ */
+export function isReachableByName(address: string): boolean {
+  const parsed = parseAddress(address);
+  if (parsed === undefined) return false;
+  const carried = parsed instanceof ipaddr.IPv6 ? embeddedIpv4(parsed) : [];
+  return [parsed, ...carried].every(
+    (each) => !NOT_BY_NAME.has(each.range()) && !METADATA_ADDRESSES.has(each.toString()),
+  );
+}
+
+const NOT_BY_NAME: ReadonlySet<string> = new Set(['linkLocal', 'unspecified', 'multicast', 'broadcast']);
+
+/** Undefined for what is no address, also for `::a.b.c.d` (RFC 4291 section 2.5.5.1), which the library takes for a mapped one. */
+function parseAddress(address: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
+  return ipaddr.isValid(address) && !/^::\d+\./.test(address) ? ipaddr.parse(address) : undefined;
+}
+
 function isPublicIpv4(address: ipaddr.IPv4): boolean {
-  return address.range() === 'unicast';
+  return address.range() === 'unicast' && !PLATFORM_ADDRESSES.has(address.toString());
 }
 
 function isPublicIpv6(address: ipaddr.IPv6): boolean {
@@ -50,7 +87,14 @@ function isPublicIpv6(address: ipaddr.IPv6): boolean {
   // Only 2000::/3 is handed out as global unicast (IANA); ipaddr.js calls the rest of the space `unicast` as well,
   // `::127.0.0.1` among it. The local-use NAT64 prefix 64:ff9b:1::/48 falls here: where in it an IPv4 address sits is
   // the network's own choice (RFC 8215), so none can be proved public.
-  return isGlobalUnicast(address) && address.range() === 'unicast';
+  return isGlobalUnicast(address) && address.range() === 'unicast' && isatapHost(address).every(isPublicIpv4);
+}
+
+/** The IPv4 address in an interface identifier of ISATAP, to which a tunnel below any prefix leads (RFC 5214 section 6.1). */
+function isatapHost(address: ipaddr.IPv6): ipaddr.IPv4[] {
+  const { parts } = address;
+  const isIsatap = ((parts[4] ?? 0) & 0xfdff) === 0 && parts[5] === 0x5efe;
+  return isIsatap ? [new ipaddr.IPv4(address.toByteArray().slice(12))] : [];
 }
 
 function isGlobalUnicast(address: ipaddr.IPv6): boolean {

@@ -1,11 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { notRetryable } from '../block-failure';
-import { ensureFolder, guardIo, isFolder, removeFile } from './blob-io';
+import { type HeldFolder, makeFolder } from './blob-folder';
+import { guardIo, removeFile } from './blob-io';
 import type { TenantPlaces } from './blob-layout';
 
 /** Bytes of a buffer that are hashed and written at once, so that a large one does not hold up the event loop. */
@@ -13,6 +13,7 @@ const SLICE_BYTES = 1 << 20;
 
 /** A file that is being written, with a name of its own and for this user only. */
 export interface TemporaryFile {
+  /** Its path until it is discarded, in a folder that is held. */
   readonly file: string;
   readonly handle: FileHandle;
   /** Closes and removes it; what cannot be removed is left to sweep. Never throws. */
@@ -30,24 +31,26 @@ export class TemporaryFiles {
 
   /** A new file in the tenant's folder. */
   async create(subject: string, places: TenantPlaces): Promise<TemporaryFile> {
-    if (!(await isFolder(subject, places.temporary))) await ensureFolder(subject, places.temporary, places.root);
+    const folder = await makeFolder(subject, places.temporary, places.root);
     const name = randomUUID();
-    const file = join(places.temporary, name);
+    const file = folder.at(name);
     this.#inUse.add(name);
     try {
       const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW;
       const handle = await open(file, flags, 0o600);
-      return { file, handle, discard: () => this.#discard(file, handle) };
+      return { file, handle, discard: () => this.#discard(name, folder, handle) };
     } catch (error) {
       this.#inUse.delete(name);
+      await folder.release();
       throw error;
     }
   }
 
-  async #discard(file: string, handle: FileHandle): Promise<void> {
+  async #discard(name: string, folder: HeldFolder, handle: FileHandle): Promise<void> {
     await handle.close().catch(() => undefined);
-    await removeFile(file).catch(() => undefined);
-    this.#inUse.delete(basename(file));
+    await removeFile(folder.at(name)).catch(() => undefined);
+    await folder.release().catch(() => undefined);
+    this.#inUse.delete(name);
   }
 }
 

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, realpath, unlink } from 'node:fs/promises';
+import { type FileHandle, open, realpath, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
 import { type BlockFailure, notRetryable, retryable } from '../block-failure';
@@ -92,8 +92,8 @@ export function damaged(subject: string, got: string): BlockFailure {
 }
 
 /**
- * True where the folder exists; false where it does not. One system call looks at every component of the path.
- * Node has no openat2: a link that is planted between this check and the use of the folder is not seen.
+ * True where the folder exists; false where it does not. One system call looks at every component of the path. A link that
+ * is planted between this check and the use of the folder is not seen: see blob-folder.ts.
  *
  * @throws BLW_FS_IO, not retryable, where a symbolic link is in the way
  */
@@ -105,38 +105,6 @@ export async function isFolder(subject: string, folder: string): Promise<boolean
     throw error;
   }
   throw damaged(subject, 'a folder of the blob store is a symbolic link');
-}
-
-/** Makes a folder and those above it, up to the root, one at a time and each inside a checked one. */
-export async function ensureFolder(subject: string, folder: string, root: string): Promise<void> {
-  if (await isFolder(subject, folder)) return;
-  if (folder === root) {
-    throw retryable(
-      'BLW_FS_IO',
-      `${subject}: the root folder of the blob store is gone. Mount or restore it; the step is retried.`,
-    );
-  }
-  await ensureFolder(subject, dirname(folder), root);
-  try {
-    await mkdir(folder, { mode: 0o700 });
-  } catch (error) {
-    if (!hasCode(error, 'EEXIST')) throw error;
-  }
-  if (!(await isFolder(subject, folder))) throw damaged(subject, 'a folder of the blob store is a dangling link');
-}
-
-/** Opens a file for reading; undefined where it or its folder does not exist. A link is refused. */
-export async function openToRead(subject: string, file: string): Promise<FileHandle | undefined> {
-  if (!(await isFolder(subject, dirname(file)))) return undefined;
-  try {
-    // O_NOFOLLOW and O_NONBLOCK are missing on Windows, where undefined counts as 0 in the union of bits.
-    return await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined;
-    // FreeBSD says EMLINK where POSIX has ELOOP.
-    if (hasCode(error, 'ELOOP', 'EMLINK')) throw damaged(subject, 'a file of the blob store is a symbolic link');
-    throw error;
-  }
 }
 
 /** Makes the entries of a folder durable. A folder that is gone meanwhile needs nothing: its entries are gone, too. */

@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, link, lstat, lutimes } from 'node:fs/promises';
-import { damaged, ensureFolder, hasCode, isFolder, openToRead, removeFile, syncFolders } from './blob-io';
+import { link, lutimes } from 'node:fs/promises';
+import { BlockFailure } from '../block-failure';
+import { type HeldFolder, makeFolder } from './blob-folder';
+import { damaged, hasCode, removeFile, syncFolders } from './blob-io';
 import { objectPlace, type TenantPlaces } from './blob-layout';
 import { blobSubject } from './blob-pointer';
+import { type OpenedFile, openToRead, readWhole } from './blob-read';
 import type { BlobInfo } from './blob-store';
 
 /** Rounds after which placing an object gives up; each takes somebody who removes it at that very moment. */
@@ -15,58 +18,93 @@ export interface WrittenContent {
   readonly sha256: string;
 }
 
+/** An object that a put has placed, in its folder, which is held until the put has ended. */
+export interface PlacedObject {
+  /**
+   * Tells sweep that the object is in use, by its time; places it anew where sweep was faster. Under the store's lock, in one
+   * turn with the move of the pointer that refers to it.
+   */
+  refresh(): Promise<void>;
+  release(): Promise<void>;
+}
+
 /**
  * Makes content the object of its hash, durably; returns at once where the object exists. The temporary file stays, as a
- * second name of the object, until the put has ended: see {@link refreshObject}.
+ * second name of the object, until the put has ended: see {@link PlacedObject.refresh}.
  */
-export async function placeObject(subject: string, places: TenantPlaces, content: WrittenContent): Promise<void> {
-  const { folder, file } = objectPlace(places, content.sha256);
-  if (!(await isFolder(subject, folder))) await ensureFolder(subject, folder, places.root);
+export async function placeObject(
+  subject: string,
+  places: TenantPlaces,
+  content: WrittenContent,
+): Promise<PlacedObject> {
+  const { folder } = objectPlace(places, content.sha256);
+  const held = await makeFolder(subject, folder, places.root);
+  const place = async () => {
+    await linkObject(subject, places, content, held);
+    await syncFolders(folder, places.root);
+  };
+  try {
+    await place();
+  } catch (error) {
+    await held.release();
+    throw error;
+  }
+  return {
+    release: () => held.release(),
+    async refresh() {
+      const file = held.at(content.sha256);
+      try {
+        await touch(file);
+      } catch (error) {
+        if (!hasCode(error, 'ENOENT')) throw error;
+        await place();
+        await touch(file);
+      }
+    },
+  };
+}
+
+async function linkObject(
+  subject: string,
+  places: TenantPlaces,
+  content: WrittenContent,
+  folder: HeldFolder,
+): Promise<void> {
+  const file = folder.at(content.sha256);
   for (let round = 1; ; round++) {
     try {
       await link(content.file, file);
-      break;
+      return;
     } catch (error) {
       if (!hasCode(error, 'EEXIST') || round === MAX_ROUNDS) throw error;
     }
-    if (await isIntact(subject, file, content)) break;
+    if (await isIntact(subject, objectPlace(places, content.sha256).file, content)) return;
     await removeFile(file);
   }
-  await syncFolders(folder, places.root);
 }
 
 /** True where the object is a plain file with the content of its name; else a put replaces it, and so mends it. */
 async function isIntact(subject: string, file: string, content: WrittenContent): Promise<boolean> {
+  const opened = await openObject(subject, file);
+  if (opened === undefined) return false;
   try {
-    const found = await lstat(file);
-    if (!found.isFile() || found.size !== content.size) return false;
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return false;
-    throw error;
-  }
-  const handle = await openToRead(subject, file);
-  if (handle === undefined) return false;
-  try {
+    if (opened.size !== content.size) return false;
     const hash = createHash('sha256');
-    for await (const chunk of handle.createReadStream({ autoClose: false })) hash.update(chunk);
+    const range = { autoClose: false, start: 0, end: Math.max(0, opened.size - 1) };
+    for await (const chunk of opened.handle.createReadStream(range)) hash.update(chunk);
     return hash.digest('hex') === content.sha256;
   } finally {
-    await handle.close();
+    await opened.handle.close();
   }
 }
 
-/**
- * Tells sweep that an object is in use, by its time; places it anew where sweep was faster. Under the store's lock, in
- * one turn with the move of the pointer that refers to it.
- */
-export async function refreshObject(subject: string, places: TenantPlaces, content: WrittenContent): Promise<void> {
-  const { file } = objectPlace(places, content.sha256);
+/** Undefined also where the object is a link or a pipe, and so to be replaced. */
+async function openObject(subject: string, file: string): Promise<OpenedFile | undefined> {
   try {
-    await touch(file);
+    return await openToRead(subject, file);
   } catch (error) {
-    if (!hasCode(error, 'ENOENT')) throw error;
-    await placeObject(subject, places, content);
-    await touch(file);
+    if (error instanceof BlockFailure) return undefined;
+    throw error;
   }
 }
 
@@ -79,19 +117,19 @@ export async function touch(file: string): Promise<void> {
 /** Reads the content that a pointer refers to; undefined where it is gone. @throws BLW_FS_IO where it is damaged */
 export async function readObject(places: TenantPlaces, info: BlobInfo): Promise<Buffer | undefined> {
   const subject = blobSubject(info.path);
-  const handle = await openToRead(subject, objectPlace(places, info.sha256).file);
-  if (handle === undefined) return undefined;
+  const opened = await openToRead(subject, objectPlace(places, info.sha256).file);
+  if (opened === undefined) return undefined;
   try {
-    return await readIntact(subject, handle, info);
+    return await readIntact(subject, opened, info);
   } finally {
-    await handle.close();
+    await opened.handle.close();
   }
 }
 
-async function readIntact(subject: string, handle: FileHandle, info: BlobInfo): Promise<Buffer> {
-  const { size } = await handle.stat();
+async function readIntact(subject: string, opened: OpenedFile, info: BlobInfo): Promise<Buffer> {
+  const { size } = opened;
   if (size !== info.size) throw damaged(subject, `its content has ${size} bytes instead of ${info.size}`);
-  const content = await handle.readFile();
+  const content = await readWhole(opened);
   if (createHash('sha256').update(content).digest('hex') !== info.sha256) {
     throw damaged(subject, 'its content does not have its SHA-256');
   }

@@ -1,13 +1,33 @@
 import { rename } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { isJsonObject, type Json } from '../../dsl/json';
-import { damaged, ensureFolder, hasCode, openToRead } from './blob-io';
+import { notRetryable } from '../block-failure';
+import { makeFolder, releaseAfter } from './blob-folder';
+import { damaged, hasCode } from './blob-io';
 import type { BlobPlace } from './blob-layout';
 import { quote } from './blob-path';
+import { openToRead, readWhole } from './blob-read';
 import type { BlobInfo } from './blob-store';
+
+/** More than any server's header; a list reads the pointers of a whole page at once. */
+const MAX_CONTENT_TYPE_LENGTH = 65_536;
+
+/** More than a path and a content type can make of a pointer; a larger file is none of the store's. */
+const MAX_POINTER_BYTES = 1_048_576;
 
 /** How messages call a blob. */
 export function blobSubject(path: string): string {
   return `Blob ${quote(path)}`;
+}
+
+/** Throws BLW_ARG_INVALID, not retryable, for a content type that a pointer should not have to carry. */
+export function checkContentType(path: string, contentType: string | undefined): void {
+  if (contentType === undefined || contentType.length <= MAX_CONTENT_TYPE_LENGTH) return;
+  const got = `a content type of ${contentType.length} characters`;
+  throw notRetryable(
+    'BLW_ARG_INVALID',
+    `${blobSubject(path)}: got ${got}, expected at most ${MAX_CONTENT_TYPE_LENGTH}.`,
+  );
 }
 
 /** A blob's info as the text of its pointer file. */
@@ -19,13 +39,14 @@ export function formatPointer(info: BlobInfo): string {
 /** Reads a blob's pointer; undefined where there is none. @throws BLW_FS_IO where it is damaged */
 export async function readPointer(place: Pick<BlobPlace, 'path' | 'pointer'>): Promise<BlobInfo | undefined> {
   const subject = blobSubject(place.path);
-  const handle = await openToRead(subject, place.pointer);
-  if (handle === undefined) return undefined;
+  const opened = await openToRead(subject, place.pointer);
+  if (opened === undefined) return undefined;
   let text: string;
   try {
-    text = await handle.readFile('utf8');
+    if (opened.size > MAX_POINTER_BYTES) throw damaged(subject, 'its pointer file is damaged');
+    text = (await readWhole(opened)).toString();
   } finally {
-    await handle.close();
+    await opened.handle.close();
   }
   const info = parsePointer(text);
   if (info?.path !== place.path) throw damaged(subject, 'its pointer file is damaged');
@@ -54,12 +75,14 @@ function parseJson(text: string): Json | undefined {
 
 /** Moves a written pointer to its place, whose folders it makes. Only under the store's lock. */
 export async function movePointer(file: string, place: BlobPlace): Promise<void> {
-  await ensureFolder(blobSubject(place.path), place.folder, place.tenant.root);
-  try {
-    await rename(file, place.pointer);
-  } catch (error) {
-    // Renaming onto a folder: nothing of the store's making is one there.
-    if (hasCode(error, 'EISDIR')) throw damaged(blobSubject(place.path), 'a folder is where its pointer belongs');
-    throw error;
-  }
+  const subject = blobSubject(place.path);
+  await releaseAfter(await makeFolder(subject, place.folder, place.tenant.root), async (folder) => {
+    try {
+      await rename(file, folder.at(basename(place.pointer)));
+    } catch (error) {
+      // Renaming onto a folder: nothing of the store's making is one there.
+      if (hasCode(error, 'EISDIR')) throw damaged(subject, 'a folder is where its pointer belongs');
+      throw error;
+    }
+  });
 }

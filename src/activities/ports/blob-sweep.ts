@@ -1,13 +1,17 @@
-import { lstat, readdir } from 'node:fs/promises';
+import type { Dirent } from 'node:fs';
+import { lstat, opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TemporaryFiles } from './blob-content';
-import { hasCode, isFolder, removeFile } from './blob-io';
+import { type HeldFolder, inFolder } from './blob-folder';
+import { hasCode, removeFile } from './blob-io';
 import { type TenantPlaces, tenantPlacesAt } from './blob-layout';
 import type { StoreLock } from './blob-lock';
 import { isTenantFolderName } from './blob-path';
 import { walkBlobs } from './blob-walk';
 
 const SUBJECT = 'Sweep of the blob store';
+
+const READ_AT_ONCE = 1_024;
 
 interface Sweep {
   readonly lock: StoreLock;
@@ -37,24 +41,30 @@ export async function sweepStore(options: {
   const { root, lock, temporary, graceMs } = options;
   const cutoffMs = await lock.run(async () => Date.now() - graceMs);
   const sweep: Sweep = { lock, temporary, cutoffMs, total: { removed: 0, freedBytes: 0 } };
-  for (const name of await listFolders(root)) {
-    if (isTenantFolderName(name)) await sweepTenant(sweep, tenantPlacesAt(root, name));
+  const tenants = await inFolder(SUBJECT, root, listFolders);
+  const failures: unknown[] = [];
+  for (const name of (tenants ?? []).filter(isTenantFolderName)) {
+    // What is broken in one tenant's folder must not let the others' garbage grow.
+    await sweepTenant(sweep, tenantPlacesAt(root, name)).catch((error: unknown) => failures.push(error));
   }
+  if (failures.length > 0) throw failures[0];
   return sweep.total;
 }
 
 async function sweepTenant(sweep: Sweep, places: TenantPlaces): Promise<void> {
-  for (const name of await listFiles(places.temporary)) {
-    if (!sweep.temporary.isInUse(name)) await removeOld(sweep, join(places.temporary, name));
-  }
-  for (const name of await listFiles(places.deleted)) await removeOld(sweep, join(places.deleted, name));
+  await sweepFolder(sweep, places.temporary, (name) => !sweep.temporary.isInUse(name));
+  await sweepFolder(sweep, places.deleted, () => true);
   const referenced = await markReferenced(places);
-  for (const folderName of await listFolders(places.objects)) {
-    const folder = join(places.objects, folderName);
-    for (const name of await listFiles(folder)) {
-      if (!referenced.has(name)) await removeOld(sweep, join(folder, name));
-    }
+  for (const name of (await inFolder(SUBJECT, places.objects, listFolders)) ?? []) {
+    await sweepFolder(sweep, join(places.objects, name), (object) => !referenced.has(object));
   }
+}
+
+/** Looks and removes in the folder that was opened, whatever is put in its place meanwhile. */
+async function sweepFolder(sweep: Sweep, path: string, isGarbage: (name: string) => boolean): Promise<void> {
+  await inFolder(SUBJECT, path, async (folder) => {
+    for (const name of (await listFiles(folder)).filter(isGarbage)) await removeOld(sweep, folder.at(name));
+  });
 }
 
 /** Hashes that a pointer refers to. About 100 bytes of memory for each content of the tenant. */
@@ -89,14 +99,19 @@ async function sizeIfOld(sweep: Sweep, file: string): Promise<number | undefined
   }
 }
 
-async function listFiles(folder: string): Promise<string[]> {
-  return (await readFolder(folder)).filter((entry) => !entry.isDirectory()).map((entry) => entry.name);
+async function listFiles(folder: HeldFolder): Promise<string[]> {
+  return await namesIn(folder, (entry) => !entry.isDirectory());
 }
 
-async function listFolders(folder: string): Promise<string[]> {
-  return (await readFolder(folder)).filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+async function listFolders(folder: HeldFolder): Promise<string[]> {
+  return await namesIn(folder, (entry) => entry.isDirectory());
 }
 
-async function readFolder(folder: string) {
-  return (await isFolder(SUBJECT, folder)) ? readdir(folder, { withFileTypes: true }) : [];
+/** Read in parts, so that a folder with very many files does not hold up the event loop. */
+async function namesIn({ path }: HeldFolder, isWanted: (entry: Dirent) => boolean): Promise<string[]> {
+  const names: string[] = [];
+  for await (const entry of await opendir(path, { bufferSize: READ_AT_ONCE })) {
+    if (isWanted(entry)) names.push(entry.name);
+  }
+  return names;
 }

@@ -1,13 +1,18 @@
 import type { Dirent } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hasCode, isFolder } from './blob-io';
+import { holdFolder } from './blob-folder';
+import { hasCode } from './blob-io';
 import { decodeTreeName } from './blob-path';
 import { readPointer } from './blob-pointer';
 import type { BlobInfo } from './blob-store';
 
 /** Pointers that are read at a time: enough to keep Node's four file threads busy. */
 const BATCH = 16;
+
+/** Entries of a folder that are read before other work gets its turn, and those that are sorted at once: some 10 ms. */
+const READ_AT_ONCE = 1_024;
+const RUN = 4_096;
 
 /** Which blobs a walk visits. */
 export interface WalkRange {
@@ -53,21 +58,41 @@ async function readPointers(batch: readonly Found[]): Promise<BlobInfo[]> {
 
 /** Depth first, on a stack of its own: paths may be 512 segments deep. */
 async function* walkPointers(subject: string, range: WalkRange): AsyncGenerator<Found> {
-  const stack: Entry[] = [{ text: range.base, file: range.folder, isBlob: false }];
-  for (let entry = stack.pop(); entry !== undefined; entry = stack.pop()) {
-    if (entry.isBlob) {
-      yield { path: entry.text, pointer: entry.file };
-    } else {
-      const entries = await readEntries(subject, entry.file, entry.text);
-      stack.push(...entries.filter((candidate) => isInRange(candidate, range)).sort(byTextDescending));
-    }
+  const stack = [await readEntries(subject, { text: range.base, file: range.folder, isBlob: false }, range)];
+  for (let folder = stack.at(-1); folder !== undefined; folder = stack.at(-1)) {
+    const entry = folder.takeFirst();
+    if (entry === undefined) stack.pop();
+    else if (entry.isBlob) yield { path: entry.text, pointer: entry.file };
+    else stack.push(await readEntries(subject, entry, range));
   }
 }
 
 /**
- * Sorting a folder's entries by the beginnings of their paths sorts all that is below them: a blob `a` is before the
- * folder `a/`, `a-b` before both `a/` and `a0`, and what lies between two texts lies below neither (blob-path.ts).
+ * A folder's entries by the beginnings of their paths, which sorts all that is below them: a blob `a` is before the folder
+ * `a/`, `a-b` before both `a/` and `a0`, and what lies between two texts lies below neither (blob-path.ts).
+ *
+ * Kept in sorted runs and merged when they are taken: sorting a million entries at once would hold up the event loop, and with
+ * it the steps of all tenants, for a second.
  */
+class SortedEntries {
+  /** The first entry last, so that taking it is cheap. */
+  readonly #runs: Entry[][] = [];
+
+  addRun(entries: readonly Entry[]): void {
+    if (entries.length > 0) this.#runs.push([...entries].sort(byTextDescending));
+  }
+
+  takeFirst(): Entry | undefined {
+    let first: Entry[] | undefined;
+    for (const run of this.#runs) {
+      const text = run.at(-1)?.text;
+      const least = first?.at(-1)?.text;
+      if (text !== undefined && (least === undefined || text < least)) first = run;
+    }
+    return first?.pop();
+  }
+}
+
 function byTextDescending(left: Entry, right: Entry): number {
   return left.text < right.text ? 1 : -1;
 }
@@ -78,17 +103,32 @@ function isInRange({ text, isBlob }: Entry, { prefix, after }: WalkRange): boole
   return after === undefined || text > after || after.startsWith(text);
 }
 
-async function readEntries(subject: string, folder: string, base: string): Promise<Entry[]> {
-  if (!(await isFolder(subject, folder))) return [];
-  let found: Dirent[];
-  try {
-    found = await readdir(folder, { withFileTypes: true });
-  } catch (error) {
-    // Pruned since.
-    if (hasCode(error, 'ENOENT')) return [];
-    throw error;
+async function readEntries(subject: string, folder: Entry, range: WalkRange): Promise<SortedEntries> {
+  const sorted = new SortedEntries();
+  let run: Entry[] = [];
+  for await (const found of listFolder(subject, folder.file)) {
+    const entry = toEntry(found, folder.file, folder.text);
+    if (entry === undefined || !isInRange(entry, range)) continue;
+    run.push(entry);
+    if (run.length < RUN) continue;
+    sorted.addRun(run);
+    run = [];
   }
-  return found.map((entry) => toEntry(entry, folder, base)).filter((entry) => entry !== undefined);
+  sorted.addRun(run);
+  return sorted;
+}
+
+/** A folder that is pruned meanwhile has nothing. */
+async function* listFolder(subject: string, path: string): AsyncGenerator<Dirent> {
+  const folder = await holdFolder(subject, path);
+  if (folder === undefined) return;
+  try {
+    yield* await opendir(folder.path, { bufferSize: READ_AT_ONCE });
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error;
+  } finally {
+    await folder.release();
+  }
 }
 
 /** Undefined for what the store did not make: foreign names, links. */

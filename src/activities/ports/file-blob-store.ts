@@ -1,15 +1,16 @@
 import { mkdir, realpath, rename, rmdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { FlowError, flowError } from '../../dsl/errors';
 import { notRetryable, retryable } from '../block-failure';
 import { abandonSource, type ContentRules, TemporaryFiles, writeContent } from './blob-content';
-import { damaged, ensureFolder, errorCode, guardIo, hasCode, removeFile, syncFolders } from './blob-io';
+import { holdFolder, inFolder, makeFolder, releaseAfter } from './blob-folder';
+import { damaged, errorCode, guardIo, hasCode, removeFile, syncFolders } from './blob-io';
 import { type BlobPlace, blobPlace, deletedPlace, listStart, tenantPlaces } from './blob-layout';
 import { openStoreLock, type StoreLock } from './blob-lock';
-import { placeObject, readObject, refreshObject, touch, type WrittenContent } from './blob-objects';
+import { type PlacedObject, placeObject, readObject, touch, type WrittenContent } from './blob-objects';
 import { quote } from './blob-path';
-import { blobSubject, formatPointer, movePointer, readPointer } from './blob-pointer';
+import { blobSubject, checkContentType, formatPointer, movePointer, readPointer } from './blob-pointer';
 import type { BlobInfo, BlobStore } from './blob-store';
 import { sweepStore } from './blob-sweep';
 import { walkBlobs } from './blob-walk';
@@ -42,6 +43,7 @@ export async function createFileBlobStore(options: { root: string }): Promise<Fi
   try {
     await mkdir(options.root, { recursive: true, mode: 0o700 });
     const root = await realpath(options.root);
+    await (await holdFolder('Blob store', root))?.release();
     return new LocalBlobStore(root, openStoreLock(join(root, 'lock.sqlite')));
   } catch (cause) {
     if (cause instanceof FlowError) throw cause;
@@ -65,6 +67,7 @@ class LocalBlobStore implements FileBlobStore {
     try {
       options.signal?.throwIfAborted();
       const place = blobPlace(this.root, tenant, path);
+      checkContentType(path, options.contentType);
       return await this.#put(place, source, options);
     } finally {
       // Also after success: a source that has ended does not mind.
@@ -84,8 +87,8 @@ class LocalBlobStore implements FileBlobStore {
       const content: WrittenContent = { ...written, file: temporary.file };
       return await guardIo(subject, async () => {
         await temporary.handle.sync();
-        await placeObject(subject, place.tenant, content);
-        return await this.#publish(place, content, options);
+        const object = await placeObject(subject, place.tenant, content);
+        return await releaseAfter(object, () => this.#publish(place, content, object, options));
       });
     } finally {
       await temporary.discard();
@@ -93,7 +96,12 @@ class LocalBlobStore implements FileBlobStore {
   }
 
   /** Makes a new pointer the blob's current one. */
-  async #publish(place: BlobPlace, content: WrittenContent, options: PutOptions): Promise<BlobInfo> {
+  async #publish(
+    place: BlobPlace,
+    content: WrittenContent,
+    object: PlacedObject,
+    options: PutOptions,
+  ): Promise<BlobInfo> {
     const subject = blobSubject(place.path);
     const { contentType, ifMatch, signal } = options;
     const { size, sha256 } = content;
@@ -105,7 +113,7 @@ class LocalBlobStore implements FileBlobStore {
       await temporary.handle.sync();
       await this.lock.run(async () => {
         if (ifMatch !== undefined) checkPrecondition(place.path, ifMatch, await readPointer(place));
-        await refreshObject(subject, place.tenant, content);
+        await object.refresh();
         await movePointer(temporary.file, place);
       }, signal);
     } finally {
@@ -217,27 +225,37 @@ async function readConsistently(
  */
 async function removePointer(place: BlobPlace, options: DeleteOptions): Promise<boolean> {
   const { idempotencyKey, isRetry = false } = options;
-  const subject = blobSubject(place.path);
-  if (idempotencyKey === undefined) {
-    if ((await readPointer(place)) === undefined) return false;
-    await removeFile(place.pointer);
-  } else {
-    const kept = deletedPlace(place, idempotencyKey);
-    if (isRetry && (await readPointer({ path: place.path, pointer: kept })) !== undefined) return true;
-    if ((await readPointer(place)) === undefined) return false;
-    await ensureFolder(subject, place.tenant.deleted, place.tenant.root);
-    await rename(place.pointer, kept);
-    await touch(kept);
+  const kept = idempotencyKey === undefined ? undefined : deletedPlace(place, idempotencyKey);
+  if (isRetry && kept !== undefined && (await readPointer({ path: place.path, pointer: kept })) !== undefined) {
+    return true;
   }
+  const wasThere = await inFolder(blobSubject(place.path), place.folder, async (folder) => {
+    if ((await readPointer(place)) === undefined) return false;
+    const pointer = folder.at(basename(place.pointer));
+    if (kept === undefined) await removeFile(pointer);
+    else await keepPointer(pointer, kept, place);
+    return true;
+  });
+  if (wasThere !== true) return false;
   await pruneFolders(place);
   return true;
 }
 
+async function keepPointer(pointer: string, kept: string, place: BlobPlace): Promise<void> {
+  const { deleted, root } = place.tenant;
+  await releaseAfter(await makeFolder(blobSubject(place.path), deleted, root), async (folder) => {
+    const file = folder.at(basename(kept));
+    await rename(pointer, file);
+    await touch(file);
+  });
+}
+
 /** Removes folders that have become empty, from the pointer's upwards. Under the lock, so no put is about to use one. */
 async function pruneFolders(place: BlobPlace): Promise<void> {
+  const subject = blobSubject(place.path);
   for (let folder = place.folder; folder !== place.tenant.blobs; folder = dirname(folder)) {
     try {
-      await rmdir(folder);
+      await inFolder(subject, dirname(folder), (above) => rmdir(above.at(basename(folder))));
     } catch (error) {
       if (hasCode(error, 'ENOTEMPTY', 'EEXIST')) return;
       if (!hasCode(error, 'ENOENT')) throw error;

@@ -3,8 +3,10 @@ import { constants, type Dirent } from 'node:fs';
 import { lstat, open, readdir, realpath, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isJsonObject, type Json } from '../../dsl/json';
-import { ensureFolder, hasCode, isFolder, openToRead, removeFile } from './blob-io';
+import { ensureFolder } from './blob-folder';
+import { hasCode, isFolder, removeFile } from './blob-io';
 import { encodeTenant } from './blob-path';
+import { openToRead, readWhole } from './blob-read';
 import type { ResultId, StepCache } from './step-cache';
 
 const SUBJECT = 'Cache of step results';
@@ -79,12 +81,12 @@ function entryFile(root: string, tenant: string, digest: string): string {
 }
 
 async function readEntry(file: string): Promise<Entry | undefined> {
-  const handle = await openToRead(SUBJECT, file);
-  if (handle === undefined) return undefined;
+  const opened = await openToRead(SUBJECT, file);
+  if (opened === undefined) return undefined;
   try {
-    return parseEntry(await handle.readFile('utf8'));
+    return parseEntry((await readWhole(opened)).toString());
   } finally {
-    await handle.close();
+    await opened.handle.close();
   }
 }
 

@@ -175,7 +175,7 @@ function bodyFailure(error: Error, hop: Hop, signal: AbortSignal): Error {
 
 function sendFailure(error: unknown, hop: Hop, hasStarted: boolean): BlockFailure {
   if (error instanceof BlockFailure) return error;
-  if (error instanceof AddressDeniedError) return hostDenied(hop);
+  if (error instanceof AddressDeniedError) return error.isAllowedName ? metadataDenied(hop) : hostDenied(hop);
   const label = labelOf(hop);
   const reason = reasonOf(error);
   if (codeOf(error) === 'UND_ERR_INVALID_ARG' || codeOf(error) === 'UND_ERR_NOT_SUPPORTED') {
@@ -206,6 +206,14 @@ function hostDenied(hop: Hop): BlockFailure {
     'BLW_HTTP_HOST_DENIED',
     `${labelOf(hop)}: got the host ${host}, which is not, or not only, at public addresses; expected a public host; ` +
       `the worker's operator can allow it with --allow-host ${host}:${portOf(hop.url)}`,
+  );
+}
+
+function metadataDenied(hop: Hop): BlockFailure {
+  return notRetryable(
+    'BLW_HTTP_HOST_DENIED',
+    `${labelOf(hop)}: got a name that leads to link-local addresses or a metadata service, expected one that does not, ` +
+      'although it is allowed; these have to be allowed by their address',
   );
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 
 /** The parts of node-postgres' connection that its declarations leave out. */
@@ -20,6 +21,36 @@ interface CancelTarget {
 
 /** A cancel request that is not through by then never will be. */
 const CANCEL_TIMEOUT_MS = 2_000;
+
+/** Pauses after which ending a session is tried again, where no connection is to be had for it. */
+const END_PAUSES_MS = [250, 1_000, 4_000];
+
+/** The number under which the server knows a client's session; undefined before it is connected. */
+export function backendOf(client: pg.Client): number | undefined {
+  return (client as unknown as CancelTarget).processID ?? undefined;
+}
+
+/**
+ * Ends a session on the server whose connection was given up. The cancel request before is not enough: a statement can catch
+ * it (`EXCEPTION WHEN query_canceled` in PL/pgSQL), as it can catch or undo statement_timeout, and would go on for ever, since
+ * a server that runs a statement does not look at its client. Nothing catches pg_terminate_backend, which every role may use
+ * on its own sessions. Never rejects; gives up where the server cannot be reached, and after one try once `closing` is aborted.
+ */
+export async function endBackend(pool: pg.Pool, backend: number, closing: AbortSignal): Promise<void> {
+  for (const pauseMs of [...END_PAUSES_MS, 0]) {
+    try {
+      await pool.query(
+        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND usename = session_user',
+        [backend],
+      );
+      return;
+    } catch {
+      // All connections are taken, or the server is away.
+      if (closing.aborted) return;
+      await delay(pauseMs, undefined, { signal: closing, ref: false }).catch(() => undefined);
+    }
+  }
+}
 
 /**
  * Asks the server to stop what a client is running, over a connection of its own as the protocol has it ("Canceling Requests

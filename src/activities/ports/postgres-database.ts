@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { FlowError } from '../../dsl/errors';
 import type { JsonObject } from '../../dsl/json';
+import { backendOf, endBackend } from './postgres-cancel';
 import { connectFailure } from './postgres-failure';
 import { type KeepRows, PostgresSession } from './postgres-session';
 import type { SqlChange, SqlDatabase, SqlLimits, SqlRows, SqlStatement } from './sql-databases';
@@ -38,6 +39,7 @@ class PostgresDatabase implements SqlDatabase {
   readonly #pool: pg.Pool;
   /** Connections that are being cleaned after use. */
   readonly #recycling = new Set<Promise<void>>();
+  readonly #closing = new AbortController();
 
   constructor(
     private readonly name: string,
@@ -94,6 +96,9 @@ class PostgresDatabase implements SqlDatabase {
   }
 
   async close(): Promise<void> {
+    this.#closing.abort();
+    // What was stopped has to be ended on the server, too, which takes a connection.
+    await Promise.all(this.#recycling);
     if (!this.#pool.ending) await this.#pool.end();
     await Promise.all(this.#recycling);
   }
@@ -178,6 +183,8 @@ class PostgresDatabase implements SqlDatabase {
       clearTimeout(timer);
       client.off('error', ignoreLoss);
     }
+    const backend = backendOf(client);
+    if (session.isStopped && backend !== undefined) await endBackend(this.#pool, backend, this.#closing.signal);
   }
 }
 

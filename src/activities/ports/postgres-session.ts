@@ -3,7 +3,7 @@ import Cursor from 'pg-cursor';
 import type { Json, JsonObject } from '../../dsl/json';
 import { requestCancel } from './postgres-cancel';
 import { outcomeUnknown, postgresFailure } from './postgres-failure';
-import { POSTGRES_TYPES, SESSION_FORMATS } from './postgres-types';
+import { POSTGRES_TYPES, SESSION_FORMATS, UNPARSED_TYPES } from './postgres-types';
 import type { SqlLimits } from './sql-databases';
 import {
   msUntil,
@@ -25,8 +25,11 @@ const BATCH_ROWS = 500;
  */
 const MAX_WIRE_BYTES = { query: 8 * 1024 * 1024, write: 64 * 1024 * 1024 };
 
-/** The server stops a statement at the deadline; where it does not answer, the client does, this much later. */
-const CLIENT_GRACE_MS = 250;
+/**
+ * The server stops a statement at the deadline; where it does not, the client does, this much later. Before a child process
+ * is ended (block-process-pool.ts), since nobody would be left to stop the statement.
+ */
+const CLIENT_GRACE_MS = 50;
 
 /** Longest wait for a lock; a step that waits longer is better tried again than kept. */
 const MAX_LOCK_MS = 10_000;
@@ -103,7 +106,8 @@ export class PostgresSession {
   async run(bound: BoundStatement, keep: KeepRows): Promise<StatementResult> {
     requireTimeLeft(this.limits);
     return this.#guard(keep.where, async () => {
-      const config = { rowMode: 'array', types: POSTGRES_TYPES } as const;
+      const types = keep.maxRows === 0 ? UNPARSED_TYPES : POSTGRES_TYPES;
+      const config = { rowMode: 'array', types } as const;
       const cursor = this.client.query(new Cursor<Json[]>(bound.text, bound.values, config));
       return this.#readCursor(cursor, keep);
     });
@@ -121,7 +125,7 @@ export class PostgresSession {
       try {
         const columns = result.fields.map((field) => field.name);
         if (collector === undefined) requireDistinctColumns(columns, where);
-        collector ??= new RowCollector(columns, budget);
+        collector ??= new RowCollector(columns, budget, where);
         const room = maxRows - collector.rows.length;
         for (const values of rows.slice(0, room)) collector.add(values);
         const truncated = seen > maxRows;

@@ -1,5 +1,6 @@
 import { types } from 'pg';
 import type { Json } from '../../dsl/json';
+import { MAX_RESULT_BYTES } from './sql-limits';
 import { bigintToJson } from './sql-values';
 
 type Parser = (text: string) => Json;
@@ -14,7 +15,8 @@ const asDouble: Parser = (text) => {
 
 const asInteger: Parser = (text) => bigintToJson(BigInt(text));
 const asBoolean: Parser = (text) => text === 't';
-const asJson: Parser = (text): Json => JSON.parse(text);
+/** What is larger than a whole result may be is not parsed for nothing: it is refused as it is, or dropped. */
+const asJson: Parser = (text): Json => (text.length > MAX_RESULT_BYTES ? text : JSON.parse(text));
 const asBase64: Parser = (text) => Buffer.from(text.slice(2), 'hex').toString('base64');
 
 /** `2024-01-31 10:00:00.5+00` is `2024-01-31T10:00:00.5Z`; what has no ISO form (infinity, BC) stays as it is. */
@@ -77,3 +79,6 @@ export const SESSION_FORMATS = [
 export const POSTGRES_TYPES = {
   getTypeParser: (oid: number): Parser => PARSERS.get(oid) ?? asText,
 };
+
+/** For rows that nobody keeps. */
+export const UNPARSED_TYPES = { getTypeParser: (): Parser => asText };

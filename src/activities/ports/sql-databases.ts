@@ -40,7 +40,10 @@ export interface SqlDatabase {
 
 /** The worker's databases by name. */
 export interface SqlDatabases {
-  /** Throws BLW_SQL_DATABASE_UNKNOWN (not retryable) with the names there are. */
-  get(name: string): SqlDatabase;
+  /**
+   * The tenant's own database of that name, or else that of all. Throws BLW_SQL_DATABASE_UNKNOWN (not retryable) with the names
+   * that there are for the tenant.
+   */
+  get(name: string, tenant: string): SqlDatabase;
   close(): Promise<void>;
 }

@@ -158,7 +158,7 @@ export interface StatementVerbs {
   readonly main: string;
 }
 
-const MAIN_VERBS = new Set(['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'REPLACE', 'MERGE', 'VALUES']);
+const MAIN_VERBS = new Set(['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'REPLACE', 'MERGE', 'VALUES', 'TABLE']);
 const EXPLAIN_WORDS = new Set(['EXPLAIN', 'QUERY', 'PLAN', 'ANALYZE', 'VERBOSE']);
 
 /** The statement's verbs; undefined where the text holds no statement. */

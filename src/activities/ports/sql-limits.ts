@@ -1,5 +1,6 @@
 import { type Json, type JsonObject, setOwn } from '../../dsl/json';
 import { type BlockFailure, notRetryable, retryable } from '../block-failure';
+import { findDepthExcess } from '../json-excess';
 import type { SqlLimits } from './sql-databases';
 
 /**
@@ -36,15 +37,23 @@ export function sqlTimeout(detail = 'the statement was stopped when the time of 
 export class RowCollector {
   readonly rows: JsonObject[] = [];
 
-  /** `budget` is shared by the statements of one call. */
+  /** `budget` is shared by the statements of one call; `where` names the statement in messages. */
   constructor(
     private readonly columns: readonly string[],
     private readonly budget: ResultBudget,
+    private readonly where: string,
   ) {}
 
   add(values: readonly Json[]): void {
     const row: JsonObject = {};
-    for (const [index, column] of this.columns.entries()) setOwn(row, column, values[index] ?? null);
+    for (const [index, column] of this.columns.entries()) {
+      const value = values[index] ?? null;
+      const excess = findDepthExcess(value);
+      if (excess !== undefined) {
+        throw notRetryable('BLW_SQL_STATEMENT', `${this.where}: column "${column}" has JSON ${excess}`);
+      }
+      setOwn(row, column, value);
+    }
     this.budget.take(row);
     this.rows.push(row);
   }

@@ -16,6 +16,18 @@ const SQLITE_ALLOWED: Readonly<Record<StatementUse, readonly string[]>> = {
 };
 
 /**
+ * Names that no SQLite statement may use. Table-valued forms of PRAGMA show settings of the worker, such as the path of the
+ * file. The table is the worker's own (sqlite-database.ts): a step that dropped it would break all that come after.
+ */
+const SQLITE_REFUSED_NAME = /^(?:pragma_.*|blw_rowid)$/i;
+
+/** What `sql.query` runs on PostgreSQL, also behind WITH and EXPLAIN; others would take locks or run code, read-only as they are. */
+const POSTGRES_READS = ['SELECT', 'VALUES', 'TABLE', 'SHOW'];
+
+/** What EXPLAIN explains beside these, without doing it. */
+const POSTGRES_EXPLAINED = ['INSERT', 'UPDATE', 'DELETE', 'MERGE'];
+
+/**
  * What a PostgreSQL statement may not begin with: the transaction and the session belong to the block, since sessions are
  * shared between steps, and COPY speaks a protocol of its own.
  */
@@ -27,21 +39,34 @@ const POSTGRES_REFUSED = [
 
 /** Throws BLW_SQL_STATEMENT, not retryable, where a block may not run the statement. */
 export function requireAllowed(dialect: SqlDialect, use: StatementUse, bound: BoundStatement, where: string): void {
-  const { first, main } = bound.verbs;
-  if (dialect === 'postgres') {
-    const refused = [first, main].find((verb) => POSTGRES_REFUSED.includes(verb));
-    if (refused === undefined) return;
-    const detail = `${where} is ${refused}, which steps may not run; each step has a transaction and a clean session of its own`;
-    throw notRetryable('BLW_SQL_STATEMENT', detail);
+  const problem = dialect === 'postgres' ? findPostgresProblem(use, bound) : findSqliteProblem(use, bound);
+  if (problem !== undefined) throw notRetryable('BLW_SQL_STATEMENT', `${where} ${problem}`);
+}
+
+function findPostgresProblem(use: StatementUse, { verbs: { first, main } }: BoundStatement): string | undefined {
+  const refused = [first, main].find((verb) => POSTGRES_REFUSED.includes(verb));
+  if (refused !== undefined) {
+    return `is ${refused}, which steps may not run; each step has a transaction and a clean session of its own`;
   }
-  if (!SQLITE_ALLOWED[use].includes(main)) {
-    const expected = SQLITE_ALLOWED[use].join(', ');
-    throw notRetryable('BLW_SQL_STATEMENT', `${where} is ${main}, which sql.${use} does not run; expected ${expected}`);
+  if (use !== 'query' || POSTGRES_READS.includes(main)) return undefined;
+  if (first === 'EXPLAIN' && POSTGRES_EXPLAINED.includes(main)) return undefined;
+  return `is ${main}, which sql.query does not run; expected ${POSTGRES_READS.join(', ')}`;
+}
+
+function findSqliteProblem(use: StatementUse, { verbs: { main }, tokens }: BoundStatement): string | undefined {
+  const allowed = SQLITE_ALLOWED[use];
+  if (!allowed.includes(main)) return `is ${main}, which sql.${use} does not run; expected ${allowed.join(', ')}`;
+  if (isTemporaryObject(tokens)) {
+    return 'makes or drops a temporary object, which the next step would not see; use a table, or WITH';
   }
-  if (isTemporaryObject(bound.tokens)) {
-    const detail = `${where} makes or drops a temporary object, which the next step would not see; use a table, or WITH`;
-    throw notRetryable('BLW_SQL_STATEMENT', detail);
-  }
+  const name = tokens.map(nameOf).find((text) => SQLITE_REFUSED_NAME.test(text));
+  if (name === undefined) return undefined;
+  return `uses the name ${JSON.stringify(name)}, which is not for steps; read sqlite_schema, and pass data as parameters`;
+}
+
+/** An identifier without its quotes, which may be those of a string as well: SQLite takes a string for a name. */
+function nameOf({ kind, text }: SqlToken): string {
+  return kind === 'quoted' ? text.slice(1, -1) : kind === 'word' ? text : '';
 }
 
 /** `CREATE TEMP …`, and `CREATE TABLE temp.…`: its name is among the first tokens, also after IF NOT EXISTS. */

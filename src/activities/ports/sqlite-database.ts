@@ -196,7 +196,7 @@ function readRows(prepared: SqliteStatement, bound: BoundStatement, options: Rea
     // Asked for after the first step: only then SQLite has noticed a schema that changed since the statement was prepared.
     const columns = prepared.columns().map((column) => column.name);
     requireDistinctColumns(columns, where);
-    const collector = new RowCollector(columns, budget);
+    const collector = new RowCollector(columns, budget, where);
     for (; next.done !== true && collector.rows.length < maxRows; next = iterator.next()) {
       collector.add(next.value.map(sqliteValueToJson));
       if (collector.rows.length % ROWS_PER_CLOCK_CHECK === 0) requireTimeLeft(limits);

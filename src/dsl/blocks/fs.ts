@@ -48,7 +48,7 @@ export const fsPut: BlockSpec = {
       path,
       content: { description: 'Text, or a value that is stored as JSON' },
       base64: { type: 'string', description: 'Bytes, in base64; instead of content' },
-      contentType: { type: 'string', description: 'Media type to keep with the blob' },
+      contentType: { type: 'string', maxLength: 1000, description: 'Media type to keep with the blob' },
       ifMatch: {
         type: 'string',
         pattern: '^([0-9a-fA-F]{64}|none)$',

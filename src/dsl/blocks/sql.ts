@@ -10,7 +10,7 @@ const database: JsonObject = {
 const statement: JsonObject = {
   type: 'string',
   minLength: 1,
-  description: 'One SQL statement; values only as parameters',
+  description: 'One SQL statement, without expressions; values only as parameters',
 };
 const parameters: JsonObject = {
   type: ['object', 'array'],
@@ -36,8 +36,8 @@ const errors: readonly ErrorCode[] = [
   'BLW_SQL_FAILED',
 ];
 
-const PARAMETERS = `- **Statement**: one statement, text of the flow; values only as parameters: \`:name\` with an object, \`?\` with an array, on
-  SQLite and PostgreSQL alike. Every parameter must be given and every given one used.
+const PARAMETERS = `- **Statement**: one statement, text of the flow: it holds no expression. Values only as parameters: \`:name\` with an
+  object, \`?\` with an array, on SQLite and PostgreSQL alike. Every parameter must be given and every given one used.
 - **Values** that SQL has no type for (objects, arrays) are passed as JSON text; booleans are 0 and 1 on SQLite.`;
 
 /** `call: sql.query`. */
@@ -51,7 +51,8 @@ export const sqlQuery: BlockSpec = {
 ${PARAMETERS}
 - **Rows** are objects by column name. At most \`maxRows\`; where there are more, \`truncated\` is true. Two columns of one name
   are refused: name them with \`AS\`.
-- Runs read-only: a statement that writes is refused.
+- Runs read-only: a statement that writes is refused, and on PostgreSQL all but \`SELECT\`, \`VALUES\`, \`TABLE\`, \`SHOW\` and
+  \`EXPLAIN\`.
 - **Types**: 64-bit integers beyond 2^53 come as text, bytes as base64, dates as ISO 8601 text, PostgreSQL numeric as text.`,
   arguments: {
     type: 'object',

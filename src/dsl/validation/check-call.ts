@@ -62,6 +62,7 @@ export function checkCall({ task, path, context }: TaskSite): void {
     checker.report('BLW_ARG_INVALID', place, `${argument}: ${message}`, isKey ? 'key' : 'value');
   }
   if (name === 'human.approval') checkApproval(args, known, withPath, checker);
+  if (name.startsWith('sql.')) checkStatements(name, args, withPath, checker);
   if (name === 'fs.put' && !hasContent(args, violations)) {
     checker.report('BLW_ARG_INVALID', withPath, 'fs.put: expected exactly one of content and base64');
   }
@@ -167,6 +168,27 @@ function checkUriTemplate(endpoint: Json | undefined, path: Path, checker: Check
     checker.report('BLW_ARG_INVALID', path, message);
   }
   checkUriVariables(endpoint, path, checker, 'BLW_ARG_INVALID');
+}
+
+/** SQL is what stands in the document: where data could become part of it, whoever gives the data could run statements. */
+function checkStatements(call: string, args: JsonObject, path: Path, checker: Checker): void {
+  const { statement, statements } = args;
+  const items = Array.isArray(statements) ? [...statements.entries()] : [];
+  const places: (readonly [Path, Json | undefined])[] = [
+    [['statement'], statement],
+    [['statements'], statements],
+    ...items.flatMap(([index, item]): (readonly [Path, Json | undefined])[] => [
+      [['statements', index], item],
+      [['statements', index, 'statement'], isJsonObject(item) ? item.statement : undefined],
+    ]),
+  ];
+  for (const [at, value] of places) {
+    if (typeof value !== 'string' || !hasExpression(value)) continue;
+    const message =
+      `${call}: ${at.join('.')}: got an expression, expected SQL as it is to be run; ` +
+      'pass data as parameters: `:name` in the statement, and `parameters: { name: ${ … } }`';
+    checker.report('BLW_ARG_INVALID', [...path, ...at], message);
+  }
 }
 
 function checkApproval(args: JsonObject, known: KnownArguments, path: Path, checker: Checker): void {
