@@ -71,8 +71,8 @@ async function runStep(
     idempotencyKey: request.key,
     attempt,
     idempotent: request.idempotent,
-    ...(request.quota === undefined ? {} : { claim: request.quota }),
     ...(request.grant === undefined ? {} : { grant: request.grant }),
+    ...(request.quota === undefined ? {} : { claim: request.quota }),
   };
   const meter = new StepMeter();
   const beat = new Heartbeat(temporal);

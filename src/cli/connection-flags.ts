@@ -43,7 +43,12 @@ export function keysOf({ encryptionKeys }: ConnectionFlags, { env, cwd }: Pick<C
 
 /** Adds `--blob-root` and `--encryption-keys`, for commands that read or send data of flows of any size. */
 export function addDataFlags(command: Command): Command {
-  return addEncryptionKeysFlag(command).option(
+  return addBlobRootFlag(addEncryptionKeysFlag(command));
+}
+
+/** Adds `--blob-root`. */
+export function addBlobRootFlag(command: Command): Command {
+  return command.option(
     '--blob-root <DIR>',
     `blob root of the workers, where large payloads are (env: ${BLOB_ROOT_VARIABLE}; default: ${DEFAULT_BLOB_ROOT})`,
   );

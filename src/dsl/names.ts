@@ -48,13 +48,13 @@ export const SUBSCRIBE_EVENTS = 'subscribeEvents';
 export const UNSUBSCRIBE_EVENTS = 'unsubscribeEvents';
 export const PREPARE_TRIGGER = 'prepareTrigger';
 export const START_TRIGGERED_FLOW = 'startTriggeredFlow';
+export const ADMIT_WINDOW = 'admitWindow';
+export const ADMIT_DECISION = 'admitDecision';
+export const ADMIT_DEPLOYMENT = 'admitDeployment';
 export const LEAVE_QUOTA_LINE = 'leaveQuotaLine';
 export const ADMIT_FLOW = 'admitFlow';
 export const RELEASE_FLOW = 'releaseFlow';
 export const COUNT_FAILURE = 'countFailure';
-export const ADMIT_WINDOW = 'admitWindow';
-export const ADMIT_DECISION = 'admitDecision';
-export const ADMIT_DEPLOYMENT = 'admitDeployment';
 
 /** Search attributes, all of type Keyword. */
 export const SEARCH_ATTRIBUTES = {

@@ -34,10 +34,10 @@ export interface StepRequest {
   readonly secrets?: StepSecrets;
   /** The result may be an earlier one of the same step, not older than this, with the same key or, without one, arguments. */
   readonly cache?: { readonly key?: Json; readonly maxAgeMs: number };
-  /** The flow can wait where its tenant is over a quota; absent in requests of flows from before. */
-  readonly quota?: QuotaClaim;
   /** The flow's (docs/identity.md): which tenant's it is, and for whom it runs. */
   readonly grant?: string;
+  /** The flow can wait where its tenant is over a quota; absent in requests of flows from before. */
+  readonly quota?: QuotaClaim;
 }
 
 /** Result of a step's activity. */

@@ -59,8 +59,8 @@ export interface PoolParts {
   readonly identity: string;
   readonly ports: ScopedPorts;
   readonly policy: PolicySource;
-  readonly keeper: QuotaKeeper;
   readonly gate: Gate;
+  readonly keeper: QuotaKeeper;
   /** Where flows are found by name. */
   readonly catalog: Catalog;
   readonly payloads: PayloadStore;
@@ -86,8 +86,7 @@ const SQLITE_PROCESSES = Math.min(4, Math.max(2, cpus().length));
 
 /** Makes the pool of one class; it polls once its worker runs. */
 export async function createPool(resources: ResourceClass, parts: PoolParts): Promise<Pool> {
-  const { config, connection, namespace, identity, ports, payloads, secrets, results } = parts;
-  const { gate, keeper } = parts;
+  const { config, connection, namespace, identity, ports, payloads, secrets, results, gate, keeper } = parts;
   // What is denied is denied at once, and waits for no place.
   const middleware = [...parts.middleware, stepAccess(parts.policy, resources), stepQuota(keeper, identity)];
   const slots = config.poolSizes[resources];

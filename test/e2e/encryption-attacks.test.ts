@@ -214,14 +214,14 @@ test("a start that is another tenant's, under the id that it had, runs as theirs
   });
   await (clients.get('other') as Client).workflow.getHandle(handle.workflowId).result();
   expect(await rawText(bare, reused)).not.toContain(MARK);
-  // No start of either tenant: the result of the flow before, encrypted for the other tenant.
+  // No start at all: the result of the flow before. Its refusal is encrypted for the other tenant, too.
   const other = await bare.workflow.start('runFlow', {
     taskQueue: `${worker.queuePrefix}-io`,
     workflowId: reused,
     args: [raw(formerly.result)],
   });
   expect(await errorOf((clients.get('other') as Client).workflow.getHandle(reused))).toMatchObject({
-    code: 'BLW_PAYLOAD_DENIED',
+    code: 'BLW_START_INVALID',
   });
   expect(await rawText(bare, other.workflowId)).not.toContain(MARK);
 });

@@ -30,6 +30,8 @@ export interface HttpClientOptions {
   readonly resolve?: Resolve;
   /** For name, connection and TLS handshake together. Default: 10 s. */
   readonly connectTimeoutMs?: number;
+  /** Longest time that an idle connection is kept, whatever its server asks for. Default: 10 s. */
+  readonly maxIdleMs?: number;
   /** Trusted certificates in PEM; default: those of Node. */
   readonly ca?: string;
 }
@@ -40,12 +42,14 @@ export interface HttpClientOptions {
  * the signal of the request is the limit. Closing it fails what is under way. Throws BLW_CONFIG for a bad `allowHosts`.
  */
 export function createHttpClient(options: HttpClientOptions): HttpClient {
-  const { allowHosts, ...connection } = options;
+  const { allowHosts, maxIdleMs = 10_000, ...connection } = options;
   const allowed = parseAllowedHosts(allowHosts);
   const agent = new Agent({
     connect: createGuardedConnector({ allowed, ...connection }),
     headersTimeout: 0,
     bodyTimeout: 0,
+    // undici would keep a connection for ten minutes where a server asks for it; servers on many ports could use up the sockets.
+    keepAliveMaxTimeout: maxIdleMs,
     maxHeaderSize: MAX_HEADER_BYTES,
   });
   return {

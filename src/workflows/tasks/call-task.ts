@@ -60,8 +60,8 @@ function* sendOut(task: CallPlan, frame: TaskFrame, turns: StepTurns): Routine<S
     with: args,
     ...(secrets === undefined ? {} : { secrets }),
     ...cacheOf(task, values),
-    quota: { ...turns.claim, ...linePriority(task, run) },
     ...run.proof,
+    quota: { ...turns.claim, ...linePriority(task, run) },
   };
   const options = activityOptions(task, frame, args, turns);
   yield* run.dispatch.enter(request);

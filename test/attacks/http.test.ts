@@ -1,0 +1,5 @@
+import { runnable } from './attack';
+import { describeSuite } from './describe-suite';
+import { httpSuite } from './http-suite';
+
+describeSuite(runnable(httpSuite));
