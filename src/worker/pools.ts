@@ -136,13 +136,11 @@ function flowActivities({ expressions, catalog, gate, policy, keeper }: PoolPart
         const share = shareOf(policy, admission.tenant);
         return { ...admission, ...(share === undefined ? {} : { share }) };
       });
-      // Only flows set the depth of those that they run; set by hand it is of no use without a parent.
-      const isRunByFlow = origin.parent !== undefined && (prepared.depth ?? 0) > 0;
-      return { ...prepared, ...(await admitFlow(keeper, prepared.tenant, isRunByFlow)) };
+      return { ...prepared, ...(await admitFlow(keeper, prepared, origin)) };
     }),
     [VALIDATE_DATA]: localOnly((_, request: Parameters<typeof validateData>[0]) => validateData(request)),
     [VALIDATE_ARGUMENTS]: localOnly(
-      async (_, request: Parameters<typeof validateArguments>[0] & { tenant?: string }) => {
+      async (_, request: Parameters<typeof validateArguments>[0] & { readonly tenant?: string }) => {
         await validateArguments(request);
         if (request.tenant !== undefined) await countAskedApproval(keeper, request.tenant);
       },

@@ -109,7 +109,7 @@ export async function startWorker(options: {
     await ensureSearchAttributes(connection, namespace);
 
     const gate = makeGate(connection, namespace);
-    const clients = new NamespaceClients(connection);
+    const clients = new NamespaceClients(connection, keys);
     const sender = createOfferSender(clients, logger);
     const probe = createFlowProbe(clients);
     const quotasOf = tenantQuotas(policy, config);
@@ -134,6 +134,7 @@ export async function startWorker(options: {
       policy,
       keeper,
       results: new ResultCache(stepCache, (...line) => logger.log(...line)),
+      // Whose a step is, is known once its grant has been checked.
       middleware: [stepLog(logger), ...(config.auth.mode === 'jwt' ? [stepIdentity(gate)] : []), stepUsage(keeper)],
     };
     const pools: Pool[] = [];

@@ -57,8 +57,8 @@ export async function runWindow(request: WindowRequest, carried?: CarriedWindow)
       const state = carried === undefined ? undefined : readable(carried, 'the state of the loop');
       const inbox = receiveEvents(progress, state?.events);
       if (state !== undefined) progress.restore(state.progress);
-      const grant = request.prepared.grant === undefined ? undefined : await grantOf(request, state);
       const quota = receiveOffers(state?.quota);
+      const grant = request.prepared.grant === undefined ? undefined : await grantOf(request, state);
       return await drive(runBatch(withGrant(request, grant), state, { progress, inbox, quota }));
     },
     continueAsNew: makeContinueAsNewFor(request),

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { WithStartWorkflowOperation } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
+import { KeyRing } from '../../src/activities/payloads/key-ring';
 import type { Json } from '../../src/dsl/json';
 import { readKeyRing } from '../../src/worker/encryption-keys';
 import { createFlowProbe } from '../../src/worker/quota/flow-probe';
@@ -264,12 +265,12 @@ test('whether a flow is open can be asked where its memo is encrypted', async ()
   });
   const connection = await NativeConnection.connect({ address });
   try {
-    const isOpen = createFlowProbe(new NamespaceClients(connection));
-    const flow = { namespace, flowId: handle.workflowId };
+    const isOpen = createFlowProbe(new NamespaceClients(connection, KeyRing.EMPTY));
+    const flow = { namespace, flowId: handle.workflowId, tenant: 'acme' };
     expect(await isOpen(flow, handle.firstExecutionRunId)).toBe(true);
     await handle.terminate();
     expect(await isOpen(flow, handle.firstExecutionRunId)).toBe(false);
-    expect(await isOpen({ namespace, flowId: 'nowhere' }, randomUUID())).toBe(false);
+    expect(await isOpen({ namespace, flowId: 'nowhere', tenant: 'acme' }, randomUUID())).toBe(false);
   } finally {
     await connection.close();
   }

@@ -3,11 +3,12 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
+import Sqlite from 'better-sqlite3';
 import type { Json } from '../../src/dsl/json';
 import { RUN_FLOW } from '../../src/dsl/names';
 import type { FlowProgress } from '../../src/dsl/progress';
 import type { Quotas } from '../../src/worker/policy/policy';
-import { query, type StateRow } from '../../src/worker/state/rule';
+import { query, type Rule, type StateRow } from '../../src/worker/state/rule';
 import { openSqliteStore } from '../../src/worker/state/sqlite-store';
 import { Gate } from '../helpers/gate';
 import { LoopbackServers } from '../helpers/loopback';
@@ -131,10 +132,13 @@ test('flows of one tenant on two workers share its places, in the order in which
 const isWaiting = ({ steps }: FlowProgress) => steps.at(-1)?.status === 'awaitingQuota';
 
 /** What stands in the store's table, as it is now. */
-async function rowsOf(table: 'leases' | 'tickets'): Promise<readonly StateRow[]> {
+const rowsOf = (table: 'leases' | 'tickets'): Promise<readonly StateRow[]> =>
+  inStore(() => query(`SELECT * FROM beamline_${table}`));
+
+async function inStore<T>(rule: () => Rule<T>): Promise<T> {
   const store = openSqliteStore(join(folder, 'state.sqlite'));
   try {
-    return await store.run(() => query(`SELECT * FROM beamline_${table}`));
+    return await store.run(rule);
   } finally {
     await store.close();
   }
@@ -274,4 +278,47 @@ test('steps per second: steps begin at their times, whoever sends them', async (
   // Eleven distances of 200 ms between twelve steps, whatever the machine does to single ones.
   expect(Math.max(...times) - Math.min(...times)).toBeGreaterThan(11 * 200 - 100);
   for (const handle of handles) expect(await attemptsOf(handle)).toEqual(expect.arrayContaining([1]));
+});
+
+test('a store that does not answer holds up tenants with quotas only, and nothing of the usage is lost', async () => {
+  allow({ concurrentSteps: 1 });
+  const worker = await startWorkers(1);
+  const blocker = new Sqlite(join(folder, 'state.sqlite'));
+  blocker.exec('BEGIN IMMEDIATE');
+  const free = await start(worker, `do: [${call('a')}, ${call('b')}]`, null, 'other');
+  const bound = await start(worker, `do: [${call()}]`);
+  await progressWhen(bound, isWaiting);
+  for (let step = 0; step < 2; step += 1) {
+    await gate.holds(1);
+    gate.let();
+  }
+  await free.result();
+  expect(gate.server.requests).toHaveLength(2);
+  blocker.exec('ROLLBACK');
+  blocker.close();
+  await gate.holds(1);
+  gate.let();
+  await bound.result();
+  await eventually(async () => {
+    const counted = await inStore(() => query('SELECT tenant, steps FROM beamline_usage ORDER BY tenant'));
+    return counted.length === 2 && counted[1]?.steps === 2 ? true : undefined;
+  });
+  expect(await attemptsOf(bound)).toEqual([1, 1]);
+}, 60_000);
+
+test('CPU time: steps wait for the next window once it is used up, and go on where the policy gives more', async () => {
+  allow({ cpuTime: { max: 'PT0.001S', window: 'P1D' } });
+  const worker = await startWorkers(1);
+  const first = await start(worker, `do: [${call()}]`);
+  await gate.holds(1);
+  gate.let();
+  await first.result();
+  const second = await start(worker, `do: [${call()}]`);
+  await progressWhen(second, ({ status }) => status === 'AwaitingQuota');
+  expect((await second.describe()).typedSearchAttributes.getAll().map(({ value }) => value)).toContain('AwaitingQuota');
+  allow({ cpuTime: { max: 'PT1H', window: 'P1D' } });
+  await gate.holds(1);
+  await progressWhen(second, ({ status }) => status === 'Running');
+  gate.let();
+  await second.result();
 });

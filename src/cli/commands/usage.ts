@@ -8,7 +8,6 @@ import { type StateStore, type StateStoreConfig, StateStoreUnavailable } from '.
 import { readUsage, sumUsage, type UsageDay, type UsageRange } from '../../worker/usage/usage-report';
 import type { AddCommand, Cli } from '../cli';
 import { CommandError } from '../command-error';
-import { addBlobRootFlag } from '../connection-flags';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { usageTable } from '../usage-view';
 
@@ -46,8 +45,12 @@ export const addUsage: AddCommand = (command, cli, action) => {
 };
 
 function addStoreFlags(command: Command): Command {
-  const described = `state store of the workers (env: ${STORE_VARIABLE}; default: state.sqlite in the blob root)`;
-  return addBlobRootFlag(command.option('--state-store <URL>', described));
+  return command
+    .option('--state-store <URL>', `state store of the workers (env: ${STORE_VARIABLE}; default: in their blob root)`)
+    .option(
+      '--blob-root <DIR>',
+      `blob root of the workers (env: ${BLOB_ROOT_VARIABLE}; default: ${DEFAULT_BLOB_ROOT})`,
+    );
 }
 
 function parseDay(text: string): string {

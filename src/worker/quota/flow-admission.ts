@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
 import type { QuotaWait } from '../../dsl/quota';
-import type { PreparedFlow } from '../../dsl/start';
+import type { PreparedFlow, RunOrigin } from '../../dsl/start';
 import type { QuotaKeeper } from './quota-keeper';
 
 /** Flows have no order among each other but that in which they came. */
@@ -14,10 +14,15 @@ type Admission = Pick<PreparedFlow, 'concurrentSteps' | 'place' | 'waiting'>;
  * another flow runs does not count: its parent would wait for it, and it for its parent. Called in the activity that prepares
  * the flow.
  */
-export async function admitFlow(keeper: QuotaKeeper, tenant: string, isRunByFlow: boolean): Promise<Admission> {
+export async function admitFlow(
+  keeper: QuotaKeeper,
+  { tenant, depth = 0 }: PreparedFlow,
+  { parent }: RunOrigin,
+): Promise<Admission> {
   const { concurrentSteps, flows } = keeper.quotasOf(tenant);
   const hint = concurrentSteps === undefined ? {} : { concurrentSteps };
-  if (flows === undefined || isRunByFlow) return hint;
+  // Only flows set the depth of those that they run; set by hand it is of no use without a parent.
+  if (flows === undefined || (depth > 0 && parent !== undefined)) return hint;
   const place = placeOf(Context.current().info.workflowExecution?.runId ?? '');
   const { waiting } = await askForFlow(keeper, { tenant, place });
   return { ...hint, place, ...(waiting === undefined ? {} : { waiting }) };

@@ -4,7 +4,7 @@ import type { FlowAddress } from './lines';
 import type { NamespaceClients } from './namespace-clients';
 
 /** Asks Temporal whether the flow that began with a run is open still: in that run, or in one that it continued as. */
-export type FlowProbe = (flow: FlowAddress, runId: string) => Promise<boolean>;
+export type FlowProbe = (flow: FlowAddress & { readonly tenant: string }, runId: string) => Promise<boolean>;
 
 type Run = temporal.api.workflow.v1.IWorkflowExecutionInfo;
 
@@ -15,11 +15,12 @@ const CONTINUED_AS_NEW = 6;
 
 /** Throws where Temporal does not answer. */
 export function createFlowProbe(clients: NamespaceClients): FlowProbe {
-  return async ({ namespace, flowId: workflowId }, firstRun) => {
-    // Not by a handle, which reads the memo, too: that may be encrypted.
+  return async ({ namespace, flowId: workflowId, tenant }, firstRun) => {
+    // Not by a handle, which reads the memo, too: that may be encrypted with a key that is not here.
     const describe = async (runId = ''): Promise<Run> => {
       const request = { namespace, execution: { workflowId, runId } };
-      const { workflowExecutionInfo } = await clients.of(namespace).workflowService.describeWorkflowExecution(request);
+      const { workflowService } = clients.of(namespace, tenant);
+      const { workflowExecutionInfo } = await workflowService.describeWorkflowExecution(request);
       return workflowExecutionInfo ?? {};
     };
     try {

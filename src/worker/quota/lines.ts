@@ -57,24 +57,48 @@ export function* lockTenant(tenant: string): Rule<LockedTenant> {
   return row;
 }
 
-/** How many places are taken, and how many are set aside for others than `ticket`. */
-export function* countPlaces(
-  { tenant, now }: LockedTenant,
-  kind: PlaceKind,
-  ticket = '',
-): Rule<{ leases: number; offers: number }> {
+/** How many places are taken, and how many are set aside. */
+export function* countPlaces({ tenant, now }: LockedTenant, kind: PlaceKind): Rule<{ leases: number; offers: number }> {
   const [row] = yield* query<{ leases: number; offers: number }>(
     `SELECT (SELECT count(*) FROM beamline_leases WHERE tenant = ? AND kind = ? AND expires_at > ?) AS leases,
-      (SELECT count(*) FROM beamline_tickets WHERE tenant = ? AND kind = ? AND offered_until > ? AND id <> ?) AS offers`,
+      (SELECT count(*) FROM beamline_tickets WHERE tenant = ? AND kind = ? AND offered_until > ?) AS offers`,
     tenant,
     kind,
     now,
     tenant,
     kind,
     now,
-    ticket,
   );
   return row ?? { leases: 0, offers: 0 };
+}
+
+/** Those who count in a line, and the ticket of one of them where it has one. */
+export interface LineState {
+  readonly leases: number;
+  /** Places that are set aside for others. */
+  readonly offers: number;
+  /** 0 where nobody stands in the line. */
+  readonly waiting: number;
+  readonly ticket: TicketRow | undefined;
+}
+
+/** As {@link countPlaces}, with what else there is to know for who asks; one statement, since most find a place at once. */
+export function* readLine({ tenant, now }: LockedTenant, kind: PlaceKind, id: string): Rule<LineState> {
+  const [row] = yield* query<Omit<LineState, 'ticket'> & Omit<TicketRow, 'id'> & { readonly id: string | null }>(
+    `SELECT counts.leases, counts.offers, counts.waiting, own.id, own.namespace, own.flow_id, own.priority, own.since,
+        own.seq, own.ready_at, own.offered_until
+       FROM (SELECT
+         (SELECT count(*) FROM beamline_leases WHERE tenant = ? AND kind = ? AND expires_at > ?) AS leases,
+         (SELECT count(*) FROM beamline_tickets WHERE tenant = ? AND kind = ? AND offered_until > ? AND id <> ?) AS offers,
+         (SELECT count(*) FROM (SELECT 1 AS one FROM beamline_tickets WHERE tenant = ? AND kind = ? LIMIT 1) AS first) AS waiting
+       ) AS counts LEFT JOIN beamline_tickets AS own ON own.tenant = ? AND own.id = ? AND own.kind = ?`,
+    ...[tenant, kind, now],
+    ...[tenant, kind, now, id],
+    ...[tenant, kind],
+    ...[tenant, id, kind],
+  );
+  const { leases = 0, offers = 0, waiting = 0, id: found = null, ...ticket } = row ?? {};
+  return { leases, offers, waiting, ticket: found === null ? undefined : ({ id: found, ...ticket } as TicketRow) };
 }
 
 /** How many of those who stand before it in the line have no offer, at most `limit`. */

@@ -8,17 +8,21 @@ import type { NamespaceClients } from './namespace-clients';
 /** Tells flows whose turn it is. What does not arrive is no harm: who is not told asks by himself. */
 export interface OfferSender {
   /** Gives the tickets of flows that have ended, which nobody will come for. Never throws. */
-  send(offers: readonly Offer[]): Promise<readonly string[]>;
+  send(tenant: string, offers: readonly Offer[]): Promise<readonly string[]>;
   /** Tells flows how many steps of their tenant may run at once now; absent: any number. Never throws. */
-  inform(flows: readonly FlowAddress[], concurrentSteps: number | undefined): Promise<void>;
+  inform(tenant: string, flows: readonly FlowAddress[], concurrentSteps: number | undefined): Promise<void>;
 }
 
 /** Sends signals. A flow may be of another namespace of the same server. */
 export function createOfferSender(clients: NamespaceClients, logger: Logger): OfferSender {
   /** False where the flow has ended. */
-  const signal = async ({ namespace, flowId }: FlowAddress, lines: readonly QuotaNews[]): Promise<boolean> => {
+  const signal = async (
+    tenant: string,
+    { namespace, flowId }: FlowAddress,
+    lines: readonly QuotaNews[],
+  ): Promise<boolean> => {
     try {
-      await clients.of(namespace).workflow.getHandle(flowId).signal(QUOTA_SIGNAL, lines);
+      await clients.of(namespace, tenant).workflow.getHandle(flowId).signal(QUOTA_SIGNAL, lines);
       return true;
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return false;
@@ -28,17 +32,17 @@ export function createOfferSender(clients: NamespaceClients, logger: Logger): Of
     }
   };
   return {
-    send: async (offers) => {
+    send: async (tenant, offers) => {
       const gone = await Promise.all(
         byFlow(offers).map(async ([flow, own]) => {
           const lines = own.map(({ ticket, afterMs }) => ({ ticket, afterMs }));
-          return (await signal(flow, lines)) ? [] : own.map(({ ticket }) => ticket);
+          return (await signal(tenant, flow, lines)) ? [] : own.map(({ ticket }) => ticket);
         }),
       );
       return gone.flat();
     },
-    inform: async (flows, concurrentSteps) => {
-      await Promise.all(flows.map((flow) => signal(flow, [{ concurrentSteps: concurrentSteps ?? null }])));
+    inform: async (tenant, flows, concurrentSteps) => {
+      await Promise.all(flows.map((flow) => signal(tenant, flow, [{ concurrentSteps: concurrentSteps ?? null }])));
     },
   };
 }

@@ -8,10 +8,12 @@ import {
   type FlowAddress,
   FOREVER_MS,
   LEASE_MS,
+  type LineState,
   type LockedTenant,
   lockTenant,
   type Offer,
   type PlaceKind,
+  readLine,
   revokeLastOffers,
   type TicketRow,
 } from './lines';
@@ -69,41 +71,41 @@ export function* askForPlace(asker: Asker, quotas: Quotas): Rule<Verdict> {
   const tenant = yield* lockTenant(asker.tenant);
   if (asker.kind === 'step' && tenant.known_limit === null) yield* noteLimit(tenant, quotas);
   if (asker.kind === 'flow' && (yield* hasLease(asker))) return { isLeased: true, offers: [] };
-  const [found] = yield* query<TicketRow>(
-    'SELECT * FROM beamline_tickets WHERE tenant = ? AND id = ?',
-    asker.tenant,
-    asker.ticket,
-  );
-  const own = found ?? newTicket(asker, tenant);
+  const state = yield* readLine(tenant, asker.kind, asker.ticket);
+  const own = state.ticket ?? newTicket(asker, tenant);
   const line = new Line(tenant, asker.kind, quotas);
-  const exhaustedUntil = line.exhaustedUntil;
-  if (exhaustedUntil !== undefined) {
-    const afterMs = exhaustedUntil - tenant.now + MIN_PATIENCE_MS;
+  if (line.exhaustedUntil !== undefined) {
+    const afterMs = line.exhaustedUntil - tenant.now + MIN_PATIENCE_MS;
     return yield* putInLine(line, own, { reason: 'cpuTime', afterMs });
   }
-  const places = yield* countPlaces(tenant, asker.kind, asker.ticket);
   const isOffered = own.offered_until > tenant.now;
-  const blocking = hasLapsed(own, tenant) ? yield* countOffersAhead(tenant, asker.kind, own) : places.offers;
-  const free = line.limit - places.leases - blocking;
-  const ahead = isOffered || free <= 0 ? 0 : yield* countAhead(tenant, asker.kind, own, clampLimit(free));
-  if (free - ahead < 1) return yield* putInLine(line, own, { reason: line.reason });
-
+  if (!(yield* hasRoom(line, state, own))) return yield* putInLine(line, own, { reason: line.reason });
   const readyAt = isOffered ? own.ready_at : line.clock.nextAt;
   if (readyAt === undefined) return yield* putInLine(line, own, { reason: 'stepsPerSecond' });
   if (!isOffered) line.clock.take();
-  if (readyAt > tenant.now) {
-    if (!isOffered) yield* saveTicket(line, own, { readyAt, patienceMs: readyAt - tenant.now });
-    yield* line.clock.save();
-    return { wait: waitOf(own, readyAt - tenant.now, 'stepsPerSecond'), isLeased: false, offers: [] };
-  }
   yield* line.clock.save();
-  if (line.limit !== Number.POSITIVE_INFINITY) {
+  if (readyAt <= tenant.now) return yield* givePlace(line, asker, state);
+  if (!isOffered) yield* saveTicket(line, own, { readyAt, patienceMs: readyAt - tenant.now });
+  return { wait: waitOf(own, readyAt - tenant.now, 'stepsPerSecond'), isLeased: false, offers: [] };
+}
+
+/** True where there is a place for it, and for all who come first. */
+function* hasRoom({ tenant, kind, limit }: Line, state: LineState, own: TicketRow): Rule<boolean> {
+  const blocking = hasLapsed(own, tenant) ? yield* countOffersAhead(tenant, kind, own) : state.offers;
+  const free = limit - state.leases - blocking;
+  if (free < 1) return false;
+  const isFirst = state.waiting === 0 || own.offered_until > tenant.now;
+  return isFirst || free - (yield* countAhead(tenant, kind, own, clampLimit(free))) >= 1;
+}
+
+function* givePlace({ tenant, kind, limit }: Line, asker: Asker, { leases, offers }: LineState): Rule<Verdict> {
+  const isLeased = limit !== Number.POSITIVE_INFINITY;
+  if (isLeased) {
     yield* giveLease(asker, tenant.now);
-    yield* revokeLastOffers(tenant, asker.kind, places.leases + 1 + places.offers - line.limit);
+    yield* revokeLastOffers(tenant, kind, leases + 1 + offers - limit);
   }
-  if (found !== undefined)
-    yield* execute('DELETE FROM beamline_tickets WHERE tenant = ? AND id = ?', asker.tenant, asker.ticket);
-  return { isLeased: line.limit !== Number.POSITIVE_INFINITY, offers: [] };
+  yield* execute('DELETE FROM beamline_tickets WHERE tenant = ? AND id = ?', asker.tenant, asker.ticket);
+  return { isLeased, offers: [] };
 }
 
 /** Gives the place of a flow back, or its place in the line, and says whose turn it is then. */

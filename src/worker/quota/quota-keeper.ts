@@ -55,6 +55,8 @@ export class QuotaKeeper {
   #reviews = 0;
   #isReviewing = false;
   #warnedAt = 0;
+  /** The last answer of the store was none: until a review gets one, nobody is kept waiting for it. */
+  #isOut = false;
 
   constructor(
     private readonly parts: {
@@ -78,7 +80,10 @@ export class QuotaKeeper {
 
   /** Asks for a place; undefined where it is given. A store that does not answer is something to wait for. */
   async ask(asker: Asker): Promise<QuotaWait | undefined> {
-    const asking = this.parts.store.run(() => askForPlace(asker, this.quotasOf(asker.tenant)));
+    const { ticket, since = Date.now() } = asker;
+    const later: QuotaWait = { ticket, since, afterMs: STORE_RETRY_MS, reason: 'store' };
+    if (this.#isOut) return later;
+    const asking = this.#run(() => askForPlace(asker, this.quotasOf(asker.tenant)), asker.kind === 'step');
     try {
       const { wait, isLeased, offers } = await within(PATIENCE_MS, asking);
       this.#tell(asker, offers);
@@ -91,8 +96,7 @@ export class QuotaKeeper {
         isLeased && asker.kind === 'step' ? this.#release(asker) : undefined,
       );
       this.#inBackground(giveBack.catch(() => undefined));
-      const { ticket, since = Date.now() } = asker;
-      return { ticket, since, afterMs: STORE_RETRY_MS, reason: 'store' };
+      return later;
     }
   }
 
@@ -121,7 +125,7 @@ export class QuotaKeeper {
 
   /** Takes tickets out of a line. */
   async leave(line: { tenant: string; kind: PlaceKind; tickets: readonly string[] }): Promise<void> {
-    const offers = await this.parts.store.run(() => leaveLine(line, this.quotasOf(line.tenant)));
+    const offers = await this.#run(() => leaveLine(line, this.quotasOf(line.tenant)));
     this.#tell(line, offers);
   }
 
@@ -140,8 +144,20 @@ export class QuotaKeeper {
     await this.parts.store.close();
   }
 
+  async #run<T>(rule: () => Rule<T>, mayBeLost = false): Promise<T> {
+    try {
+      const result = await this.parts.store.run(rule, { mayBeLost });
+      this.#isOut = false;
+      return result;
+    } catch (error) {
+      this.#isOut = true;
+      throw error;
+    }
+  }
+
   /** Writes what must not be lost: now, or once the store is back. */
   async #report(report: Report): Promise<void> {
+    if (this.#isOut) return this.#backlog.add(report);
     const writing = this.#write(report).catch((error: unknown) => {
       this.#warn(error);
       this.#backlog.add(report);
@@ -151,7 +167,7 @@ export class QuotaKeeper {
   }
 
   async #write({ tenant, kind, rule }: Report): Promise<void> {
-    this.#tell({ tenant, kind }, await this.parts.store.run(rule));
+    this.#tell({ tenant, kind }, await this.#run(rule));
   }
 
   *#settleRule(settlement: Settlement): Rule<readonly Offer[]> {
@@ -175,7 +191,7 @@ export class QuotaKeeper {
   /** In the background: the step that made room does not wait for it. */
   #tell({ tenant, kind }: { tenant: string; kind: PlaceKind }, offers: readonly Offer[]): void {
     if (offers.length === 0) return;
-    const telling = this.parts.sender.send(offers).then(async (tickets) => {
+    const telling = this.parts.sender.send(tenant, offers).then(async (tickets) => {
       if (tickets.length > 0) await this.leave({ tenant, kind, tickets });
     });
     this.#inBackground(telling.catch((error: unknown) => this.#warn(error)));
@@ -187,14 +203,14 @@ export class QuotaKeeper {
     this.#reviews += 1;
     try {
       if (this.#reviews % RENEW_EVERY === 0) await this.#renew();
-      for (const { tenant, kind } of await this.parts.store.run(findLines)) {
+      for (const { tenant, kind } of await this.#run(findLines)) {
         const quotas = this.quotasOf(tenant);
-        const { offers, news } = await this.parts.store.run(() => reviewLine(tenant, kind, quotas));
+        const { offers, news } = await this.#run(() => reviewLine(tenant, kind, quotas), true);
         this.#tell({ tenant, kind }, offers);
-        this.#inBackground(this.parts.sender.inform(news, quotas.concurrentSteps));
+        this.#inBackground(this.parts.sender.inform(tenant, news, quotas.concurrentSteps));
       }
       await this.#writeBacklog();
-      if (this.#reviews % PRUNE_EVERY === 0) await this.parts.store.run(pruneExpired);
+      if (this.#reviews % PRUNE_EVERY === 0) await this.#run(pruneExpired);
       if (this.#reviews % PROBE_EVERY === 0) await this.#probeFlows();
     } catch (error) {
       this.#warn(error);
@@ -205,13 +221,13 @@ export class QuotaKeeper {
 
   async #renew(): Promise<void> {
     const leases = [...this.#held.values()];
-    if (leases.length > 0) await this.parts.store.run(() => renewLeases(leases, (id) => this.#held.has(id)));
+    if (leases.length > 0) await this.#run(() => renewLeases(leases, (id) => this.#held.has(id)), true);
   }
 
   /** Flows that were ended by force give nothing back: Temporal knows that they are gone. */
   async #probeFlows(): Promise<void> {
-    for (const { id, tenant, namespace, flow_id: flowId } of await this.parts.store.run(takeUncheckedFlows)) {
-      const isOpen = await this.parts.probe({ namespace, flowId }, runOfPlace(id));
+    for (const { id, tenant, namespace, flow_id: flowId } of await this.#run(takeUncheckedFlows)) {
+      const isOpen = await this.parts.probe({ namespace, flowId, tenant }, runOfPlace(id));
       if (!isOpen) await this.releaseFlow(tenant, id);
     }
   }

@@ -5,6 +5,8 @@ export type StateValue = string | number | null;
 export interface Statement {
   readonly sql: string;
   readonly values: readonly StateValue[];
+  /** Nobody looks at its rows: it may be sent together with the next. */
+  readonly isBlind?: true;
 }
 
 /** A row of a result. */
@@ -24,5 +26,5 @@ export function* query<Row extends object = StateRow>(sql: string, ...values: St
 
 /** The same, for a statement whose rows nobody needs. */
 export function* execute(sql: string, ...values: StateValue[]): Rule<void> {
-  yield { sql, values };
+  yield { sql, values, isBlind: true };
 }

@@ -4,9 +4,10 @@ import type { Rule } from './rule';
 export interface StateStore {
   /**
    * Runs a rule in one transaction and gives its result once that is committed. Throws {@link StateStoreUnavailable} where the
-   * store is busy or out of reach; whether the transaction was committed is not known then.
+   * store is busy or out of reach; whether the transaction was committed is not known then. With `mayBeLost` a crash of the store's
+   * server right after may undo it, as if it had never been asked: right for what says who runs now.
    */
-  run<T>(rule: () => Rule<T>): Promise<T>;
+  run<T>(rule: () => Rule<T>, options?: { readonly mayBeLost?: boolean }): Promise<T>;
   close(): Promise<void>;
 }
 
