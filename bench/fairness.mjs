@@ -81,10 +81,11 @@ function flowOf(tasks) {
   return { document, evaluate: { language: 'cel' }, do: tasks };
 }
 
-const stepsOf = (url, tenant, count) =>
-  Array.from({ length: count }, (_, index) => ({
+function stepsOf(url, tenant, count) {
+  return Array.from({ length: count }, (_, index) => ({
     [`step${index}`]: { call: 'http', with: { method: 'get', endpoint: `${url}/${tenant}` } },
   }));
+}
 
 function start({ client }, tenant, tasks) {
   runs += 1;
@@ -97,18 +98,20 @@ function start({ client }, tenant, tasks) {
 }
 
 /** Flows whose steps all stand in the queue at once. */
-const backlog = (parts, tenant, { flows, steps }) =>
-  Array.from({ length: flows }, () =>
+function backlog(parts, tenant, { flows, steps }) {
+  return Array.from({ length: flows }, () =>
     start(parts, tenant, [{ all: { fork: { branches: stepsOf(parts.url, tenant, steps) } } }]),
   );
+}
 
 /** Flows of steps one after the other; each gives the times of its steps, from scheduling to result. */
-const sequentialFlows = (parts, tenant) =>
-  Array.from({ length: SMALL.flows }, async () => {
+function sequentialFlows(parts, tenant) {
+  return Array.from({ length: SMALL.flows }, async () => {
     const handle = await start(parts, tenant, stepsOf(parts.url, tenant, SMALL.steps));
     await handle.result();
     return (await handle.query('progress')).steps.map(({ startedAt, endedAt }) => endedAt - startedAt);
   });
+}
 
 async function smallTenant(parts) {
   const times = (await Promise.all(sequentialFlows(parts, 'small'))).flat().sort((a, b) => a - b);
@@ -140,7 +143,9 @@ async function share(parts, first, second) {
   return ratio;
 }
 
-const servedOf = (tenant) => served.filter((step) => step.tenant === tenant).length;
+function servedOf(tenant) {
+  return served.filter((step) => step.tenant === tenant).length;
+}
 
 async function waitForSteps(tenant, count) {
   while (servedOf(tenant) < count) await new Promise((resolve) => setTimeout(resolve, 10));

@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../dsl/json';
+import type { QuotaClaim } from '../dsl/quota';
 import type { Access } from './access/access';
 import type { BlobStore } from './ports/blob-store';
 import type { HttpClient } from './ports/http-client';
@@ -30,6 +31,10 @@ export interface StepIdentity {
   readonly tokenScopes?: readonly string[];
   /** What the step may do; absent: the worker has no policy, and everything is allowed. */
   readonly access?: Access;
+  /** Heap of the process that runs the block, MiB, where its tenant may have less than the worker gives. */
+  readonly memoryMb?: number;
+  /** What its flow was told when it asked for the step before; absent: the flow cannot wait. */
+  readonly claim?: QuotaClaim;
 }
 
 /** What a block may use of the world. Real ones are composed in src/worker; the sandbox passes its own. */

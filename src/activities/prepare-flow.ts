@@ -57,7 +57,7 @@ async function prepare(
   const { start } = parsed;
   // A tenant was sent, or it is the default of whoever checks nobody.
   const sent = { tenant: (value as JsonObject).tenant === undefined ? undefined : start.tenant };
-  const { tenant, requestedBy, grant, access } = await admit(start, sent);
+  const { tenant, requestedBy, grant, access, share } = await admit(start, sent);
   const library = catalog === undefined ? undefined : await readLibrary(catalog);
   const { document, source } = documentOf(start, library);
   const result = await checkJqExpressions(validateFlow(document, { library }), engine);
@@ -78,17 +78,20 @@ async function prepare(
   }
   const { priorityKey, depth } = start;
   return {
-    plan,
+    // First: the codec reads off the beginning whose it is (encryption-codec.ts).
     tenant,
+    plan,
     runtimeVersion: RUNTIME_VERSION,
     largePayloads: true,
     continuesAsNew: true,
     offloadsExpressions: true,
     exportsInTurn: true,
+    countsFailures: true,
     ...(priorityKey === undefined ? {} : { priorityKey }),
     ...(requestedBy === undefined ? {} : { requestedBy }),
     ...(depth === undefined ? {} : { depth }),
     ...(grant === undefined ? {} : { grant }),
+    ...(share === undefined ? {} : { share }),
   };
 }
 

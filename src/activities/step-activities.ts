@@ -7,12 +7,14 @@ import { lostPayloadOf } from '../dsl/undecodable';
 import { type ScopedPorts, scopeSecrets } from './access/scoped-ports';
 import type { BlockContext, BlockExecutor, Ports, StepIdentity } from './block';
 import { notRetryable } from './block-failure';
+import type { CpuShare } from './cpu-share';
 import { Heartbeat } from './heartbeat';
 import type { SecretStore } from './ports/secret-store';
-import type { ResultCache, StepOutcome } from './result-cache';
+import type { ResultCache } from './result-cache';
 import { Mask } from './secrets/mask';
 import { resolveSecrets } from './secrets/resolve-secrets';
 import { toApplicationFailure } from './step-failure';
+import { StepMeter } from './step-meter';
 import { findArgumentError } from './validate-data';
 
 /** Part of the time that is kept back for reporting, and its most in milliseconds. */
@@ -27,12 +29,13 @@ export type BlockRunner = (blockType: string, args: JsonObject, context: BlockCo
 
 /**
  * Adds something around every step: logs, access, quotas, metrics. The model is a middleware: call `next` once, with what is
- * known of the step by then where that is more, or refuse.
+ * known of the step by then where that is more, or refuse. Once `next` has ended, `meter` has what the attempt used.
  */
 export type StepMiddleware = (
   step: StepIdentity,
-  next: (step?: StepIdentity) => Promise<StepOutcome>,
-) => Promise<StepOutcome>;
+  next: (step?: StepIdentity) => Promise<StepResult>,
+  meter: StepMeter,
+) => Promise<StepResult>;
 
 /** The activities of a worker: one for each block that is an activity. */
 export function createStepActivities(options: {
@@ -55,9 +58,9 @@ async function runStep(
   { ports, secrets, results, runBlock, middleware }: Parameters<typeof createStepActivities>[0],
 ): Promise<StepResult> {
   const temporal = Context.current();
-  const { attempt } = temporal.info;
+  const attempt = temporal.info.attempt + attemptsBefore(request);
   const lost = lostPayloadOf(request);
-  if (lost !== undefined) throw toApplicationFailure(notRetryable(lost.code, `arguments: ${lost.detail}`), { attempt });
+  if (lost !== undefined) throw toApplicationFailure(notRetryable(lost.code, `arguments: ${lost.detail}`), {});
   const step: StepIdentity = {
     tenant: request.tenant,
     flowId: temporal.info.workflowExecution?.workflowId ?? '',
@@ -69,11 +72,13 @@ async function runStep(
     attempt,
     idempotent: request.idempotent,
     ...(request.grant === undefined ? {} : { grant: request.grant }),
+    ...(request.quota === undefined ? {} : { claim: request.quota }),
   };
+  const meter = new StepMeter();
   const beat = new Heartbeat(temporal);
   const mask = new Mask();
   // Innermost, so that no layer around it sees a secret.
-  const execute = async (admitted: StepIdentity): Promise<StepOutcome> => {
+  const execute = async (admitted: StepIdentity): Promise<StepResult> => {
     const { access } = admitted;
     try {
       const vault = { store: scopeSecrets(secrets, access), tenant: request.tenant, mask };
@@ -82,17 +87,18 @@ async function runStep(
       if (problem !== undefined) throw problem;
       const context = blockContext(admitted, ports.of(access), temporal, { beat, mask });
       // What is kept has been masked.
-      return await results.reuse(request, context, async () => mask.json(await runBlock(blockType, args, context)));
+      const run = async () => mask.json(await meter.run(() => runBlock(blockType, args, context)));
+      return checkSize({ ...(await results.reuse(request, context, run)), attempt });
     } catch (error) {
       throw mask.error(error);
     }
   };
-  const run = middleware.reduceRight<(known: StepIdentity) => Promise<StepOutcome>>(
-    (next, layer) => (known) => layer(known, (more) => next(more ?? known)),
+  const run = middleware.reduceRight<(known: StepIdentity) => Promise<StepResult>>(
+    (next, layer) => (known) => layer(known, (more) => next(more ?? known), meter),
     execute,
   );
   try {
-    return checkSize({ ...(await run(step)), attempt });
+    return await run(step);
   } catch (error) {
     if (error instanceof CancelledFailure) throw error;
     throw toApplicationFailure(error, { attempt });
@@ -133,6 +139,11 @@ function deadlineOf(info: Context['info']): number {
   return end - Math.min(MAX_DEADLINE_MARGIN_MS, Math.max(0, end - now) * DEADLINE_MARGIN);
 }
 
+/** Attempts of the step that an earlier activity made, before it had to wait. */
+function attemptsBefore({ quota }: StepRequest): number {
+  return Number.isInteger(quota?.attempts) ? Math.max(0, quota?.attempts ?? 0) : 0;
+}
+
 /** Measured as a whole, since it is sent like that and encoding it once is enough. */
 function checkSize(result: StepResult): StepResult {
   const bytes = measureJson(result) - (JSON.stringify({ ...result, output: null }).length - 'null'.length);
@@ -143,12 +154,15 @@ function checkSize(result: StepResult): StepResult {
   );
 }
 
-/** Runs blocks on the caller's event loop. */
-export function inProcessRunner(findExecutor: (blockType: string) => BlockExecutor | undefined): BlockRunner {
+/** Runs blocks on the caller's event loop; `cpu` is of that loop. */
+export function inProcessRunner(
+  findExecutor: (blockType: string) => BlockExecutor | undefined,
+  cpu: CpuShare,
+): BlockRunner {
   return async (blockType, args, context) => {
     const executor = findExecutor(blockType);
     if (executor === undefined)
       throw notRetryable('BLW_BLOCK_UNKNOWN', `there is no block "${blockType}" in this worker`);
-    return await executor(args, context);
+    return await cpu.charge(() => executor(args, context));
   };
 }

@@ -1,11 +1,14 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import type { KeyRing } from '../activities/payloads/key-ring';
+import { keyRingOf } from '../worker/encryption-keys';
 import { DEFAULT_BLOB_ROOT, environmentName } from '../worker/options';
 import type { TemporalTarget } from '../worker/temporal-connection';
 import type { Cli } from './cli';
 import { shellWord } from './output';
 
 const BLOB_ROOT_VARIABLE = environmentName('blob-root');
+const KEYS_VARIABLE = environmentName('encryption-keys');
 
 /** Values of the flags that say where Temporal is. */
 export interface ConnectionFlags {
@@ -13,6 +16,8 @@ export interface ConnectionFlags {
   readonly namespace?: string;
   /** Only of commands that read or send data of flows. */
   readonly blobRoot?: string;
+  /** Likewise. */
+  readonly encryptionKeys?: string;
 }
 
 /** Adds `--address` and `--namespace`. */
@@ -22,7 +27,26 @@ export function addConnectionFlags(command: Command): Command {
     .option('--namespace <NAME>', 'namespace in Temporal (env: TEMPORAL_NAMESPACE; default: default)');
 }
 
-/** Adds `--blob-root`, for commands that read or send data of flows. */
+/** Adds `--encryption-keys`, for commands that send data of flows. */
+export function addEncryptionKeysFlag(command: Command): Command {
+  return command.option(
+    '--encryption-keys <FILE>',
+    `keys of tenants, as the workers have them, to read and write what is encrypted (env: ${KEYS_VARIABLE})`,
+  );
+}
+
+/** The keys of {@link addEncryptionKeysFlag}. Throws BLW_CONFIG. */
+export function keysOf({ encryptionKeys }: ConnectionFlags, { env, cwd }: Pick<Cli, 'env' | 'cwd'>): KeyRing {
+  const file = encryptionKeys ?? env[KEYS_VARIABLE];
+  return keyRingOf(file ? resolve(cwd, file) : undefined, env);
+}
+
+/** Adds `--blob-root` and `--encryption-keys`, for commands that read or send data of flows of any size. */
+export function addDataFlags(command: Command): Command {
+  return addBlobRootFlag(addEncryptionKeysFlag(command));
+}
+
+/** Adds `--blob-root`. */
 export function addBlobRootFlag(command: Command): Command {
   return command.option(
     '--blob-root <DIR>',
@@ -34,18 +58,19 @@ export function targetOf({ address, namespace }: ConnectionFlags): TemporalTarge
   return { address, namespace };
 }
 
-/** As {@link targetOf}, for commands that have {@link addBlobRootFlag}. */
+/** As {@link targetOf}, for commands that have {@link addDataFlags}. Throws BLW_CONFIG. */
 export function dataTargetOf(flags: ConnectionFlags, { env, cwd }: Pick<Cli, 'env' | 'cwd'>): TemporalTarget {
   // A variable that is set to nothing is how shells and containers take one away.
   const blobRoot = flags.blobRoot ?? (env[BLOB_ROOT_VARIABLE] || DEFAULT_BLOB_ROOT);
-  return { ...targetOf(flags), blobRoot: resolve(cwd, blobRoot) };
+  return { ...targetOf(flags), blobRoot: resolve(cwd, blobRoot), keys: keysOf(flags, { env, cwd }) };
 }
 
 /** The flags as they were given, to be put at the end of a command that a person copies. */
-export function repeatFlags({ address, namespace, blobRoot }: ConnectionFlags): string {
+export function repeatFlags({ address, namespace, blobRoot, encryptionKeys }: ConnectionFlags): string {
   return [
     ...(address === undefined ? [] : [` --address ${shellWord(address)}`]),
     ...(namespace === undefined ? [] : [` --namespace ${shellWord(namespace)}`]),
     ...(blobRoot === undefined ? [] : [` --blob-root ${shellWord(blobRoot)}`]),
+    ...(encryptionKeys === undefined ? [] : [` --encryption-keys ${shellWord(encryptionKeys)}`]),
   ].join('');
 }

@@ -57,6 +57,11 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; load
     load: () => (require('./commands/policy') as typeof import('./commands/policy')).addPolicy,
   },
   {
+    name: 'usage',
+    summary: 'show what tenants have used',
+    load: () => (require('./commands/usage') as typeof import('./commands/usage')).addUsage,
+  },
+  {
     name: 'worker',
     summary: 'run the steps of flows',
     load: () => (require('./commands/worker') as typeof import('./commands/worker')).addWorker,
@@ -65,6 +70,16 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; load
     name: 'dev',
     summary: 'start a Temporal server and a worker on this machine',
     load: () => (require('./commands/dev') as typeof import('./commands/dev')).addDev,
+  },
+  {
+    name: 'codec',
+    summary: 'make keys that payloads are encrypted with',
+    load: () => (require('./commands/codec') as typeof import('./commands/codec')).addCodec,
+  },
+  {
+    name: 'codec-server',
+    summary: "let Temporal's UI and command line tool read what is encrypted",
+    load: () => (require('./commands/codec-server') as typeof import('./commands/codec-server')).addCodecServer,
   },
   {
     name: 'demo',

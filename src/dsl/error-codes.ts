@@ -252,8 +252,15 @@ export const ERROR_CODES = define({
   BLW_PAYLOAD_DENIED: {
     type: 'authorization',
     status: 403,
-    title: 'A claim on a large payload was not made for this flow by this payload store',
-    help: 'Send the data itself, or start the flow with a client that uses the blob root of the workers.',
+    title:
+      'A payload was not made for this flow: a claim of another store or flow, or encrypted for another tenant or flow',
+    help: 'Send the data itself, with a client that uses the blob root and the encryption keys of the workers.',
+  },
+  BLW_PAYLOAD_KEY: {
+    type: 'runtime',
+    status: 503,
+    title: 'A payload is encrypted with a key that is not there',
+    help: 'Give the worker or the command the key file that has the key (--encryption-keys). Flows wait and go on.',
   },
   BLW_PAYLOAD_TOO_LARGE: {
     type: 'validation',
@@ -266,6 +273,12 @@ export const ERROR_CODES = define({
     status: 503,
     title: 'The payload store cannot be used',
     help: 'Look at the folder `payloads` in the blob root: space, permissions, whether it is mounted. Flows wait and go on.',
+  },
+  BLW_QUOTA_WAIT: {
+    type: 'runtime',
+    status: 429,
+    title: 'The tenant is over a quota',
+    help: 'Flows wait for it by themselves; only one that began before there were quotas gets this, and tries again.',
   },
   BLW_BLOCK_CRASHED: {
     type: 'runtime',
@@ -550,6 +563,12 @@ export const ERROR_CODES = define({
     status: 400,
     title: 'The configuration is not valid',
     help: 'The message names the flag, variable or line.',
+  },
+  BLW_STATE_STORE: {
+    type: 'communication',
+    status: 503,
+    title: 'The state store cannot be used',
+    help: 'Check --state-store: the file or the database, its disk, its permissions, and whether it answers.',
   },
   BLW_TEMPORAL_UNREACHABLE: {
     type: 'communication',

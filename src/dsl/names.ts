@@ -35,6 +35,9 @@ export const UNTRIGGER_SIGNAL = 'untrigger';
 export const EMIT_UPDATE = 'emit';
 export const SUBSCRIPTIONS_QUERY = 'subscriptions';
 
+/** On `runFlow` and `runWindow`, a signal: it is the turn of steps that wait for a quota. */
+export const QUOTA_SIGNAL = 'quota';
+
 /** Local activities of the workflows. */
 export const PREPARE_FLOW = 'prepareFlow';
 export const VALIDATE_DATA = 'validateData';
@@ -48,6 +51,10 @@ export const START_TRIGGERED_FLOW = 'startTriggeredFlow';
 export const ADMIT_WINDOW = 'admitWindow';
 export const ADMIT_DECISION = 'admitDecision';
 export const ADMIT_DEPLOYMENT = 'admitDeployment';
+export const LEAVE_QUOTA_LINE = 'leaveQuotaLine';
+export const ADMIT_FLOW = 'admitFlow';
+export const RELEASE_FLOW = 'releaseFlow';
+export const COUNT_FAILURE = 'countFailure';
 
 /** Search attributes, all of type Keyword. */
 export const SEARCH_ATTRIBUTES = {
@@ -58,7 +65,14 @@ export const SEARCH_ATTRIBUTES = {
 } as const;
 
 /** Values of `BeamlineStatus`. */
-export type FlowStatus = 'Running' | 'AwaitingApproval' | 'Compensating' | 'Completed' | 'Failed' | 'Cancelled';
+export type FlowStatus =
+  | 'Running'
+  | 'AwaitingApproval'
+  | 'AwaitingQuota'
+  | 'Compensating'
+  | 'Completed'
+  | 'Failed'
+  | 'Cancelled';
 
 export const DEFAULT_QUEUE_PREFIX = 'beamline';
 

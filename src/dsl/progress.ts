@@ -8,6 +8,7 @@ export type StepStatus =
   | 'skipped'
   | 'cancelled'
   | 'awaitingApproval'
+  | 'awaitingQuota'
   | 'listening';
 
 /** One execution of one step. Times are milliseconds since 1970. */

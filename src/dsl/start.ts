@@ -2,6 +2,7 @@ import { parseFlowReference } from './catalog/references';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from './json';
 import type { FlowPlan } from './planning/plan';
 import { closestName, shortJson, shortText } from './problems';
+import type { QuotaWait } from './quota';
 import { lostPayloadOf, undecodableReason } from './undecodable';
 
 /** Start input of `runFlow`: one JSON object. The same from the Temporal CLI, the Temporal UI, a schedule or `beamline run`. */
@@ -49,10 +50,28 @@ export interface PreparedFlow {
    * absent in histories of before.
    */
   readonly exportsInTurn?: true;
+  /** Of the flow among those of its tenant that are open: to be given back at its end; absent: it does not count. */
+  readonly place?: string;
+  /** The flow has to wait for that place before its first step. */
+  readonly waiting?: QuotaWait;
+  /** Steps that failed without a word of their worker are counted by the flow; absent in histories of before. */
+  readonly countsFailures?: true;
+  /** Steps of the tenant that may run at once, as of then; absent: any number. Results of steps have newer news. */
+  readonly concurrentSteps?: number;
   /** Flows above this one; absent: none. */
   readonly depth?: number;
   /** What the flow's steps show to the workers (docs/identity.md); absent: these check nobody, or did not when it was prepared. */
   readonly grant?: string;
+  /** The tenant's share of the workers; absent: there was no policy, or the flow is from before there were any. */
+  readonly share?: TenantShare;
+}
+
+/** What a policy says of a tenant's place beside others. In histories: add optional fields, never change one. */
+export interface TenantShare {
+  /** Counts for all steps of the tenant's flows, whatever these say: 0.001 to 1000. */
+  readonly fairnessWeight: number;
+  /** The best priority that the tenant's flows and steps get, 1 (first) to 5: with a better one they would always go before others'. */
+  readonly priorityKey: number;
 }
 
 /** Which run of Temporal's asks, as the server tells it to the workflow: what tokens and grants are compared with. */

@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from './json';
+import type { QuotaClaim, QuotaHint, QuotaWait } from './quota';
 import type { StepSecrets } from './secrets';
 
 /** Largest value of a flow (input, arguments, output), in bytes of JSON: 100 MiB, by claim check where it is large. */
@@ -35,6 +36,8 @@ export interface StepRequest {
   readonly cache?: { readonly key?: Json; readonly maxAgeMs: number };
   /** The flow's (docs/identity.md): which tenant's it is, and for whom it runs. */
   readonly grant?: string;
+  /** The flow can wait where its tenant is over a quota; absent in requests of flows from before. */
+  readonly quota?: QuotaClaim;
 }
 
 /** Result of a step's activity. */
@@ -44,6 +47,10 @@ export interface StepResult {
   readonly attempt: number;
   /** The block did not run: the output is that of an earlier time. */
   readonly cached?: true;
+  /** Nothing was done, since the tenant is over a quota: ask again. `attempt` is the one that did not run. */
+  readonly waiting?: QuotaWait;
+  /** Absent: the tenant has no such quota. */
+  readonly quota?: QuotaHint;
 }
 
 /** What a step's identity is made of; the run id is not part of it, since it changes on reset and continue-as-new. */

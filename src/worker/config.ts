@@ -5,6 +5,8 @@ import { parseSecretFlag, type SecretConfig } from '../activities/ports/configur
 import { RESOURCE_CLASSES, type ResourceClass } from '../dsl/block-spec';
 import { flowError } from '../dsl/errors';
 import type { OptionName, OptionValues } from './options';
+import { parseStateStore } from './state/open-state-store';
+import type { StateStoreConfig } from './state/state-store';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
 
@@ -37,8 +39,15 @@ export interface WorkerConfig {
   readonly blobRoot: string;
   /** Absent: large payloads are kept. */
   readonly payloadRetentionMs?: number;
+  /** Absolute; absent: nothing is encrypted. */
+  readonly encryptionKeys?: string;
   readonly databases: readonly DatabaseConfig[];
+  readonly stateStore: StateStoreConfig;
+  /** Of a tenant's steps in a day; absent: no limit. */
+  readonly maxCpuTimeMs?: number;
   readonly secrets: readonly SecretConfig[];
+  /** Absolute; absent: there is none. */
+  readonly secretFolder?: string;
   /** `HOST[:PORT]`; checked where the HTTP client is made. */
   readonly allowHosts: readonly string[];
   /** Absolute; absent: everything is allowed. */
@@ -85,7 +94,11 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     ...(text('payload-retention-days') === ''
       ? {}
       : { payloadRetentionMs: integer('payload-retention-days', 1, 36_500) * 86_400_000 }),
+    ...(text('encryption-keys') === '' ? {} : { encryptionKeys: resolve(cwd, text('encryption-keys')) }),
+    ...(text('secret-folder') === '' ? {} : { secretFolder: resolve(cwd, text('secret-folder')) }),
     databases: list('database').map((flag) => parseDatabaseFlag(flag, cwd)),
+    stateStore: parseStateStore(text('state-store'), { cwd, blobRoot: resolve(cwd, text('blob-root')) }),
+    ...(text('max-cpu-time-ms') === '' ? {} : { maxCpuTimeMs: integer('max-cpu-time-ms', 1, Number.MAX_SAFE_INTEGER) }),
     secrets: list('secret').map((flag) => parseSecretFlag(flag, cwd)),
     allowHosts: list('allow-host'),
     ...parsePolicyFile(values.policy, cwd),

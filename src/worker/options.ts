@@ -79,6 +79,11 @@ export const WORKER_OPTIONS = [
       'delete large payloads that were not used for so long; longer than any flow and the retention of the namespace together; without it they are kept',
   },
   {
+    name: 'encryption-keys',
+    value: 'FILE',
+    description: 'keys of tenants, in YAML: their payloads are encrypted in Temporal and in the payload store',
+  },
+  {
     name: 'database',
     value: 'NAME=URL',
     isRepeatable: true,
@@ -86,11 +91,22 @@ export const WORKER_OPTIONS = [
       'a database for sql blocks: NAME=sqlite:FILE or NAME=postgres://…; TENANT/NAME=… is for one tenant only and comes before NAME',
   },
   {
+    name: 'state-store',
+    value: 'URL',
+    description:
+      'where workers keep quotas and usage: sqlite:FILE for one machine (default: state.sqlite in the blob root), postgres://… for several',
+  },
+  {
     name: 'secret',
     value: 'NAME=SOURCE',
     isRepeatable: true,
     description:
       'a secret that flows may use: NAME=env:VARIABLE or NAME=file:PATH; TENANT/NAME=… is for one tenant only',
+  },
+  {
+    name: 'secret-folder',
+    value: 'DIR',
+    description: 'folder of secrets: files NAME for all tenants, TENANT/NAME for one tenant only',
   },
   {
     name: 'allow-host',
@@ -133,7 +149,11 @@ export const WORKER_OPTIONS = [
     description: 'serve metrics for Prometheus there',
     isUnsupported: true,
   },
-  { name: 'max-cpu-time-ms', value: 'N', description: "limit of a tenant's CPU time", isUnsupported: true },
+  {
+    name: 'max-cpu-time-ms',
+    value: 'N',
+    description: 'CPU time that the steps of a tenant may use in a day (UTC), where its policy says nothing else',
+  },
   { name: 'nats-url', value: 'URL', description: 'publish events and dead letters to NATS', isUnsupported: true },
   {
     name: 'auth',

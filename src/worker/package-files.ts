@@ -14,11 +14,14 @@ const PACKAGE_ROOT = findPackageRoot();
 /** Code of the workflows, bundled at build time. */
 export const WORKFLOW_BUNDLE = join(PACKAGE_ROOT, 'dist', 'workflow-bundle.js');
 
-/** Reads payloads, in the workflows and around them. */
+/** Reads payloads around the workflows; in them, it is part of the bundle. */
 export const PAYLOAD_CONVERTER = join(PACKAGE_ROOT, 'dist', 'src', 'workflows', 'payload-converter.js');
 
 /** The same for clients, which throw on what they cannot read. */
 export const LARGE_PAYLOAD_CONVERTER = join(PACKAGE_ROOT, 'dist', 'src', 'workflows', 'large-payload-converter.js');
+
+/** Makes failures of errors, in the workflows and around them. */
+export const FAILURE_CONVERTER = join(PACKAGE_ROOT, 'dist', 'src', 'workflows', 'failure-converter.js');
 
 /** Entry of the processes that run cpu and gpu blocks, and SQL on SQLite. */
 export const CHILD_ENTRY = join(PACKAGE_ROOT, 'dist', 'src', 'activities', 'process', 'child-main.js');

@@ -2,12 +2,14 @@ import { cpus } from 'node:os';
 import { Client } from '@temporalio/client';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { ScopedPorts } from '../activities/access/scoped-ports';
+import { CpuShare } from '../activities/cpu-share';
 import { createEvaluateExpressions } from '../activities/evaluate-expressions';
 import { createEventActivities } from '../activities/event-activities';
 import { findExecutor } from '../activities/executors';
 import type { ExpressionEngine } from '../activities/expressions/expression-engine';
 import { HEARTBEAT_INTERVAL_MS } from '../activities/heartbeat';
 import { localOnly } from '../activities/local-only';
+import type { KeyRing } from '../activities/payloads/key-ring';
 import type { PayloadStore } from '../activities/payloads/payload-store';
 import { findDatabase } from '../activities/ports/configured-databases';
 import type { Gate } from '../activities/ports/gate';
@@ -38,10 +40,15 @@ import {
 } from '../dsl/names';
 import type { RunOrigin } from '../dsl/start';
 import type { WorkerConfig } from './config';
-import { workerDataConverter } from './data-converter';
+import { clientDataConverter, workerDataConverter } from './data-converter';
 import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
 import type { PolicySource } from './policy/policy';
 import { stepAccess } from './policy/step-access';
+import { shareOf } from './policy/tenant-share';
+import { admitFlow } from './quota/flow-admission';
+import { countAskedApproval, createQuotaActivities } from './quota/quota-activities';
+import type { QuotaKeeper } from './quota/quota-keeper';
+import { stepQuota } from './quota/step-quota';
 import { createTemporalEvents } from './temporal-events';
 
 /** What the pools of a worker are made from. */
@@ -53,9 +60,11 @@ export interface PoolParts {
   readonly ports: ScopedPorts;
   readonly policy: PolicySource;
   readonly gate: Gate;
+  readonly keeper: QuotaKeeper;
   /** Where flows are found by name. */
   readonly catalog: Catalog;
   readonly payloads: PayloadStore;
+  readonly keys: KeyRing;
   readonly expressions: ExpressionEngine;
   readonly secrets: SecretStore;
   readonly results: ResultCache;
@@ -77,9 +86,9 @@ const SQLITE_PROCESSES = Math.min(4, Math.max(2, cpus().length));
 
 /** Makes the pool of one class; it polls once its worker runs. */
 export async function createPool(resources: ResourceClass, parts: PoolParts): Promise<Pool> {
-  const { config, connection, namespace, identity, ports, catalog, payloads, secrets, results } = parts;
-  const { expressions, gate } = parts;
-  const middleware = [...parts.middleware, stepAccess(parts.policy, resources)];
+  const { config, connection, namespace, identity, ports, payloads, secrets, results, gate, keeper } = parts;
+  // What is denied is denied at once, and waits for no place.
+  const middleware = [...parts.middleware, stepAccess(parts.policy, resources), stepQuota(keeper, identity)];
   const slots = config.poolSizes[resources];
   const taskQueue = taskQueueOf(config.queuePrefix, resources);
   const processes = createBlockProcessPool({
@@ -94,13 +103,12 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     namespace,
     identity,
     taskQueue,
-    dataConverter: workerDataConverter(payloads, namespace),
+    dataConverter: workerDataConverter(payloads, namespace, parts.keys),
     activities: {
       ...createStepActivities({ ports, secrets, results, runBlock, middleware }),
-      ...(resources === 'io' ? { ...flowActivities(expressions, catalog, gate), ...gateActivities(gate) } : {}),
-      ...(resources === 'io'
-        ? createEventActivities(createTemporalEvents(new Client({ connection, namespace })), gate)
-        : {}),
+      ...(resources === 'io' ? { ...flowActivities(parts), ...gateActivities(gate) } : {}),
+      ...(resources === 'io' ? createQuotaActivities(keeper) : {}),
+      ...(resources === 'io' ? createEventActivities(createTemporalEvents(clientsOf(parts)), gate) : {}),
     },
     maxConcurrentActivityTaskExecutions: slots,
     // A cancellation comes with the answer to a heartbeat; the default would hold these back for up to a minute.
@@ -112,16 +120,30 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
   return { resources, taskQueue, slots, worker, processes };
 }
 
+/** A client for each tenant, whose payloads it encrypts. */
+function clientsOf({ connection, namespace, keys }: PoolParts): (tenant: string) => Client {
+  return (tenant) =>
+    new Client({ connection, namespace, dataConverter: clientDataConverter({ keys, tenant }, namespace) });
+}
+
 /** Flows are coordinated on the io queue. */
-function flowActivities(expressions: ExpressionEngine, catalog: Catalog, gate: Gate) {
+function flowActivities({ expressions, catalog, gate, policy, keeper }: PoolParts) {
   const evaluate = createEvaluateExpressions(expressions);
   return {
-    [PREPARE_FLOW]: localOnly((at, value: unknown, origin: RunOrigin) =>
-      prepareFlow(value, expressions, catalog, (start, sent) => gate.admitStart(start, sent, { ...at, ...origin })),
-    ),
+    [PREPARE_FLOW]: localOnly(async (at, value: unknown, origin: RunOrigin) => {
+      const prepared = await prepareFlow(value, expressions, catalog, async (start, sent) => {
+        const admission = await gate.admitStart(start, sent, { ...at, ...origin });
+        const share = shareOf(policy, admission.tenant);
+        return { ...admission, ...(share === undefined ? {} : { share }) };
+      });
+      return { ...prepared, ...(await admitFlow(keeper, prepared, origin)) };
+    }),
     [VALIDATE_DATA]: localOnly((_, request: Parameters<typeof validateData>[0]) => validateData(request)),
-    [VALIDATE_ARGUMENTS]: localOnly((_, request: Parameters<typeof validateArguments>[0]) =>
-      validateArguments(request),
+    [VALIDATE_ARGUMENTS]: localOnly(
+      async (_, request: Parameters<typeof validateArguments>[0] & { readonly tenant?: string }) => {
+        await validateArguments(request);
+        if (request.tenant !== undefined) await countAskedApproval(keeper, request.tenant);
+      },
     ),
     [EVALUATE_EXPRESSIONS]: localOnly((_, request: Parameters<typeof evaluate>[0]) => evaluate(request)),
   };
@@ -171,7 +193,7 @@ function processRunner(processes: BlockProcessPool): BlockRunner {
 
 /** Io blocks run on the event loop, but for SQLite: its calls block, and only the end of a process stops one. */
 function ioRunner({ databases }: WorkerConfig, processes: BlockProcessPool): BlockRunner {
-  const inProcess = inProcessRunner(findExecutor);
+  const inProcess = inProcessRunner(findExecutor, new CpuShare());
   return (blockType, args, context) => {
     const { database } = args;
     const isSqlite =

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { ScopedPorts } from '../activities/access/scoped-ports';
 import { createExpressionEngine } from '../activities/expressions/expression-engine';
+import { meterPorts } from '../activities/metered-ports';
 import { PayloadStore } from '../activities/payloads/payload-store';
 import { sweepPayloads } from '../activities/payloads/payload-sweep';
 import { createSqlDatabases } from '../activities/ports/configured-databases';
@@ -12,18 +13,28 @@ import { createFileStepCache } from '../activities/ports/file-step-cache';
 import type { HttpClient } from '../activities/ports/http-client';
 import { createHttpClients } from '../activities/ports/http-clients';
 import { NO_CATALOG } from '../activities/ports/no-catalog';
+import { SecretFolder } from '../activities/ports/secret-folder';
+import type { SecretStore } from '../activities/ports/secret-store';
 import type { StepCache } from '../activities/ports/step-cache';
 import { ResultCache } from '../activities/result-cache';
 import type { Catalog } from '../dsl/catalog/library';
 import { FlowError, flowError } from '../dsl/errors';
 import type { WorkerConfig } from './config';
+import { keyRingOf } from './encryption-keys';
 import { prepareGate } from './identity/create-gate';
 import { stepIdentity } from './identity/step-identity';
 import type { Logger } from './logger';
 import { EXPRESSION_HOST_ENTRY } from './package-files';
 import { openPolicy } from './policy/open-policy';
 import { createPool, type Pool } from './pools';
+import { createFlowProbe } from './quota/flow-probe';
+import { NamespaceClients } from './quota/namespace-clients';
+import { createOfferSender } from './quota/offer-sender';
+import { QuotaKeeper } from './quota/quota-keeper';
+import { stepUsage } from './quota/step-quota';
+import { tenantQuotas } from './quota/tenant-quotas';
 import { ensureSearchAttributes } from './search-attributes';
+import { openWorkerStore } from './state/open-state-store';
 import { stepLog } from './step-log';
 import { connectionConfig, connectWorker, type TemporalTarget } from './temporal-connection';
 
@@ -52,6 +63,8 @@ export function newWorkerId(): string {
  * has hosts answered by stand-ins, as the conformance tests do: a setting of deployments could turn calls away from where
  * the flow's author sends them. Steps in child processes have clients of their own and are not reached by it.
  *
+ * `wrapSecrets` puts another store of secrets, such as a vault, before or in the place of the one that is configured.
+ *
  * `stepCache` takes the place of the folder below the blob root in which results of steps are kept.
  */
 export async function startWorker(options: {
@@ -60,9 +73,10 @@ export async function startWorker(options: {
   logger: Logger;
   workerId: string;
   wrapHttp?: (client: HttpClient) => HttpClient;
+  wrapSecrets?: (store: SecretStore) => SecretStore;
   stepCache?: StepCache;
 }): Promise<RunningWorker> {
-  const { config, target, logger, workerId, wrapHttp } = options;
+  const { config, target, logger, workerId, wrapHttp, wrapSecrets = (store) => store } = options;
   const releases: (() => Promise<unknown>)[] = [];
   const release = async () => {
     for (const releaseOne of releases.splice(0).reverse()) {
@@ -75,11 +89,13 @@ export async function startWorker(options: {
     const { address } = connectionConfig(target);
     const makeGate = await prepareGate(config.auth, { address, policy, logger });
     const catalog = await openCatalog(config.catalog);
+    const keys = keyRingOf(config.encryptionKeys, process.env);
     const http = createHttpClients({ allowHosts: config.allowHosts }, wrapHttp);
     releases.push(() => http.close());
     const databases = createSqlDatabases(config.databases);
     releases.push(() => databases.close());
-    const secrets = createConfiguredSecrets(config.secrets);
+    const secretFolder = config.secretFolder === undefined ? undefined : new SecretFolder(config.secretFolder);
+    const secrets = wrapSecrets(createConfiguredSecrets(config.secrets, process.env, secretFolder));
     const blobs = await createFileBlobStore({ root: config.blobRoot });
     releases.push(async () => blobs.close());
     const payloads = new PayloadStore({ blobRoot: config.blobRoot, canCreate: true });
@@ -93,20 +109,33 @@ export async function startWorker(options: {
     await ensureSearchAttributes(connection, namespace);
 
     const gate = makeGate(connection, namespace);
+    const clients = new NamespaceClients(connection, keys);
+    const sender = createOfferSender(clients, logger);
+    const probe = createFlowProbe(clients);
+    const quotasOf = tenantQuotas(policy, config);
+    const store = await openWorkerStore(config.stateStore, (error) =>
+      logger.log('warn', 'the state store does not answer', { error: error.message }),
+    );
+    const keeper = new QuotaKeeper({ store, quotasOf, sender, probe, logger });
+    releases.push(() => keeper.close());
+
     const parts = {
       config,
       connection,
       namespace,
       identity: workerId,
-      ports: new ScopedPorts({ http, blobs, databases }),
+      ports: new ScopedPorts(meterPorts({ http, blobs, databases })),
       gate,
       catalog,
       payloads,
+      keys,
       expressions,
       secrets,
       policy,
+      keeper,
       results: new ResultCache(stepCache, (...line) => logger.log(...line)),
-      middleware: [stepLog(logger), ...(config.auth.mode === 'jwt' ? [stepIdentity(gate)] : [])],
+      // Whose a step is, is known once its grant has been checked.
+      middleware: [stepLog(logger), ...(config.auth.mode === 'jwt' ? [stepIdentity(gate)] : []), stepUsage(keeper)],
     };
     const pools: Pool[] = [];
     for (const resources of config.pools) {

@@ -17,6 +17,10 @@ export function stepLog(logger: Logger): StepMiddleware {
     });
     try {
       const outcome = await next();
+      if (outcome.waiting !== undefined) {
+        logger.log('debug', 'step waits', { ...fields('waiting'), reason: outcome.waiting.reason });
+        return outcome;
+      }
       const cached = outcome.cached === true ? { cached: true } : {};
       logger.log('info', 'step completed', { ...fields('completed'), ...cached });
       return outcome;

@@ -1,7 +1,9 @@
 import { Client, Connection } from '@temporalio/client';
 import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection } from '@temporalio/worker';
+import type { KeyRing } from '../activities/payloads/key-ring';
 import { flowError } from '../dsl/errors';
+import { SEARCH_ATTRIBUTES } from '../dsl/names';
 import { clientDataConverter } from './data-converter';
 
 /** Where Temporal is; what is absent comes from the environment and the profile file. */
@@ -11,9 +13,18 @@ export interface TemporalTarget {
   readonly namespace?: string | undefined;
   /** True for a server that this process started itself: nothing comes from the environment or the profile file. */
   readonly isOwnServer?: boolean;
+  /** Keys of tenants; absent: a client cannot read what is encrypted, and encrypts nothing. */
+  readonly keys?: KeyRing | undefined;
+  /** Whose payloads a client sends; absent: the tenant of the workflow that it sends to. */
+  readonly tenant?: string | undefined;
+  /** False: what it sends is encrypted for every workflow of the tenant; default: for the one that it is sent to. */
+  readonly isBound?: boolean | undefined;
   /** Absolute folder of the blob store, where large payloads are; absent: a client can neither read nor send them. */
   readonly blobRoot?: string | undefined;
 }
+
+/** Status of gRPC. */
+const NOT_FOUND = 5;
 
 /** Longest time to reach Temporal, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -57,11 +68,35 @@ export async function connectClient(
   const { connectionOptions, address, namespace } = connectionConfig(target);
   try {
     const connection = await Connection.connect({ ...connectionOptions, connectTimeout: CONNECT_TIMEOUT_MS });
-    const dataConverter = clientDataConverter(target, namespace);
+    const { keys, tenant, isBound, blobRoot } = target;
+    const findTenant = tenantFinder(connection, namespace);
+    const dataConverter = clientDataConverter({ keys, tenant, isBound, blobRoot, findTenant }, namespace);
     return { client: new Client({ connection, namespace, dataConverter }), address, close: () => connection.close() };
   } catch (cause) {
     throw unreachable(address, cause);
   }
+}
+
+/** Asks Temporal whose a workflow is, once for each; undefined where it has none, or says nothing. */
+function tenantFinder(connection: Connection, namespace: string): (workflowId: string) => Promise<string | undefined> {
+  const known = new Map<string, Promise<string | undefined>>();
+  const ask = async (workflowId: string): Promise<string | undefined> => {
+    const request = { namespace, execution: { workflowId } };
+    const described = await connection.workflowService.describeWorkflowExecution(request).catch((error: unknown) => {
+      // It is about to be started.
+      if ((error as { code?: unknown }).code === NOT_FOUND) return undefined;
+      throw error;
+    });
+    const attributes = described?.workflowExecutionInfo?.searchAttributes?.indexedFields;
+    const { data } = attributes?.[SEARCH_ATTRIBUTES.tenant] ?? {};
+    const tenant: unknown = data == null ? undefined : JSON.parse(Buffer.from(data).toString('utf8'));
+    return typeof tenant === 'string' ? tenant : undefined;
+  };
+  return (workflowId) => {
+    const asked = known.get(workflowId) ?? ask(workflowId);
+    known.set(workflowId, asked);
+    return asked;
+  };
 }
 
 function unreachable(address: string, cause: unknown): Error {

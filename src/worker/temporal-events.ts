@@ -12,9 +12,9 @@ import {
 } from '../dsl/names';
 
 /** Events inside of one Temporal namespace: the tenant's event bus is a workflow, which the first signal starts. */
-export function createTemporalEvents(client: Client): EventPort {
+export function createTemporalEvents(clientOf: (tenant: string) => Client): EventPort {
   const tell = async ({ tenant, taskQueue }: EventScope, signal: string, value: unknown): Promise<void> => {
-    await client.workflow.signalWithStart(EVENT_BUS, {
+    await clientOf(tenant).workflow.signalWithStart(EVENT_BUS, {
       workflowId: eventBusId(taskQueue, tenant),
       taskQueue: siblingTaskQueue(taskQueue, 'io'),
       signal,
@@ -28,7 +28,7 @@ export function createTemporalEvents(client: Client): EventPort {
     unsubscribe: (scope, subscription) => tell(scope, UNSUBSCRIBE_SIGNAL, subscription),
     startFlow: async ({ workflowId, taskQueue, tenant, flow, input, grant }) => {
       try {
-        await client.workflow.start(RUN_FLOW, {
+        await clientOf(tenant).workflow.start(RUN_FLOW, {
           workflowId,
           taskQueue,
           args: [{ flow, input, tenant, ...(grant === undefined ? {} : { grant }) }],

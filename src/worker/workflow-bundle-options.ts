@@ -6,7 +6,8 @@ export function workflowBundleOptions(): BundleOptions {
   const compiled = join(__dirname, '..');
   return {
     workflowsPath: join(compiled, 'workflows', 'index.js'),
-    payloadConverterPath: join(compiled, 'workflows', 'payload-converter.js'),
+    payloadConverterPath: join(compiled, 'workflows', 'owned-payload-converter.js'),
+    failureConverterPath: join(compiled, 'workflows', 'failure-converter.js'),
     // Holds no state of a flow: shared by all flows of a worker instead of loaded for each.
     preloadModules: [join(compiled, 'dsl', 'expressions', 'cel.js')],
   };

@@ -1,6 +1,7 @@
 import type { Routine } from './drive';
 import type { FlowRun } from './flow-run';
 import type { TrackedStep } from './progress-tracker';
+import { leaveQuotaLine } from './quota/leave-line';
 import type { BranchCursor, Cursor, ListCursor, TaskCursor } from './suspension';
 import { endListening } from './tasks/listen-task';
 
@@ -14,16 +15,23 @@ type AnyCursor = Cursor | ListCursor | TaskCursor | BranchCursor | { readonly li
 
 /**
  * Ends what is suspended beside something that ends all of it, such as a branch that failed: it would have gone on in the
- * next run of the flow, and has no code running that could clean up after it. Ends subscriptions, and gives back events.
+ * next run of the flow, and has no code running that could clean up after it. Ends subscriptions, gives back events and leaves lines.
  */
 export function* abandon(run: FlowRun, { cursors, steps }: Abandoned): Routine<void> {
   for (const step of steps) step.end('cancelled');
-  for (const id of cursors.flatMap(listenersIn)) yield* endListening(run, run.inbox.reopen(id));
+  for (const { listener } of cursors.flatMap(leavesOf)) {
+    if (listener !== undefined) yield* endListening(run, run.inbox.reopen(listener));
+  }
+  yield* leaveQuotaLine(
+    run,
+    cursors.flatMap(leavesOf).flatMap(({ ticket }) => ticket ?? []),
+  );
 }
 
 /** Every place of a cursor that has another cursor; all else in it is the flow's data. */
 interface Inner {
-  readonly listener?: string;
+  readonly listener?: string | undefined;
+  readonly ticket?: string | undefined;
   readonly task?: TaskCursor;
   readonly at?: Cursor;
   readonly list?: ListCursor;
@@ -32,8 +40,10 @@ interface Inner {
   readonly branches?: readonly BranchCursor[];
 }
 
-function listenersIn(cursor: AnyCursor): string[] {
-  const { listener, task, at, list, current, begun = [], branches = [] } = cursor as Inner;
+/** What there is to clean up: of a step that listens, and of one that waits for a quota. */
+function leavesOf(cursor: AnyCursor): Pick<Inner, 'listener' | 'ticket'>[] {
+  const { listener, ticket, task, at, list, current, begun = [], branches = [] } = cursor as Inner;
   const inner = [task, at, list, current, ...begun, ...branches].filter((part) => part !== undefined);
-  return [...(listener === undefined ? [] : [listener]), ...inner.flatMap(listenersIn)];
+  const own = listener === undefined && ticket === undefined ? [] : [{ listener, ticket }];
+  return [...own, ...inner.flatMap(leavesOf)];
 }

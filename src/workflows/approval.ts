@@ -17,7 +17,8 @@ import { isJsonObject, type Json } from '../dsl/json';
 import { APPROVAL_STATE_QUERY, APPROVE_SIGNAL, DECIDE_UPDATE, REJECT_SIGNAL } from '../dsl/names';
 import { undecodableReason } from '../dsl/undecodable';
 import { ApprovalLedger } from './approval-ledger';
-import { toFlowError, toWorkflowFailure } from './failures';
+import { asWorkflowFailure, toFlowError, toWorkflowFailure } from './failures';
+import { belongToStated } from './flow-owner';
 import { localActivities } from './flow-run';
 import { proxyBoundedActivities } from './local-activities';
 import { readable } from './lost-payload';
@@ -94,7 +95,10 @@ async function awaitOutcome(ledger: ApprovalLedger): Promise<void> {
  */
 function refuseForeignStart(request: unknown): void {
   if (workflowInfo().parent !== undefined && isJsonObject(request) && undecodableReason(request) === undefined) {
-    asFailure(() => readable(request, 'the request'));
+    asWorkflowFailure(() => {
+      belongToStated(request);
+      readable(request, 'the request');
+    });
     return;
   }
   throw toWorkflowFailure(
@@ -104,7 +108,7 @@ function refuseForeignStart(request: unknown): void {
 
 /** Checks once before the update enters history: what is refused here leaves no trace. */
 function refuseInvalid(ledger: ApprovalLedger, input: Json): void {
-  asFailure(() => ledger.check(input));
+  asWorkflowFailure(() => ledger.check(input));
 }
 
 async function decide(ledger: ApprovalLedger, input: Json): Promise<ApprovalState> {
@@ -139,14 +143,6 @@ async function receiveSignal(ledger: ApprovalLedger, decision: DecisionInput['de
     await decide(ledger, complete);
   } catch (error) {
     ledger.refuse(complete, error instanceof Error ? error.message : String(error), Date.now());
-  }
-}
-
-function asFailure<T>(run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    throw error instanceof FlowError ? toWorkflowFailure(error) : error;
   }
 }
 

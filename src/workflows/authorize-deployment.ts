@@ -1,6 +1,7 @@
 import type { DeploymentGrant, DeploymentRequest } from '../dsl/admission';
 import { FlowError } from '../dsl/errors';
 import { toFlowError, toWorkflowFailure } from './failures';
+import { belongToStated } from './flow-owner';
 import { proxyBoundedActivities } from './local-activities';
 import { readable } from './lost-payload';
 import { runOrigin } from './run-origin';
@@ -15,6 +16,7 @@ const { admitDeployment } = proxyBoundedActivities<{
  */
 export async function authorizeDeployment(request: DeploymentRequest): Promise<DeploymentGrant> {
   try {
+    belongToStated(request);
     return await admitDeployment(readable(request, 'the request'), runOrigin());
   } catch (thrown) {
     const error = toFlowError(thrown);

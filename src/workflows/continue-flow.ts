@@ -7,9 +7,10 @@ import { abandon } from './abandon';
 import type { CompensationState } from './compensation';
 import type { CompensationEntry } from './compensations';
 import type { Routine } from './drive';
-import type { EventInbox, InboxState } from './events/event-inbox';
-import { FlowRun } from './flow-run';
-import type { ProgressState, ProgressTracker } from './progress-tracker';
+import type { InboxState } from './events/event-inbox';
+import { FlowRun, type RunParts } from './flow-run';
+import type { ProgressState } from './progress-tracker';
+import type { QuotaLineState } from './quota/quota-line';
 import { ContinueAsNew } from './run-to-end';
 import { type ListCursor, Suspension } from './suspension';
 import type { Deadline } from './timeouts';
@@ -30,6 +31,7 @@ export interface CarriedFlow {
   readonly list: ListCursor;
   readonly progress: ProgressState;
   readonly events?: InboxState;
+  readonly quota?: QuotaLineState;
   readonly compensations?: readonly CompensationEntry[];
   /** The flow has failed, and undoes its steps. */
   readonly compensating?: CompensationState;
@@ -70,11 +72,19 @@ export function continueUndoing(run: FlowRun, compensating: CompensationState): 
 
 function carriedOf(
   run: FlowRun,
-): Pick<CarriedFlow, 'prepared' | 'workflowInput' | 'startedAt' | 'context' | 'progress' | 'events'> {
+): Pick<CarriedFlow, 'prepared' | 'workflowInput' | 'startedAt' | 'context' | 'progress' | 'events' | 'quota'> {
   const { prepared, startedAt, context } = run;
   const workflowInput = run.constants.workflow.input ?? null;
-  const [progress, events] = [run.progress.state(), run.inbox.state()];
-  return { prepared, workflowInput, startedAt, context, progress, events };
+  const [progress, events, quota] = [run.progress.state(), run.inbox.state(), run.quota.state()];
+  return {
+    prepared,
+    workflowInput,
+    startedAt,
+    context,
+    progress,
+    events,
+    ...(quota === undefined ? {} : { quota }),
+  };
 }
 
 /**
@@ -100,14 +110,14 @@ export function isContinued(): boolean {
  * The run that a flow goes on with. Throws BLW_START_INVALID where it was not continued as new: what is carried has been
  * checked by the run before, so that nobody else may bring it.
  */
-export function resumeRun(carried: CarriedFlow, progress: ProgressTracker, inbox: EventInbox): FlowRun {
+export function resumeRun(carried: CarriedFlow, parts: RunParts): FlowRun {
   if (!isContinued()) {
     throw flowError('BLW_START_INVALID', 'a flow is started with one argument; send only the start input');
   }
   const { prepared, workflowInput: input, startedAt, context } = carried;
-  progress.restore(carried.progress);
+  parts.progress.restore(carried.progress);
   const { compensations = [] } = carried;
-  const run = new FlowRun({ prepared, input, progress, inbox, startedAt, compensations });
+  const run = new FlowRun({ prepared, input, ...parts, startedAt, compensations });
   run.context = context;
   return run;
 }

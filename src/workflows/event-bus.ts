@@ -30,7 +30,8 @@ import { shortText } from '../dsl/problems';
 import { TENANT } from '../dsl/start';
 import { onCurrentBuild } from './current-build';
 import { type BusState, EventRouter } from './events/event-router';
-import { toWorkflowFailure } from './failures';
+import { asWorkflowFailure, toWorkflowFailure } from './failures';
+import { belongTo } from './flow-owner';
 
 const emitUpdate = defineUpdate<EmitAnswer, [Json]>(EMIT_UPDATE);
 const subscriptionsQuery = defineQuery<BusOverview>(SUBSCRIPTIONS_QUERY);
@@ -52,7 +53,9 @@ const EVENT_EXAMPLE = '{"specversion": "1.0", "id": "…", "source": "…", "typ
  */
 export async function eventBus(start?: Json): Promise<never> {
   const { maxHistoryEvents, carried } = readStart(start);
-  const router = new EventRouter(tenantOf(workflowInfo().workflowId), carried);
+  const tenant = tenantOf(workflowInfo().workflowId);
+  asWorkflowFailure(() => belongTo(tenant));
+  const router = new EventRouter(tenant, carried);
   setHandlers(router);
   router.pump();
   for (;;) {

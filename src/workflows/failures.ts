@@ -66,6 +66,16 @@ function flowErrorDataOf(failure: ApplicationFailure): FlowErrorData | undefined
     : undefined;
 }
 
+/**
+ * True where an activity failed and its worker could not know that this was the end: it did not report, or the server had no
+ * time left for another attempt.
+ */
+export function isUnreported(error: unknown): error is ActivityFailure {
+  if (!(error instanceof ActivityFailure) || error.cause instanceof CancelledFailure) return false;
+  const isKnownEnd = error.retryState === 'NON_RETRYABLE_FAILURE' || error.retryState === 'MAXIMUM_ATTEMPTS_REACHED';
+  return !isKnownEnd || attemptsOf(error) === undefined;
+}
+
 /** Attempts that an activity made before it failed for good, where the failure tells. */
 export function attemptsOf(error: unknown): number | undefined {
   const failure = error instanceof ActivityFailure ? error.cause : undefined;
@@ -87,6 +97,15 @@ export function toWorkflowFailure(error: FlowError): ApplicationFailure {
     nonRetryable: true,
     details: [flowErrorToJson(data)],
   });
+}
+
+/** What `run` gives; an error of the flow is thrown as the workflow's failure. */
+export function asWorkflowFailure<T>(run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    throw error instanceof FlowError ? toWorkflowFailure(error) : error;
+  }
 }
 
 /** Longest text of an error, and most data, that a failed workflow shows: a `raise` may make them of anything. */

@@ -24,6 +24,7 @@ import { toFlowError } from './failures';
 import { proxyBoundedActivities } from './local-activities';
 import { readable } from './lost-payload';
 import type { ProgressTracker } from './progress-tracker';
+import type { QuotaLine } from './quota/quota-line';
 import { publishAttributes } from './search-attributes';
 import { Turn } from './turn';
 
@@ -47,7 +48,7 @@ const CROWDED_BYTES = 30_000_000;
 export interface FlowLocalActivities {
   evaluateExpressions(request: ExpressionRequest): Promise<BatchValues>;
   validateData(request: { schema: Json; data: Json; what: string }): Promise<void>;
-  validateArguments(request: { block: string; args: Json }): Promise<void>;
+  validateArguments(request: { block: string; args: Json; tenant: string }): Promise<void>;
 }
 
 /** Validation takes milliseconds; a failure of the machinery is tried again, a verdict is not. */
@@ -55,6 +56,13 @@ export const localActivities = proxyBoundedActivities<FlowLocalActivities>({
   startToCloseTimeout: '10 s',
   retry: { initialInterval: '100 ms', maximumAttempts: 5 },
 });
+
+/** What there is of a run before it is known what it runs. */
+export interface RunParts {
+  readonly progress: ProgressTracker;
+  readonly inbox: EventInbox;
+  readonly quota: QuotaLine;
+}
 
 /** The state of one run of a flow that all its steps share. */
 export class FlowRun {
@@ -83,10 +91,13 @@ export class FlowRun {
   /** Waits under way that may take long, and cannot be taken along to another run. */
   #longWaits = 0;
   #isCompensating = false;
+  #awaitsQuota = false;
 
   readonly prepared: PreparedFlow;
   readonly progress: ProgressTracker;
   readonly inbox: EventInbox;
+  /** Steps that wait for a quota. */
+  readonly quota: QuotaLine;
   /** When its first run began, in ms since 1970. */
   readonly startedAt: number;
 
@@ -95,6 +106,7 @@ export class FlowRun {
     input,
     progress,
     inbox,
+    quota,
     startedAt,
     id = workflowInfo().workflowId,
     compensations = [],
@@ -102,12 +114,10 @@ export class FlowRun {
     prepared: PreparedFlow;
     /** The flow's raw input. */
     input: Json;
-    progress: ProgressTracker;
-    inbox: EventInbox;
     startedAt: number;
     id?: string;
     compensations?: readonly CompensationEntry[];
-  }) {
+  } & RunParts) {
     this.compensations = new Compensations(compensations);
     this.id = id;
     this.prepared = prepared;
@@ -115,6 +125,9 @@ export class FlowRun {
     this.#evaluator = new Evaluator(prepared.offloadsExpressions === true ? INLINE_WORK : MAX_WORK);
     this.progress = progress;
     this.inbox = inbox;
+    this.quota = quota;
+    quota.limitTo(prepared.concurrentSteps);
+    quota.attach(() => this.shouldContinueAsNew());
     this.startedAt = startedAt;
     this.plan = prepared.plan;
     this.tenant = prepared.tenant;
@@ -172,6 +185,7 @@ export class FlowRun {
   /** The flow undoes steps: it continues as new between these only. */
   beginCompensation(): void {
     this.#isCompensating = true;
+    this.#awaitsQuota = false;
     this.progress.setStatus('Compensating');
     publishAttributes({ status: 'Compensating', block: null });
   }
@@ -189,6 +203,7 @@ export class FlowRun {
 
   approvalBegins(): void {
     this.#awaitedApprovals += 1;
+    this.#awaitsQuota = false;
     if (this.#awaitedApprovals > 1) return;
     this.progress.setStatus('AwaitingApproval');
     publishAttributes({ status: 'AwaitingApproval', block: 'human.approval' });
@@ -199,6 +214,21 @@ export class FlowRun {
     if (this.#awaitedApprovals > 0) return;
     this.progress.setStatus('Running');
     publishAttributes({ status: 'Running', block: null });
+  }
+
+  /** Shows that nothing goes on until there is room in a quota. */
+  quotaWaitBegins(): void {
+    if (this.#awaitsQuota || this.#awaitedApprovals > 0 || this.#isCompensating) return;
+    this.#awaitsQuota = true;
+    this.progress.setStatus('AwaitingQuota');
+    publishAttributes({ status: 'AwaitingQuota' });
+  }
+
+  quotaWaitEnds(): void {
+    if (!this.#awaitsQuota) return;
+    this.#awaitsQuota = false;
+    this.progress.setStatus('Running');
+    publishAttributes({ status: 'Running' });
   }
 
   /** To be called before each step. Throws BLW_STEP_LIMIT for a flow that runs away. */

@@ -17,6 +17,13 @@ const NAMED_STEPS = 5;
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
+/** What a step that stands still is shown to do, in place of its block. */
+const WAITS: Partial<Record<StepStatus, string>> = {
+  awaitingApproval: 'awaits approval',
+  awaitingQuota: 'awaits quota',
+  listening: 'listens',
+};
+
 /** Handle of one execution of one step while it runs. */
 export interface TrackedStep {
   update(changes: { status?: StepStatus; approval?: string; child?: string; attempts?: number; cached?: true }): void;
@@ -160,7 +167,7 @@ export class ProgressTracker {
     const names: string[] = [];
     for (const { id, block, iteration, status } of this.#running.values()) {
       if (names.length === NAMED_STEPS) break;
-      const what = status === 'awaitingApproval' ? 'awaits approval' : status === 'listening' ? 'listens' : block;
+      const what = WAITS[status] ?? block;
       names.push(`- \`${id}\`${iteration === undefined ? '' : ` [${iteration}]`} ${what}`);
     }
     const more = this.#running.size > names.length ? `\n- and ${this.#running.size - names.length} more` : '';

@@ -19,6 +19,8 @@ import { formatDuration } from '../dsl/durations';
 import { CONFIGURE_SIGNAL, RUN_FLOW } from '../dsl/names';
 import { type RepeatState, readRepeatRequest } from '../dsl/schedule/repeat';
 import { onCurrentBuild } from './current-build';
+import { asWorkflowFailure } from './failures';
+import { belongTo } from './flow-owner';
 import { publishAttributes } from './search-attributes';
 
 const configureSignal = defineSignal<[unknown]>(CONFIGURE_SIGNAL);
@@ -32,6 +34,8 @@ const RUNS_PER_HISTORY = 200;
  * The signal `configure` begins and changes it.
  */
 export async function repeatFlow(carried?: RepeatState): Promise<void> {
+  const [, tenant] = /^beamline:([^:]+):/.exec(workflowInfo().workflowId) ?? [];
+  if (tenant !== undefined) asWorkflowFailure(() => belongTo(tenant));
   const chain = new Chain(workflowInfo().continuedFromExecutionRunId === undefined ? undefined : carried);
   setHandler(configureSignal, (request) => chain.configure(request), {
     description: 'What to run and how long after the run before; sent by `beamline deploy`.',

@@ -7,14 +7,15 @@ import type { PreparedFlow, RunOrigin } from '../dsl/start';
 import { type CompensationState, compensate, compensationFailed } from './compensation';
 import { type CarriedFlow, continuable, continueFlow, continueUndoing, isContinued, resumeRun } from './continue-flow';
 import { drive, type Routine } from './drive';
-import type { EventInbox } from './events/event-inbox';
 import { receiveEvents } from './events/flow-events';
 import { toFlowError } from './failures';
-import { FlowRun } from './flow-run';
+import { belongTo, belongToStated } from './flow-owner';
+import { FlowRun, type RunParts } from './flow-run';
 import { refuseTooLarge } from './json-size';
 import { proxyBoundedActivities } from './local-activities';
 import { readable } from './lost-payload';
-import type { ProgressTracker } from './progress-tracker';
+import { awaitPlace, holdingPlace } from './quota/flow-place';
+import { receiveOffers } from './quota/quota-line';
 import { runOrigin } from './run-origin';
 import { runTaskList } from './run-task';
 import { runToEnd } from './run-to-end';
@@ -37,20 +38,24 @@ const { prepareFlow } = proxyBoundedActivities<{
 export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Json> {
   return await runToEnd<Json, CarriedFlow>({
     body: async (progress) => {
+      belongToStated(start);
       const state = carried === undefined ? undefined : readable(carried, 'the state of the flow');
       const inbox = receiveEvents(progress, isContinued() ? state?.events : undefined);
-      const run = state === undefined ? await beginRun(start, progress, inbox) : resumeRun(state, progress, inbox);
-      return await drive(runUndoable(run, carried));
+      const quota = receiveOffers(isContinued() ? state?.quota : undefined);
+      const parts = { progress, inbox, quota };
+      const run = state === undefined ? await beginRun(start, parts) : resumeRun(state, parts);
+      return await drive(holdingPlace(run, runUndoable(run, carried)));
     },
     continueAsNew: continueFlow,
   });
 }
 
-async function beginRun(start: unknown, progress: ProgressTracker, inbox: EventInbox): Promise<FlowRun> {
+async function beginRun(start: unknown, parts: RunParts): Promise<FlowRun> {
   const request = withoutUncheckedInput(readable(start, 'the start input'));
   const prepared = readable(await prepareFlow(request, runOrigin()), "the flow's plan");
+  belongTo(prepared.tenant);
   const input = isJsonObject(start) ? (start.input ?? null) : null;
-  const run = new FlowRun({ prepared, input, progress, inbox, startedAt: workflowInfo().startTime.getTime() });
+  const run = new FlowRun({ prepared, input, ...parts, startedAt: workflowInfo().startTime.getTime() });
   run.publishIdentity();
   return run;
 }
@@ -100,11 +105,11 @@ function* runPlan(run: FlowRun, carried: CarriedFlow | undefined): Routine<Json>
   const { input, deadline } = carried ?? (yield* placed(plan.inputFrom ? '/input' : '/timeout', transformInput(run)));
   if (carried === undefined) run.context = input;
   const steps = {};
-  const runTasks = () =>
-    placed(
-      '/do',
-      runTaskList(run, plan.tasks, input, { variables: {}, steps, iteration: '', depth: 0 }, carried?.list),
-    );
+  const scope = { variables: {}, steps, iteration: '', depth: 0 };
+  const runTasks = function* () {
+    if (carried === undefined) yield* awaitPlace(run);
+    return yield* placed('/do', runTaskList(run, plan.tasks, input, scope, carried?.list));
+  };
   const tasks = deadline === undefined ? runTasks() : placed('/timeout', withDeadline(deadline, runTasks));
   const { output } = yield* continuable(tasks, run, { input, deadline });
   return yield* placed(

@@ -13,13 +13,15 @@ import { undecodableReason } from '../dsl/undecodable';
 import { abandon } from './abandon';
 import type { CompensationEntry } from './compensations';
 import { drive, type Routine } from './drive';
-import type { EventInbox, InboxState } from './events/event-inbox';
+import type { InboxState } from './events/event-inbox';
 import { receiveEvents } from './events/flow-events';
 import { toWorkflowFailure } from './failures';
-import { FlowRun } from './flow-run';
+import { belongToStated } from './flow-owner';
+import { FlowRun, type RunParts } from './flow-run';
 import { proxyBoundedActivities } from './local-activities';
 import { readable } from './lost-payload';
-import type { ProgressState, ProgressTracker } from './progress-tracker';
+import type { ProgressState } from './progress-tracker';
+import { type QuotaLineState, receiveOffers } from './quota/quota-line';
 import { runOrigin } from './run-origin';
 import { runTask, runTaskList } from './run-task';
 import { ContinueAsNew, runToEnd } from './run-to-end';
@@ -33,6 +35,7 @@ interface CarriedWindow {
   readonly cursor: ItemsCursor;
   readonly progress: ProgressState;
   readonly events?: InboxState;
+  readonly quota?: QuotaLineState;
   readonly compensations: readonly CompensationEntry[];
   /** The window's own. */
   readonly grant?: string;
@@ -49,12 +52,14 @@ export async function runWindow(request: WindowRequest, carried?: CarriedWindow)
   refuseForeignStart(request, carried);
   return await runToEnd<ItemsResult, CarriedWindow>({
     body: async (progress) => {
+      belongToStated(request.prepared);
       readable(request, 'the items of the loop');
       const state = carried === undefined ? undefined : readable(carried, 'the state of the loop');
       const inbox = receiveEvents(progress, state?.events);
       if (state !== undefined) progress.restore(state.progress);
+      const quota = receiveOffers(state?.quota);
       const grant = request.prepared.grant === undefined ? undefined : await grantOf(request, state);
-      return await drive(runBatch(withGrant(request, grant), state, progress, inbox));
+      return await drive(runBatch(withGrant(request, grant), state, { progress, inbox, quota }));
     },
     continueAsNew: makeContinueAsNewFor(request),
   });
@@ -76,15 +81,10 @@ function makeContinueAsNewFor(request: WindowRequest): (carried: CarriedWindow) 
   return (carried) => goOn(request, carried);
 }
 
-function* runBatch(
-  request: WindowRequest,
-  carried: CarriedWindow | undefined,
-  progress: ProgressTracker,
-  inbox: EventInbox,
-): Routine<ItemsResult> {
+function* runBatch(request: WindowRequest, carried: CarriedWindow | undefined, parts: RunParts): Routine<ItemsResult> {
   const { prepared, workflowInput: input, startedAt, flowId: id, task, items, firstIndex } = request;
   const { cursor: from, compensations: before = [] } = carried ?? {};
-  const run = new FlowRun({ prepared, input, progress, inbox, startedAt, id, compensations: before });
+  const run = new FlowRun({ prepared, input, ...parts, startedAt, id, compensations: before });
   run.context = request.context;
   if (from === undefined) run.publishIdentity();
   const { concurrency, tolerated } = request;
@@ -96,12 +96,13 @@ function* runBatch(
     const isCancelled = isCancellation(thrown) || CancellationScope.current().consideredCancelled;
     if (thrown instanceof Suspension && !isCancelled) {
       const cursor = thrown.cursor as ItemsCursor;
-      const events = inbox.state();
+      const [progress, events, quota] = [run.progress.state(), run.inbox.state(), run.quota.state()];
       throw new ContinueAsNew<CarriedWindow>({
         cursor,
-        progress: progress.state(),
+        progress,
         compensations,
         events,
+        ...(quota === undefined ? {} : { quota }),
         ...run.proof,
       });
     }

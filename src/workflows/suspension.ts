@@ -1,6 +1,7 @@
 import type { FlowErrorData } from '../dsl/errors';
 import type { BatchValues } from '../dsl/expressions/batch';
 import type { Json, JsonObject } from '../dsl/json';
+import type { StepSecrets } from '../dsl/secrets';
 import type { Routine } from './drive';
 import type { ConsumerState } from './events/event-consumer';
 import type { TrackedStep } from './progress-tracker';
@@ -30,7 +31,8 @@ export type Cursor =
   | ForkCursor
   | BodyCursor
   | FunctionCursor
-  | ListenCursor;
+  | ListenCursor
+  | CallCursor;
 
 /** A list of tasks, before its task `index` or within it. */
 export interface ListCursor {
@@ -126,6 +128,20 @@ export interface ListenCursor {
   readonly main: ConsumerState;
   readonly until?: ConsumerState;
   readonly current?: { readonly item: Json; readonly list: ListCursor };
+}
+
+/** A call that waits for a quota: nothing of it is running. */
+export interface CallCursor {
+  /** Of its place in the tenant's line; absent where it was not sent out yet. */
+  readonly ticket?: string;
+  readonly since?: number;
+  /** When it asks by itself, in ms since 1970. */
+  readonly askAt?: number;
+  readonly attempts: number;
+  /** Of the step's timeout, what attempts have used. */
+  readonly spentMs: number;
+  /** What the placeholders in its arguments stand for. */
+  readonly secrets?: StepSecrets;
 }
 
 /** Runs a part, and puts its cursor into the cursor of the part around it where it is suspended. */

@@ -9,6 +9,7 @@ import {
   type BlockProcessPoolOptions,
   createBlockProcessPool,
 } from '../../src/activities/process/block-process-pool';
+import { StepMeter } from '../../src/activities/step-meter';
 import type { ErrorCode } from '../../src/dsl/error-codes';
 import { FlowError } from '../../src/dsl/errors';
 import type { JsonObject } from '../../src/dsl/json';
@@ -408,6 +409,47 @@ describe('a process that ends under its block', () => {
     await expect(pool.run('sql.query', sql('SELECT 1 AS one'), inTime())).resolves.toMatchObject({
       rows: [{ one: 1 }],
     });
+  });
+});
+
+describe('a tenant with less memory than the worker gives', () => {
+  const little = (memoryMb = 64) => ({ ...inTime(), step: { ...inTime().step, memoryMb } });
+
+  it('is held to it, and is told whose limit it is', async () => {
+    const pool = openMisbehaving({ maxMemoryMb: 512 });
+    const failure = await failureOf(pool.run('test.heap', {}, little()));
+    expect(failure.data.code).toBe<ErrorCode>('BLW_BLOCK_CRASHED');
+    expect(failure.message).toContain("raise the tenant's quota memoryMb (now 64)");
+    expect(failure.data.data).toMatchObject({ memory: true });
+  });
+
+  it('has processes of its own, and those that stand idle make room for others', async () => {
+    const pool = openMisbehaving({ maxMemoryMb: 512, size: 2 });
+    const pidOf = async (run: Promise<unknown>) => ((await run) as { pid: number }).pid;
+    const [first, second] = await Promise.all([1, 2].map(() => pidOf(pool.run('test.echo', {}, inTime()))));
+    const small = await pidOf(pool.run('test.echo', {}, little()));
+    expect([first, second]).not.toContain(small);
+    expect(await pidOf(pool.run('test.echo', {}, little()))).toBe(small);
+    expect([first, second]).toContain(await pidOf(pool.run('test.echo', {}, inTime())));
+    expect(pool.stats()).toMatchObject({ started: 3, busy: 0, lost: 0 });
+  });
+
+  it('never gets more than the worker gives', async () => {
+    const pool = openMisbehaving({ maxMemoryMb: 64 });
+    const failure = await failureOf(pool.run('test.heap', {}, little(4_096)));
+    expect(failure.message).toContain('(now 64)');
+  });
+
+  it('is charged for what its blocks use', async () => {
+    const pool = openMisbehaving({ size: 1 });
+    const meter = new StepMeter();
+    await meter.run(() => pool.run('test.echo', {}, inTime()));
+    expect(meter.peakMemoryBytes).toBeGreaterThan(10_000_000);
+    const { cpuMs } = meter;
+    const endless = { ...inTime(), deadline: Date.now() + 400 };
+    await failureOf(meter.run(() => pool.run('test.block', {}, endless)));
+    // Nobody can ask a process that had to be ended.
+    expect(meter.cpuMs - cpuMs).toBeGreaterThan(300);
   });
 });
 

@@ -51,6 +51,7 @@ test('a payload of 256 KiB stays, one byte more becomes a claim of some 300 byte
     sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
     size: 262_145,
     encoding: 'json/plain',
+    workflow: 'order-1',
     store: expect.stringMatching(/^[0-9a-f]{16}$/),
     signature: expect.any(String),
   });

@@ -17,7 +17,12 @@ it.each([
   ['in the path of a URL', new URL(`http://x.test/${SECRET}/`).pathname],
   ['in the query of a URL', new URL(`http://x.test/?${SECRET}`).search],
   ['as in a form', new URLSearchParams({ a: SECRET }).toString()],
+  ['URL-encoded by other languages', encodeURIComponent(SECRET).replaceAll('%2F', '/')],
+  ['in hexadecimal', `\\x${Buffer.from(`me:${SECRET}`).toString('hex')}`],
+  ['in upper hexadecimal', Buffer.from(SECRET).toString('hex').toUpperCase()],
   ['as in JSON', JSON.stringify({ a: SECRET })],
+  ['as in JSON inside of JSON', JSON.stringify(JSON.stringify({ a: SECRET }))],
+  ['as an attribute in HTML', `<a b="${SECRET.replace('"', '&quot;')}">`],
   ['as in JSON of ASCII', '"p\\u00e4$$ w/rd+\\"7"'],
   ['as in JSON with escaped slashes', JSON.stringify(SECRET).replace('/', '\\/')],
   ['in base64', Buffer.from(SECRET).toString('base64')],
@@ -83,6 +88,24 @@ describe('errors', () => {
     expect(flow.data).toMatchObject({ code: 'BLW_ARG_INVALID', detail: '***' });
     const abort = new DOMException('stop', 'AbortError');
     expect(mask.error(abort)).toBe(abort);
+  });
+
+  it.each([
+    ['the end of what was read', 'the body began with: a-long-secr'],
+    ['dots of ours', 'got "a-long-secret-va…", expected less'],
+    ['dots of a database', 'Failing row contains (1, a-long-secret-va..., 7).'],
+    ['base64', `Basic ${Buffer.from('u:a-long-secret-value-of-some-length').toString('base64').slice(0, 24)}`],
+  ])('lose the beginning of a value that was cut off by %s', (_, detail) => {
+    const mask = maskOf('a-long-secret-value-of-some-length');
+    const masked = (mask.error(notRetryable('BLW_HTTP_STATUS', detail, { data: { detail } })) as BlockFailure).data;
+    expect(masked.detail).toContain('***');
+    expect(masked.detail).not.toMatch(/a-lo|YS1sb|EtbG/);
+    expect(masked.data).toEqual({ detail: masked.detail });
+  });
+
+  it('keep a text that ends like nothing of a value', () => {
+    const { detail } = (maskOf('secret').error(notRetryable('BLW_HTTP_STATUS', 'a sec... b sec')) as BlockFailure).data;
+    expect(detail).toBe('a sec... b sec');
   });
 
   it('of a defect lose values, too', () => {

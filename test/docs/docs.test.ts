@@ -11,6 +11,7 @@ import { formatProblem } from '../../src/dsl/problems';
 import { validateFlow, validateFlowText } from '../../src/dsl/validation/validate-flow';
 import { parseWorkerConfig } from '../../src/worker/config';
 import { readConfigFile } from '../../src/worker/config-file';
+import { readKeyRing } from '../../src/worker/encryption-keys';
 import { mergeOptions } from '../../src/worker/options';
 import { EXPRESSION_HOST_ENTRY } from '../../src/worker/package-files';
 import { parsePolicy } from '../../src/worker/policy/parse-policy';
@@ -111,7 +112,7 @@ test('every list of tasks is valid in a flow', () => {
 
 test('every config file is accepted by the worker', () => {
   const files = yamlValues.filter(
-    ({ value }) => isJsonObject(value) && value.document === undefined && !isPolicy(value),
+    ({ value, text }) => isJsonObject(value) && value.document === undefined && !isPolicy(value) && !isKeyFile(text),
   );
   expect(files.map(({ where }) => where.replace(/:\d+$/, ''))).toContain('docs/configuration.md');
   const folder = mkdtempSync(join(tmpdir(), 'beamline-docs-'));
@@ -126,6 +127,27 @@ test('every config file is accepted by the worker', () => {
     rmSync(folder, { recursive: true, force: true });
   }
 });
+
+test('every key file is valid', () => {
+  const files = yamlValues.filter(({ text }) => isKeyFile(text));
+  expect(files.length).toBeGreaterThan(0);
+  const folder = mkdtempSync(join(tmpdir(), 'beamline-docs-'));
+  try {
+    const key = Buffer.alloc(32, 7).toString('base64');
+    for (const name of ['acme.key', 'rest.key']) writeFileSync(join(folder, name), key);
+    for (const { text } of files) {
+      writeFileSync(join(folder, 'keys.yaml'), text);
+      expect(readKeyRing(join(folder, 'keys.yaml'), { ACME_OLD_KEY: key }).isEmpty).toBe(false);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+/** They say so at their top. */
+function isKeyFile(text: string): boolean {
+  return text.startsWith('# keys.yaml');
+}
 
 test('every policy file is valid', () => {
   const policies = yamlValues.filter(({ value }) => isPolicy(value));
@@ -157,7 +179,7 @@ test('every flag of a beamline command exists', () => {
     .filter((line) => line.startsWith('npx beamline '));
   expect(commands.length).toBeGreaterThan(3);
   for (const line of commands) {
-    const [, names = ''] = /^npx beamline ((?:approvals |policy |token )?\w+)/.exec(line) ?? [];
+    const [, names = ''] = /^npx beamline ((?:approvals |policy |token |codec )?[\w-]+)/.exec(line) ?? [];
     const help = helpOf(names);
     for (const [flag] of line.matchAll(/--[a-z-]+/g))
       expect({ line, isKnown: help.includes(flag) }).toEqual({ line, isKnown: true });

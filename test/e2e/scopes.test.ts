@@ -6,7 +6,7 @@ import Database from 'better-sqlite3';
 import type { Json, JsonObject } from '../../src/dsl/json';
 import { type LoopbackServer, LoopbackServers } from '../helpers/loopback';
 import { testTemporal } from '../helpers/temporal';
-import { errorOf, eventually, startTestWorker, type TestWorker } from '../helpers/test-worker';
+import { errorOf, eventually, flowOf, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 /** All that a step of these tests may need; each test takes something away. */
 const ALL = [
@@ -57,6 +57,7 @@ beforeAll(async () => {
     tenants[`given${index}`] = { scopes: [...scopes, scope()] };
   }
   tenants.here = { scopes: [...without('http:*:*'), 'http:*:127.0.0.1'] };
+  tenants.heavy = { scopes: ALL, fairnessWeight: 7, priorityKey: 2 };
   tenants.idle = { scopes: without('flow:start') };
   tenants.inside = { scopes: ALL, privateHosts: [`127.0.0.2:${server.port}`] };
   writePolicy();
@@ -216,6 +217,32 @@ test('a tenant that the policy does not have runs nothing, and learns of no othe
 
 test('without flow:start no flow starts', async () => {
   expect(await failed(get(), 'idle')).toEqual({ code: 'BLW_SCOPE_DENIED', scope: 'flow:start', attempts: [] });
+});
+
+/** Priorities of the flow's steps, in order. */
+async function prioritiesOf(tenant: string, start: JsonObject = {}): Promise<object[]> {
+  const metadata = [{}, { priorityKey: 1 }, { priorityKey: 5 }, { fairnessWeight: 1000 }];
+  const steps = metadata.map((more, index) => ({
+    [`step${index}`]: { call: 'fs.stat', with: { path: 'x', ifMissing: 'ignore' }, metadata: more },
+  }));
+  const handle = await fixture.start({ ...flowOf('do: []'), do: steps }, null, { ...start, tenant });
+  await handle.result();
+  const { events } = await handle.fetchHistory();
+  return (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: scheduled }) => {
+    if (scheduled == null) return [];
+    const { fairnessKey, fairnessWeight, priorityKey } = scheduled.priority ?? {};
+    return [{ fairnessKey, fairnessWeight, priorityKey }];
+  });
+}
+
+test("a tenant's weight and best priority are the policy's, whatever its flows say", async () => {
+  const share = { fairnessKey: 'heavy', fairnessWeight: 7 };
+  const expected = (...keys: number[]) => keys.map((priorityKey) => ({ ...share, priorityKey }));
+  expect(await prioritiesOf('heavy')).toEqual(expected(2, 2, 5, 2));
+  expect(await prioritiesOf('heavy', { priorityKey: 1 })).toEqual(expected(2, 2, 5, 2));
+  expect(await prioritiesOf('heavy', { priorityKey: 4 })).toEqual(expected(4, 2, 5, 4));
+  const [first] = await prioritiesOf('acme', { priorityKey: 1 });
+  expect(first).toEqual({ fairnessKey: 'acme', fairnessWeight: 1, priorityKey: 3 });
 });
 
 test('a private host is for the tenant that the policy opens it for', async () => {

@@ -11,6 +11,7 @@ import type { Json, JsonObject } from '../../src/dsl/json';
 import { RUN_FLOW } from '../../src/dsl/names';
 import type { FlowProgress } from '../../src/dsl/progress';
 import { parseWorkerConfig } from '../../src/worker/config';
+import { keyRingOf } from '../../src/worker/encryption-keys';
 import type { Logger } from '../../src/worker/logger';
 import { mergeOptions, type OptionValues } from '../../src/worker/options';
 import { type RunningWorker, startWorker } from '../../src/worker/run-worker';
@@ -70,7 +71,8 @@ export async function startTestWorker(
     workerId: queuePrefix,
     ...(stepCache === undefined ? {} : { stepCache }),
   });
-  const { client, close } = await connectClient({ ...target, blobRoot: config.blobRoot });
+  const keys = keyRingOf(config.encryptionKeys, process.env);
+  const { client, close } = await connectClient({ ...target, blobRoot: config.blobRoot, keys });
 
   const start: TestWorker['start'] = (flow, input = null, extra = {}) =>
     client.workflow.start(RUN_FLOW, {

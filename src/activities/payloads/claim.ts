@@ -39,6 +39,8 @@ export function claimPayload(
   const data = {
     ...shown,
     ...(Object.keys(extra).length === 0 ? {} : { metadata: extra }),
+    // For who has nothing but the claim, as the codec server; the signature says whether it is true.
+    workflow: owner.workflowId,
     signature: sign(claim, key, owner),
   };
   return { metadata: { encoding: Buffer.from(CLAIM_ENCODING) }, data: Buffer.from(JSON.stringify(data)) };
@@ -48,6 +50,12 @@ export function claimPayload(
 export function isClaim(payload: Payload): boolean {
   const encoding = payload.metadata?.encoding;
   return encoding != null && Buffer.from(encoding).toString('utf8') === CLAIM_ENCODING;
+}
+
+/** The workflow id that a claim says it was made for; undefined where it says none, as older ones. */
+export function claimedWorkflow(payload: Payload): string | undefined {
+  const { workflow } = parse(payload);
+  return typeof workflow === 'string' ? workflow : undefined;
 }
 
 /**

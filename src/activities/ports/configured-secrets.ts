@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { flowError } from '../../dsl/errors';
-import { isJsonObject, type Json } from '../../dsl/json';
 import { notRetryable } from '../block-failure';
+import { parseSecret } from './parse-secret';
+import type { SecretFolder } from './secret-folder';
 import type { SecretStore } from './secret-store';
 
 /** One `--secret`: where a secret is, never what it is. */
@@ -34,12 +35,14 @@ export function parseSecretFlag(text: string, cwd: string = process.cwd()): Secr
 }
 
 /**
- * The secrets of a worker. A file is read anew for every step. Throws BLW_CONFIG where one is there twice, or cannot be read
+ * The secrets of a worker: those that are named, and those of a folder. One that is for a tenant comes before those for all, and
+ * one that is named before one of the folder. A file is read anew for every step. Throws BLW_CONFIG where one is there twice, or cannot be read
  * now: a worker should not find out when a flow fails.
  */
 export function createConfiguredSecrets(
   configs: readonly SecretConfig[],
   env: NodeJS.ProcessEnv = process.env,
+  folder?: SecretFolder,
 ): SecretStore {
   const byKey = new Map<string, SecretConfig>();
   for (const config of configs) {
@@ -52,8 +55,14 @@ export function createConfiguredSecrets(
     async get(name, tenant) {
       // A name with a tenant in it is no name: it would reach into another tenant's secrets.
       if (name.includes('/')) return undefined;
-      const config = byKey.get(keyOf({ name, tenant })) ?? byKey.get(name);
-      return config === undefined ? undefined : parseSecret(await readSource(config, env));
+      const read = async (config: SecretConfig | undefined) =>
+        config === undefined ? undefined : parseSecret(await readSource(config, env));
+      return (
+        (await read(byKey.get(keyOf({ name, tenant })))) ??
+        (await folder?.own(name, tenant)) ??
+        (await read(byKey.get(name))) ??
+        (await folder?.shared(name))
+      );
     },
   };
 }
@@ -89,16 +98,4 @@ async function readSource({ name, source }: SecretConfig, env: NodeJS.ProcessEnv
 
 function reasonOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? 'unknown error';
-}
-
-/** A JSON object where it is one, else text without the line end that editors put at the end of a file. */
-function parseSecret(source: string): Json {
-  const text = source.replace(/\r?\n$/, '');
-  if (!text.trimStart().startsWith('{')) return text;
-  try {
-    const value = JSON.parse(text) as Json;
-    return isJsonObject(value) ? value : text;
-  } catch {
-    return text;
-  }
 }

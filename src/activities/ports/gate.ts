@@ -1,7 +1,7 @@
 import type { DecisionAdmission, DeploymentGrant, WindowAdmission } from '../../dsl/admission';
 import type { Decider } from '../../dsl/approval';
 import type { Json } from '../../dsl/json';
-import type { RunOrigin, StartInput } from '../../dsl/start';
+import type { RunOrigin, StartInput, TenantShare } from '../../dsl/start';
 import type { Access } from '../access/access';
 
 /** The run that asks, in Temporal's words. */
@@ -19,6 +19,8 @@ export interface Admission {
   readonly grant?: string;
   /** What it may do; absent: everything. */
   readonly access?: Access;
+  /** Absent where there is no policy. */
+  readonly share?: TenantShare;
 }
 
 /** Who a step runs for. */

@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../../dsl/json';
-import type { BlockContext } from '../block';
+import type { BlockContext, StepIdentity } from '../block';
+import { StepMeter, type StepUsage } from '../step-meter';
 import { BlockProcess, type BlockProcessOptions, type JobOutcome, maxRssBytes } from './block-process';
 import { closedFailure, crashFailure, deadlineFailure } from './process-failures';
 import { decodeFailure, type JobRequest } from './protocol';
@@ -66,10 +67,14 @@ export function createBlockProcessPool(options: BlockProcessPoolOptions): BlockP
 interface Run {
   readonly outcome: JobOutcome;
   readonly stopped: 'deadline' | 'cancelled' | undefined;
+  /** How long the process had it. */
+  readonly lastedMs: number;
 }
 
 interface Waiting {
   readonly blockType: string;
+  /** Limit of the process that it needs. */
+  readonly memoryMb: number;
   readonly take: (process: BlockProcess) => void;
   readonly fail: (error: unknown) => void;
 }
@@ -98,10 +103,13 @@ class ProcessPool implements BlockProcessPool {
       deadline,
       ...(lastHeartbeat === undefined ? {} : { lastHeartbeat }),
     };
+    const meter = StepMeter.current();
     const first = await this.#runOnce(job, context);
     // A process may have ended while it was idle, unnoticed so far. The block has not begun, so another one may run it.
     const wasIdleLoss = first.outcome.kind === 'lost' && !first.outcome.wasStarted && first.stopped === undefined;
-    return this.#unwrap(wasIdleLoss ? await this.#runOnce(job, context) : first, blockType, context);
+    const run = wasIdleLoss ? await this.#runOnce(job, context) : first;
+    meter?.add(usedIn(run));
+    return this.#unwrap(run, blockType, context);
   }
 
   stats(): BlockProcessPoolStats {
@@ -150,8 +158,9 @@ class ProcessPool implements BlockProcessPool {
     try {
       // Aborted between the turn in the queue and here.
       context.signal.throwIfAborted();
+      const begunAt = performance.now();
       const outcome = await process.run(job, (details) => context.heartbeat(details));
-      return { outcome, stopped };
+      return { outcome, stopped, lastedMs: performance.now() - begunAt };
     } finally {
       clearTimeout(timer);
       context.signal.removeEventListener('abort', onAbort);
@@ -159,7 +168,7 @@ class ProcessPool implements BlockProcessPool {
     }
   }
 
-  #unwrap({ outcome, stopped }: Run, blockType: string, { signal }: BlockContext): Json {
+  #unwrap({ outcome, stopped }: Run, blockType: string, { signal, step }: BlockContext): Json {
     // What was done was done: a result counts even where it crossed with a cancellation.
     if (outcome.kind === 'result') return outcome.output;
     if (outcome.kind === 'lost') this.#lost += 1;
@@ -167,12 +176,15 @@ class ProcessPool implements BlockProcessPool {
     if (stopped === 'cancelled') throw signal.reason;
     if (this.#closing !== undefined) throw closedFailure(blockType);
     if (outcome.kind === 'failure') throw decodeFailure(outcome.failure);
-    throw crashFailure(blockType, outcome.exit, this.options.maxMemoryMb);
+    throw crashFailure(blockType, outcome.exit, {
+      memoryMb: this.#memoryOf(step),
+      isTenants: step.memoryMb !== undefined,
+    });
   }
 
   /** Waits in line for a process; gives up when the step does. */
   async #acquire(blockType: string, context: BlockContext): Promise<BlockProcess> {
-    const { signal, deadline } = context;
+    const { signal, deadline, step } = context;
     signal.throwIfAborted();
     if (this.#closing !== undefined) throw closedFailure(blockType);
     if (Date.now() >= deadline) throw deadlineFailure(blockType, 'the block had not begun');
@@ -195,7 +207,7 @@ class ProcessPool implements BlockProcessPool {
       const giveUp = (): void => fail(deadlineFailure(blockType, 'the block was still waiting for a free process'));
       const timer = atDeadline(context, giveUp);
       signal.addEventListener('abort', onAbort, { once: true });
-      const waiting: Waiting = { blockType, take, fail };
+      const waiting: Waiting = { blockType, memoryMb: this.#memoryOf(step), take, fail };
       this.#queue.push(waiting);
       this.#serveQueue();
     });
@@ -203,16 +215,37 @@ class ProcessPool implements BlockProcessPool {
 
   #serveQueue(): void {
     for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
-      const process = this.#idle.pop() ?? this.#start();
-      if (process === undefined) return;
+      const process = this.#takeIdle(next.memoryMb) ?? this.#start(next.memoryMb);
+      if (process === undefined) break;
       next.take(process);
     }
+    if (this.#queue.length > 0) this.#makeRoom();
+  }
+
+  /** Of a tenant that may have less than the worker gives, what the policy says. */
+  #memoryOf({ memoryMb }: StepIdentity): number {
+    return Math.min(memoryMb ?? this.options.maxMemoryMb, this.options.maxMemoryMb);
+  }
+
+  /** The one that was used last. */
+  #takeIdle(memoryMb: number): BlockProcess | undefined {
+    const index = this.#idle.findLastIndex((process) => process.maxMemoryMb === memoryMb);
+    return index === -1 ? undefined : this.#idle.splice(index, 1)[0];
+  }
+
+  /** Ends the process that was idle longest: all that are idle have other limits than the one that is needed. */
+  #makeRoom(): void {
+    if ([...this.#processes].some((process) => !process.isUsable)) return;
+    this.#idle
+      .shift()
+      ?.close(CLOSE_GRACE_MS)
+      .catch(() => undefined);
   }
 
   /** A new process, where there is room for one. */
-  #start(): BlockProcess | undefined {
+  #start(memoryMb: number): BlockProcess | undefined {
     if (this.#closing !== undefined || this.#processes.size >= this.options.size) return undefined;
-    const process = new BlockProcess(this.options);
+    const process = new BlockProcess({ ...this.options, maxMemoryMb: memoryMb });
     this.#started += 1;
     this.#processes.add(process);
     process.exited.then(
@@ -233,13 +266,19 @@ class ProcessPool implements BlockProcessPool {
   #release(process: BlockProcess): void {
     // A process that is ending makes room once it is gone.
     if (!process.isUsable) return;
-    if (process.usage.rssBytes > maxRssBytes(this.options) * RETIRE_SHARE) {
+    if (process.usage.rssBytes > maxRssBytes(process) * RETIRE_SHARE) {
       process.close(CLOSE_GRACE_MS).catch(() => undefined);
       return;
     }
     this.#idle.push(process);
     this.#serveQueue();
   }
+}
+
+/** A process that ended under a job took along what it used; it can have computed all the time, and no more than that. */
+function usedIn({ outcome, lastedMs }: Run): StepUsage {
+  if (outcome.kind !== 'lost') return outcome.used;
+  return { cpuMs: outcome.wasStarted ? lastedMs : 0, peakMemoryBytes: 0, bytesIn: 0, bytesOut: 0 };
 }
 
 /** Calls back at the deadline and some time more, unless it is further away than timers reach. */

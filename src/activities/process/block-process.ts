@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Json } from '../../dsl/json';
+import type { StepUsage } from '../step-meter';
 import type { ChildInit, ChildMessage, ChildUsage, FailureData, JobRequest, ParentMessage } from './protocol';
 
 /** How children are started. */
@@ -21,15 +22,15 @@ export interface ProcessExit {
 
 /** How a job ended; `lost`: the process ended before the job did. */
 export type JobOutcome =
-  | { readonly kind: 'result'; readonly output: Json }
-  | { readonly kind: 'failure'; readonly failure: FailureData }
+  | { readonly kind: 'result'; readonly output: Json; readonly used: StepUsage }
+  | { readonly kind: 'failure'; readonly failure: FailureData; readonly used: StepUsage }
   | { readonly kind: 'lost'; readonly wasStarted: boolean; readonly exit: ProcessExit };
 
 /** What a process holds beside V8's heap: Node itself, SQLite's caches, buffers; after some thousand queries 90 MiB in all. */
 const NATIVE_MEMORY_MB = 160;
 
 /** All the memory that one process may hold. */
-export function maxRssBytes({ maxMemoryMb }: BlockProcessOptions): number {
+export function maxRssBytes({ maxMemoryMb }: { readonly maxMemoryMb: number }): number {
   return (maxMemoryMb + NATIVE_MEMORY_MB) * 1024 * 1024;
 }
 
@@ -67,6 +68,7 @@ export class BlockProcess {
   /** Resolves once the process is gone and all it sent has arrived. */
   readonly exited: Promise<ProcessExit>;
   usage: ChildUsage = { rssBytes: 0, cpuMs: 0 };
+  readonly maxMemoryMb: number;
   readonly #child: ChildProcess;
   #job: CurrentJob | undefined;
   #exit: ProcessExit | undefined;
@@ -76,6 +78,7 @@ export class BlockProcess {
 
   constructor(options: BlockProcessOptions) {
     const { entry, maxMemoryMb, init } = options;
+    this.maxMemoryMb = maxMemoryMb;
     this.#child = fork(entry, [], {
       env: passedEnvironment(),
       execArgv: [`--max-old-space-size=${maxMemoryMb}`],
@@ -148,11 +151,11 @@ export class BlockProcess {
         return;
       case 'result':
         this.usage = message.usage;
-        this.#settle({ kind: 'result', output: message.output });
+        this.#settle({ kind: 'result', output: message.output, used: message.used });
         return;
       case 'failure':
         this.usage = message.usage;
-        this.#settle({ kind: 'failure', failure: message.failure });
+        this.#settle({ kind: 'failure', failure: message.failure, used: message.used });
     }
   }
 

@@ -1,4 +1,5 @@
 import { ScopedPorts } from '../access/scoped-ports';
+import { meterPorts } from '../metered-ports';
 import { createSqlDatabases } from '../ports/configured-databases';
 import { createFileBlobStore } from '../ports/file-blob-store';
 import { createHttpClients } from '../ports/http-clients';
@@ -11,7 +12,7 @@ export async function createChildPorts({ databases, blobRoot, allowHosts }: Chil
   const blobs = await createFileBlobStore({ root: blobRoot });
   const http = createHttpClients({ allowHosts });
   return {
-    ports: new ScopedPorts({ http, blobs, databases: sql }),
+    ports: new ScopedPorts(meterPorts({ http, blobs, databases: sql })),
     async close() {
       await Promise.allSettled([http.close(), sql.close()]);
       blobs.close();

@@ -5,6 +5,7 @@ import type { ScopedPorts } from '../access/scoped-ports';
 import type { BlockContext, BlockExecutor } from '../block';
 import { notRetryable } from '../block-failure';
 import { Mask } from '../secrets/mask';
+import { StepMeter, type StepUsage } from '../step-meter';
 import {
   type ChildInit,
   type ChildMessage,
@@ -82,6 +83,7 @@ class ChildServer {
     const heartbeats = new HeartbeatSender(id);
     // What the block conceals must not leave this process; the values of secrets are masked by the parent.
     const mask = new Mask();
+    const meter = new JobMeter();
     try {
       const executor = this.options.findExecutor(blockType);
       if (executor === undefined || this.#init === undefined) {
@@ -93,10 +95,10 @@ class ChildServer {
       const conceal = (credential: string): void => mask.add(credential);
       const { lastHeartbeat } = job;
       const context: BlockContext = { step, ports, signal, deadline, heartbeat, lastHeartbeat, conceal };
-      const output = mask.json(await executor(args, context));
-      return { type: 'result', id, output, usage: usage() };
+      const output = mask.json(await meter.run(() => executor(args, context)));
+      return { type: 'result', id, output, usage: usage(), used: meter.used() };
     } catch (error) {
-      return { type: 'failure', id, failure: encodeFailure(mask.error(error)), usage: usage() };
+      return { type: 'failure', id, failure: encodeFailure(mask.error(error)), usage: usage(), used: meter.used() };
     } finally {
       heartbeats.stop();
     }
@@ -113,6 +115,27 @@ class ChildServer {
     await this.#running?.done;
     await this.#ports?.close();
   }
+}
+
+/** What one job uses: the process runs no other beside it. */
+class JobMeter extends StepMeter {
+  readonly #begun = process.cpuUsage();
+  readonly #peakBefore = peakBytes();
+  readonly #rssBefore = process.memoryUsage.rss();
+
+  used(): StepUsage {
+    const { user, system } = process.cpuUsage(this.#begun);
+    this.cpuMs = (user + system) / 1_000;
+    const peak = peakBytes();
+    // The peak is the process's: below it, only what is held before and after is known of this job.
+    const rss = Math.max(this.#rssBefore, process.memoryUsage.rss());
+    this.peakMemoryBytes = peak > this.#peakBefore ? peak : rss;
+    return this.usage();
+  }
+}
+
+function peakBytes(): number {
+  return process.resourceUsage().maxRSS * 1_024;
 }
 
 /** Passes the newest of many heartbeats on, at once and then at most every HEARTBEAT_INTERVAL_MS. */

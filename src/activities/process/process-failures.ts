@@ -9,12 +9,20 @@ export function deadlineFailure(blockType: string, what: string): BlockFailure {
 }
 
 /** The failure of a block whose process ended under it. */
-export function crashFailure(blockType: string, exit: ProcessExit, maxMemoryMb: number): BlockFailure {
+export function crashFailure(
+  blockType: string,
+  exit: ProcessExit,
+  {
+    memoryMb,
+    isTenants,
+  }: { readonly memoryMb: number /** It is the tenant's limit, not the worker's. */; readonly isTenants: boolean },
+): BlockFailure {
+  const limit = isTenants ? "the tenant's quota memoryMb" : '--max-memory-mb';
   const { code, signal } = exit;
   const memory = isMemoryLikely(exit);
   const parts = [
     `${blockType}: the process that ran the block ended ${describeEnd(exit)}`,
-    memory ? `memory is the likely cause: raise --max-memory-mb (now ${maxMemoryMb}) or give the step less to do` : '',
+    memory ? `memory is the likely cause: raise ${limit} (now ${memoryMb}) or give the step less to do` : '',
     tellingLine(exit.stderr),
   ];
   return retryable('BLW_BLOCK_CRASHED', parts.filter((part) => part !== '').join('; '), {

@@ -3,6 +3,7 @@ import type { Json, JsonObject } from '../../dsl/json';
 import type { StepIdentity } from '../block';
 import { BlockFailure, notRetryable } from '../block-failure';
 import type { DatabaseConfig } from '../ports/configured-databases';
+import type { StepUsage } from '../step-meter';
 
 /** What a child process needs to build its ports; JSON. It travels as a message, so no secret shows in a process list. */
 export interface ChildInit {
@@ -37,6 +38,13 @@ export interface ChildUsage {
   readonly cpuMs: number;
 }
 
+/** What comes with the end of every job. */
+interface JobEnd {
+  readonly usage: ChildUsage;
+  /** Of the job alone. */
+  readonly used: StepUsage;
+}
+
 /** From a child to the pool. */
 export type ChildMessage =
   /** The block begins; a child that ends before has done nothing. */
@@ -44,8 +52,8 @@ export type ChildMessage =
   | { readonly type: 'heartbeat'; readonly id: number; readonly details: Json }
   /** The block has been told to stop, so it is not stuck in a native call. */
   | { readonly type: 'cancelling'; readonly id: number }
-  | { readonly type: 'result'; readonly id: number; readonly output: Json; readonly usage: ChildUsage }
-  | { readonly type: 'failure'; readonly id: number; readonly failure: FailureData; readonly usage: ChildUsage };
+  | ({ readonly type: 'result'; readonly id: number; readonly output: Json } & JobEnd)
+  | ({ readonly type: 'failure'; readonly id: number; readonly failure: FailureData } & JobEnd);
 
 /** What a child's watchdog compares with. */
 export interface WatchdogData {

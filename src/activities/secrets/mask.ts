@@ -1,16 +1,15 @@
 import { FlowError } from '../../dsl/errors';
 import { isJsonObject, type Json, type JsonObject, setOwn } from '../../dsl/json';
 import { BlockFailure } from '../block-failure';
+import { formsOf, MIN_LENGTH_INSIDE } from './forms';
 
 /** What stands in the place of a secret. */
 const MASK = '***';
 
-/** A shorter value is masked only where it is all of a text: inside of one it would be found everywhere. */
-const MIN_LENGTH_INSIDE = 4;
-/** Likewise for a piece of base64 that a value makes inside of a longer one. */
-const MIN_BASE64_LENGTH = 6;
+/** Where a message was cut: at its end, and where blocks and databases say so. */
+const CUT = /…|\.\.\.|$/g;
 
-/** Blanks out values in what a step gives: as they are, URL-encoded, in base64 (also inside of more) and escaped as in JSON. */
+/** Blanks out values in what a step gives, in the forms that {@link formsOf} knows. */
 export class Mask {
   readonly #whole = new Set<string>();
   readonly #inside = new Set<string>();
@@ -37,13 +36,16 @@ export class Mask {
   }
 
   json(value: Json): Json {
-    if (this.#whole.size === 0) return value;
-    if (typeof value === 'string') return this.text(value);
+    return this.#whole.size === 0 ? value : this.#walk(value, (text) => this.text(text));
+  }
+
+  #walk(value: Json, blank: (text: string) => string): Json {
+    if (typeof value === 'string') return blank(value);
     if (typeof value === 'number') return this.#whole.has(String(value)) ? MASK : value;
-    if (Array.isArray(value)) return value.map((item) => this.json(item));
+    if (Array.isArray(value)) return value.map((item) => this.#walk(item, blank));
     if (!isJsonObject(value)) return value;
     const masked: JsonObject = {};
-    for (const [key, item] of Object.entries(value)) setOwn(masked, this.text(key), this.json(item));
+    for (const [key, item] of Object.entries(value)) setOwn(masked, blank(key), this.#walk(item, blank));
     return masked;
   }
 
@@ -53,16 +55,44 @@ export class Mask {
     if (error instanceof BlockFailure && error.data.code !== undefined) {
       const { title: _, detail = '', status, data, code } = error.data;
       const { cause: __, ...options } = error.options;
-      const content = data === undefined ? {} : { data: this.json(data) };
-      return new BlockFailure(code ?? 'BLW_BLOCK_FAILED', this.text(detail), { ...options, status, ...content });
+      const content = data === undefined ? {} : { data: this.#cutJson(data) };
+      return new BlockFailure(code ?? 'BLW_BLOCK_FAILED', this.#cutText(detail), { ...options, status, ...content });
     }
     if (error instanceof FlowError) {
       const { detail, data } = error.data;
-      const content = { ...(detail === undefined ? {} : { detail: this.text(detail) }) };
-      return new FlowError({ ...error.data, ...content, ...(data === undefined ? {} : { data: this.json(data) }) });
+      const content = { ...(detail === undefined ? {} : { detail: this.#cutText(detail) }) };
+      return new FlowError({ ...error.data, ...content, ...(data === undefined ? {} : { data: this.#cutJson(data) }) });
     }
-    if (!(error instanceof Error) || error.message === this.text(error.message)) return error;
-    return Object.assign(new Error(this.text(error.message)), { name: error.name });
+    if (!(error instanceof Error)) return error;
+    const message = this.#cutText(error.message);
+    return message === error.message ? error : Object.assign(new Error(message), { name: error.name });
+  }
+
+  /** As {@link text}, also for a value of which only the beginning is left, since errors quote the beginning of things. */
+  #cutText(text: string): string {
+    const masked = this.text(text);
+    let result = '';
+    let from = 0;
+    for (const { index } of masked.matchAll(CUT)) {
+      const begin = index - this.#longestPrefixBefore(masked, index);
+      if (begin === index || begin < from) continue;
+      result += `${masked.slice(from, begin)}${MASK}`;
+      from = index;
+    }
+    return result + masked.slice(from);
+  }
+
+  #cutJson(value: Json): Json {
+    return this.#walk(value, (text) => this.#cutText(text));
+  }
+
+  /** Characters before `end` that are the beginning of a value; 0 where there are too few to tell. */
+  #longestPrefixBefore(text: string, end: number): number {
+    let longest = 0;
+    for (const form of this.#inside) {
+      longest = Math.max(longest, beginningAtEnd(form, text.slice(Math.max(0, end - form.length + 1), end)));
+    }
+    return longest < MIN_LENGTH_INSIDE ? 0 : longest;
   }
 
   #regExp(): RegExp {
@@ -71,50 +101,22 @@ export class Mask {
   }
 }
 
+/** How much of the beginning of `form` the text ends with; in linear time (Knuth, Morris, Pratt), since both may be long. */
+function beginningAtEnd(form: string, text: string): number {
+  const fallbacks = [0];
+  const extend = (length: number, char: string | undefined): number => {
+    let matched = length;
+    while (matched > 0 && form[matched] !== char) matched = fallbacks[matched - 1] ?? 0;
+    return form[matched] === char ? matched + 1 : 0;
+  };
+  for (let index = 1; index < form.length; index += 1) fallbacks.push(extend(fallbacks[index - 1] ?? 0, form[index]));
+  let matched = 0;
+  for (const char of text.split('')) matched = extend(matched, char);
+  return matched;
+}
+
 /** The longest first: a value may be a part of another one. */
 function patternOf(forms: string[]): RegExp {
   const sorted = forms.sort((a, b) => b.length - a.length);
   return new RegExp(sorted.map((form) => form.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')).join('|'), 'g');
-}
-
-function formsOf(value: string): string[] {
-  const json = JSON.stringify(value).slice(1, -1);
-  const forms = [
-    value,
-    ...urlForms(value),
-    // Forms, which write a space as +.
-    new URLSearchParams({ v: value }).toString().slice(2),
-    json,
-    json.replaceAll('/', '\\/'),
-    json.replace(/[^\x20-\x7e]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`),
-    ...base64Forms(value),
-  ];
-  return forms.filter((form) => form.length >= MIN_LENGTH_INSIDE);
-}
-
-/** Percent-encoded as a part of a URL, in upper and lower case, and as the URL parser writes a path and a query. */
-function urlForms(value: string): string[] {
-  const encoded = encodeURIComponent(Buffer.from(value).toString());
-  const url = new URL('http://host/');
-  url.pathname = `/${value}`;
-  url.search = value;
-  const lower = encoded.replace(/%../g, (code) => code.toLowerCase());
-  return [encoded, lower, url.pathname.slice(1), url.search.slice(1)];
-}
-
-/**
- * In base64 a text has three forms, by its place in what is encoded; of each, the characters that no neighbour changes.
- * Both alphabets (RFC 4648 sections 4 and 5).
- */
-function base64Forms(value: string): string[] {
-  const bytes = Buffer.from(value);
-  const pieces = [0, 1, 2].map((shift) => {
-    const text = Buffer.concat([Buffer.alloc(shift), bytes]).toString('base64');
-    const from = Math.ceil((shift * 8) / 6);
-    return text.slice(from, Math.floor(((shift + bytes.length) * 8) / 6));
-  });
-  const alone = bytes.toString('base64').replace(/=+$/, '');
-  return [alone, ...pieces]
-    .filter((piece) => piece.length >= MIN_BASE64_LENGTH)
-    .flatMap((piece) => [piece, piece.replaceAll('+', '-').replaceAll('/', '_')]);
 }

@@ -56,7 +56,7 @@ async function valueAt(path: SecretPath, access: Access): Promise<Json> {
 async function secretOf(name: string, { store, tenant }: Access): Promise<Json> {
   const value = await store.get(name, tenant);
   if (value !== undefined) return value;
-  const detail = `secret "${name}": the worker has none of that name for the tenant "${tenant}"; give it with --secret ${name}=env:VARIABLE or ${name}=file:PATH`;
+  const detail = `secret "${name}": the worker has none of that name for the tenant "${tenant}"; give it with --secret ${name}=env:VARIABLE or ${name}=file:PATH, or in the folder of --secret-folder`;
   throw notRetryable('BLW_SECRET_UNAVAILABLE', detail);
 }
 

@@ -6,7 +6,7 @@ import { listApprovals } from '../approval-list';
 import { approvalTable, approvalToJson, decisionLine, printApproval } from '../approval-view';
 import type { AddCommand, Cli } from '../cli';
 import { usageError } from '../command-error';
-import { addBlobRootFlag, addConnectionFlags, type ConnectionFlags, dataTargetOf } from '../connection-flags';
+import { addConnectionFlags, addDataFlags, type ConnectionFlags, dataTargetOf } from '../connection-flags';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { readJsonArgument } from '../json-argument';
 import { withTemporal } from '../temporal-session';
@@ -68,7 +68,7 @@ export const addApprovals: AddCommand = (command, cli, action) => {
     .option('--tenant <NAME>', 'only those of this tenant')
     .addOption(new Option('--limit <N>', 'at most so many').default(100).argParser(parseLimit))
     .option('--json', 'print one JSON object: approvals, hasMore');
-  addBlobRootFlag(addConnectionFlags(list))
+  addDataFlags(addConnectionFlags(list))
     .addHelpText('after', LIST_EXAMPLES)
     .action(action((flags: ListFlags) => showList(flags, cli)));
   const show = command
@@ -76,7 +76,7 @@ export const addApprovals: AddCommand = (command, cli, action) => {
     .description('Shows what an approval is about, and the decisions on it.')
     .argument('<id>', 'id of the approval or of its flow')
     .option('--json', 'print its state as one JSON object');
-  addBlobRootFlag(addConnectionFlags(show))
+  addDataFlags(addConnectionFlags(show))
     .addHelpText('after', SHOW_EXAMPLES)
     .action(action((id: string, flags: ShowFlags) => showOne(id, flags, cli)));
   addDecision(command, 'approve')
@@ -96,7 +96,7 @@ function addDecision(parent: Command, name: 'approve' | 'reject'): Command {
     .option('--comment <TEXT>', 'why')
     .option('--form <JSON>', 'the form that the approval asks for: JSON, @FILE, or - for standard input')
     .option('--json', "print the approval's state as one JSON object");
-  return addBlobRootFlag(addConnectionFlags(addTokenFlags(command))).addHelpText('after', decideExamples(name));
+  return addDataFlags(addConnectionFlags(addTokenFlags(command))).addHelpText('after', decideExamples(name));
 }
 
 function append(value: string, previous: readonly string[] | undefined): readonly string[] {

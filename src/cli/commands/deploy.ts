@@ -10,7 +10,7 @@ import { environmentName } from '../../worker/options';
 import { openCatalog } from '../catalog-check';
 import type { AddCommand, Cli } from '../cli';
 import { usageError } from '../command-error';
-import { addConnectionFlags, type ConnectionFlags, targetOf } from '../connection-flags';
+import { addConnectionFlags, addEncryptionKeysFlag, type ConnectionFlags, keysOf, targetOf } from '../connection-flags';
 import { authorize } from '../deploy/authorize';
 import { type DeployResult, deployFlow, undeployFlow } from '../deploy/deploy-flow';
 import { type DeployedFlow, listDeployed } from '../deploy/deployed-list';
@@ -77,7 +77,7 @@ export const addDeploy: AddCommand = (command, cli, action) => {
     .addOption(new Option('--paused', 'deploy, and begin no run').conflicts('resume'))
     .option('--resume', 'deploy, and end a pause')
     .option('--json', 'print one JSON object');
-  addConnectionFlags(addTokenFlags(command))
+  addEncryptionKeysFlag(addConnectionFlags(addTokenFlags(command)))
     .addHelpText('after', EXAMPLES)
     .action(action((sources: string[], flags: DeployFlags) => deploy(sources, flags, cli)));
   addList(command, cli, action);
@@ -90,7 +90,7 @@ const addList: AddCommand = (parent, cli, action) => {
     .option('--tenant <NAME>', 'only those of this tenant')
     .option('--json', 'print one JSON object: deployments');
   parent.enablePositionalOptions();
-  addConnectionFlags(list)
+  addEncryptionKeysFlag(addConnectionFlags(list))
     .addHelpText('after', LIST_EXAMPLES)
     .action(action((flags: ConnectionFlags & { tenant?: string; json?: boolean }) => showList(flags, cli)));
 };
@@ -218,7 +218,9 @@ async function report<T extends { readonly id: string; readonly flow: string } &
   work: (client: Parameters<typeof deployFlow>[0], item: T) => Promise<DeployResult[]>,
 ): Promise<ExitCode> {
   const done: JsonObject[] = [];
-  await withTemporal(targetOf(flags), async ({ client }) => {
+  // Temporal adds the time to the workflow ids of a schedule's runs.
+  const target = { ...targetOf(flags), keys: keysOf(flags, cli), tenant: flags.tenant, isBound: false };
+  await withTemporal(target, async ({ client }) => {
     for (const item of items) {
       const results = await work(client, item);
       const { id, flow, schedule } = item;
@@ -244,7 +246,8 @@ function printResult(
 }
 
 async function showList(flags: ConnectionFlags & { tenant?: string; json?: boolean }, cli: Cli): Promise<ExitCode> {
-  const deployments = await withTemporal(targetOf(flags), ({ client }) => listDeployed(client, flags.tenant));
+  const target = { ...targetOf(flags), keys: keysOf(flags, cli) };
+  const deployments = await withTemporal(target, ({ client }) => listDeployed(client, flags.tenant));
   if (flags.json === true) cli.out.line(JSON.stringify({ deployments }));
   else if (deployments.length === 0) cli.out.line('nothing is deployed');
   else {

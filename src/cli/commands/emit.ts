@@ -7,7 +7,7 @@ import { DEFAULT_TENANT, TENANT } from '../../dsl/start';
 import { environmentName } from '../../worker/options';
 import type { AddCommand, Cli } from '../cli';
 import { CommandError, usageError } from '../command-error';
-import { addConnectionFlags, type ConnectionFlags, targetOf } from '../connection-flags';
+import { addConnectionFlags, addEncryptionKeysFlag, type ConnectionFlags, keysOf, targetOf } from '../connection-flags';
 import { emitEvent, sendEvent } from '../event-client';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { counted } from '../flow-file';
@@ -55,7 +55,7 @@ export const addEmit: AddCommand = (command, cli, action) => {
       queuePrefix,
     )
     .option('--json', 'print the answer as one JSON object');
-  addConnectionFlags(command)
+  addEncryptionKeysFlag(addConnectionFlags(command))
     .addHelpText('after', EXAMPLES)
     .action(action((flags: EmitFlags) => emit(flags, cli)));
 };
@@ -64,7 +64,9 @@ async function emit(flags: EmitFlags, cli: Cli): Promise<ExitCode> {
   const { tenant, flow, queuePrefix } = flags;
   if (!TENANT.test(tenant)) throw usageError(`--tenant: expected 1 to 63 letters, digits, ".", "_" or "-"`);
   const event = await readEvent(flags, cli);
-  const answer = await withTemporal(targetOf(flags), async ({ client }) =>
+  // A flow that is named is asked whose it is.
+  const target = { ...targetOf(flags), keys: keysOf(flags, cli), ...(flow === undefined ? { tenant } : {}) };
+  const answer = await withTemporal(target, async ({ client }) =>
     flow === undefined
       ? emitEvent(client, event, { tenant, taskQueue: taskQueueOf(queuePrefix, 'io') })
       : sendEvent(client, event, flow),

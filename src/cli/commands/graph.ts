@@ -1,7 +1,7 @@
 import { runToMermaid, toMermaid } from '../../dsl/graph/mermaid';
 import type { AddCommand, Cli } from '../cli';
 import { usageError } from '../command-error';
-import { addBlobRootFlag, addConnectionFlags, type ConnectionFlags, dataTargetOf } from '../connection-flags';
+import { addConnectionFlags, addDataFlags, type ConnectionFlags, dataTargetOf } from '../connection-flags';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { printProblems, readFlowFile } from '../flow-file';
 import { observeRun } from '../observed-run';
@@ -35,7 +35,7 @@ export const addGraph: AddCommand = (command, cli, action) => {
     .option('--run <WORKFLOW_ID>', 'draw the flow that this run runs, with the status of its steps')
     .option('--run-id <ID>', 'which run of that workflow id (default: the newest)')
     .option('--out <FILE>', 'write there instead of stdout');
-  addBlobRootFlag(addConnectionFlags(command))
+  addDataFlags(addConnectionFlags(command))
     .addHelpText('after', EXAMPLES)
     .action(action((file: string | undefined, flags: GraphFlags) => graph(file, flags, cli)));
 };

@@ -10,13 +10,7 @@ import { environmentName } from '../../worker/options';
 import type { AddCommand, Cli } from '../cli';
 import { errorDataOf, usageError } from '../command-error';
 import { beamlineCommand } from '../command-name';
-import {
-  addBlobRootFlag,
-  addConnectionFlags,
-  type ConnectionFlags,
-  dataTargetOf,
-  repeatFlags,
-} from '../connection-flags';
+import { addConnectionFlags, addDataFlags, type ConnectionFlags, dataTargetOf, repeatFlags } from '../connection-flags';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { printProblems, readFlowFile } from '../flow-file';
 import { isFlowName } from '../flow-name';
@@ -84,7 +78,7 @@ export const addRun: AddCommand = (command, cli, action) => {
     )
     .option('--detach', 'print the ids and return, without following the flow')
     .option('--json', 'print one JSON object: workflowId, runId, status, output or error');
-  addBlobRootFlag(addConnectionFlags(addTokenFlags(command)))
+  addDataFlags(addConnectionFlags(addTokenFlags(command)))
     .addHelpText('after', EXAMPLES)
     .action(action((file: string, flags: RunFlags) => run(file, flags, cli)));
 };
@@ -123,7 +117,12 @@ async function runToEnd(
 ): Promise<ExitCode> {
   const start = await prepare(source, flags, cli);
   if (start === undefined) return EXIT.invalid;
-  return withTemporal(dataTargetOf(flags, cli), async (session) => {
+  const target = dataTargetOf(flags, cli);
+  const { tenant } = start.input;
+  if (tenant === undefined && target.keys?.isEmpty === false) {
+    throw usageError('--tenant: expected the tenant whose key encrypts the flow; a token is not read here');
+  }
+  return withTemporal({ ...target, tenant }, async (session) => {
     const flow = await startFlow(session.client, start);
     started.flow = flow;
     if (flags.detach === true) return tellStarted(flow, session, flags, cli);

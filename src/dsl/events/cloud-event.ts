@@ -1,6 +1,6 @@
 import { describeJsonType, getOwn, isJsonObject, type Json, type JsonObject, setOwn } from '../json';
 import { shortJson, shortText } from '../problems';
-import { undecodableReason } from '../undecodable';
+import { lostPayloadOf, undecodableReason } from '../undecodable';
 
 /** An event in the JSON format of CloudEvents 1.0 ("structured mode"): context attributes, and the data under `data`. */
 export type CloudEvent = JsonObject & {
@@ -28,7 +28,7 @@ const TIMESTAMP = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d
 
 /** Reads an event of any origin; returns it, without attributes that are null, or what is wrong with it. */
 export function parseCloudEvent(value: unknown): { readonly event: CloudEvent } | { readonly problem: string } {
-  const unreadable = undecodableReason(value);
+  const unreadable = undecodableReason(value) ?? lostPayloadOf(value)?.detail;
   if (unreadable !== undefined) return { problem: `the payload cannot be read (${unreadable}), expected JSON` };
   if (!isJsonObject(value)) {
     const example = '{"specversion": "1.0", "id": "1", "source": "/shop", "type": "order.placed", "data": {…}}';

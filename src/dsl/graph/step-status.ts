@@ -24,6 +24,7 @@ type ShownStatus = StepStatus | 'stopped';
 const STATUSES: Readonly<Record<ShownStatus, { readonly word: string; readonly counted: string; state: GraphState }>> =
   {
     awaitingApproval: { word: 'awaiting approval', counted: 'awaiting approval', state: 'waiting' },
+    awaitingQuota: { word: 'awaiting quota', counted: 'awaiting quota', state: 'waiting' },
     listening: { word: 'listening', counted: 'listening', state: 'waiting' },
     running: { word: 'running', counted: 'running', state: 'running' },
     failed: { word: 'failed', counted: 'failed', state: 'failed' },

@@ -29,7 +29,7 @@ export interface TenantPolicy {
   readonly quotas: Quotas;
   /** Share of the workers beside other tenants, 0.001 to 1000; absent: 1. */
   readonly fairnessWeight?: number;
-  /** Of flows that say nothing, 1 (first) to 5. */
+  /** The best that its flows and steps get, and that of those that say nothing: 1 (first) to 5; absent: 3. */
   readonly priorityKey?: number;
   /** HOST[:PORT] that HTTP blocks may reach although they are not at public addresses. */
   readonly privateHosts: readonly string[];

@@ -7,10 +7,12 @@ import { siblingTaskQueue } from '../../dsl/names';
 import type { CallPlan } from '../../dsl/planning/plan';
 import { idempotencyKey, type StepRequest, type StepResult } from '../../dsl/step-request';
 import { undecodableReason } from '../../dsl/undecodable';
+import { countFailure } from '../count-failure';
 import { type Routine, waitFor } from '../drive';
-import { attemptsOf, toFlowError } from '../failures';
+import { attemptsOf, isUnreported, toFlowError } from '../failures';
 import type { FlowRun } from '../flow-run';
 import { readable } from '../lost-payload';
+import { StepTurns } from '../quota/step-turns';
 import { withoutPlaceholders } from '../step-secrets';
 import type { TaskFrame, TaskResult } from '../task-frame';
 import { durationOf } from '../timeouts';
@@ -20,8 +22,29 @@ const MAX_SUMMARY_LENGTH = 100;
 
 /** Runs a block as one Temporal activity on the task queue of its resource class. */
 export function* executeCall(task: CallPlan, frame: TaskFrame): Routine<TaskResult> {
+  const turns = new StepTurns(frame);
+  yield* turns.begin();
+  try {
+    yield* turns.resume();
+    for (;;) {
+      const sentAt = Date.now();
+      const result = yield* sendOut(task, frame, turns);
+      if (result.waiting === undefined) return { output: result.output };
+      yield* turns.wait({ ...result, waiting: result.waiting }, sentAt);
+    }
+  } catch (error) {
+    yield* turns.giveUp(error);
+    throw error;
+  } finally {
+    turns.end();
+  }
+}
+
+/** Runs the activity once: to the step's end, or to the news that its tenant is over a quota. */
+function* sendOut(task: CallPlan, frame: TaskFrame, turns: StepTurns): Routine<StepResult> {
   const { run, scope, values, step } = frame;
   const args = requireObject(values, 'with');
+  const { secrets } = turns;
   const request: StepRequest = {
     tenant: run.tenant,
     flow: run.plan.flow,
@@ -35,11 +58,12 @@ export function* executeCall(task: CallPlan, frame: TaskFrame): Routine<TaskResu
     }),
     idempotent: task.idempotent,
     with: args,
-    ...(frame.secrets === undefined ? {} : { secrets: frame.secrets }),
+    ...(secrets === undefined ? {} : { secrets }),
     ...cacheOf(task, values),
     ...run.proof,
+    quota: { ...turns.claim, ...linePriority(task, run) },
   };
-  const options = activityOptions(task, frame, args);
+  const options = activityOptions(task, frame, args, turns);
   yield* run.dispatch.enter(request);
   try {
     run.waits();
@@ -48,11 +72,15 @@ export function* executeCall(task: CallPlan, frame: TaskFrame): Routine<TaskResu
     const unreadable = undecodableReason(result);
     if (unreadable !== undefined)
       throw flowError('BLW_BLOCK_FAILED', `the step's result cannot be read: ${unreadable}`);
+    run.quota.limitTo(result.quota?.concurrentSteps);
+    if (result.waiting !== undefined) return result;
+    turns.admitted();
     step.update({ attempts: result.attempt, ...(result.cached === true ? { cached: true as const } : {}) });
-    return { output: result.output };
+    return result;
   } catch (error) {
     const attempts = attemptsOf(error);
     if (attempts !== undefined) step.update({ attempts });
+    if (isUnreported(error)) yield* countFailure(run, error);
     throw toFlowError(error);
   } finally {
     run.dispatch.leave();
@@ -66,9 +94,19 @@ function cacheOf({ cache }: CallPlan, { cacheKey: key }: BatchValues): Pick<Step
   return { cache: key === undefined ? { maxAgeMs } : { key, maxAgeMs } };
 }
 
-function activityOptions(task: CallPlan, { run, values }: TaskFrame, args: JsonObject): ActivityOptions {
+function linePriority(task: CallPlan, run: FlowRun): { priority?: number } {
+  const { priorityKey: priority } = priorityOf(task, run);
+  return priority === undefined ? {} : { priority };
+}
+
+function activityOptions(
+  task: CallPlan,
+  { run, values }: TaskFrame,
+  args: JsonObject,
+  turns: StepTurns,
+): ActivityOptions {
   const { retry } = task;
-  const totalMs = values.timeout === undefined ? undefined : durationOf(values.timeout, 'timeout');
+  const totalMs = values.timeout === undefined ? undefined : turns.timeLeft(durationOf(values.timeout, 'timeout'));
   return {
     taskQueue: siblingTaskQueue(run.taskQueue, task.resources),
     startToCloseTimeout:
@@ -79,7 +117,7 @@ function activityOptions(task: CallPlan, { run, values }: TaskFrame, args: JsonO
       initialInterval: retry.initialIntervalMs,
       backoffCoefficient: retry.backoffCoefficient,
       maximumInterval: retry.maximumIntervalMs,
-      maximumAttempts: retry.maximumAttempts,
+      maximumAttempts: attemptsLeft(retry.maximumAttempts, turns),
       nonRetryableErrorTypes: [
         ...(retry.nonRetryableErrorTypes ?? []),
         ...(isRepeatable(task, args) ? [] : LOST_ATTEMPT),
@@ -89,6 +127,11 @@ function activityOptions(task: CallPlan, { run, values }: TaskFrame, args: JsonO
     summary: withoutPlaceholders(summaryOf(task, values, args)),
     priority: priorityOf(task, run),
   };
+}
+
+/** 0 is Temporal's word for no limit. */
+function attemptsLeft(maximumAttempts: number, { attempts }: StepTurns): number {
+  return maximumAttempts === 0 ? 0 : Math.max(1, maximumAttempts - attempts);
 }
 
 /**
@@ -102,12 +145,19 @@ function isRepeatable({ block, idempotent }: CallPlan, { method = 'GET' }: JsonO
   return idempotent || (block.startsWith('http.') && isIdempotentMethod(String(method)));
 }
 
-/** Fairness between tenants is Temporal's own: the tenant is the fairness key. */
+/** Fairness between tenants is Temporal's own: the tenant is the fairness key, and with a policy its weight is the tenant's. */
 export function priorityOf(
   task: { priorityKey?: number; fairnessWeight?: number },
   run: FlowRun,
 ): NonNullable<ActivityOptions['priority']> {
-  const priorityKey = task.priorityKey ?? run.prepared.priorityKey;
+  const { share, priorityKey: ofFlow } = run.prepared;
+  const priorityKey = task.priorityKey ?? ofFlow;
+  if (share !== undefined) {
+    // What a tenant writes into its flows gets it nothing that is others'.
+    const best = share.priorityKey;
+    const { fairnessWeight } = share;
+    return { fairnessKey: run.tenant, fairnessWeight, priorityKey: Math.max(best, priorityKey ?? best) };
+  }
   return {
     fairnessKey: run.tenant,
     ...(priorityKey === undefined ? {} : { priorityKey }),

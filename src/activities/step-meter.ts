@@ -1,0 +1,53 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+/** What an attempt of a step used; JSON. */
+export interface StepUsage {
+  readonly cpuMs: number;
+  /** Of the process of its own that ran the block; 0 where it had none. */
+  readonly peakMemoryBytes: number;
+  /** What was read: bodies of HTTP answers, contents of blobs, rows of SQL as JSON. */
+  readonly bytesIn: number;
+  /** What was written: bodies of HTTP requests, contents of blobs, parameters of SQL as JSON. */
+  readonly bytesOut: number;
+}
+
+const current = new AsyncLocalStorage<StepMeter>();
+
+/** Adds up what one attempt of a step uses while it runs. */
+export class StepMeter implements StepUsage {
+  cpuMs = 0;
+  peakMemoryBytes = 0;
+  bytesIn = 0;
+  bytesOut = 0;
+
+  /** The meter of the step whose code is running. */
+  static current(): StepMeter | undefined {
+    return current.getStore();
+  }
+
+  /** Runs work of the step. */
+  run<T>(work: () => Promise<T>): Promise<T> {
+    return current.run(this, work);
+  }
+
+  add({ cpuMs, peakMemoryBytes, bytesIn, bytesOut }: StepUsage): void {
+    this.cpuMs += cpuMs;
+    this.peakMemoryBytes = Math.max(this.peakMemoryBytes, peakMemoryBytes);
+    this.bytesIn += bytesIn;
+    this.bytesOut += bytesOut;
+  }
+
+  read(bytes: number): void {
+    this.bytesIn += bytes;
+  }
+
+  wrote(bytes: number): void {
+    this.bytesOut += bytes;
+  }
+
+  /** A copy, as numbers. */
+  usage(): StepUsage {
+    const { cpuMs, peakMemoryBytes, bytesIn, bytesOut } = this;
+    return { cpuMs, peakMemoryBytes, bytesIn, bytesOut };
+  }
+}

@@ -1,0 +1,37 @@
+/** What a step or a flow waits for: the quota of its tenant that is used up, or the store that knows. */
+export type QuotaReason = 'concurrentSteps' | 'stepsPerSecond' | 'cpuTime' | 'blobBytes' | 'flows' | 'store';
+
+/** Answer of an activity that did nothing, since its tenant is over a quota. In histories: add optional fields, never change one. */
+export interface QuotaWait {
+  /** Names the place in the tenant's line. */
+  readonly ticket: string;
+  /** When it was asked first, in ms since 1970: what the line is ordered by. */
+  readonly since: number;
+  /** When to ask again, unless a signal says that it is time. */
+  readonly afterMs: number;
+  readonly reason: QuotaReason;
+}
+
+/** What a flow brings when it asks for a step: empty where it asks for the first time. In histories, as above. */
+export interface QuotaClaim {
+  readonly ticket?: string;
+  readonly since?: number;
+  /** Attempts of the step that were made before it had to wait. */
+  readonly attempts?: number;
+  /** 1 goes first in the tenant's line; absent: 3. Temporal's own does not reach an activity that starts eagerly. */
+  readonly priority?: number;
+}
+
+/** What a flow need not ask for, as of now. */
+export interface QuotaHint {
+  /** Steps of the tenant that may run at once: a flow does not send out more. */
+  readonly concurrentSteps: number;
+}
+
+/**
+ * One line of the signal `quota`: it is this ticket's turn, after so many milliseconds; or so many steps of the tenant may run at
+ * once now, null for any number.
+ */
+export type QuotaNews =
+  | { readonly ticket: string; readonly afterMs: number }
+  | { readonly concurrentSteps: number | null };

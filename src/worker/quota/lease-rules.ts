@@ -1,0 +1,74 @@
+import { execute, query, type Rule } from '../state/rule';
+import { LEASE_MS, type PlaceKind } from './lines';
+
+/** A lease of a step that runs on this worker. */
+export interface HeldLease {
+  readonly id: string;
+  readonly tenant: string;
+  readonly worker: string;
+  readonly namespace: string;
+  readonly flowId: string;
+}
+
+/** What was counted once may be reported again by a repeated attempt; so long it is remembered. */
+const COUNTED_FOR_MS = 3 * 86_400_000;
+
+/** How long an open flow is believed to be open, and how many are asked about at once. */
+const CHECK_AFTER_MS = 60_000;
+const CHECKED_AT_ONCE = 20;
+
+/** Rows that one transaction removes. */
+const PRUNED_AT_ONCE = 2_000;
+
+/**
+ * Makes leases last on. One that has expired while its step ran on, since this worker or the store stood still, is made again:
+ * what runs has to count. `isHeld` is asked last, as the step may end meanwhile.
+ */
+export function* renewLeases(leases: readonly HeldLease[], isHeld: (id: string) => boolean): Rule<void> {
+  for (const { id, tenant, worker, namespace, flowId } of leases) {
+    if (!isHeld(id)) continue;
+    yield* execute(
+      `INSERT INTO beamline_leases (id, tenant, kind, worker, namespace, flow_id, expires_at)
+         VALUES (?, ?, 'step', ?, ?, ?, now_ms() + ?) ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at`,
+      id,
+      tenant,
+      worker,
+      namespace,
+      flowId,
+      LEASE_MS,
+    );
+  }
+}
+
+/** Lines in which somebody stands, and those before which somebody may stand in a flow of its own. */
+export function* findLines(): Rule<readonly { readonly tenant: string; readonly kind: PlaceKind }[]> {
+  return yield* query(
+    "SELECT tenant, kind FROM beamline_tickets UNION SELECT tenant, kind FROM beamline_leases WHERE kind = 'step'",
+  );
+}
+
+/** Flows that nobody has looked at for a while, taken so that no other worker looks at the same time. */
+export function* takeUncheckedFlows(): Rule<
+  readonly { readonly id: string; readonly tenant: string; readonly namespace: string; readonly flow_id: string }[]
+> {
+  return yield* query(
+    `UPDATE beamline_leases SET checked_at = now_ms() WHERE id IN
+       (SELECT id FROM beamline_leases WHERE kind = 'flow' AND checked_at < now_ms() - ? ORDER BY checked_at LIMIT ?)
+       RETURNING id, tenant, namespace, flow_id`,
+    CHECK_AFTER_MS,
+    CHECKED_AT_ONCE,
+  );
+}
+
+/** Removes what has expired; false where more is left. */
+export function* pruneExpired(): Rule<boolean> {
+  yield* execute('DELETE FROM beamline_leases WHERE expires_at <= now_ms()');
+  yield* execute('DELETE FROM beamline_tickets WHERE expires_at <= now_ms()');
+  const removed = yield* query(
+    `DELETE FROM beamline_counted WHERE id IN
+       (SELECT id FROM beamline_counted WHERE counted_at < now_ms() - ? ORDER BY counted_at LIMIT ?) RETURNING id`,
+    COUNTED_FOR_MS,
+    PRUNED_AT_ONCE,
+  );
+  return removed.length < PRUNED_AT_ONCE;
+}

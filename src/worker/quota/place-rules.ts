@@ -1,0 +1,332 @@
+import type { QuotaReason, QuotaWait } from '../../dsl/quota';
+import type { Quotas } from '../policy/policy';
+import { execute, query, type Rule } from '../state/rule';
+import {
+  countAhead,
+  countOffersAhead,
+  countPlaces,
+  type FlowAddress,
+  FOREVER_MS,
+  LEASE_MS,
+  type LineState,
+  type LockedTenant,
+  lockTenant,
+  type Offer,
+  type PlaceKind,
+  readLine,
+  revokeLastOffers,
+  type TicketRow,
+} from './lines';
+import { cpuExhaustedUntil, StepClock } from './rates';
+
+/**
+ * How long a place is set aside for whose turn it is: a signal, a workflow task, a way through a full task queue. Longer than a flow
+ * takes to leave a worker that has died (sticky task queue, 10 s).
+ */
+export const OFFER_MS = 15_000;
+
+/** When those in line ask again by themselves: as late again as they have waited, within these. Signals wake them before. */
+const MIN_PATIENCE_MS = 60_000;
+const MAX_PATIENCE_MS = { step: 900_000, flow: 21_600_000 } as const;
+
+/** A ticket is dropped so long after its flow should have asked again. */
+const TICKET_GRACE_MS = 600_000;
+
+/** Offers of one transaction; the next one makes more. */
+const MAX_OFFERS = 100;
+
+/** Who asks for a place. */
+export interface Asker {
+  readonly tenant: string;
+  readonly kind: PlaceKind;
+  /** Its place in the line, where it gets or has one. */
+  readonly ticket: string;
+  /** When it asked first, where that was before, in ms since 1970. */
+  readonly since?: number;
+  /** Id of the lease that it gets. */
+  readonly lease: string;
+  readonly worker: string;
+  readonly namespace: string;
+  /** Workflow that is told when it is its turn. */
+  readonly flowId: string;
+  /** 1 goes first. */
+  readonly priority: number;
+}
+
+/** What becomes of who asked, and whose turn it is beside. */
+export interface Verdict {
+  /** Absent: the place is given. */
+  readonly wait?: QuotaWait;
+  /** True where there is a lease to be renewed and released. */
+  readonly isLeased: boolean;
+  readonly offers: readonly Offer[];
+}
+
+/**
+ * Gives a place within the tenant's quotas, or one in the line: by priority, then by arrival. A place is given where one is
+ * free that is not set aside for somebody, and nobody in the line comes first. Who comes for an offer that has lapsed takes the
+ * place of those behind him.
+ */
+export function* askForPlace(asker: Asker, quotas: Quotas): Rule<Verdict> {
+  const tenant = yield* lockTenant(asker.tenant);
+  if (asker.kind === 'step' && tenant.known_limit === null) yield* noteLimit(tenant, quotas);
+  if (asker.kind === 'flow' && (yield* hasLease(asker))) return { isLeased: true, offers: [] };
+  const state = yield* readLine(tenant, asker.kind, asker.ticket);
+  const own = state.ticket ?? newTicket(asker, tenant);
+  const line = new Line(tenant, asker.kind, quotas);
+  if (line.exhaustedUntil !== undefined) {
+    const afterMs = line.exhaustedUntil - tenant.now + MIN_PATIENCE_MS;
+    return yield* putInLine(line, own, { reason: 'cpuTime', afterMs });
+  }
+  const isOffered = own.offered_until > tenant.now;
+  if (!(yield* hasRoom(line, state, own))) return yield* putInLine(line, own, { reason: line.reason });
+  const readyAt = isOffered ? own.ready_at : line.clock.nextAt;
+  if (readyAt === undefined) return yield* putInLine(line, own, { reason: 'stepsPerSecond' });
+  if (!isOffered) line.clock.take();
+  yield* line.clock.save();
+  if (readyAt <= tenant.now) return yield* givePlace(line, asker, state);
+  if (!isOffered) yield* saveTicket(line, own, { readyAt, patienceMs: readyAt - tenant.now });
+  return { wait: waitOf(own, readyAt - tenant.now, 'stepsPerSecond'), isLeased: false, offers: [] };
+}
+
+/** True where there is a place for it, and for all who come first. */
+function* hasRoom({ tenant, kind, limit }: Line, state: LineState, own: TicketRow): Rule<boolean> {
+  const blocking = hasLapsed(own, tenant) ? yield* countOffersAhead(tenant, kind, own) : state.offers;
+  const free = limit - state.leases - blocking;
+  if (free < 1) return false;
+  const isFirst = state.waiting === 0 || own.offered_until > tenant.now;
+  return isFirst || free - (yield* countAhead(tenant, kind, own, clampLimit(free))) >= 1;
+}
+
+function* givePlace({ tenant, kind, limit }: Line, asker: Asker, { leases, offers }: LineState): Rule<Verdict> {
+  const isLeased = limit !== Number.POSITIVE_INFINITY;
+  if (isLeased) {
+    yield* giveLease(asker, tenant.now);
+    yield* revokeLastOffers(tenant, kind, leases + 1 + offers - limit);
+  }
+  yield* execute('DELETE FROM beamline_tickets WHERE tenant = ? AND id = ?', asker.tenant, asker.ticket);
+  return { isLeased, offers: [] };
+}
+
+/** Gives the place of a flow back, or its place in the line, and says whose turn it is then. */
+export function* releasePlace(name: string, place: string, quotas: Quotas): Rule<readonly Offer[]> {
+  const tenant = yield* lockTenant(name);
+  yield* execute('DELETE FROM beamline_leases WHERE id = ?', place);
+  yield* execute('DELETE FROM beamline_tickets WHERE tenant = ? AND id = ?', name, place);
+  return yield* offerPlaces(tenant, 'flow', quotas);
+}
+
+/** Takes tickets out of the line, of steps that are not wanted any more. */
+export function* leaveLine(
+  { tenant: name, kind, tickets }: { tenant: string; kind: PlaceKind; tickets: readonly string[] },
+  quotas: Quotas,
+): Rule<readonly Offer[]> {
+  const tenant = yield* lockTenant(name);
+  for (const ticket of tickets) {
+    yield* execute('DELETE FROM beamline_tickets WHERE tenant = ? AND id = ? AND kind = ?', name, ticket, kind);
+  }
+  return yield* offerPlaces(tenant, kind, quotas);
+}
+
+/** What a look at a tenant's line gives. */
+export interface Review {
+  readonly offers: readonly Offer[];
+  /** Flows that have to hear how many steps may run at once: it has changed. */
+  readonly news: readonly FlowAddress[];
+}
+
+/** Looks whether somebody in the tenant's line may go: leases and offers lapse, windows end, quotas change. */
+export function* reviewLine(name: string, kind: PlaceKind, quotas: Quotas): Rule<Review> {
+  const tenant = yield* lockTenant(name);
+  const news = kind === 'step' ? yield* findUninformed(tenant, quotas) : [];
+  return { offers: yield* offerPlaces(tenant, kind, quotas), news };
+}
+
+/** A flow does not send out more steps than may run at once, so that it has to hear when these become more. */
+function* findUninformed(locked: LockedTenant, quotas: Quotas): Rule<readonly FlowAddress[]> {
+  const { tenant, known_limit: known } = locked;
+  if (known === limitOf(quotas)) return [];
+  yield* noteLimit(locked, quotas);
+  if (known === null) return [];
+  const flows = yield* query<{ namespace: string; flow_id: string }>(
+    `SELECT namespace, flow_id FROM beamline_leases WHERE tenant = ? AND kind = 'step'
+       UNION SELECT namespace, flow_id FROM beamline_tickets WHERE tenant = ? AND kind = 'step'`,
+    tenant,
+    tenant,
+  );
+  return flows.map(({ namespace, flow_id: flowId }) => ({ namespace, flowId }));
+}
+
+/** A flow asks again where it never heard that it has its place. */
+function* hasLease({ lease, tenant }: Asker): Rule<boolean> {
+  return (yield* query('SELECT 1 AS one FROM beamline_leases WHERE id = ? AND tenant = ?', lease, tenant)).length > 0;
+}
+
+function* noteLimit({ tenant }: LockedTenant, quotas: Quotas): Rule<void> {
+  yield* execute('UPDATE beamline_tenants SET known_limit = ? WHERE tenant = ?', limitOf(quotas), tenant);
+}
+
+function limitOf({ concurrentSteps = -1 }: Quotas): number {
+  return concurrentSteps;
+}
+
+/** Sets free places aside for the first in the line; those who missed an offer come last. */
+export function* offerPlaces(tenant: LockedTenant, kind: PlaceKind, quotas: Quotas): Rule<readonly Offer[]> {
+  const waiting = yield* query(
+    'SELECT 1 AS one FROM beamline_tickets WHERE tenant = ? AND kind = ? LIMIT 1',
+    tenant.tenant,
+    kind,
+  );
+  if (waiting.length === 0) return [];
+  const line = new Line(tenant, kind, quotas);
+  if (line.exhaustedUntil !== undefined) return [];
+  const { leases, offers: setAside } = yield* countPlaces(tenant, kind);
+  const free = clampLimit(Math.min(MAX_OFFERS, line.limit - leases - setAside));
+  if (free <= 0) return [];
+  const offers: Offer[] = [];
+  for (const ticket of yield* firstInLine(tenant, kind, free)) {
+    const readyAt = line.clock.nextAt;
+    if (readyAt === undefined) break;
+    line.clock.take();
+    yield* execute(
+      'UPDATE beamline_tickets SET ready_at = ?, offered_until = ? WHERE tenant = ? AND id = ?',
+      readyAt,
+      readyAt + OFFER_MS,
+      tenant.tenant,
+      ticket.id,
+    );
+    const { id, namespace, flow_id: flowId } = ticket;
+    offers.push({ ticket: id, namespace, flowId, afterMs: readyAt - tenant.now });
+  }
+  yield* line.clock.save();
+  return offers;
+}
+
+function* firstInLine({ tenant, now }: LockedTenant, kind: PlaceKind, count: number): Rule<readonly TicketRow[]> {
+  const fresh = yield* query<TicketRow>(
+    `SELECT * FROM beamline_tickets WHERE tenant = ? AND kind = ? AND offered_until = 0 AND expires_at > ?
+       ORDER BY priority, since, seq LIMIT ?`,
+    tenant,
+    kind,
+    now,
+    count,
+  );
+  if (fresh.length === count) return fresh;
+  const lapsed = yield* query<TicketRow>(
+    `SELECT * FROM beamline_tickets WHERE tenant = ? AND kind = ? AND offered_until > 0 AND offered_until <= ?
+       AND expires_at > ? ORDER BY offered_until, priority, since, seq LIMIT ?`,
+    tenant,
+    kind,
+    now,
+    now,
+    count - fresh.length,
+  );
+  return [...fresh, ...lapsed];
+}
+
+/** A tenant's line of one kind, and what limits it. */
+class Line {
+  readonly clock: StepClock;
+  readonly limit: number;
+  readonly reason: QuotaReason;
+  /** Set where nobody may go: the CPU time of the window is used up. */
+  readonly exhaustedUntil: number | undefined;
+
+  constructor(
+    readonly tenant: LockedTenant,
+    readonly kind: PlaceKind,
+    readonly quotas: Quotas,
+  ) {
+    const isStep = kind === 'step';
+    this.clock = new StepClock(tenant, isStep ? quotas : {});
+    this.limit = (isStep ? quotas.concurrentSteps : quotas.flows) ?? Number.POSITIVE_INFINITY;
+    this.reason = isStep ? 'concurrentSteps' : 'flows';
+    this.exhaustedUntil = isStep ? cpuExhaustedUntil(tenant, quotas) : undefined;
+  }
+}
+
+function newTicket(
+  { ticket, namespace, flowId, priority, since }: Asker,
+  { now, next_seq: seq }: LockedTenant,
+): TicketRow {
+  return {
+    id: ticket,
+    namespace,
+    flow_id: flowId,
+    priority,
+    since: Math.min(now, Math.round(since ?? now)),
+    seq,
+    ready_at: 0,
+    offered_until: 0,
+  };
+}
+
+function hasLapsed({ offered_until: until }: TicketRow, { now }: LockedTenant): boolean {
+  return until > 0 && until <= now;
+}
+
+function* putInLine(
+  line: Line,
+  own: TicketRow,
+  { reason, afterMs }: { reason: QuotaReason; afterMs?: number },
+): Rule<Verdict> {
+  const { tenant, kind, quotas } = line;
+  const patienceMs = afterMs ?? Math.min(MAX_PATIENCE_MS[kind], Math.max(MIN_PATIENCE_MS, tenant.now - own.since));
+  yield* saveTicket(line, own, { readyAt: 0, patienceMs });
+  // Leases may have expired since: then it is the turn of those before it.
+  const offers = yield* offerPlaces(tenant, kind, quotas);
+  return { wait: waitOf(own, patienceMs, reason), isLeased: false, offers };
+}
+
+/** `readyAt`: from when on the place that is set aside may be taken; 0 where there is none. */
+function* saveTicket(
+  { tenant: { tenant, now }, kind }: Line,
+  { id, namespace, flow_id, priority, since, seq }: TicketRow,
+  { readyAt, patienceMs }: { readyAt: number; patienceMs: number },
+): Rule<void> {
+  const offeredUntil = readyAt === 0 ? 0 : readyAt + OFFER_MS;
+  const expiresAt = Math.ceil(now + patienceMs + TICKET_GRACE_MS);
+  yield* execute(
+    `INSERT INTO beamline_tickets
+       (tenant, id, kind, namespace, flow_id, priority, since, seq, ready_at, offered_until, expires_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (tenant, id) DO UPDATE SET
+         ready_at = excluded.ready_at, offered_until = excluded.offered_until, expires_at = excluded.expires_at`,
+    tenant,
+    id,
+    kind,
+    namespace,
+    flow_id,
+    priority,
+    since,
+    seq,
+    readyAt,
+    offeredUntil,
+    expiresAt,
+  );
+  yield* execute('UPDATE beamline_tenants SET next_seq = ? WHERE tenant = ? AND next_seq = ?', seq + 1, tenant, seq);
+}
+
+function* giveLease({ lease, tenant, kind, worker, namespace, flowId }: Asker, now: number): Rule<void> {
+  yield* execute(
+    `INSERT INTO beamline_leases (id, tenant, kind, worker, namespace, flow_id, expires_at, checked_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at`,
+    lease,
+    tenant,
+    kind,
+    worker,
+    namespace,
+    flowId,
+    kind === 'flow' ? FOREVER_MS : now + LEASE_MS,
+    now,
+  );
+}
+
+function waitOf({ id, since }: TicketRow, afterMs: number, reason: QuotaReason): QuotaWait {
+  return { ticket: id, since, afterMs: Math.ceil(afterMs), reason };
+}
+
+/** As SQL's LIMIT takes it. */
+function clampLimit(count: number): number {
+  return Math.min(count, 1_000_000_000);
+}

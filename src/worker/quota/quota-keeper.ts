@@ -1,0 +1,267 @@
+import type { QuotaWait } from '../../dsl/quota';
+import type { Logger } from '../logger';
+import type { Quotas } from '../policy/policy';
+import { execute, type Rule } from '../state/rule';
+import { type StateStore, StateStoreUnavailable } from '../state/state-store';
+import { UsageBacklog } from '../usage/usage-backlog';
+import { countApproval, countUsage, type UsageEntry } from '../usage/usage-rules';
+import { runOfPlace } from './flow-admission';
+import type { FlowProbe } from './flow-probe';
+import { findLines, type HeldLease, pruneExpired, renewLeases, takeUncheckedFlows } from './lease-rules';
+import { lockTenant, type Offer, type PlaceKind } from './lines';
+import type { OfferSender } from './offer-sender';
+import { type Asker, askForPlace, leaveLine, offerPlaces, releasePlace, reviewLine } from './place-rules';
+import { chargeCpu } from './rates';
+
+/** How long a step lets the store keep it. */
+const PATIENCE_MS = 2_000;
+
+/** When those ask again whom the store did not answer. */
+const STORE_RETRY_MS = 5_000;
+
+/** How often lines are looked at: for leases of dead workers, lapsed offers, ends of windows, changed quotas. */
+const REVIEW_EVERY_MS = 2_000;
+/** In reviews. */
+const RENEW_EVERY = 4;
+const PRUNE_EVERY = 30;
+const PROBE_EVERY = 5;
+
+/** Pause between two lines about a store that does not answer. */
+const WARN_EVERY_MS = 30_000;
+
+/** An attempt that has ended, as the store is told. */
+export interface Settlement extends UsageEntry {
+  /** Id of its lease, where it had one. */
+  readonly lease?: string;
+}
+
+/** What the store has to be told, sooner or later. */
+interface Report {
+  readonly tenant: string;
+  /** Of the line in which somebody may be next then. */
+  readonly kind: PlaceKind;
+  readonly rule: () => Rule<readonly Offer[]>;
+}
+
+/**
+ * A worker's dealings with the state store: places for steps and flows, usage, and what has to go on in the background.
+ * Quotas are looked up at each turn, so that a changed policy counts at once.
+ */
+export class QuotaKeeper {
+  readonly #held = new Map<string, HeldLease>();
+  readonly #backlog: UsageBacklog<Report>;
+  readonly #pending = new Set<Promise<unknown>>();
+  readonly #timer: NodeJS.Timeout;
+  #reviews = 0;
+  #isReviewing = false;
+  #warnedAt = 0;
+  /** The last answer of the store was none: until a review gets one, nobody is kept waiting for it. */
+  #isOut = false;
+
+  constructor(
+    private readonly parts: {
+      readonly store: StateStore;
+      readonly quotasOf: (tenant: string) => Quotas;
+      readonly sender: OfferSender;
+      readonly probe: FlowProbe;
+      readonly logger: Logger;
+    },
+  ) {
+    this.#backlog = new UsageBacklog((dropped) =>
+      parts.logger.log('error', 'usage was dropped: the state store has been out of reach for too long', { dropped }),
+    );
+    this.#timer = setInterval(() => this.#inBackground(this.#review()), REVIEW_EVERY_MS);
+    this.#timer.unref();
+  }
+
+  quotasOf(tenant: string): Quotas {
+    return this.parts.quotasOf(tenant);
+  }
+
+  /** Asks for a place; undefined where it is given. A store that does not answer is something to wait for. */
+  async ask(asker: Asker): Promise<QuotaWait | undefined> {
+    const { ticket, since = Date.now() } = asker;
+    const later: QuotaWait = { ticket, since, afterMs: STORE_RETRY_MS, reason: 'store' };
+    if (this.#isOut) return later;
+    const asking = this.#run(() => askForPlace(asker, this.quotasOf(asker.tenant)), asker.kind === 'step');
+    try {
+      const { wait, isLeased, offers } = await within(PATIENCE_MS, asking);
+      this.#tell(asker, offers);
+      if (isLeased && asker.kind === 'step') this.#held.set(asker.lease, { ...asker, id: asker.lease });
+      return wait;
+    } catch (error) {
+      this.#warn(error);
+      // A place that is given too late is given back; a flow finds it when it asks again.
+      const giveBack = asking.then(({ isLeased }) =>
+        isLeased && asker.kind === 'step' ? this.#release(asker) : undefined,
+      );
+      this.#inBackground(giveBack.catch(() => undefined));
+      return later;
+    }
+  }
+
+  /** Releases an attempt's lease and counts what it used, durably; where the store does not answer in time, later. Never throws. */
+  async settle(settlement: Settlement): Promise<void> {
+    const { tenant, lease, end, usage } = settlement;
+    if (lease !== undefined) this.#held.delete(lease);
+    const isEmpty = usage === undefined || Object.values(usage).every((value) => value === 0);
+    if (lease === undefined && end === undefined && isEmpty) return;
+    await this.#report({ tenant, kind: 'step', rule: () => this.#settleRule(settlement) });
+  }
+
+  /** Counts an approval that a flow asked for; `id` tells it from others. Never throws. */
+  async countApproval(tenant: string, id: string): Promise<void> {
+    const rule = function* (): Rule<readonly Offer[]> {
+      yield* countApproval({ tenant, id });
+      return [];
+    };
+    await this.#report({ tenant, kind: 'step', rule });
+  }
+
+  /** True where the attempt's lease is to be released. */
+  holds(lease: string): boolean {
+    return this.#held.has(lease);
+  }
+
+  /** Takes tickets out of a line. */
+  async leave(line: { tenant: string; kind: PlaceKind; tickets: readonly string[] }): Promise<void> {
+    const offers = await this.#run(() => leaveLine(line, this.quotasOf(line.tenant)));
+    this.#tell(line, offers);
+  }
+
+  /** Gives the place of a flow back; where the store does not answer, later. Never throws. */
+  async releaseFlow(tenant: string, place: string): Promise<void> {
+    await this.#report({ tenant, kind: 'flow', rule: () => releasePlace(tenant, place, this.quotasOf(tenant)) });
+  }
+
+  /** Stops the background work and waits for what is under way; writes what is left. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await Promise.allSettled(this.#pending);
+    await this.#writeBacklog().catch((error: unknown) => this.#warn(error));
+    const { size } = this.#backlog;
+    if (size > 0) this.parts.logger.log('error', 'usage was not written before the worker stopped', { dropped: size });
+    await this.parts.store.close();
+  }
+
+  async #run<T>(rule: () => Rule<T>, mayBeLost = false): Promise<T> {
+    try {
+      const result = await this.parts.store.run(rule, { mayBeLost });
+      this.#isOut = false;
+      return result;
+    } catch (error) {
+      this.#isOut = true;
+      throw error;
+    }
+  }
+
+  /** Writes what must not be lost: now, or once the store is back. */
+  async #report(report: Report): Promise<void> {
+    if (this.#isOut) return this.#backlog.add(report);
+    const writing = this.#write(report).catch((error: unknown) => {
+      this.#warn(error);
+      this.#backlog.add(report);
+    });
+    this.#inBackground(writing);
+    await within(PATIENCE_MS, writing).catch((error: unknown) => this.#warn(error));
+  }
+
+  async #write({ tenant, kind, rule }: Report): Promise<void> {
+    this.#tell({ tenant, kind }, await this.#run(rule));
+  }
+
+  *#settleRule(settlement: Settlement): Rule<readonly Offer[]> {
+    const { tenant: name, lease, usage } = settlement;
+    const quotas = this.quotasOf(name);
+    let offers: readonly Offer[] = [];
+    if (lease !== undefined || quotas.cpuTime !== undefined) {
+      const tenant = yield* chargeCpu(yield* lockTenant(name), quotas, usage?.cpuMs ?? 0);
+      if (lease !== undefined) yield* execute('DELETE FROM beamline_leases WHERE id = ?', lease);
+      if (lease !== undefined) offers = yield* offerPlaces(tenant, 'step', quotas);
+    }
+    yield* countUsage(settlement);
+    return offers;
+  }
+
+  async #release({ tenant, lease }: Asker): Promise<void> {
+    const rule = (): Rule<readonly Offer[]> => this.#settleRule({ tenant, lease, id: lease, attempt: 1 });
+    await this.#write({ tenant, kind: 'step', rule });
+  }
+
+  /** In the background: the step that made room does not wait for it. */
+  #tell({ tenant, kind }: { tenant: string; kind: PlaceKind }, offers: readonly Offer[]): void {
+    if (offers.length === 0) return;
+    const telling = this.parts.sender.send(tenant, offers).then(async (tickets) => {
+      if (tickets.length > 0) await this.leave({ tenant, kind, tickets });
+    });
+    this.#inBackground(telling.catch((error: unknown) => this.#warn(error)));
+  }
+
+  async #review(): Promise<void> {
+    if (this.#isReviewing) return;
+    this.#isReviewing = true;
+    this.#reviews += 1;
+    try {
+      if (this.#reviews % RENEW_EVERY === 0) await this.#renew();
+      for (const { tenant, kind } of await this.#run(findLines)) {
+        const quotas = this.quotasOf(tenant);
+        const { offers, news } = await this.#run(() => reviewLine(tenant, kind, quotas), true);
+        this.#tell({ tenant, kind }, offers);
+        this.#inBackground(this.parts.sender.inform(tenant, news, quotas.concurrentSteps));
+      }
+      await this.#writeBacklog();
+      if (this.#reviews % PRUNE_EVERY === 0) await this.#run(pruneExpired);
+      if (this.#reviews % PROBE_EVERY === 0) await this.#probeFlows();
+    } catch (error) {
+      this.#warn(error);
+    } finally {
+      this.#isReviewing = false;
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const leases = [...this.#held.values()];
+    if (leases.length > 0) await this.#run(() => renewLeases(leases, (id) => this.#held.has(id)), true);
+  }
+
+  /** Flows that were ended by force give nothing back: Temporal knows that they are gone. */
+  async #probeFlows(): Promise<void> {
+    for (const { id, tenant, namespace, flow_id: flowId } of await this.#run(takeUncheckedFlows)) {
+      const isOpen = await this.parts.probe({ namespace, flowId, tenant }, runOfPlace(id));
+      if (!isOpen) await this.releaseFlow(tenant, id);
+    }
+  }
+
+  async #writeBacklog(): Promise<void> {
+    await this.#backlog.flush((report) => this.#write(report));
+  }
+
+  #inBackground(work: Promise<unknown>): void {
+    const tracked = work.finally(() => this.#pending.delete(tracked));
+    this.#pending.add(tracked);
+  }
+
+  #warn(error: unknown): void {
+    const isKnown = error instanceof StateStoreUnavailable || error instanceof TooLate;
+    const now = performance.now();
+    if (isKnown && this.#warnedAt !== 0 && now - this.#warnedAt < WARN_EVERY_MS) return;
+    this.#warnedAt = now;
+    this.parts.logger.log('warn', 'the state store does not answer; steps of tenants with quotas wait', {
+      error: error instanceof Error ? error.message : String(error),
+    });
+  }
+}
+
+class TooLate extends Error {}
+
+async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new TooLate(`no answer within ${limitMs} ms`)), limitMs);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,73 @@
+import type { Quotas } from '../policy/policy';
+import { execute, type Rule } from '../state/rule';
+import type { LockedTenant } from './lines';
+
+/** How far ahead times for steps are given out; later ones would be wrong where the quota changes. */
+export const RATE_HORIZON_MS = 10_000;
+
+/** Part of a second's steps that may come at once. */
+const BURST_SHARE = 0.1;
+
+/**
+ * The times at which a tenant's steps may begin, one after the other (the generic cell rate algorithm, ITU-T I.371): at equal
+ * distances, but for a burst of a tenth of a second's steps. Without the quota always now.
+ */
+export class StepClock {
+  #next: number;
+  readonly #now: number;
+  readonly #distanceMs: number;
+  readonly #toleranceMs: number;
+
+  constructor(
+    private readonly tenant: LockedTenant,
+    { stepsPerSecond }: Quotas,
+  ) {
+    this.#now = tenant.now;
+    this.#next = tenant.rate_next;
+    this.#distanceMs = stepsPerSecond === undefined ? 0 : 1_000 / stepsPerSecond;
+    this.#toleranceMs = this.#distanceMs * Math.max(0, (stepsPerSecond ?? 0) * BURST_SHARE - 1);
+  }
+
+  /** When the next step may begin; undefined where that is beyond the horizon. */
+  get nextAt(): number | undefined {
+    if (this.#distanceMs === 0) return this.#now;
+    const at = Math.ceil(Math.max(this.#now, this.#next - this.#toleranceMs));
+    return at > this.#now + RATE_HORIZON_MS ? undefined : at;
+  }
+
+  /** Gives that time to a step. */
+  take(): void {
+    if (this.#distanceMs > 0) this.#next = Math.max(this.#next, this.#now) + this.#distanceMs;
+  }
+
+  *save(): Rule<void> {
+    if (this.#next === this.tenant.rate_next) return;
+    yield* execute('UPDATE beamline_tenants SET rate_next = ? WHERE tenant = ?', this.#next, this.tenant.tenant);
+  }
+}
+
+/** When the tenant's CPU time is up for this window, its end; windows begin at multiples of their length since 1970 (UTC). */
+export function cpuExhaustedUntil(tenant: LockedTenant, { cpuTime }: Quotas): number | undefined {
+  if (cpuTime === undefined) return undefined;
+  const window = windowAt(tenant.now, cpuTime.windowMs);
+  const usedMs = tenant.cpu_window === window ? tenant.cpu_used_ms : 0;
+  return usedMs >= cpuTime.maxMs ? window + cpuTime.windowMs : undefined;
+}
+
+/** Adds CPU time to the tenant's window; gives the tenant as it is then. */
+export function* chargeCpu(tenant: LockedTenant, { cpuTime }: Quotas, cpuMs: number): Rule<LockedTenant> {
+  if (cpuTime === undefined || cpuMs <= 0) return tenant;
+  const window = windowAt(tenant.now, cpuTime.windowMs);
+  const usedMs = (tenant.cpu_window === window ? tenant.cpu_used_ms : 0) + cpuMs;
+  yield* execute(
+    'UPDATE beamline_tenants SET cpu_window = ?, cpu_used_ms = ? WHERE tenant = ?',
+    window,
+    usedMs,
+    tenant.tenant,
+  );
+  return { ...tenant, cpu_window: window, cpu_used_ms: usedMs };
+}
+
+function windowAt(now: number, windowMs: number): number {
+  return Math.floor(now / windowMs) * windowMs;
+}

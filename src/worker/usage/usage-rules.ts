@@ -1,0 +1,121 @@
+import type { StepUsage } from '../../activities/step-meter';
+import { execute, query, type Rule } from '../state/rule';
+
+/** How a step ended: what history has as completed, or as failed for good. */
+export type StepEnd = 'completed' | 'failed';
+
+/** What is to be counted of a tenant. */
+export interface UsageEntry {
+  readonly tenant: string;
+  /** Of the activity, `runId:activityId`: what ends once counts once, however often it is reported. */
+  readonly id: string;
+  /** Of the activity, from 1. */
+  readonly attempt: number;
+  /** Absent where the step has not ended with it, or nobody knows yet. */
+  readonly end?: StepEnd;
+  readonly usage?: StepUsage;
+}
+
+/** What is added to a tenant's day. */
+interface Counts {
+  readonly steps?: number;
+  readonly failures?: number;
+  readonly approvals?: number;
+  readonly usage?: StepUsage | undefined;
+}
+
+/** Adds an attempt to its tenant's day. Of a step's end counts what the newest attempt says. */
+export function* countUsage({ tenant, id, attempt, end, usage }: UsageEntry): Rule<void> {
+  if (end === undefined) {
+    if (usage !== undefined) yield* addToDay(tenant, dayOf(yield* readClock()), { usage });
+    return;
+  }
+  const countedAt = yield* countOnce({ id, outcome: end, attempt });
+  if (countedAt !== undefined) {
+    yield* addToDay(tenant, dayOf(countedAt), { ...countsOf(end, 1), usage });
+    return;
+  }
+  if (usage !== undefined) yield* addToDay(tenant, dayOf(yield* readClock()), { usage });
+  yield* correctEnd(tenant, { id, attempt, end });
+}
+
+/** Counts an approval that was asked for. */
+export function* countApproval({ tenant, id }: { tenant: string; id: string }): Rule<void> {
+  const countedAt = yield* countOnce({ id, outcome: 'approval', attempt: 1 });
+  if (countedAt !== undefined) yield* addToDay(tenant, dayOf(countedAt), { approvals: 1 });
+}
+
+/** The store's time where this is the first that is heard of it; undefined where it has been counted. */
+function* countOnce({
+  id,
+  outcome,
+  attempt,
+}: {
+  id: string;
+  outcome: string;
+  attempt: number;
+}): Rule<number | undefined> {
+  const [row] = yield* query<{ counted_at: number }>(
+    `INSERT INTO beamline_counted (id, outcome, attempt, counted_at) VALUES (?, ?, ?, now_ms())
+       ON CONFLICT (id) DO NOTHING RETURNING counted_at`,
+    id,
+    outcome,
+    attempt,
+  );
+  return row?.counted_at;
+}
+
+/** An attempt whose report was lost is made again, and may end another way. */
+function* correctEnd(tenant: string, { id, attempt, end }: { id: string; attempt: number; end: StepEnd }): Rule<void> {
+  const [changed] = yield* query<{ counted_at: number }>(
+    `UPDATE beamline_counted SET outcome = ?, attempt = ? WHERE id = ? AND attempt <= ? AND outcome <> ?
+       RETURNING counted_at`,
+    end,
+    attempt,
+    id,
+    attempt,
+    end,
+  );
+  if (changed === undefined) return;
+  const before = countsOf(end === 'completed' ? 'failed' : 'completed', -1);
+  yield* addToDay(tenant, dayOf(changed.counted_at), { ...before, ...countsOf(end, 1) });
+}
+
+function countsOf(end: StepEnd, count: number): Counts {
+  return end === 'completed' ? { steps: count } : { failures: count };
+}
+
+function* addToDay(tenant: string, day: string, { steps = 0, failures = 0, approvals = 0, usage }: Counts): Rule<void> {
+  yield* execute(
+    `INSERT INTO beamline_usage (tenant, day, steps, failures, approvals, cpu_ms, peak_memory_bytes, bytes_in, bytes_out)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (tenant, day) DO UPDATE SET
+         steps = beamline_usage.steps + excluded.steps,
+         failures = beamline_usage.failures + excluded.failures,
+         approvals = beamline_usage.approvals + excluded.approvals,
+         cpu_ms = beamline_usage.cpu_ms + excluded.cpu_ms,
+         peak_memory_bytes = CASE WHEN excluded.peak_memory_bytes > beamline_usage.peak_memory_bytes
+           THEN excluded.peak_memory_bytes ELSE beamline_usage.peak_memory_bytes END,
+         bytes_in = beamline_usage.bytes_in + excluded.bytes_in,
+         bytes_out = beamline_usage.bytes_out + excluded.bytes_out`,
+    tenant,
+    day,
+    steps,
+    failures,
+    approvals,
+    usage?.cpuMs ?? 0,
+    Math.round(usage?.peakMemoryBytes ?? 0),
+    Math.round(usage?.bytesIn ?? 0),
+    Math.round(usage?.bytesOut ?? 0),
+  );
+}
+
+function* readClock(): Rule<number> {
+  const [row] = yield* query<{ now: number }>('SELECT now_ms() AS now');
+  return row?.now ?? 0;
+}
+
+/** Day in UTC, as ISO 8601 writes it. */
+function dayOf(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10);
+}

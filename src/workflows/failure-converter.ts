@@ -1,0 +1,49 @@
+import { DefaultFailureConverter, type FailureConverter, type Payload, type ProtoFailure } from '@temporalio/common';
+import { contextOwner, OWNER_METADATA } from '../dsl/payload-owner';
+import { isSealed } from './flow-owner';
+import { withOwner } from './owned-payload-converter';
+
+type Converted = ReturnType<FailureConverter['errorToFailure']>;
+
+/** What Temporal's SDKs write in the place of a message that is encoded. */
+const ENCODED = 'Encoded failure';
+
+/**
+ * Temporal's failure converter; for tenants whose payloads are encrypted, messages and stack traces become payloads, at every
+ * level. The type, which is a code, stays readable: retry policies name it.
+ */
+class OwnedFailureConverter extends DefaultFailureConverter {
+  override errorToFailure(...[error, converter, context]: Parameters<FailureConverter['errorToFailure']>): Converted {
+    const failure = super.errorToFailure(error, converter, context);
+    const isEncrypted = contextOwner(context) !== undefined || isSealed();
+    return isEncrypted ? encodeAttributes(failure, (value) => converter.toPayload(value, context)) : failure;
+  }
+}
+
+export const failureConverter: FailureConverter = new OwnedFailureConverter();
+
+/** A copy: a failure that came from another workflow or an activity belongs to the error that it was read as. */
+function encodeAttributes(failure: ProtoFailure, toPayload: (value: unknown) => Payload): Converted {
+  const { message, stackTrace, cause, applicationFailureInfo } = failure;
+  const attributes = message === ENCODED ? failure.encodedAttributes : undefined;
+  return {
+    ...failure,
+    message: ENCODED,
+    stackTrace: '',
+    encodedAttributes:
+      attributes == null ? toPayload({ message: message ?? '', stack_trace: stackTrace ?? '' }) : owned(attributes),
+    ...(cause == null ? {} : { cause: encodeAttributes(cause, toPayload) }),
+    ...(applicationFailureInfo?.details?.payloads == null
+      ? {}
+      : {
+          applicationFailureInfo: {
+            ...applicationFailureInfo,
+            details: { payloads: applicationFailureInfo.details.payloads.map(owned) },
+          },
+        }),
+  };
+}
+
+function owned(payload: Payload): Payload {
+  return payload.metadata?.[OWNER_METADATA] == null ? withOwner(payload) : payload;
+}

@@ -1,0 +1,47 @@
+import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import { FlowError } from '../../dsl/errors';
+import type { QuotaWait } from '../../dsl/quota';
+import { type Routine, waitFor } from '../drive';
+import { toFlowError } from '../failures';
+import type { FlowRun } from '../flow-run';
+import { quotaActivities } from './quota-activities';
+
+/** Waits until the flow is one of those of its tenant that may be open; leaves the line where it is cancelled before. */
+export function* awaitPlace(run: FlowRun): Routine<void> {
+  const { tenant, prepared, quota } = run;
+  const { place, waiting } = prepared;
+  if (place === undefined || waiting === undefined) return;
+  let wait: QuotaWait | undefined = waiting;
+  run.quotaWaitBegins();
+  while (wait !== undefined) {
+    const { ticket, since, afterMs }: QuotaWait = wait;
+    run.waits();
+    yield* quota.await(ticket, Date.now() + afterMs, true);
+    wait = (yield* waitFor(quotaActivities.admitFlow({ tenant, place, since }))).waiting;
+  }
+  quota.forget(place);
+  run.quotaWaitEnds();
+}
+
+/** Gives the flow's place back at its end. Where the flow is ended by force, a worker notices. */
+export function* holdingPlace<T>(run: FlowRun, routine: Routine<T>): Routine<T> {
+  let result: T;
+  try {
+    result = yield* routine;
+  } catch (thrown) {
+    const error = toFlowError(thrown);
+    if (error instanceof FlowError || isCancellation(error)) yield* leavePlace(run);
+    throw thrown;
+  }
+  yield* leavePlace(run);
+  return result;
+}
+
+function* leavePlace({ tenant, prepared: { place }, progress }: FlowRun): Routine<void> {
+  if (place === undefined) return;
+  try {
+    yield* waitFor(CancellationScope.nonCancellable(() => quotaActivities.releaseFlow({ tenant, place })));
+  } catch (error) {
+    progress.note(`the flow could not give its place back: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}

@@ -1,0 +1,136 @@
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { WorkflowHandle } from '@temporalio/client';
+import type { JsonObject } from '../../src/dsl/json';
+import type { FlowProgress } from '../../src/dsl/progress';
+import { execute, query, type Rule, type StateRow } from '../../src/worker/state/rule';
+import { openSqliteStore } from '../../src/worker/state/sqlite-store';
+import { Gate } from '../helpers/gate';
+import { LoopbackServers } from '../helpers/loopback';
+import { errorOf, eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
+
+const servers = new LoopbackServers();
+let folder: string;
+let worker: TestWorker;
+let gate: Gate;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'beamline-test-'));
+  const policy = join(folder, 'policy.json');
+  const scopes = ['flow:start', 'block:*', 'resources:*', 'http:*:*'];
+  const acme = { scopes, privateHosts: ['127.0.0.1'], quotas: { flows: 1 } };
+  writeFileSync(policy, JSON.stringify({ version: 1, tenants: { acme } }));
+  const catalog = join(folder, 'catalog');
+  mkdirSync(catalog);
+  gate = await new Gate().open(servers);
+  const inner = { ...flowOf(`do: [${call()}]`), document: { ...document, name: 'inner' } };
+  writeFileSync(join(catalog, 'inner.yaml'), JSON.stringify(inner));
+  worker = await startTestWorker({ policy, catalog, 'state-store': `sqlite:${join(folder, 'state.sqlite')}` });
+});
+afterEach(async () => {
+  gate.let();
+  await worker.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+afterAll(() => servers.close());
+
+const { document } = flowOf('do: []') as { document: JsonObject };
+const call = () => `{s: {call: http, with: {method: get, endpoint: '${gate.url}'}}}`;
+const start = (steps = call(), header = '') => worker.start(`${header}do: [${steps}]`, null, { tenant: 'acme' });
+const isWaiting = ({ status }: FlowProgress) => status === 'AwaitingQuota';
+
+async function inStore<T>(rule: () => Rule<T>): Promise<T> {
+  const store = openSqliteStore(join(folder, 'state.sqlite'));
+  try {
+    return await store.run(rule);
+  } finally {
+    await store.close();
+  }
+}
+
+const rowsOf = (table: 'leases' | 'tickets'): Promise<readonly StateRow[]> =>
+  inStore(() => query(`SELECT * FROM beamline_${table} WHERE kind = 'flow'`));
+
+async function activitiesOf(handle: WorkflowHandle): Promise<number> {
+  const { events } = await handle.fetchHistory();
+  return (events ?? []).filter((event) => event.activityTaskScheduledEventAttributes != null).length;
+}
+
+test('a flow too many waits before its first step, and begins when another has ended', async () => {
+  const first = await start();
+  await gate.holds(1);
+  const second = await start();
+  await progressWhen(second, isWaiting);
+  const third = await start();
+  await progressWhen(third, isWaiting);
+  expect(await activitiesOf(second)).toBe(0);
+  for (const handle of [first, second, third]) {
+    await gate.holds(1);
+    gate.let();
+    await handle.result();
+  }
+  expect(gate.most).toBe(1);
+  expect([await rowsOf('leases'), await rowsOf('tickets')]).toEqual([[], []]);
+});
+
+test.each<[string, (handle: WorkflowHandle) => Promise<unknown>]>([
+  ['is cancelled', (handle) => handle.cancel()],
+  ['fails', async () => gate.let()],
+])('a flow that %s gives its place back', async (_, end) => {
+  const first = await start(`${call()}, {r: {raise: {error: {type: 'https://x.test/e', status: 500}}}}`);
+  await gate.holds(1);
+  const second = await start();
+  await progressWhen(second, isWaiting);
+  await end(first);
+  await expect(first.result()).rejects.toThrow();
+  await gate.saw(2);
+  gate.let();
+  await second.result();
+});
+
+test('a flow that is cancelled, or out of time, while it waits leaves the line', async () => {
+  const first = await start();
+  await gate.holds(1);
+  const second = await start();
+  await progressWhen(second, isWaiting);
+  await second.cancel();
+  await expect(second.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
+  const third = await start(call(), 'timeout: {after: PT0.5S}\n');
+  expect(await errorOf(third)).toMatchObject({ code: 'BLW_STEP_TIMEOUT' });
+  expect(await rowsOf('tickets')).toEqual([]);
+  gate.let();
+  await first.result();
+});
+
+test('a flow that is ended by force is noticed, and the next begins', async () => {
+  const first = await start();
+  await gate.holds(1);
+  const second = await start();
+  await progressWhen(second, isWaiting);
+  await first.terminate();
+  // As if the minute had passed after which a worker looks.
+  await inStore(() => execute('UPDATE beamline_leases SET checked_at = 0'));
+  await gate.saw(2, 30_000);
+  gate.let();
+  await second.result();
+}, 45_000);
+
+test('flows that flows run do not count', async () => {
+  const handle = await start(`{r: {run: {workflow: {namespace: test, name: inner, version: '1.0.0'}}}}`);
+  await gate.holds(1);
+  expect(await rowsOf('leases')).toHaveLength(1);
+  gate.let();
+  await handle.result();
+  // A depth that somebody sets by hand makes none of a flow that nobody runs.
+  const forged = await worker.client.workflow.start('runFlow', {
+    taskQueue: `${worker.queuePrefix}-io`,
+    workflowId: `flow-${randomUUID()}`,
+    args: [{ flow: flowOf(`do: [${call()}]`), input: null, tenant: 'acme', depth: 1 }],
+  });
+  await gate.holds(1);
+  await eventually(async () => ((await rowsOf('leases')).length === 1 ? true : undefined));
+  gate.let();
+  await forged.result();
+});
