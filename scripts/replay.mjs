@@ -45,7 +45,7 @@ async function recordMissing() {
   const server = await startTemporalServer({ headless: true, log: console.log });
   const temporary = mkdtempSync(join(tmpdir(), 'beamline-replay-'));
   try {
-    await record(missing, folder, server.address, temporary);
+    for (const file of missing) await record(file, folder, server.address, temporary);
   } finally {
     await server.stop();
     rmSync(temporary, { recursive: true, force: true });
@@ -56,20 +56,31 @@ function historiesOf(folder, file) {
   return join(folder, `${basename(file, '.yaml')}.json`);
 }
 
-async function record(files, folder, address, temporary) {
+/** Records the histories of a file's flow, on a worker with the policy that the file has, if any. */
+async function record(file, folder, address, temporary) {
+  const { parse } = require('yaml');
   const { parseWorkerConfig } = require('./dist/src/worker/config.js');
   const { mergeOptions } = require('./dist/src/worker/options.js');
   const { startWorker } = require('./dist/src/worker/run-worker.js');
   const { connectClient } = require('./dist/src/worker/temporal-connection.js');
-  const flags = { 'blob-root': join(temporary, 'blobs'), catalog: CATALOG };
+  const recipe = parse(readFileSync(join(FLOWS, file), 'utf8'));
+  const policy = join(temporary, 'policy.json');
+  if (recipe.policy !== undefined) writeFileSync(policy, JSON.stringify(recipe.policy));
+  const flags = {
+    'blob-root': join(temporary, 'blobs'),
+    catalog: CATALOG,
+    ...(recipe.policy === undefined ? {} : { policy }),
+  };
   const config = parseWorkerConfig(mergeOptions({ flags, env: {}, file: {} }), temporary);
   const worker = await startWorker({ config, target: { address }, logger: { log() {} }, workerId: 'recorder' });
   const { client, close } = await connectClient({ address, blobRoot: config.blobRoot });
   try {
-    for (const file of files) {
-      writeFileSync(historiesOf(folder, file), JSON.stringify(await runFlow(client, file), null, 1));
-      console.log(`recorded ${file}`);
-    }
+    const name = basename(file, '.yaml');
+    // Several at once, so that they are in each other's way.
+    const ids = Array.from({ length: recipe.times ?? 1 }, (_, index) => (index === 0 ? name : `${name}-${index}`));
+    const histories = await Promise.all(ids.map((id) => runFlow(client, id, recipe)));
+    writeFileSync(historiesOf(folder, file), JSON.stringify(Object.assign({}, ...histories), null, 1));
+    console.log(`recorded ${file}`);
   } finally {
     await close();
     await worker.stop();
@@ -77,15 +88,12 @@ async function record(files, folder, address, temporary) {
 }
 
 /** Runs a flow to its end and gives its histories: its own, and those of its approvals. */
-async function runFlow(client, file) {
-  const { parse } = require('yaml');
+async function runFlow(client, workflowId, { flow, input, tenant, decide, fails = false }) {
   const { historyToJSON } = require('@temporalio/common/lib/proto-utils');
-  const { flow, input, decide, fails = false } = parse(readFileSync(join(FLOWS, file), 'utf8'));
-  const workflowId = basename(file, '.yaml');
   const handle = await client.workflow.start('runFlow', {
     taskQueue: 'beamline-io',
     workflowId,
-    args: [{ flow, input }],
+    args: [{ flow, input, ...(tenant === undefined ? {} : { tenant }) }],
   });
   const isOver = handle.result().then(
     () => 'completed',
@@ -93,7 +101,7 @@ async function runFlow(client, file) {
   );
   const approvals = decide === undefined ? [] : await decideAll(client, handle, isOver, decide);
   const outcome = await isOver;
-  if ((outcome === 'failed') !== fails) throw new Error(`${file}: the flow ${outcome}`);
+  if ((outcome === 'failed') !== fails) throw new Error(`${workflowId}: the flow ${outcome}`);
   const histories = {};
   for (const id of [workflowId, ...approvals]) {
     histories[id] = JSON.parse(historyToJSON(await client.workflow.getHandle(id).fetchHistory()));

@@ -5,7 +5,7 @@ import type { StepMiddleware } from '../../activities/step-activities';
 import { isFinalFailure } from '../../activities/step-failure';
 import { FlowError } from '../../dsl/errors';
 import { isJsonObject } from '../../dsl/json';
-import type { QuotaHint, QuotaWait } from '../../dsl/quota';
+import type { QuotaClaim, QuotaHint, QuotaWait } from '../../dsl/quota';
 import type { StepResult } from '../../dsl/step-request';
 import type { Quotas } from '../policy/policy';
 import type { StepEnd } from '../usage/usage-rules';
@@ -53,16 +53,26 @@ function waiting({ attempt }: StepIdentity, wait: QuotaWait): StepResult {
 
 function askerOf({ tenant, claim, flowId }: StepIdentity, worker: string): Asker {
   const { info } = Context.current();
+  const { ticket, since, priority } = readClaim(claim);
   return {
     tenant,
     kind: 'step',
-    ticket: claim?.ticket ?? activityOf(info),
-    ...(claim?.since === undefined ? {} : { since: claim.since }),
+    ticket: ticket ?? activityOf(info),
+    ...(since === undefined ? {} : { since }),
     lease: attemptOf(info),
     worker,
     namespace: info.namespace,
     flowId,
-    priority: claim?.priority ?? DEFAULT_PRIORITY,
+    priority: priority ?? DEFAULT_PRIORITY,
+  };
+}
+
+/** Whoever reaches Temporal can send a claim of his own making: what is not one counts as none, and moves only his own tenant's line. */
+function readClaim({ ticket, since, priority }: QuotaClaim = {}): Pick<QuotaClaim, 'ticket' | 'since' | 'priority'> {
+  return {
+    ...(typeof ticket === 'string' && /^[\w:-]{1,200}$/.test(ticket) ? { ticket } : {}),
+    ...(Number.isSafeInteger(since) ? { since } : {}),
+    ...(Number.isInteger(priority) && Number(priority) >= 1 && Number(priority) <= 5 ? { priority } : {}),
   };
 }
 
