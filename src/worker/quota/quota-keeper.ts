@@ -4,7 +4,7 @@ import type { Quotas } from '../policy/policy';
 import { execute, type Rule } from '../state/rule';
 import { type StateStore, StateStoreUnavailable } from '../state/state-store';
 import { UsageBacklog } from '../usage/usage-backlog';
-import { countApproval, countUsage, type UsageEntry } from '../usage/usage-rules';
+import { countApproval, countUsage, isNothing, type UsageEntry } from '../usage/usage-rules';
 import { runOfPlace } from './flow-admission';
 import type { FlowProbe } from './flow-probe';
 import { findLines, type HeldLease, pruneExpired, renewLeases, takeUncheckedFlows } from './lease-rules';
@@ -113,8 +113,7 @@ export class QuotaKeeper {
   async settle(settlement: Settlement): Promise<void> {
     const { tenant, lease, end, usage } = settlement;
     if (lease !== undefined) this.#held.delete(lease);
-    const isEmpty = usage === undefined || Object.values(usage).every((value) => value === 0);
-    if (lease === undefined && end === undefined && isEmpty) return;
+    if (lease === undefined && end === undefined && isNothing(usage)) return;
     await this.#report({ tenant, kind: 'step', rule: () => this.#settleRule(settlement) });
   }
 

@@ -27,7 +27,7 @@ interface Counts {
 /** Adds an attempt to its tenant's day. Of a step's end counts what the newest attempt says. */
 export function* countUsage({ tenant, id, attempt, end, usage }: UsageEntry): Rule<void> {
   if (end === undefined) {
-    if (usage !== undefined) yield* addToDay(tenant, dayOf(yield* readClock()), { usage });
+    if (!isNothing(usage)) yield* addToDay(tenant, dayOf(yield* readClock()), { usage });
     return;
   }
   const countedAt = yield* countOnce({ id, outcome: end, attempt });
@@ -37,6 +37,11 @@ export function* countUsage({ tenant, id, attempt, end, usage }: UsageEntry): Ru
   }
   if (usage !== undefined) yield* addToDay(tenant, dayOf(yield* readClock()), { usage });
   yield* correctEnd(tenant, { id, attempt, end });
+}
+
+/** True where there is nothing to be added. */
+export function isNothing(usage: StepUsage | undefined): boolean {
+  return usage === undefined || Object.values(usage).every((value) => value === 0);
 }
 
 /** Counts an approval that was asked for. */
