@@ -95,6 +95,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     entry: CHILD_ENTRY,
     size: resources === 'io' ? SQLITE_PROCESSES : slots,
     maxMemoryMb: config.maxMemoryMb,
+    space: keeper.space,
     init: { databases: config.databases, blobRoot: config.blobRoot, allowHosts: config.allowHosts },
   });
   const runBlock = resources === 'io' ? ioRunner(config, processes) : processRunner(processes);
