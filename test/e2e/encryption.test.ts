@@ -4,8 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { WithStartWorkflowOperation } from '@temporalio/client';
+import { NativeConnection } from '@temporalio/worker';
+import { KeyRing } from '../../src/activities/payloads/key-ring';
 import type { Json } from '../../src/dsl/json';
 import { readKeyRing } from '../../src/worker/encryption-keys';
+import { createFlowProbe } from '../../src/worker/quota/flow-probe';
+import { NamespaceClients } from '../../src/worker/quota/namespace-clients';
 import { connectClient } from '../../src/worker/temporal-connection';
 import { type LoopbackServer, LoopbackServers } from '../helpers/loopback';
 import { familyOf, rawQuery, rawText, readable } from '../helpers/raw-history';
@@ -249,4 +253,25 @@ test('a start that comes readable is taken, and what follows is encrypted', asyn
   expect(text).toContain('binary/encrypted');
   expect(text).not.toContain('-follows');
   expect(text).not.toContain('got status 422');
+});
+
+test('whether a flow is open can be asked where its memo is encrypted', async () => {
+  const { address, namespace } = testTemporal();
+  const handle = await clientOf('acme').workflow.start('runFlow', {
+    taskQueue: `${worker.queuePrefix}-io`,
+    workflowId: `flow-${randomUUID()}`,
+    args: [{ flow: flowOf('do: [{hear: {listen: {to: {one: {with: {type: reply}}}}}}]'), tenant: 'acme' }],
+    memo: { note: MARK },
+  });
+  const connection = await NativeConnection.connect({ address });
+  try {
+    const isOpen = createFlowProbe(new NamespaceClients(connection, KeyRing.EMPTY));
+    const flow = { namespace, flowId: handle.workflowId, tenant: 'acme' };
+    expect(await isOpen(flow, handle.firstExecutionRunId)).toBe(true);
+    await handle.terminate();
+    expect(await isOpen(flow, handle.firstExecutionRunId)).toBe(false);
+    expect(await isOpen({ namespace, flowId: 'nowhere', tenant: 'acme' }, randomUUID())).toBe(false);
+  } finally {
+    await connection.close();
+  }
 });

@@ -1,28 +1,36 @@
-import { type WorkflowExecutionDescription, WorkflowNotFoundError } from '@temporalio/client';
+import { isGrpcServiceError } from '@temporalio/client';
+import type { temporal } from '@temporalio/proto';
 import type { FlowAddress } from './lines';
 import type { NamespaceClients } from './namespace-clients';
 
 /** Asks Temporal whether the flow that began with a run is open still: in that run, or in one that it continued as. */
 export type FlowProbe = (flow: FlowAddress & { readonly tenant: string }, runId: string) => Promise<boolean>;
 
+type Run = temporal.api.workflow.v1.IWorkflowExecutionInfo;
+
+/** Codes of gRPC and of Temporal's API. */
+const NOT_FOUND = 5;
+const RUNNING = 1;
+const CONTINUED_AS_NEW = 6;
+
 /** Throws where Temporal does not answer. */
 export function createFlowProbe(clients: NamespaceClients): FlowProbe {
-  return async ({ namespace, flowId, tenant }, runId) => {
-    const { workflow } = clients.of(namespace, tenant);
-    const describe = (run?: string): Promise<WorkflowExecutionDescription> =>
-      workflow.getHandle(flowId, run).describe();
+  return async ({ namespace, flowId: workflowId, tenant }, firstRun) => {
+    // Not by a handle, which reads the memo, too: that may be encrypted with a key that is not here.
+    const describe = async (runId = ''): Promise<Run> => {
+      const request = { namespace, execution: { workflowId, runId } };
+      const { workflowService } = clients.of(namespace, tenant);
+      const { workflowExecutionInfo } = await workflowService.describeWorkflowExecution(request);
+      return workflowExecutionInfo ?? {};
+    };
     try {
-      const begun = await describe(runId);
-      if (begun.status.name !== 'CONTINUED_AS_NEW') return begun.status.name === 'RUNNING';
+      const begun = await describe(firstRun);
+      if (begun.status !== CONTINUED_AS_NEW) return begun.status === RUNNING;
       const last = await describe();
-      return last.status.name === 'RUNNING' && firstRunOf(last) === firstRunOf(begun);
+      return last.status === RUNNING && last.firstRunId === begun.firstRunId;
     } catch (error) {
-      if (error instanceof WorkflowNotFoundError) return false;
+      if (isGrpcServiceError(error) && error.code === NOT_FOUND) return false;
       throw error;
     }
   };
-}
-
-function firstRunOf({ raw }: WorkflowExecutionDescription): string | null | undefined {
-  return raw.workflowExecutionInfo?.firstRunId;
 }
