@@ -280,6 +280,12 @@ export const ERROR_CODES = define({
     title: 'The tenant is over a quota',
     help: 'Flows wait for it by themselves; only one that began before there were quotas gets this, and tries again.',
   },
+  BLW_QUOTA_NEVER: {
+    type: 'runtime',
+    status: 413,
+    title: 'It does not fit into the quota, however long it waits',
+    help: 'Store less, delete blobs, or ask the operator for a higher quota.',
+  },
   BLW_BLOCK_CRASHED: {
     type: 'runtime',
     status: 500,

@@ -27,7 +27,7 @@ import { validateArguments, validateData } from '../activities/validate-data';
 import type { DecisionAdmission, WindowAdmission } from '../dsl/admission';
 import type { ResourceClass } from '../dsl/block-spec';
 import type { Catalog } from '../dsl/catalog/library';
-import type { Json } from '../dsl/json';
+import { isJsonObject, type Json } from '../dsl/json';
 import {
   ADMIT_DECISION,
   ADMIT_DEPLOYMENT,
@@ -95,6 +95,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     entry: CHILD_ENTRY,
     size: resources === 'io' ? SQLITE_PROCESSES : slots,
     maxMemoryMb: config.maxMemoryMb,
+    space: keeper.space,
     init: { databases: config.databases, blobRoot: config.blobRoot, allowHosts: config.allowHosts },
   });
   const runBlock = resources === 'io' ? ioRunner(config, processes) : processRunner(processes);
@@ -136,7 +137,7 @@ function flowActivities({ expressions, catalog, gate, policy, keeper }: PoolPart
         const share = shareOf(policy, admission.tenant);
         return { ...admission, ...(share === undefined ? {} : { share }) };
       });
-      return { ...prepared, ...(await admitFlow(keeper, prepared, origin)) };
+      return { ...prepared, ...(await admitFlow(keeper, prepared.tenant, isAwaited(value, origin))) };
     }),
     [VALIDATE_DATA]: localOnly((_, request: Parameters<typeof validateData>[0]) => validateData(request)),
     [VALIDATE_ARGUMENTS]: localOnly(
@@ -147,6 +148,11 @@ function flowActivities({ expressions, catalog, gate, policy, keeper }: PoolPart
     ),
     [EVALUATE_EXPRESSIONS]: localOnly((_, request: Parameters<typeof evaluate>[0]) => evaluate(request)),
   };
+}
+
+/** Only flows say so of those that they run; said by hand it is of no use without a parent. */
+function isAwaited(start: unknown, { parent }: RunOrigin): boolean {
+  return parent !== undefined && isJsonObject(start) && start.awaited === true;
 }
 
 function gateActivities(gate: Gate) {

@@ -5,6 +5,7 @@ import { createExpressionEngine } from '../activities/expressions/expression-eng
 import { meterPorts } from '../activities/metered-ports';
 import { PayloadStore } from '../activities/payloads/payload-store';
 import { sweepPayloads } from '../activities/payloads/payload-sweep';
+import { accountBlobs } from '../activities/ports/accounted-blob-store';
 import { createSqlDatabases } from '../activities/ports/configured-databases';
 import { createConfiguredSecrets } from '../activities/ports/configured-secrets';
 import { createFileBlobStore } from '../activities/ports/file-blob-store';
@@ -124,7 +125,7 @@ export async function startWorker(options: {
       connection,
       namespace,
       identity: workerId,
-      ports: new ScopedPorts(meterPorts({ http, blobs, databases })),
+      ports: new ScopedPorts(meterPorts({ http, blobs: accountBlobs(blobs, keeper.space), databases })),
       gate,
       catalog,
       payloads,

@@ -15,6 +15,7 @@ import { FlowError } from '../../src/dsl/errors';
 import type { JsonObject } from '../../src/dsl/json';
 import { failureOf, makeContext } from '../helpers/block-context';
 import { type Compiled, compileSources } from '../helpers/compiled';
+import { UNLIMITED_SPACE } from '../helpers/unlimited-space';
 
 /** Blocks that misbehave in ways that real ones must not; runs inside of the children. */
 const MISBEHAVING = `
@@ -95,6 +96,7 @@ function openPool(options: Partial<BlockProcessPoolOptions> = {}): BlockProcessP
     size: 1,
     maxMemoryMb: 256,
     init: { databases: [shop()], blobRoot: join(folder, 'blobs'), allowHosts: [] },
+    space: UNLIMITED_SPACE,
     ...options,
   });
   pools.push(pool);

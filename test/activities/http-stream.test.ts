@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { gzipSync } from 'node:zlib';
-import { notRetryable } from '../../src/activities/block-failure';
+import { notRetryable, retryable } from '../../src/activities/block-failure';
 import { httpStream } from '../../src/activities/blocks/http-stream';
 import type { BlobStore } from '../../src/activities/ports/blob-store';
 import { createHttpClient } from '../../src/activities/ports/guarded-http-client';
@@ -190,6 +190,26 @@ it('fails with BLW_HTTP_CHECKSUM where the hash is another', async () => {
   expect(failure.data.code).toBe('BLW_HTTP_CHECKSUM');
   expect(store.blobs.size).toBe(0);
 });
+
+it.each([
+  ['get', true, 'BLW_QUOTA_WAIT'],
+  ['post', true, 'BLW_QUOTA_WAIT'],
+  ['post', false, 'BLW_QUOTA_NEVER'],
+])(
+  'a %s that is repeatable: %s, and whose answer has no room in the quota, is %s',
+  async (method, idempotent, code) => {
+    const server = await servers.http((_request, response) => response.end(content));
+    const blobs = {
+      put: async () => {
+        throw retryable('BLW_QUOTA_WAIT', 'no room', { data: { reason: 'blobBytes', bytes: 1 } });
+      },
+    } as unknown as BlobStore;
+    const context = makeStreamContext({ step: { idempotent } }, blobs);
+    const failure = await failureOf(stream(server.origin, { method }, context));
+    expect(failure.data.code).toBe(code);
+    expect(failure.options.retryable).toBe(code === 'BLW_QUOTA_WAIT');
+  },
+);
 
 it('passes on what the store refuses, and closes the connection', async () => {
   const closed: Promise<unknown>[] = [];

@@ -322,3 +322,23 @@ test('CPU time: steps wait for the next window once it is used up, and go on whe
   gate.let();
   await second.result();
 });
+
+test.each(['io', 'cpu'])('blobs that have no room wait, on pool %s, until others are deleted', async (resources) => {
+  allow({ blobBytes: 1_000 });
+  const worker = await startWorkers(1);
+  const put = (path: string, bytes: number) =>
+    `{s: {call: fs.put, metadata: {resources: ${resources}}, with: {path: ${path}, content: '${'x'.repeat(bytes)}'}}}`;
+  await (await start(worker, `do: [${put('a', 800)}]`)).result();
+  const waiting = await start(worker, `do: [${put('b', 500)}]`);
+  await progressWhen(waiting, ({ status }) => status === 'AwaitingQuota');
+  // What is small enough goes before it.
+  await (await start(worker, `do: [${put('c', 100)}]`)).result();
+  await (
+    await start(worker, `do: [{s: {call: fs.delete, metadata: {resources: ${resources}}, with: {path: a}}}]`)
+  ).result();
+  await waiting.result();
+  expect(await attemptsOf(waiting)).toEqual([1, 1]);
+  expect(await errorOf(await start(worker, `do: [${put('d', 1_001)}]`))).toMatchObject({ code: 'BLW_QUOTA_NEVER' });
+  const [usage] = await inStore(() => query('SELECT steps, failures, blob_bytes FROM beamline_usage'));
+  expect(usage).toEqual({ steps: 4, failures: 1, blob_bytes: 900 });
+});

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../dsl/json';
 import type { BlockContext, BlockExecutor } from '../block';
-import { notRetryable } from '../block-failure';
+import { BlockFailure, notRetryable } from '../block-failure';
 import { buildHttpCall, type HttpArguments, type HttpCall, sendCall } from '../http/call';
 import { runCall } from '../http/run';
 import { statusFailure } from '../http/status-failure';
@@ -38,7 +38,9 @@ export const httpStream: BlockExecutor = async (args, context) => {
       const info = await store(response, context, {
         to,
         maxBytes,
+        isRepeatable: call.isRepeatable,
         signal,
+        ...(progress.totalBytes === undefined ? {} : { expectedBytes: progress.totalBytes }),
         ...(sha256 === undefined ? {} : { expectedSha256: sha256.toLowerCase() }),
         onProgress: (bytes) => {
           progress.bytes = bytes;
@@ -54,6 +56,8 @@ export const httpStream: BlockExecutor = async (args, context) => {
 interface StoreOptions {
   readonly to: string;
   readonly maxBytes: number;
+  readonly isRepeatable: boolean;
+  readonly expectedBytes?: number;
   readonly expectedSha256?: string;
   readonly signal: AbortSignal;
   readonly onProgress: (bytes: number) => void;
@@ -62,7 +66,7 @@ interface StoreOptions {
 async function store(
   response: HttpResponse,
   context: BlockContext,
-  { to, ...options }: StoreOptions,
+  { to, isRepeatable, ...options }: StoreOptions,
 ): Promise<BlobInfo> {
   const contentType = response.headers['content-type'];
   try {
@@ -71,11 +75,22 @@ async function store(
       ...(contentType === undefined ? {} : { contentType }),
     });
   } catch (error) {
-    throw options.signal.aborted ? options.signal.reason : error;
+    if (options.signal.aborted) throw options.signal.reason;
+    throw hasNoRoom(error) && !isRepeatable ? lostAnswer(to, error) : error;
   } finally {
     // A store that fails before it reads would leave the connection open.
     response.body.destroy();
   }
+}
+
+function hasNoRoom(error: unknown): error is BlockFailure {
+  return error instanceof BlockFailure && error.data.code === 'BLW_QUOTA_WAIT';
+}
+
+/** To wait for room is to ask again, and what the call did must not be done twice. */
+function lostAnswer(to: string, cause: BlockFailure): Error {
+  const detail = `${to}: there is no room for the answer in the tenant's quota blobBytes, and the call is not repeated; it may have taken effect`;
+  return notRetryable('BLW_QUOTA_NEVER', detail, { cause });
 }
 
 /** Heartbeats `{bytes, totalBytes}` once a second until stopped. */

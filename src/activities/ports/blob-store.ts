@@ -29,8 +29,12 @@ export interface BlobStore {
       maxBytes?: number;
       expectedSha256?: string;
       signal?: AbortSignal;
+      /** Size of a stream's content, where it is known before. */
+      expectedBytes?: number;
       /** Called with the bytes written so far. */
       onProgress?: (bytes: number) => void;
+      /** Called once the blob is there, with the bytes that it has and those that the blob before it had, where that is known. */
+      onPublished?: (bytes: number, replacedBytes: number | undefined) => void;
     },
   ): Promise<BlobInfo>;
   /** The blob's info, or undefined where there is none. */
@@ -47,7 +51,16 @@ export interface BlobStore {
    * grace, what was deleted under the key: a call with `isRetry` and the same key and path is then true, and deletes
    * nothing that was put since.
    */
-  delete(tenant: string, path: string, options?: { idempotencyKey?: string; isRetry?: boolean }): Promise<boolean>;
+  delete(
+    tenant: string,
+    path: string,
+    options?: {
+      idempotencyKey?: string;
+      isRetry?: boolean;
+      /** Called once the blob is gone, with the bytes that it had. */
+      onDeleted?: (bytes: number) => void;
+    },
+  ): Promise<boolean>;
   /** Removes content that no blob refers to any more and that is older than `graceMs`, and leftovers of interrupted writes. */
   sweep(options: { graceMs: number }): Promise<{ removed: number; freedBytes: number }>;
 }

@@ -103,7 +103,7 @@ class LocalBlobStore implements FileBlobStore {
     options: PutOptions,
   ): Promise<BlobInfo> {
     const subject = blobSubject(place.path);
-    const { contentType, ifMatch, signal } = options;
+    const { contentType, ifMatch, signal, onPublished } = options;
     const { size, sha256 } = content;
     const known = { path: place.path, size, sha256, modifiedAt: new Date() };
     const info: BlobInfo = contentType === undefined ? known : { ...known, contentType };
@@ -113,8 +113,10 @@ class LocalBlobStore implements FileBlobStore {
       await temporary.handle.sync();
       await this.lock.run(async () => {
         if (ifMatch !== undefined) checkPrecondition(place.path, ifMatch, await readPointer(place));
+        const replacedBytes = onPublished === undefined ? undefined : await sizeAt(place);
         await object.refresh();
         await movePointer(temporary.file, place);
+        onPublished?.(size, replacedBytes);
       }, signal);
     } finally {
       await temporary.discard();
@@ -219,6 +221,16 @@ async function readConsistently(
   throw retryable('BLW_FS_IO', `${subject} was replaced ${MAX_READS} times while it was read. The step is retried.`);
 }
 
+/** What a blob takes; undefined where its pointer is damaged, which a put mends. */
+async function sizeAt(place: BlobPlace): Promise<number | undefined> {
+  try {
+    return (await readPointer(place))?.size ?? 0;
+  } catch (error) {
+    if (error instanceof FlowError) return undefined;
+    throw error;
+  }
+}
+
 /**
  * Takes a pointer out, under the lock. With a key it is moved, in one step, to where a retry of the same key finds it: so
  * the retry knows for certain that its own step did it.
@@ -230,10 +242,12 @@ async function removePointer(place: BlobPlace, options: DeleteOptions): Promise<
     return true;
   }
   const wasThere = await inFolder(blobSubject(place.path), place.folder, async (folder) => {
-    if ((await readPointer(place)) === undefined) return false;
+    const current = await readPointer(place);
+    if (current === undefined) return false;
     const pointer = folder.at(basename(place.pointer));
     if (kept === undefined) await removeFile(pointer);
     else await keepPointer(pointer, kept, place);
+    options.onDeleted?.(current.size);
     return true;
   });
   if (wasThere !== true) return false;

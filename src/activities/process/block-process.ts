@@ -1,6 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Json } from '../../dsl/json';
+import type { BlobSpace } from '../ports/blob-space';
 import type { StepUsage } from '../step-meter';
+import { ParentSpace } from './parent-space';
 import type { ChildInit, ChildMessage, ChildUsage, FailureData, JobRequest, ParentMessage } from './protocol';
 
 /** How children are started. */
@@ -10,6 +12,8 @@ export interface BlockProcessOptions {
   /** Limit of V8's heap; the process as a whole may hold NATIVE_MEMORY_MB more. */
   readonly maxMemoryMb: number;
   readonly init: ChildInit;
+  /** The account of blobs that children ask. */
+  readonly space: BlobSpace;
 }
 
 /** How a process ended. */
@@ -70,6 +74,7 @@ export class BlockProcess {
   usage: ChildUsage = { rssBytes: 0, cpuMs: 0 };
   readonly maxMemoryMb: number;
   readonly #child: ChildProcess;
+  readonly #space: ParentSpace;
   #job: CurrentJob | undefined;
   #exit: ProcessExit | undefined;
   #stderr = '';
@@ -77,7 +82,8 @@ export class BlockProcess {
   #killTimers: NodeJS.Timeout[] = [];
 
   constructor(options: BlockProcessOptions) {
-    const { entry, maxMemoryMb, init } = options;
+    const { entry, maxMemoryMb, init, space } = options;
+    this.#space = new ParentSpace(space, (message) => this.#send(message));
     this.maxMemoryMb = maxMemoryMb;
     this.#child = fork(entry, [], {
       env: passedEnvironment(),
@@ -137,6 +143,10 @@ export class BlockProcess {
   }
 
   #receive(message: ChildMessage): void {
+    if (message.type === 'space') {
+      void this.#space.receive(message);
+      return;
+    }
     const job = this.#job;
     if (job === undefined || job.id !== message.id) return;
     switch (message.type) {
@@ -161,6 +171,7 @@ export class BlockProcess {
 
   #onExit(exit: ProcessExit): void {
     this.#exit = exit;
+    void this.#space.end();
     this.#settle({ kind: 'lost', wasStarted: this.#job?.wasStarted ?? false, exit });
   }
 

@@ -1,18 +1,23 @@
 import { ScopedPorts } from '../access/scoped-ports';
 import { meterPorts } from '../metered-ports';
+import { accountBlobs } from '../ports/accounted-blob-store';
+import type { BlobSpace } from '../ports/blob-space';
 import { createSqlDatabases } from '../ports/configured-databases';
 import { createFileBlobStore } from '../ports/file-blob-store';
 import { createHttpClients } from '../ports/http-clients';
 import type { ClosablePorts } from './child-server';
 import type { ChildInit } from './protocol';
 
-/** The real ports of a child process. Throws BLW_CONFIG where the blob root cannot be used. */
-export async function createChildPorts({ databases, blobRoot, allowHosts }: ChildInit): Promise<ClosablePorts> {
+/** The real ports of a child process, with its parent's account of blobs. Throws BLW_CONFIG where the blob root cannot be used. */
+export async function createChildPorts(
+  { databases, blobRoot, allowHosts }: ChildInit,
+  space: BlobSpace,
+): Promise<ClosablePorts> {
   const sql = createSqlDatabases(databases);
   const blobs = await createFileBlobStore({ root: blobRoot });
   const http = createHttpClients({ allowHosts });
   return {
-    ports: new ScopedPorts(meterPorts({ http, blobs, databases: sql })),
+    ports: new ScopedPorts(meterPorts({ http, blobs: accountBlobs(blobs, space), databases: sql })),
     async close() {
       await Promise.allSettled([http.close(), sql.close()]);
       blobs.close();

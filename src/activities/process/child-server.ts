@@ -4,8 +4,10 @@ import type { Json } from '../../dsl/json';
 import type { ScopedPorts } from '../access/scoped-ports';
 import type { BlockContext, BlockExecutor } from '../block';
 import { notRetryable } from '../block-failure';
+import type { BlobSpace } from '../ports/blob-space';
 import { Mask } from '../secrets/mask';
 import { StepMeter, type StepUsage } from '../step-meter';
+import { ChildSpace } from './child-space';
 import {
   type ChildInit,
   type ChildMessage,
@@ -20,7 +22,7 @@ import {
 export interface ChildServerOptions {
   readonly findExecutor: (blockType: string) => BlockExecutor | undefined;
   /** Called before the first job; again before the next where it failed. */
-  readonly createPorts: (init: ChildInit) => Promise<ClosablePorts>;
+  readonly createPorts: (init: ChildInit, space: BlobSpace) => Promise<ClosablePorts>;
 }
 
 /** Ports with what they hold open. */
@@ -47,6 +49,7 @@ export function serveBlocks(options: ChildServerOptions): void {
 class ChildServer {
   #init: ChildInit | undefined;
   #ports: ClosablePorts | undefined;
+  readonly #space = new ChildSpace(send, () => this.#running?.id ?? 0);
   #running: { readonly id: number; readonly abort: AbortController; readonly done: Promise<void> } | undefined;
 
   constructor(private readonly options: ChildServerOptions) {}
@@ -62,6 +65,9 @@ class ChildServer {
         return;
       case 'cancel':
         this.#cancel(message.id);
+        return;
+      case 'space':
+        this.#space.receive(message);
         return;
       case 'close':
         this.#close().then(leave, leave);
@@ -89,7 +95,7 @@ class ChildServer {
       if (executor === undefined || this.#init === undefined) {
         throw notRetryable('BLW_BLOCK_UNKNOWN', `block ${blockType}: this worker has no executor for it`);
       }
-      this.#ports ??= await this.options.createPorts(this.#init);
+      this.#ports ??= await this.options.createPorts(this.#init, this.#space.port);
       const ports = this.#ports.ports.of(step.access);
       const heartbeat = (details: Json): void => heartbeats.push(mask.json(details));
       const conceal = (credential: string): void => mask.add(credential);

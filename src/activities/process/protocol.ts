@@ -2,6 +2,7 @@ import { FlowError, type FlowErrorData } from '../../dsl/errors';
 import type { Json, JsonObject } from '../../dsl/json';
 import type { StepIdentity } from '../block';
 import { BlockFailure, notRetryable } from '../block-failure';
+import type { SPACE_METHODS, SpaceChange } from '../ports/blob-space';
 import type { DatabaseConfig } from '../ports/configured-databases';
 import type { StepUsage } from '../step-meter';
 
@@ -29,7 +30,9 @@ export type ParentMessage =
   | { readonly type: 'init'; readonly init: ChildInit; readonly maxRssBytes: number }
   | { readonly type: 'run'; readonly job: JobRequest }
   | { readonly type: 'cancel'; readonly id: number }
-  | { readonly type: 'close' };
+  | { readonly type: 'close' }
+  /** Answers what a child asked of its parent's account of blobs; a failure is only a text. */
+  | { readonly type: 'space'; readonly call: number; readonly answer?: unknown; readonly failure?: string };
 
 /** What a child uses, reported with every job's end. */
 export interface ChildUsage {
@@ -49,6 +52,14 @@ interface JobEnd {
 export type ChildMessage =
   /** The block begins; a child that ends before has done nothing. */
   | { readonly type: 'started'; readonly id: number }
+  /** Asks the parent's account of blobs (blob-space.ts). */
+  | {
+      readonly type: 'space';
+      readonly id: number;
+      readonly call: number;
+      readonly method: (typeof SPACE_METHODS)[number];
+      readonly change: SpaceChange;
+    }
   | { readonly type: 'heartbeat'; readonly id: number; readonly details: Json }
   /** The block has been told to stop, so it is not stuck in a native call. */
   | { readonly type: 'cancelling'; readonly id: number }

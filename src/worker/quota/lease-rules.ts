@@ -1,5 +1,5 @@
 import { execute, query, type Rule } from '../state/rule';
-import { LEASE_MS, type PlaceKind } from './lines';
+import { LEASE_MS, type LineKind } from './lines';
 
 /** A lease of a step that runs on this worker. */
 export interface HeldLease {
@@ -41,7 +41,7 @@ export function* renewLeases(leases: readonly HeldLease[], isHeld: (id: string) 
 }
 
 /** Lines in which somebody stands, and those before which somebody may stand in a flow of its own. */
-export function* findLines(): Rule<readonly { readonly tenant: string; readonly kind: PlaceKind }[]> {
+export function* findLines(): Rule<readonly { readonly tenant: string; readonly kind: LineKind }[]> {
   return yield* query(
     "SELECT tenant, kind FROM beamline_tickets UNION SELECT tenant, kind FROM beamline_leases WHERE kind = 'step'",
   );

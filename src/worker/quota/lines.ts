@@ -3,6 +3,9 @@ import { execute, query, type Rule } from '../state/rule';
 /** What there are places for: a step that runs, a flow that is open. */
 export type PlaceKind = 'step' | 'flow';
 
+/** What tickets wait for: a place, or room for a blob. */
+export type LineKind = PlaceKind | 'space';
+
 /** How long a lease of a step outlives the last word of its worker. */
 export const LEASE_MS = 30_000;
 

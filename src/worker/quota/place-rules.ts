@@ -8,6 +8,7 @@ import {
   type FlowAddress,
   FOREVER_MS,
   LEASE_MS,
+  type LineKind,
   type LineState,
   type LockedTenant,
   lockTenant,
@@ -125,14 +126,14 @@ export function* releasePlace(name: string, place: string, quotas: Quotas): Rule
 
 /** Takes tickets out of the line, of steps that are not wanted any more. */
 export function* leaveLine(
-  { tenant: name, kind, tickets }: { tenant: string; kind: PlaceKind; tickets: readonly string[] },
+  { tenant: name, kind, tickets }: { tenant: string; kind: LineKind; tickets: readonly string[] },
   quotas: Quotas,
 ): Rule<readonly Offer[]> {
   const tenant = yield* lockTenant(name);
   for (const ticket of tickets) {
-    yield* execute('DELETE FROM beamline_tickets WHERE tenant = ? AND id = ? AND kind = ?', name, ticket, kind);
+    yield* execute('DELETE FROM beamline_tickets WHERE tenant = ? AND id = ?', name, ticket);
   }
-  return yield* offerPlaces(tenant, kind, quotas);
+  return kind === 'space' ? [] : yield* offerPlaces(tenant, kind, quotas);
 }
 
 /** What a look at a tenant's line gives. */
@@ -252,7 +253,8 @@ class Line {
   }
 }
 
-function newTicket(
+/** A ticket of who has none, or whose ticket is gone. */
+export function newTicket(
   { ticket, namespace, flowId, priority, since }: Asker,
   { now, next_seq: seq }: LockedTenant,
 ): TicketRow {
@@ -278,26 +280,32 @@ function* putInLine(
   { reason, afterMs }: { reason: QuotaReason; afterMs?: number },
 ): Rule<Verdict> {
   const { tenant, kind, quotas } = line;
-  const patienceMs = afterMs ?? Math.min(MAX_PATIENCE_MS[kind], Math.max(MIN_PATIENCE_MS, tenant.now - own.since));
+  const patienceMs = afterMs ?? patienceOf(kind, own, tenant);
   yield* saveTicket(line, own, { readyAt: 0, patienceMs });
   // Leases may have expired since: then it is the turn of those before it.
   const offers = yield* offerPlaces(tenant, kind, quotas);
   return { wait: waitOf(own, patienceMs, reason), isLeased: false, offers };
 }
 
+/** The longer one has waited, the later it asks by itself. */
+export function patienceOf(kind: PlaceKind, { since }: TicketRow, { now }: LockedTenant): number {
+  return Math.min(MAX_PATIENCE_MS[kind], Math.max(MIN_PATIENCE_MS, now - since));
+}
+
 /** `readyAt`: from when on the place that is set aside may be taken; 0 where there is none. */
-function* saveTicket(
-  { tenant: { tenant, now }, kind }: Line,
+export function* saveTicket(
+  { tenant: { tenant, now }, kind }: { readonly tenant: LockedTenant; readonly kind: LineKind },
   { id, namespace, flow_id, priority, since, seq }: TicketRow,
-  { readyAt, patienceMs }: { readyAt: number; patienceMs: number },
+  { readyAt, patienceMs, needs = 0 }: { readyAt: number; patienceMs: number; needs?: number },
 ): Rule<void> {
   const offeredUntil = readyAt === 0 ? 0 : readyAt + OFFER_MS;
   const expiresAt = Math.ceil(now + patienceMs + TICKET_GRACE_MS);
   yield* execute(
     `INSERT INTO beamline_tickets
-       (tenant, id, kind, namespace, flow_id, priority, since, seq, ready_at, offered_until, expires_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       (tenant, id, kind, namespace, flow_id, priority, since, seq, ready_at, offered_until, needs_bytes, expires_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (tenant, id) DO UPDATE SET
+         kind = excluded.kind, priority = excluded.priority, needs_bytes = excluded.needs_bytes,
          ready_at = excluded.ready_at, offered_until = excluded.offered_until, expires_at = excluded.expires_at`,
     tenant,
     id,
@@ -309,6 +317,7 @@ function* saveTicket(
     seq,
     readyAt,
     offeredUntil,
+    needs,
     expiresAt,
   );
   yield* execute('UPDATE beamline_tenants SET next_seq = ? WHERE tenant = ? AND next_seq = ?', seq + 1, tenant, seq);
@@ -329,7 +338,7 @@ function* giveLease({ lease, tenant, kind, worker, namespace, flowId }: Asker, n
   );
 }
 
-function waitOf({ id, since }: TicketRow, afterMs: number, reason: QuotaReason): QuotaWait {
+export function waitOf({ id, since }: TicketRow, afterMs: number, reason: QuotaReason): QuotaWait {
   return { ticket: id, since, afterMs: Math.ceil(afterMs), reason };
 }
 

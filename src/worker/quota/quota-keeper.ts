@@ -8,12 +8,14 @@ import { UsageBacklog } from '../usage/usage-backlog';
 import { countApproval, countUsage, type UsageEntry } from '../usage/usage-rules';
 import { type FlowProbe, findEnded } from './flow-probe';
 import { findLines, type HeldLease, renewLeases, takeUncheckedFlows } from './lease-rules';
-import { LEASE_MS, lockTenant, type Offer, type PlaceKind } from './lines';
+import { LEASE_MS, type LineKind, lockTenant, type Offer } from './lines';
 import type { OfferSender } from './offer-sender';
 import { Outage, storeRetryMs } from './outage';
 import { type Asker, askForPlace, leaveLine, offerPlaces, releasePlace, reviewLine } from './place-rules';
 import { prune } from './prune';
 import { chargeCpu } from './rates';
+import { SpaceKeeper } from './space-keeper';
+import { reviewSpace, waitForSpace } from './space-rules';
 import { TooLate, within } from './within';
 
 /** How long a step lets the store keep it. */
@@ -45,7 +47,7 @@ export interface Settlement extends UsageEntry {
 interface Report {
   readonly tenant: string;
   /** Of the line in which somebody may be next then. */
-  readonly kind: PlaceKind;
+  readonly kind: LineKind;
   readonly rule: () => Rule<readonly Offer[]>;
 }
 
@@ -57,6 +59,8 @@ export class QuotaKeeper {
   readonly #held = new Map<string, HeldLease>();
   readonly #backlog: UsageBacklog<Report>;
   readonly #pending = new Set<Promise<unknown>>();
+  /** The account of the bytes that tenants' blobs take. */
+  readonly space: SpaceKeeper;
   readonly #outage = new Outage();
   readonly #timers: readonly NodeJS.Timeout[];
   /** Background work that is under way: the same does not begin again meanwhile. */
@@ -77,6 +81,11 @@ export class QuotaKeeper {
     this.#backlog = new UsageBacklog((dropped) =>
       parts.logger.log('error', 'usage was dropped: the state store has been out of reach for too long', { dropped }),
     );
+    this.space = new SpaceKeeper({
+      quotasOf: parts.quotasOf,
+      run: (rule) => this.#run(rule),
+      report: (tenant, rule) => this.#report({ tenant, kind: 'space', rule }),
+    });
     // Leases outlive whatever keeps a review: each is on its own.
     this.#timers = [
       setInterval(() => this.#inBackground(this.#alone('review', () => this.#review())), REVIEW_EVERY_MS),
@@ -130,13 +139,29 @@ export class QuotaKeeper {
     await this.#report({ tenant, kind: 'step', rule });
   }
 
+  /** A place in the line of those who wait for room for a blob of so many bytes. */
+  async awaitSpace(asker: Asker, needs: number): Promise<QuotaWait> {
+    const { ticket, since = Date.now() } = asker;
+    try {
+      const { wait, offers } = await within(
+        PATIENCE_MS,
+        this.#run(() => waitForSpace(asker, needs, this.quotasOf(asker.tenant))),
+      );
+      this.#tell({ tenant: asker.tenant, kind: 'space' }, offers);
+      return wait;
+    } catch (error) {
+      this.#warn(error);
+      return { ticket, since, afterMs: storeRetryMs(ticket, Date.now() - since), reason: 'store' };
+    }
+  }
+
   /** True where the attempt's lease is to be released. */
   holds(lease: string): boolean {
     return this.#held.has(lease);
   }
 
   /** Takes tickets out of a line. */
-  async leave(line: { tenant: string; kind: PlaceKind; tickets: readonly string[] }): Promise<void> {
+  async leave(line: { tenant: string; kind: LineKind; tickets: readonly string[] }): Promise<void> {
     const offers = await this.#run(() => leaveLine(line, this.quotasOf(line.tenant)));
     this.#tell(line, offers);
   }
@@ -205,7 +230,7 @@ export class QuotaKeeper {
   }
 
   /** In the background: the step that made room does not wait for it. */
-  #tell({ tenant, kind }: { tenant: string; kind: PlaceKind }, offers: readonly Offer[]): void {
+  #tell({ tenant, kind }: { tenant: string; kind: LineKind }, offers: readonly Offer[]): void {
     if (offers.length === 0) return;
     const telling = this.parts.sender.send(tenant, offers).then(async (tickets) => {
       if (tickets.length > 0) await this.leave({ tenant, kind, tickets });
@@ -225,12 +250,16 @@ export class QuotaKeeper {
   }
 
   /** One tenant's line may be out of order, or its row locked; the others go on. */
-  async #reviewOne(tenant: string, kind: PlaceKind): Promise<void> {
+  async #reviewOne(tenant: string, kind: LineKind): Promise<void> {
     try {
       const quotas = this.quotasOf(tenant);
-      const { offers, news } = await this.#run(() => reviewLine(tenant, kind, quotas), true);
-      this.#tell({ tenant, kind }, offers);
-      this.#inBackground(this.parts.sender.inform(tenant, news, quotas.concurrentSteps));
+      if (kind === 'space') {
+        this.#tell({ tenant, kind }, await this.#run(() => reviewSpace(tenant, quotas), true));
+      } else {
+        const { offers, news } = await this.#run(() => reviewLine(tenant, kind, quotas), true);
+        this.#tell({ tenant, kind }, offers);
+        this.#inBackground(this.parts.sender.inform(tenant, news, quotas.concurrentSteps));
+      }
     } catch (error) {
       if (isOutOfReach(error)) throw error;
       this.#warn(error);
@@ -242,6 +271,7 @@ export class QuotaKeeper {
   async #renew(): Promise<void> {
     const leases = [...this.#held.values()];
     if (leases.length > 0) await this.#run(() => renewLeases(leases, (id) => this.#held.has(id)), true);
+    await this.space.renew();
   }
 
   /** Flows that were ended by force give nothing back: Temporal knows that they are gone. */

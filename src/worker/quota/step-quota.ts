@@ -1,11 +1,15 @@
 import { CancelledFailure, Context, type Info } from '@temporalio/activity';
+import type { StepIdentity } from '../../activities/block';
 import { retryable } from '../../activities/block-failure';
 import type { StepMiddleware } from '../../activities/step-activities';
 import { isFinalFailure } from '../../activities/step-failure';
-import type { QuotaHint } from '../../dsl/quota';
+import { FlowError } from '../../dsl/errors';
+import { isJsonObject } from '../../dsl/json';
+import type { QuotaHint, QuotaWait } from '../../dsl/quota';
 import type { StepResult } from '../../dsl/step-request';
 import type { Quotas } from '../policy/policy';
 import type { StepEnd } from '../usage/usage-rules';
+import type { Asker } from './place-rules';
 import type { QuotaKeeper } from './quota-keeper';
 
 /** Priority of steps that say nothing (Temporal docs, "Task Queue Priority"). */
@@ -18,33 +22,55 @@ const DEFAULT_PRIORITY = 3;
 export function stepQuota(keeper: QuotaKeeper, worker: string): StepMiddleware {
   return async (step, next) => {
     const quotas = keeper.quotasOf(step.tenant);
-    const { claim } = step;
-    const run = (): Promise<StepResult> => {
+    const asker = askerOf(step, worker);
+    const run = async (): Promise<StepResult> => {
       const { memoryMb } = quotas;
-      return memoryMb === undefined ? next() : next({ ...step, memoryMb });
+      try {
+        return await (memoryMb === undefined ? next() : next({ ...step, memoryMb }));
+      } catch (error) {
+        const needs = neededSpace(error);
+        if (needs === undefined || step.claim === undefined) throw error;
+        return waiting(step, await keeper.awaitSpace(asker, needs));
+      }
     };
+    const limit = hintOf(quotas);
     // Who stands in a line takes himself out of it, also where the quota is gone.
-    if (!limitsSteps(quotas) && claim?.ticket === undefined) return await run();
-    const { info } = Context.current();
-    const wait = await keeper.ask({
-      tenant: step.tenant,
-      kind: 'step',
-      ticket: claim?.ticket ?? activityOf(info),
-      ...(claim?.since === undefined ? {} : { since: claim.since }),
-      lease: attemptOf(info),
-      worker,
-      namespace: info.namespace,
-      flowId: step.flowId,
-      priority: claim?.priority ?? DEFAULT_PRIORITY,
-    });
+    if (!limitsSteps(quotas) && step.claim?.ticket === undefined) return await run();
+    const wait = await keeper.ask(asker);
     if (wait === undefined) {
       const outcome = await run();
       // As of its end: the policy may have changed meanwhile.
       return { ...outcome, ...hintOf(keeper.quotasOf(step.tenant)) };
     }
-    if (claim !== undefined) return { output: null, attempt: step.attempt, waiting: wait, ...hintOf(quotas) };
+    if (step.claim !== undefined) return { ...waiting(step, wait), ...limit };
     throw retryable('BLW_QUOTA_WAIT', `the tenant is over its quota ${wait.reason}`, { retryAfterMs: wait.afterMs });
   };
+}
+
+function waiting({ attempt }: StepIdentity, wait: QuotaWait): StepResult {
+  return { output: null, attempt, waiting: wait };
+}
+
+function askerOf({ tenant, claim, flowId }: StepIdentity, worker: string): Asker {
+  const { info } = Context.current();
+  return {
+    tenant,
+    kind: 'step',
+    ticket: claim?.ticket ?? activityOf(info),
+    ...(claim?.since === undefined ? {} : { since: claim.since }),
+    lease: attemptOf(info),
+    worker,
+    namespace: info.namespace,
+    flowId,
+    priority: claim?.priority ?? DEFAULT_PRIORITY,
+  };
+}
+
+/** Bytes for which a block found no room in its tenant's blobs. */
+function neededSpace(error: unknown): number | undefined {
+  if (!(error instanceof FlowError) || error.data.code !== 'BLW_QUOTA_WAIT') return undefined;
+  const { data } = error.data;
+  return isJsonObject(data) && typeof data.bytes === 'number' ? data.bytes : undefined;
 }
 
 /** Counts what a step used and how it ended, and releases its place, before Temporal hears of the end. */
@@ -64,7 +90,7 @@ export function stepUsage(keeper: QuotaKeeper): StepMiddleware {
     };
     try {
       const outcome = await next();
-      if (outcome.waiting === undefined) await settle('completed');
+      await settle(outcome.waiting === undefined ? 'completed' : undefined);
       return outcome;
     } catch (error) {
       const isFailed = !(error instanceof CancelledFailure) && isFinalFailure(error, info);

@@ -40,10 +40,20 @@ const VERSION_1 = [
     seq BIGINT NOT NULL,
     ready_at BIGINT NOT NULL DEFAULT 0,
     offered_until BIGINT NOT NULL DEFAULT 0,
+    needs_bytes BIGINT NOT NULL DEFAULT 0,
     expires_at BIGINT NOT NULL,
     PRIMARY KEY (tenant, id)
   )`,
   'CREATE INDEX beamline_tickets_line ON beamline_tickets (tenant, kind, offered_until, priority, since, seq)',
+  // Changes of blobs that are under way. bytes: what they may add; is_count: nobody may change the tenant's blobs meanwhile.
+  `CREATE TABLE beamline_blob_changes (
+    tenant TEXT NOT NULL,
+    id TEXT NOT NULL,
+    bytes BIGINT NOT NULL,
+    is_count BIGINT NOT NULL DEFAULT 0,
+    expires_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant, id)
+  )`,
   `CREATE TABLE beamline_usage (
     tenant TEXT NOT NULL,
     day TEXT NOT NULL,

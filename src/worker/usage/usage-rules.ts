@@ -116,6 +116,6 @@ function* readClock(): Rule<number> {
 }
 
 /** Day in UTC, as ISO 8601 writes it. */
-function dayOf(ms: number): string {
+export function dayOf(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10);
 }
