@@ -255,11 +255,11 @@ export class QuotaKeeper {
       const quotas = this.quotasOf(tenant);
       if (kind === 'space') {
         this.#tell({ tenant, kind }, await this.#run(() => reviewSpace(tenant, quotas), true));
-        return;
+      } else {
+        const { offers, news } = await this.#run(() => reviewLine(tenant, kind, quotas), true);
+        this.#tell({ tenant, kind }, offers);
+        this.#inBackground(this.parts.sender.inform(tenant, news, quotas.concurrentSteps));
       }
-      const { offers, news } = await this.#run(() => reviewLine(tenant, kind, quotas), true);
-      this.#tell({ tenant, kind }, offers);
-      this.#inBackground(this.parts.sender.inform(tenant, news, quotas.concurrentSteps));
     } catch (error) {
       if (isOutOfReach(error)) throw error;
       this.#warn(error);
