@@ -33,8 +33,9 @@ function meterClient(client: HttpClient): HttpClient {
     send: async (request) => {
       const meter = StepMeter.current();
       meter?.wrote(bodyBytes(request));
-      const response = await client.send(request);
-      if (meter !== undefined) countReads(response.body, meter);
+      if (meter === undefined) return await client.send(request);
+      const response = await meter.idly(() => client.send(request));
+      countReads(response.body, meter);
       return response;
     },
     close: () => client.close(),
@@ -88,6 +89,7 @@ function meterDatabase(database: SqlDatabase): SqlDatabase {
   const wrote = ({ parameters }: SqlStatement): void => {
     if (parameters !== undefined) StepMeter.current()?.wrote(jsonBytes(parameters));
   };
+  const idly = <T>(work: () => Promise<T>): Promise<T> => StepMeter.current()?.idly(work) ?? work();
   const read = (rows: unknown): void => {
     if (rows !== undefined) StepMeter.current()?.read(jsonBytes(rows));
   };
@@ -95,17 +97,17 @@ function meterDatabase(database: SqlDatabase): SqlDatabase {
     kind: database.kind,
     query: async (statement, ...rest) => {
       wrote(statement);
-      const result = await database.query(statement, ...rest);
+      const result = await idly(() => database.query(statement, ...rest));
       read(result.rows);
       return result;
     },
     execute: async (statement, ...rest) => {
       wrote(statement);
-      return await database.execute(statement, ...rest);
+      return await idly(() => database.execute(statement, ...rest));
     },
     transaction: async (statements, ...rest) => {
       for (const statement of statements) wrote(statement);
-      const results = await database.transaction(statements, ...rest);
+      const results = await idly(() => database.transaction(statements, ...rest));
       for (const { rows } of results) read(rows);
       return results;
     },

@@ -19,6 +19,9 @@ export class StepMeter implements StepUsage {
   peakMemoryBytes = 0;
   bytesIn = 0;
   bytesOut = 0;
+  /** Told when the step begins and ends to wait for something outside; set by who measures its CPU time. */
+  onWait: ((isWaiting: boolean) => void) | undefined;
+  #waits = 0;
 
   /** The meter of the step whose code is running. */
   static current(): StepMeter | undefined {
@@ -28,6 +31,19 @@ export class StepMeter implements StepUsage {
   /** Runs work of the step. */
   run<T>(work: () => Promise<T>): Promise<T> {
     return current.run(this, work);
+  }
+
+  /** Work of which the step only awaits the end: what is computed meanwhile is not its own. */
+  async idly<T>(start: () => Promise<T>): Promise<T> {
+    const work = start();
+    this.#waits += 1;
+    if (this.#waits === 1) this.onWait?.(true);
+    try {
+      return await work;
+    } finally {
+      this.#waits -= 1;
+      if (this.#waits === 0) this.onWait?.(false);
+    }
   }
 
   add({ cpuMs, peakMemoryBytes, bytesIn, bytesOut }: StepUsage): void {

@@ -121,3 +121,25 @@ test('CPU time is shared evenly between those that run at the moment', async () 
   now += 100;
   expect([meter.cpuMs, second.cpuMs]).toEqual([15, 15]);
 });
+
+test('who waits for an answer is charged with nothing meanwhile', async () => {
+  let now = 0;
+  const cpu = new CpuShare(() => now);
+  let answer = (): void => undefined;
+  const step = meter.run(() =>
+    cpu.charge(async () => {
+      now += 1;
+      await meter.idly(() => {
+        now += 2;
+        return new Promise<void>((resolve) => {
+          answer = resolve;
+        });
+      });
+      now += 4;
+    }),
+  );
+  now += 1_000;
+  answer();
+  await step;
+  expect(meter.cpuMs).toBe(7);
+});

@@ -14,6 +14,7 @@ const COMMANDS = [
   'emit',
   'graph',
   'policy',
+  'usage',
   'worker',
   'dev',
   'demo',

@@ -32,7 +32,16 @@ afterEach(async () => {
 });
 afterAll(() => servers.close());
 
-const SCOPES = ['flow:start', 'block:*', 'resources:*', 'http:*:*', 'blob:read:*', 'blob:write:*', 'approval:*'];
+const SCOPES = [
+  'flow:start',
+  'block:*',
+  'resources:*',
+  'http:*:*',
+  'blob:read:*',
+  'blob:write:*',
+  'approval:*',
+  'sql:read:*',
+];
 
 /** Puts a policy in force; the file takes durations in words. */
 function allow(quotas: Omit<Quotas, 'cpuTime'> & { cpuTime?: { max: string; window: string } }): void {
@@ -309,9 +318,9 @@ test('a store that does not answer holds up tenants with quotas only, and nothin
 test('CPU time: steps wait for the next window once it is used up, and go on where the policy gives more', async () => {
   allow({ cpuTime: { max: 'PT0.001S', window: 'P1D' } });
   const worker = await startWorkers(1);
-  const first = await start(worker, `do: [${call()}]`);
-  await gate.holds(1);
-  gate.let();
+  const counting =
+    'WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 100000) SELECT count(*) FROM c';
+  const first = await start(worker, `do: [{s: {call: sql.query, with: {database: test, statement: '${counting}'}}}]`);
   await first.result();
   const second = await start(worker, `do: [${call()}]`);
   await progressWhen(second, ({ status }) => status === 'AwaitingQuota');
