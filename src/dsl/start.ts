@@ -22,6 +22,8 @@ export interface StartInput {
    * else sets it only takes levels from his own flow.
    */
   readonly depth?: number;
+  /** The flow above waits for this one, so it does not count as another open flow of the tenant. Set by the worker, as `depth`. */
+  readonly awaited?: true;
   /** The starter's token, sealed for this start (docs/identity.md); never a plain one, which history would show. */
   readonly token?: string;
   /** Instead of a token: the grant of the flow that runs this one, or of a deployment. Set by the worker and by `beamline deploy`. */
@@ -88,10 +90,22 @@ export const MAX_TOKEN_LENGTH = 65_536;
 
 export const DEFAULT_TENANT = 'default';
 
-const KEYS = ['flow', 'input', 'tenant', 'priorityKey', 'requestedBy', 'depth', 'token', 'grant', 'mode', 'mocks'];
+const KEYS = [
+  'flow',
+  'input',
+  'tenant',
+  'priorityKey',
+  'requestedBy',
+  'depth',
+  'awaited',
+  'token',
+  'grant',
+  'mode',
+  'mocks',
+];
 
 /** Set by the worker: no use to people. */
-const OWN_KEYS = ['depth', 'grant'];
+const OWN_KEYS = ['depth', 'awaited', 'grant'];
 
 /** Names of tenants: part of workflow ids, file names and search attributes. */
 export const TENANT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
@@ -108,7 +122,7 @@ export function parseStartInput(value: unknown): { start: StartInput } | { probl
     };
   }
   const problems = [...unknownKeys(value), ...notSupported(value)];
-  const { flow, input = null, tenant = DEFAULT_TENANT, priorityKey, requestedBy, depth, token, grant } = value;
+  const { flow, input = null, tenant = DEFAULT_TENANT, priorityKey, requestedBy, depth, awaited, token, grant } = value;
   if (flow === undefined) problems.push('"flow" is missing, expected the flow document, or its namespace/name:version');
   else if (typeof flow === 'string') problems.push(...nameProblems(flow));
   else if (!isJsonObject(flow))
@@ -128,6 +142,11 @@ export function parseStartInput(value: unknown): { start: StartInput } | { probl
   if (depth !== undefined && !(Number.isInteger(depth) && Number(depth) >= 0)) {
     problems.push(`depth: got ${shortJson(depth)}, expected nothing; the worker sets it on flows that flows run`);
   }
+  if (awaited !== undefined && awaited !== true) {
+    problems.push(
+      `awaited: got ${shortJson(awaited)}, expected nothing; the worker sets it on flows that flows wait for`,
+    );
+  }
   problems.push(...tokenProblems('token', token), ...tokenProblems('grant', grant));
   if (problems.length > 0) return { problems };
   return {
@@ -138,6 +157,7 @@ export function parseStartInput(value: unknown): { start: StartInput } | { probl
       ...(priorityKey === undefined ? {} : { priorityKey: priorityKey as number }),
       ...(requestedBy === undefined ? {} : { requestedBy: requestedBy as string }),
       ...(depth === undefined ? {} : { depth: depth as number }),
+      ...(awaited === undefined ? {} : { awaited: true as const }),
       ...(token === undefined ? {} : { token: token as string }),
       ...(grant === undefined ? {} : { grant: grant as string }),
     },

@@ -27,7 +27,7 @@ import { validateArguments, validateData } from '../activities/validate-data';
 import type { DecisionAdmission, WindowAdmission } from '../dsl/admission';
 import type { ResourceClass } from '../dsl/block-spec';
 import type { Catalog } from '../dsl/catalog/library';
-import type { Json } from '../dsl/json';
+import { isJsonObject, type Json } from '../dsl/json';
 import {
   ADMIT_DECISION,
   ADMIT_DEPLOYMENT,
@@ -137,7 +137,7 @@ function flowActivities({ expressions, catalog, gate, policy, keeper }: PoolPart
         const share = shareOf(policy, admission.tenant);
         return { ...admission, ...(share === undefined ? {} : { share }) };
       });
-      return { ...prepared, ...(await admitFlow(keeper, prepared, origin)) };
+      return { ...prepared, ...(await admitFlow(keeper, prepared.tenant, isAwaited(value, origin))) };
     }),
     [VALIDATE_DATA]: localOnly((_, request: Parameters<typeof validateData>[0]) => validateData(request)),
     [VALIDATE_ARGUMENTS]: localOnly(
@@ -148,6 +148,11 @@ function flowActivities({ expressions, catalog, gate, policy, keeper }: PoolPart
     ),
     [EVALUATE_EXPRESSIONS]: localOnly((_, request: Parameters<typeof evaluate>[0]) => evaluate(request)),
   };
+}
+
+/** Only flows say so of those that they run; said by hand it is of no use without a parent. */
+function isAwaited(start: unknown, { parent }: RunOrigin): boolean {
+  return parent !== undefined && isJsonObject(start) && start.awaited === true;
 }
 
 function gateActivities(gate: Gate) {

@@ -97,7 +97,8 @@ class Chain {
     try {
       await executeChild(RUN_FLOW, {
         workflowId: `${request.workflowId}-${at}`,
-        args: [request.start],
+        // It is nobody's child, whatever was configured.
+        args: [{ ...request.start, depth: undefined, awaited: undefined }],
         parentClosePolicy: ParentClosePolicy.ABANDON,
         cancellationType: ChildWorkflowCancellationType.ABANDON,
         priority: { fairnessKey: request.tenant },

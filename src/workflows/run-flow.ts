@@ -102,14 +102,13 @@ function* undoFlow(run: FlowRun, state: CompensationState): Routine<Error> {
 /** The flow around its tasks: input, timeout, output (OWS dsl, "Data Flow"). The input's schema was checked in preparation. */
 function* runPlan(run: FlowRun, carried: CarriedFlow | undefined): Routine<Json> {
   const { plan, constants } = run;
+  // The flow's time begins when it may.
+  if (carried === undefined) yield* awaitPlace(run);
   const { input, deadline } = carried ?? (yield* placed(plan.inputFrom ? '/input' : '/timeout', transformInput(run)));
   if (carried === undefined) run.context = input;
   const steps = {};
   const scope = { variables: {}, steps, iteration: '', depth: 0 };
-  const runTasks = function* () {
-    if (carried === undefined) yield* awaitPlace(run);
-    return yield* placed('/do', runTaskList(run, plan.tasks, input, scope, carried?.list));
-  };
+  const runTasks = () => placed('/do', runTaskList(run, plan.tasks, input, scope, carried?.list));
   const tasks = deadline === undefined ? runTasks() : placed('/timeout', withDeadline(deadline, runTasks));
   const { output } = yield* continuable(tasks, run, { input, deadline });
   return yield* placed(

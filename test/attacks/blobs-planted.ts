@@ -37,7 +37,9 @@ const theirs = (place: string) => place.replace('acme=t', 'globex=t');
 const theirObject = (world: BlobWorld) =>
   join(world.root, 'globex=t/objects', sha256(SECRET).slice(0, 2), sha256(SECRET));
 const theirPointer = (world: BlobWorld) => join(world.root, 'globex=t/blobs/secret=b');
-const mkfifo = (path: string) => execFileSync('mkfifo', [path], { stdio: 'pipe' });
+const mkfifo = (path: string): void => {
+  execFileSync('mkfifo', [path], { stdio: 'pipe' });
+};
 
 const FOLDER_PLANTS: Readonly<Record<string, Plant>> = {
   'a link to a folder outside': (world, place) => symlink(world.outside, place),
@@ -66,7 +68,9 @@ const FILE_PLANTS: Readonly<Record<string, Plant>> = {
   'a second name of a file outside': (world, place) => link(join(world.outside, 'secret'), place),
   "a second name of the other tenant's content": (world, place) => link(theirObject(world), place),
   "a second name of the other tenant's pointer": (world, place) => link(theirPointer(world), place),
-  'a folder': (_world, place) => mkdir(join(place, 'inner'), { recursive: true }),
+  'a folder': async (_world, place) => {
+    await mkdir(join(place, 'inner'), { recursive: true });
+  },
   'a pipe': async (_world, place) => mkfifo(place),
   'a pipe that somebody fills': async (world, place) => world.onRenew(await fillPipe(place)),
   'a socket': async (_world, place) => listenAt(place),

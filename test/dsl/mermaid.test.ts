@@ -23,7 +23,7 @@ function drawn(tasks: string | JsonObject[], title = 'T', more: JsonObject = {})
 }
 
 describe('toMermaid', () => {
-  const examples = readdirSync(EXAMPLES).filter((name) => name.endsWith('.yaml'));
+  const examples = readdirSync(EXAMPLES).filter((name) => name.endsWith('.yaml') && name !== 'policy.yaml');
 
   it('has examples to draw', () => {
     expect(examples).toContain('order-intake.yaml');

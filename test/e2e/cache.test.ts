@@ -240,7 +240,7 @@ test('steps are done where the cache cannot be used', async () => {
   } finally {
     await broken.stop();
   }
-  const warnings = lines.filter((line) => line.startsWith('warn'));
+  const warnings = lines.filter((line) => line.startsWith('warn result of a step'));
   expect(new Set(warnings)).toEqual(
     new Set([
       'warn result of a step could not be read from the cache',

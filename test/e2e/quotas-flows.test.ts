@@ -90,18 +90,24 @@ test.each<[string, (handle: WorkflowHandle) => Promise<unknown>]>([
   await second.result();
 });
 
-test('a flow that is cancelled, or out of time, while it waits leaves the line', async () => {
+test('a flow that is cancelled while it waits leaves the line; the time that a flow has begins with its place', async () => {
   const first = await start();
   await gate.holds(1);
   const second = await start();
   await progressWhen(second, isWaiting);
   await second.cancel();
   await expect(second.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
-  const third = await start(call(), 'timeout: {after: PT0.5S}\n');
-  expect(await errorOf(third)).toMatchObject({ code: 'BLW_STEP_TIMEOUT' });
   expect(await rowsOf('tickets')).toEqual([]);
+  const third = await start(call(), 'timeout: {after: PT1S}\n');
+  await progressWhen(third, isWaiting);
+  const since = Date.now();
+  await eventually(async () => (Date.now() - since > 1_200 ? true : undefined));
+  expect(isWaiting(await third.query<FlowProgress>('progress'))).toBe(true);
   gate.let();
   await first.result();
+  await gate.saw(2, 10_000);
+  expect(await errorOf(third)).toMatchObject({ code: 'BLW_STEP_TIMEOUT' });
+  gate.let();
 });
 
 test('a flow that is ended by force is noticed, and the next begins', async () => {
@@ -117,7 +123,7 @@ test('a flow that is ended by force is noticed, and the next begins', async () =
   await second.result();
 }, 45_000);
 
-test('flows that flows run do not count', async () => {
+test('flows that flows run and wait for do not count', async () => {
   const handle = await start(`{r: {run: {workflow: {namespace: test, name: inner, version: '1.0.0'}}}}`);
   await gate.holds(1);
   expect(await rowsOf('leases')).toHaveLength(1);
@@ -127,10 +133,23 @@ test('flows that flows run do not count', async () => {
   const forged = await worker.client.workflow.start('runFlow', {
     taskQueue: `${worker.queuePrefix}-io`,
     workflowId: `flow-${randomUUID()}`,
-    args: [{ flow: flowOf(`do: [${call()}]`), input: null, tenant: 'acme', depth: 1 }],
+    args: [{ flow: flowOf(`do: [${call()}]`), input: null, tenant: 'acme', depth: 1, awaited: true }],
   });
   await gate.holds(1);
   await eventually(async () => ((await rowsOf('leases')).length === 1 ? true : undefined));
   gate.let();
   await forged.result();
+});
+
+test('a flow that runs by itself counts, whoever began it', async () => {
+  const handle = await start(`{r: {run: {await: false, workflow: {namespace: test, name: inner, version: '1.0.0'}}}}`);
+  await handle.result();
+  await gate.holds(1);
+  expect(await rowsOf('leases')).toMatchObject([{ flow_id: `${handle.workflowId}/r` }]);
+  const next = await start();
+  await progressWhen(next, isWaiting);
+  gate.let();
+  await gate.saw(2);
+  gate.let();
+  await next.result();
 });

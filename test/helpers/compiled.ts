@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { projectRoot } from './project-root';
 
-const ROOT = join(__dirname, '..', '..');
+const ROOT = projectRoot();
 
 /** Compiled JavaScript, for what runs in processes of its own. */
 export interface Compiled {

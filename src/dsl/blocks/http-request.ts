@@ -30,7 +30,8 @@ export const httpRequest: BlockSpec = {
   Temporal's history; take them from secrets.
 - **Retry**: an unreachable server, 408, 425, 429 and 503 are retried (\`Retry-After\` is honoured); other 5xx and a lost answer
   only for idempotent methods or with \`metadata.idempotent: true\`.
-- **Limits**: the step's timeout holds for the whole call; the answer may have 100 MiB (decompressed; 100 MiB of JSON as the step's output). Larger: \`http.stream\`.
+- **Limits**: the step's timeout holds for the whole call; the answer may have 100 MiB (decompressed; 100 MiB of JSON as the step's output), its
+  JSON 2.5 million objects and arrays, 12 million values, 500,000 different names and 500 levels. Larger: \`http.stream\`.
 - **Network**: private, loopback and link-local addresses are refused unless the worker allows the host (\`--allow-host\`).`,
   arguments: {
     type: 'object',

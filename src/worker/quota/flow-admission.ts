@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
 import type { QuotaWait } from '../../dsl/quota';
-import type { PreparedFlow, RunOrigin } from '../../dsl/start';
+import type { PreparedFlow } from '../../dsl/start';
 import type { QuotaKeeper } from './quota-keeper';
 
 /** Flows have no order among each other but that in which they came. */
@@ -11,18 +11,12 @@ type Admission = Pick<PreparedFlow, 'concurrentSteps' | 'place' | 'waiting'>;
 
 /**
  * Counts a flow among those of its tenant that are open, where that has a quota, or tells what it has to wait for. One that
- * another flow runs does not count: its parent would wait for it, and it for its parent. Called in the activity that prepares
- * the flow.
+ * another flow waits for does not count: it would wait for its parent to end. Called in the activity that prepares the flow.
  */
-export async function admitFlow(
-  keeper: QuotaKeeper,
-  { tenant, depth = 0 }: PreparedFlow,
-  { parent }: RunOrigin,
-): Promise<Admission> {
+export async function admitFlow(keeper: QuotaKeeper, tenant: string, isAwaited: boolean): Promise<Admission> {
   const { concurrentSteps, flows } = keeper.quotasOf(tenant);
   const hint = concurrentSteps === undefined ? {} : { concurrentSteps };
-  // Only flows set the depth of those that they run; set by hand it is of no use without a parent.
-  if (flows === undefined || (depth > 0 && parent !== undefined)) return hint;
+  if (flows === undefined || isAwaited) return hint;
   const place = placeOf(Context.current().info.workflowExecution?.runId ?? '');
   const { waiting } = await askForFlow(keeper, { tenant, place });
   return { ...hint, place, ...(waiting === undefined ? {} : { waiting }) };

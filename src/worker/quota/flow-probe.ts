@@ -1,12 +1,18 @@
 import { isGrpcServiceError } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
+import type { Logger } from '../logger';
+import { runOfPlace } from './flow-admission';
 import type { FlowAddress } from './lines';
 import type { NamespaceClients } from './namespace-clients';
+import { within } from './within';
 
 /** Asks Temporal whether the flow that began with a run is open still: in that run, or in one that it continued as. */
 export type FlowProbe = (flow: FlowAddress & { readonly tenant: string }, runId: string) => Promise<boolean>;
 
 type Run = temporal.api.workflow.v1.IWorkflowExecutionInfo;
+
+/** How long Temporal is asked about one flow. */
+const PROBE_MS = 5_000;
 
 /** Codes of gRPC and of Temporal's API. */
 const NOT_FOUND = 5;
@@ -33,4 +39,26 @@ export function createFlowProbe(clients: NamespaceClients): FlowProbe {
       throw error;
     }
   };
+}
+
+/** A lease of a flow. */
+type FlowLease = { readonly id: string; readonly tenant: string; readonly namespace: string; readonly flow_id: string };
+
+/** Those whose flows have ended. Where Temporal does not answer in time, a flow counts as open: it is asked about again. */
+export async function findEnded(
+  probe: FlowProbe,
+  leases: readonly FlowLease[],
+  logger: Logger,
+): Promise<readonly FlowLease[]> {
+  const asked = leases.map(async (lease) => {
+    const { id, tenant, namespace, flow_id: flowId } = lease;
+    try {
+      return (await within(PROBE_MS, probe({ namespace, flowId, tenant }, runOfPlace(id)))) ? [] : [lease];
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      logger.log('debug', 'a flow could not be asked about', { flow_id: flowId, error: text });
+      return [];
+    }
+  });
+  return (await Promise.all(asked)).flat();
 }

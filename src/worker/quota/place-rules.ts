@@ -80,7 +80,8 @@ export function* askForPlace(asker: Asker, quotas: Quotas): Rule<Verdict> {
     return yield* putInLine(line, own, { reason: 'cpuTime', afterMs });
   }
   const isOffered = own.offered_until > tenant.now;
-  if (!(yield* hasRoom(line, state, own))) return yield* putInLine(line, own, { reason: line.reason });
+  const obstacle = yield* findObstacle(line, state, own);
+  if (obstacle !== undefined) return yield* putInLine(line, own, { reason: obstacle });
   const readyAt = isOffered ? own.ready_at : line.clock.nextAt;
   if (readyAt === undefined) return yield* putInLine(line, own, { reason: 'stepsPerSecond' });
   if (!isOffered) line.clock.take();
@@ -90,13 +91,19 @@ export function* askForPlace(asker: Asker, quotas: Quotas): Rule<Verdict> {
   return { wait: waitOf(own, readyAt - tenant.now, 'stepsPerSecond'), isLeased: false, offers: [] };
 }
 
-/** True where there is a place for it, and for all who come first. */
-function* hasRoom({ tenant, kind, limit }: Line, state: LineState, own: TicketRow): Rule<boolean> {
-  const blocking = hasLapsed(own, tenant) ? yield* countOffersAhead(tenant, kind, own) : state.offers;
+/** What it has to wait for; undefined where there is a place for it, and for all who come first. */
+function* findObstacle(line: Line, state: LineState, own: TicketRow): Rule<QuotaReason | undefined> {
+  const { tenant, kind, limit, clock, reason } = line;
+  const isLimited = limit !== Number.POSITIVE_INFINITY;
+  const isLate = isLimited && hasLapsed(own, tenant);
+  const blocking = isLate ? yield* countOffersAhead(tenant, kind, own) : state.offers;
   const free = limit - state.leases - blocking;
-  if (free < 1) return false;
-  const isFirst = state.waiting === 0 || own.offered_until > tenant.now;
-  return isFirst || free - (yield* countAhead(tenant, kind, own, clampLimit(free))) >= 1;
+  if (free < 1) return reason;
+  if (state.waiting === 0 || own.offered_until > tenant.now) return undefined;
+  // Times are given out in order, however many places there are: else newcomers take each that comes up.
+  if (clock.isLimiting) return (yield* countAhead(tenant, kind, own, 1)) > 0 ? 'stepsPerSecond' : undefined;
+  if (!isLimited) return undefined;
+  return free - (yield* countAhead(tenant, kind, own, clampLimit(free))) >= 1 ? undefined : reason;
 }
 
 function* givePlace({ tenant, kind, limit }: Line, asker: Asker, { leases, offers }: LineState): Rule<Verdict> {

@@ -1,32 +1,38 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { QuotaWait } from '../../dsl/quota';
 import type { Logger } from '../logger';
 import type { Quotas } from '../policy/policy';
 import { execute, type Rule } from '../state/rule';
-import { type StateStore, StateStoreUnavailable } from '../state/state-store';
+import { isOutOfReach, type StateStore, StateStoreUnavailable } from '../state/state-store';
 import { UsageBacklog } from '../usage/usage-backlog';
 import { countApproval, countUsage, isNothing, type UsageEntry } from '../usage/usage-rules';
-import { runOfPlace } from './flow-admission';
-import type { FlowProbe } from './flow-probe';
-import { findLines, type HeldLease, pruneExpired, renewLeases, takeUncheckedFlows } from './lease-rules';
-import { type LineKind, lockTenant, type Offer } from './lines';
+import { type FlowProbe, findEnded } from './flow-probe';
+import { findLines, type HeldLease, renewLeases, takeUncheckedFlows } from './lease-rules';
+import { LEASE_MS, type LineKind, lockTenant, type Offer } from './lines';
 import type { OfferSender } from './offer-sender';
+import { Outage, storeRetryMs } from './outage';
 import { type Asker, askForPlace, leaveLine, offerPlaces, releasePlace, reviewLine } from './place-rules';
+import { prune } from './prune';
 import { chargeCpu } from './rates';
 import { SpaceKeeper } from './space-keeper';
 import { reviewSpace, waitForSpace } from './space-rules';
+import { TooLate, within } from './within';
 
 /** How long a step lets the store keep it. */
 const PATIENCE_MS = 2_000;
 
-/** When those ask again whom the store did not answer. */
-const STORE_RETRY_MS = 5_000;
-
 /** How often lines are looked at: for leases of dead workers, lapsed offers, ends of windows, changed quotas. */
 const REVIEW_EVERY_MS = 2_000;
 /** In reviews. */
-const RENEW_EVERY = 4;
 const PRUNE_EVERY = 30;
 const PROBE_EVERY = 5;
+
+/** How long a review, and the end of the worker, write what the store has missed. */
+const BACKLOG_MS = 1_000;
+const LAST_BACKLOG_MS = 10_000;
+
+/** A fourth of what a lease lasts: a renewal may fail twice. */
+const RENEW_EVERY_MS = LEASE_MS / 4;
 
 /** Pause between two lines about a store that does not answer. */
 const WARN_EVERY_MS = 30_000;
@@ -55,12 +61,13 @@ export class QuotaKeeper {
   readonly #pending = new Set<Promise<unknown>>();
   /** The account of the bytes that tenants' blobs take. */
   readonly space: SpaceKeeper;
-  readonly #timer: NodeJS.Timeout;
+  readonly #outage = new Outage();
+  readonly #timers: readonly NodeJS.Timeout[];
+  /** Background work that is under way: the same does not begin again meanwhile. */
+  readonly #busy = new Set<string>();
   #reviews = 0;
-  #isReviewing = false;
+  #hasMoreToPrune = false;
   #warnedAt = 0;
-  /** The last answer of the store was none: until a review gets one, nobody is kept waiting for it. */
-  #isOut = false;
 
   constructor(
     private readonly parts: {
@@ -79,8 +86,12 @@ export class QuotaKeeper {
       run: (rule) => this.#run(rule),
       report: (tenant, rule) => this.#report({ tenant, kind: 'space', rule }),
     });
-    this.#timer = setInterval(() => this.#inBackground(this.#review()), REVIEW_EVERY_MS);
-    this.#timer.unref();
+    // Leases outlive whatever keeps a review: each is on its own.
+    this.#timers = [
+      setInterval(() => this.#inBackground(this.#alone('review', () => this.#review())), REVIEW_EVERY_MS),
+      setInterval(() => this.#inBackground(this.#alone('renew', () => this.#renew())), RENEW_EVERY_MS),
+    ];
+    for (const timer of this.#timers) timer.unref();
   }
 
   quotasOf(tenant: string): Quotas {
@@ -90,8 +101,9 @@ export class QuotaKeeper {
   /** Asks for a place; undefined where it is given. A store that does not answer is something to wait for. */
   async ask(asker: Asker): Promise<QuotaWait | undefined> {
     const { ticket, since = Date.now() } = asker;
-    const later: QuotaWait = { ticket, since, afterMs: STORE_RETRY_MS, reason: 'store' };
-    if (this.#isOut) return later;
+    const afterMs = storeRetryMs(ticket, Date.now() - since);
+    const later: QuotaWait = { ticket, since, afterMs, reason: 'store' };
+    if (!this.#outage.allowsTry()) return later;
     const asking = this.#run(() => askForPlace(asker, this.quotasOf(asker.tenant)), asker.kind === 'step');
     try {
       const { wait, isLeased, offers } = await within(PATIENCE_MS, asking);
@@ -138,7 +150,7 @@ export class QuotaKeeper {
       return wait;
     } catch (error) {
       this.#warn(error);
-      return { ticket, since, afterMs: STORE_RETRY_MS, reason: 'store' };
+      return { ticket, since, afterMs: storeRetryMs(ticket, Date.now() - since), reason: 'store' };
     }
   }
 
@@ -160,34 +172,38 @@ export class QuotaKeeper {
 
   /** Stops the background work and waits for what is under way; writes what is left. */
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    for (const timer of this.#timers) clearInterval(timer);
     await Promise.allSettled(this.#pending);
-    await this.#writeBacklog().catch((error: unknown) => this.#warn(error));
+    await this.#writeBacklog(LAST_BACKLOG_MS).catch((error: unknown) => this.#warn(error));
     const { size } = this.#backlog;
     if (size > 0) this.parts.logger.log('error', 'usage was not written before the worker stopped', { dropped: size });
     await this.parts.store.close();
   }
 
   async #run<T>(rule: () => Rule<T>, mayBeLost = false): Promise<T> {
-    try {
-      const result = await this.parts.store.run(rule, { mayBeLost });
-      this.#isOut = false;
-      return result;
-    } catch (error) {
-      this.#isOut = true;
-      throw error;
-    }
+    return await this.#outage.watch(() => this.parts.store.run(rule, { mayBeLost }));
   }
 
   /** Writes what must not be lost: now, or once the store is back. */
   async #report(report: Report): Promise<void> {
-    if (this.#isOut) return this.#backlog.add(report);
-    const writing = this.#write(report).catch((error: unknown) => {
-      this.#warn(error);
-      this.#backlog.add(report);
-    });
+    if (this.#outage.isOut) return this.#backlog.add(report);
+    const writing = this.#write(report).catch((error: unknown) => this.#keep(report, error));
     this.#inBackground(writing);
     await within(PATIENCE_MS, writing).catch((error: unknown) => this.#warn(error));
+  }
+
+  /** What the store will never take is dropped: it would keep all else from being written. */
+  #keep(report: Report, error: unknown): void {
+    if (!(error instanceof StateStoreUnavailable)) {
+      const { tenant } = report;
+      this.parts.logger.log('error', 'usage was dropped: the state store cannot take it', {
+        tenant,
+        error: textOf(error),
+      });
+      return;
+    }
+    this.#warn(error);
+    this.#backlog.add(report);
   }
 
   async #write({ tenant, kind, rule }: Report): Promise<void> {
@@ -222,29 +238,33 @@ export class QuotaKeeper {
   }
 
   async #review(): Promise<void> {
-    if (this.#isReviewing) return;
-    this.#isReviewing = true;
     this.#reviews += 1;
+    for (const { tenant, kind } of await this.#run(findLines)) await this.#reviewOne(tenant, kind);
+    await this.#writeBacklog(BACKLOG_MS);
+    if (this.#hasMoreToPrune || this.#reviews % PRUNE_EVERY === 0) {
+      this.#hasMoreToPrune = !(await prune((rule) => this.#run(rule)));
+    }
+    // Temporal may take its time.
+    if (this.#reviews % PROBE_EVERY === 0) this.#inBackground(this.#alone('probe', () => this.#probeFlows()));
+  }
+
+  /** One tenant's line may be out of order, or its row locked; the others go on. */
+  async #reviewOne(tenant: string, kind: LineKind): Promise<void> {
     try {
-      if (this.#reviews % RENEW_EVERY === 0) await this.#renew();
-      for (const { tenant, kind } of await this.#run(findLines)) {
-        const quotas = this.quotasOf(tenant);
-        if (kind === 'space') {
-          this.#tell({ tenant, kind }, await this.#run(() => reviewSpace(tenant, quotas), true));
-          continue;
-        }
+      const quotas = this.quotasOf(tenant);
+      if (kind === 'space') {
+        this.#tell({ tenant, kind }, await this.#run(() => reviewSpace(tenant, quotas), true));
+      } else {
         const { offers, news } = await this.#run(() => reviewLine(tenant, kind, quotas), true);
         this.#tell({ tenant, kind }, offers);
         this.#inBackground(this.parts.sender.inform(tenant, news, quotas.concurrentSteps));
       }
-      await this.#writeBacklog();
-      if (this.#reviews % PRUNE_EVERY === 0) await this.#run(pruneExpired);
-      if (this.#reviews % PROBE_EVERY === 0) await this.#probeFlows();
     } catch (error) {
+      if (isOutOfReach(error)) throw error;
       this.#warn(error);
-    } finally {
-      this.#isReviewing = false;
     }
+    // Rules of SQLite run on this thread, one after the other without a pause.
+    await nextTurn();
   }
 
   async #renew(): Promise<void> {
@@ -255,14 +275,35 @@ export class QuotaKeeper {
 
   /** Flows that were ended by force give nothing back: Temporal knows that they are gone. */
   async #probeFlows(): Promise<void> {
-    for (const { id, tenant, namespace, flow_id: flowId } of await this.#run(takeUncheckedFlows)) {
-      const isOpen = await this.parts.probe({ namespace, flowId, tenant }, runOfPlace(id));
-      if (!isOpen) await this.releaseFlow(tenant, id);
+    const flows = await this.#run(takeUncheckedFlows);
+    for (const { id, tenant } of await findEnded(this.parts.probe, flows, this.parts.logger)) {
+      await this.releaseFlow(tenant, id);
     }
   }
 
-  async #writeBacklog(): Promise<void> {
-    await this.#backlog.flush((report) => this.#write(report));
+  async #writeBacklog(limitMs: number): Promise<void> {
+    const write = async (report: Report): Promise<void> => {
+      try {
+        await this.#write(report);
+      } catch (error) {
+        if (isOutOfReach(error)) throw error;
+        this.#keep(report, error);
+      }
+    };
+    await this.#backlog.flush(write, limitMs);
+  }
+
+  /** Never throws. */
+  async #alone(name: string, work: () => Promise<void>): Promise<void> {
+    if (this.#busy.has(name)) return;
+    this.#busy.add(name);
+    try {
+      await work();
+    } catch (error) {
+      this.#warn(error);
+    } finally {
+      this.#busy.delete(name);
+    }
   }
 
   #inBackground(work: Promise<unknown>): void {
@@ -275,22 +316,13 @@ export class QuotaKeeper {
     const now = performance.now();
     if (isKnown && this.#warnedAt !== 0 && now - this.#warnedAt < WARN_EVERY_MS) return;
     this.#warnedAt = now;
-    this.parts.logger.log('warn', 'the state store does not answer; steps of tenants with quotas wait', {
-      error: error instanceof Error ? error.message : String(error),
-    });
+    const text = isKnown
+      ? 'the state store does not answer; steps of tenants with quotas wait'
+      : 'quotas could not be kept';
+    this.parts.logger.log('warn', text, { error: textOf(error) });
   }
 }
 
-class TooLate extends Error {}
-
-async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new TooLate(`no answer within ${limitMs} ms`)), limitMs);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -28,6 +28,11 @@ export class StepClock {
     this.#toleranceMs = this.#distanceMs * Math.max(0, (stepsPerSecond ?? 0) * BURST_SHARE - 1);
   }
 
+  /** True where there is a quota, so that times are scarce. */
+  get isLimiting(): boolean {
+    return this.#distanceMs > 0;
+  }
+
   /** When the next step may begin; undefined where that is beyond the horizon. */
   get nextAt(): number | undefined {
     if (this.#distanceMs === 0) return this.#now;

@@ -56,7 +56,7 @@ class PostgresStore implements StateStore {
       this.#hasSchema ??= this.#transact(() => alone(ensureSchema));
       await this.#hasSchema.catch((error: unknown) => {
         this.#hasSchema = undefined;
-        throw error;
+        throw error instanceof FlowError ? error : new StateStoreUnavailable(error);
       });
       for (let tries = 1; ; tries += 1) {
         try {
@@ -66,7 +66,7 @@ class PostgresStore implements StateStore {
         }
       }
     } catch (error) {
-      throw error instanceof FlowError ? error : new StateStoreUnavailable(error);
+      throw explain(error);
     }
   }
 
@@ -136,5 +136,24 @@ function* alone(rule: () => Rule<void>): Rule<void> {
 
 /** deadlock_detected, serialization_failure (PostgreSQL, "Error Codes"). */
 function isConflict(error: unknown): boolean {
-  return error instanceof Error && ['40P01', '40001'].includes(String((error as { code?: unknown }).code));
+  return ['40P01', '40001'].includes(codeOf(error));
+}
+
+/** What a caller is to make of it: try again later, alone or as all others; or nothing, since the rule is wrong. */
+function explain(error: unknown): unknown {
+  const isKnown = error instanceof FlowError || error instanceof StateStoreUnavailable;
+  if (isKnown || isMistake(error)) return error;
+  // query_canceled, by the statement's timeout; lock_not_available.
+  const isOwn = isConflict(error) || ['57014', '55P03'].includes(codeOf(error));
+  return new StateStoreUnavailable(error, isOwn ? 'call' : 'store');
+}
+
+/** Data or SQL that PostgreSQL will never take (classes 22, 23, 42 but for a missing privilege), or an error of this program. */
+function isMistake(error: unknown): boolean {
+  if (error instanceof pg.DatabaseError) return /^(?:22|23|42(?!501))/.test(codeOf(error));
+  return error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError;
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error ? String((error as { code?: unknown }).code) : '';
 }

@@ -32,7 +32,7 @@ class SqliteStore implements StateStore {
       const database = this.#database ?? (await this.#open());
       return await this.#transact(database, rule);
     } catch (error) {
-      throw isSqliteError(error) ? new StateStoreUnavailable(error) : error;
+      throw isSqliteError(error) && !isMistake(error) ? new StateStoreUnavailable(error) : error;
     }
   }
 
@@ -111,10 +111,16 @@ async function untilFree<T>(work: () => T): Promise<T> {
 }
 
 /** By its code, not by its class: the native part keeps the first class it was given, also for later copies of the module. */
-function isSqliteError(error: unknown): boolean {
+function isSqliteError(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
   const { code } = error as NodeJS.ErrnoException;
   return typeof code === 'string' && /^(?:SQLITE_|E[A-Z]+$)/.test(code);
+}
+
+/** Values that SQLite will never take. */
+function isMistake(error: Error): boolean {
+  const { code = '' } = error as NodeJS.ErrnoException;
+  return /^SQLITE_(?:CONSTRAINT|MISMATCH|RANGE|TOOBIG)/.test(code);
 }
 
 function isBusy(error: unknown): boolean {

@@ -4,7 +4,8 @@ import type { Rule } from './rule';
 export interface StateStore {
   /**
    * Runs a rule in one transaction and gives its result once that is committed. Throws {@link StateStoreUnavailable} where the
-   * store is busy or out of reach; whether the transaction was committed is not known then. With `mayBeLost` a crash of the store's
+   * store is busy or out of reach; whether the transaction was committed is not known then. What is wrong with the rule itself,
+   * and would be at the next try, is thrown as it is. With `mayBeLost` a crash of the store's
    * server right after may undo it, as if it had never been asked: right for what says who runs now.
    */
   run<T>(rule: () => Rule<T>, options?: { readonly mayBeLost?: boolean }): Promise<T>;
@@ -13,10 +14,19 @@ export interface StateStore {
 
 /** The store is busy, broken or out of reach; what was asked may be asked again later. */
 export class StateStoreUnavailable extends Error {
-  constructor(cause: unknown) {
+  /** `scope`: `call` where others may get an answer, such as on a lock that was not free in time. */
+  constructor(
+    cause: unknown,
+    readonly scope: 'store' | 'call' = 'store',
+  ) {
     super(`the state store cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
     this.name = 'StateStoreUnavailable';
   }
+}
+
+/** True where no other call would get an answer either. */
+export function isOutOfReach(error: unknown): boolean {
+  return error instanceof StateStoreUnavailable && error.scope === 'store';
 }
 
 /** `--state-store`, read. JSON. A URL may hold a password: never log it. */

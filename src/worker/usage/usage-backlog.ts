@@ -20,9 +20,15 @@ export class UsageBacklog<T> {
     this.#dropped += 1;
   }
 
-  /** Writes what is kept, the oldest first; what `write` throws is passed on, and the rest stays. */
-  async flush(write: (entry: T) => Promise<void>): Promise<void> {
-    for (let entry = this.#entries[0]; entry !== undefined; entry = this.#entries[0]) {
+  /**
+   * Writes what is kept, the oldest first, for so long at most; what `write` throws is passed on, and the rest stays. What `write`
+   * adds again comes after all others, and not in this call.
+   */
+  async flush(write: (entry: T) => Promise<void>, limitMs: number): Promise<void> {
+    const stopAt = performance.now() + limitMs;
+    for (let left = this.#entries.length; left > 0 && performance.now() < stopAt; left -= 1) {
+      const entry = this.#entries[0];
+      if (entry === undefined) break;
       await write(entry);
       // Others may have been dropped from the front meanwhile.
       if (this.#entries[0] === entry) this.#entries.shift();

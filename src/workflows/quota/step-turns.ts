@@ -1,4 +1,3 @@
-import { isCancellation } from '@temporalio/workflow';
 import { flowError } from '../../dsl/errors';
 import type { QuotaClaim, QuotaReason, QuotaWait } from '../../dsl/quota';
 import type { StepSecrets } from '../../dsl/secrets';
@@ -89,7 +88,7 @@ export class StepTurns {
   /** To be called once for each call that began and is not suspended. */
   *giveUp(error: unknown): Routine<void> {
     const { ticket } = this.#claim;
-    if (ticket !== undefined && isCancellation(error)) yield* leaveQuotaLine(this.frame.run, [ticket]);
+    if (ticket !== undefined && !(error instanceof Suspension)) yield* leaveQuotaLine(this.frame.run, [ticket]);
   }
 
   end(): void {

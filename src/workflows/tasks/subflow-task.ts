@@ -56,6 +56,7 @@ function childStart(task: SubflowPlan, { tenant, prepared, proof }: FlowRun, inp
     ...(priorityKey === undefined ? {} : { priorityKey }),
     ...(requestedBy === undefined ? {} : { requestedBy }),
     depth: depth + 1,
+    ...(task.await ? { awaited: true as const } : {}),
     ...proof,
   };
 }

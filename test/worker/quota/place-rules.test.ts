@@ -275,6 +275,27 @@ describe.each(storeKinds())('places of a tenant in $name', (kind) => {
     expect([await ask('s1'), await ask('s2'), await ask('s3')]).toEqual(['runs', 'runs', 'waits stepsPerSecond 1000']);
   });
 
+  test.each<[string, Quotas]>([
+    ['alone', { stepsPerSecond: 1 }],
+    ['with more places than times', { stepsPerSecond: 1, concurrentSteps: 1_000 }],
+  ])('steps per second %s: newcomers do not pass those in the line', async (_, given) => {
+    quotas = given;
+    for (let index = 0; index < 14; index += 1) await ask(`s${index}`);
+    const order: string[] = [];
+    for (let second = 0; second < 5; second += 1) {
+      now += 1_000;
+      expect(await ask(`newcomer${second}`)).toBe('waits stepsPerSecond 60000');
+      order.push(...turns());
+      await review();
+      order.push(...turns());
+    }
+    expect(order.map((turn) => turn.split(' ')[0])).toEqual(['s11', 's12', 's13', 'newcomer0', 'newcomer1']);
+    expect(await ask('urgent', { priority: 1 })).toBe('waits stepsPerSecond 60000');
+    now += 1_000;
+    await review();
+    expect(turns()).toEqual(['urgent in 10000']);
+  });
+
   test('steps per second and at once: a time is given only with a place', async () => {
     quotas = { concurrentSteps: 1, stepsPerSecond: 10 };
     expect([await ask('a'), await ask('b')]).toEqual(['runs', 'waits concurrentSteps 60000']);

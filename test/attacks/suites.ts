@@ -1,0 +1,15 @@
+import { type RunnableSuite, runnable } from './attack';
+import { blobSuite } from './blobs-suite';
+import { httpSuite } from './http-suite';
+import { postgresSuite } from './postgres-suite';
+import { scopeSuite } from './scopes-suite';
+import { sqliteSuite } from './sqlite-suite';
+
+/** All suites, in the order in which `npm run attacks` runs them. */
+export const SUITES: readonly RunnableSuite[] = [
+  runnable(scopeSuite),
+  runnable(httpSuite),
+  runnable(blobSuite),
+  runnable(sqliteSuite),
+  runnable(postgresSuite),
+];
