@@ -112,17 +112,18 @@ async function untilFree<T>(work: () => T): Promise<T> {
 
 /** By its code, not by its class: the native part keeps the first class it was given, also for later copies of the module. */
 function isSqliteError(error: unknown): error is Error {
-  if (!(error instanceof Error)) return false;
-  const { code } = error as NodeJS.ErrnoException;
-  return typeof code === 'string' && /^(?:SQLITE_|E[A-Z]+$)/.test(code);
+  return /^(?:SQLITE_|E[A-Z]+$)/.test(codeOf(error));
 }
 
 /** Values that SQLite will never take. */
 function isMistake(error: Error): boolean {
-  const { code = '' } = error as NodeJS.ErrnoException;
-  return /^SQLITE_(?:CONSTRAINT|MISMATCH|RANGE|TOOBIG)/.test(code);
+  return /^SQLITE_(?:CONSTRAINT|MISMATCH|RANGE|TOOBIG)/.test(codeOf(error));
 }
 
 function isBusy(error: unknown): boolean {
-  return error instanceof Error && String((error as NodeJS.ErrnoException).code).startsWith('SQLITE_BUSY');
+  return codeOf(error).startsWith('SQLITE_BUSY');
+}
+
+function codeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
 }
