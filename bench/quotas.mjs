@@ -28,8 +28,8 @@ const OPERATIONS = 1_000;
 const AT_ONCE = 16;
 const LIMIT = 10;
 const STEP_MS = 200;
-const FLOWS = 10;
-const STEPS = 20;
+const FLOWS = 20;
+const STEPS = 10;
 const REPEATS = Number(process.env.REPEATS ?? 3);
 const SCOPES = ['flow:start', 'block:*', 'resources:*', 'http:*:*'];
 
@@ -212,7 +212,7 @@ async function measureHolding(client, prefix, name) {
   for (let repeat = 0; repeat < REPEATS; repeat += 1) {
     const began = performance.now();
     const handles = await Promise.all(
-      Array.from({ length: FLOWS * 2 }, () => start(client, prefix, 'bound', flowOf(url, STEPS / 2))),
+      Array.from({ length: FLOWS }, () => start(client, prefix, 'bound', flowOf(url, STEPS))),
     );
     await Promise.all(handles.map((handle) => handle.result()));
     rates.push((FLOWS * STEPS) / ((performance.now() - began) / 1_000));
