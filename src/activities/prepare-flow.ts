@@ -72,7 +72,7 @@ async function prepare(
       null,
     );
   }
-  if (asksForApproval(plan)) {
+  if (access !== undefined && asksForApproval(plan)) {
     // Approvals are workflows of their own, which no worker checks as it checks steps.
     requireScope(access, needWord('approval', 'request'));
   }

@@ -4,6 +4,7 @@ import type { StepRequest } from '../dsl/step-request';
 import type { BlockContext } from './block';
 import { cacheDigest } from './cache-digest';
 import type { ResultId, StepCache } from './ports/step-cache';
+import { within } from './within';
 
 /** Largest output that is kept, in bytes of JSON; a larger one belongs into a blob. */
 export const MAX_CACHED_BYTES = 1_048_576;
@@ -74,17 +75,4 @@ export class ResultCache {
 
 function fieldsOf({ step }: StepLife): Record<string, string> {
   return { tenant_id: step.tenant, flow_id: step.flowId, step_id: step.stepId, block_type: step.blockType };
-}
-
-/** Rejects where the work takes longer; it goes on then, unheard. */
-async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not within ${limitMs} ms`)), limitMs);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

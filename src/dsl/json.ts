@@ -26,6 +26,16 @@ export function getOwn(source: JsonObject, key: string): Json | undefined {
   return Object.hasOwn(source, key) ? source[key] : undefined;
 }
 
+/** True where a value is nested deeper than so many levels. Without recursion: it may have been made to exhaust the stack. */
+export function isDeeperThan(value: Json, limit: number): boolean {
+  let level: Json[] = [value];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > limit) return true;
+    level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values(item) : []));
+  }
+  return false;
+}
+
 /** Names what a value is, in the words of JSON, for messages: `a string`, `an object`, `null` … */
 export function describeJsonType(value: unknown): string {
   if (value === null) return 'null';

@@ -1,5 +1,4 @@
 import { cpus } from 'node:os';
-import { Client } from '@temporalio/client';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { ScopedPorts } from '../activities/access/scoped-ports';
 import { CpuShare } from '../activities/cpu-share';
@@ -40,7 +39,8 @@ import {
 } from '../dsl/names';
 import type { RunOrigin } from '../dsl/start';
 import type { WorkerConfig } from './config';
-import { clientDataConverter, workerDataConverter } from './data-converter';
+import { workerDataConverter } from './data-converter';
+import type { NamespaceClients } from './namespace-clients';
 import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
 import type { PolicySource } from './policy/policy';
 import { stepAccess } from './policy/step-access';
@@ -60,6 +60,8 @@ export interface PoolParts {
   readonly ports: ScopedPorts;
   readonly policy: PolicySource;
   readonly gate: Gate;
+  /** By namespace and tenant. */
+  readonly clients: NamespaceClients;
   readonly keeper: QuotaKeeper;
   /** Where flows are found by name. */
   readonly catalog: Catalog;
@@ -109,7 +111,12 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
       ...createStepActivities({ ports, secrets, results, runBlock, middleware }),
       ...(resources === 'io' ? { ...flowActivities(parts), ...gateActivities(gate) } : {}),
       ...(resources === 'io' ? createQuotaActivities(keeper) : {}),
-      ...(resources === 'io' ? createEventActivities(createTemporalEvents(clientsOf(parts)), gate) : {}),
+      ...(resources === 'io'
+        ? createEventActivities(
+            createTemporalEvents((tenant) => parts.clients.of(namespace, tenant)),
+            gate,
+          )
+        : {}),
     },
     maxConcurrentActivityTaskExecutions: slots,
     // A cancellation comes with the answer to a heartbeat; the default would hold these back for up to a minute.
@@ -119,12 +126,6 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     ...versioning(config),
   });
   return { resources, taskQueue, slots, worker, processes };
-}
-
-/** A client for each tenant, whose payloads it encrypts. */
-function clientsOf({ connection, namespace, keys }: PoolParts): (tenant: string) => Client {
-  return (tenant) =>
-    new Client({ connection, namespace, dataConverter: clientDataConverter({ keys, tenant }, namespace) });
 }
 
 /** Flows are coordinated on the io queue. */

@@ -25,11 +25,11 @@ import { keyRingOf } from './encryption-keys';
 import { prepareGate } from './identity/create-gate';
 import { stepIdentity } from './identity/step-identity';
 import type { Logger } from './logger';
+import { NamespaceClients } from './namespace-clients';
 import { EXPRESSION_HOST_ENTRY } from './package-files';
 import { openPolicy } from './policy/open-policy';
 import { createPool, type Pool } from './pools';
 import { createFlowProbe } from './quota/flow-probe';
-import { NamespaceClients } from './quota/namespace-clients';
 import { createOfferSender } from './quota/offer-sender';
 import { QuotaKeeper } from './quota/quota-keeper';
 import { stepUsage } from './quota/step-quota';
@@ -133,6 +133,7 @@ export async function startWorker(options: {
       expressions,
       secrets,
       policy,
+      clients,
       keeper,
       results: new ResultCache(stepCache, (...line) => logger.log(...line)),
       // Whose a step is, is known once its grant has been checked.

@@ -2,6 +2,7 @@ import { Client, Connection } from '@temporalio/client';
 import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection } from '@temporalio/worker';
 import type { KeyRing } from '../activities/payloads/key-ring';
+import { within } from '../activities/within';
 import { flowError } from '../dsl/errors';
 import { SEARCH_ATTRIBUTES } from '../dsl/names';
 import { clientDataConverter } from './data-converter';
@@ -55,7 +56,7 @@ export async function connectWorker(
 ): Promise<{ connection: NativeConnection; namespace: string }> {
   const { connectionOptions, address, namespace } = connectionConfig(target);
   try {
-    return { connection: await withDeadline(NativeConnection.connect(connectionOptions)), namespace };
+    return { connection: await within(CONNECT_TIMEOUT_MS, NativeConnection.connect(connectionOptions)), namespace };
   } catch (cause) {
     throw unreachable(address, cause);
   }
@@ -105,17 +106,4 @@ function unreachable(address: string, cause: unknown): Error {
     `Temporal does not answer at ${address}; start one with "beamline dev", or set TEMPORAL_ADDRESS or --address`,
     { cause },
   );
-}
-
-/** The native connection has no timeout of its own. */
-async function withDeadline(connecting: Promise<NativeConnection>): Promise<NativeConnection> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${CONNECT_TIMEOUT_MS} ms`)), CONNECT_TIMEOUT_MS);
-  });
-  try {
-    return await Promise.race([connecting, deadline]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -21,6 +21,7 @@ import { Dispatch } from './dispatch';
 import { type Routine, waitFor } from './drive';
 import type { EventInbox } from './events/event-inbox';
 import { toFlowError } from './failures';
+import { FlowStatus } from './flow-status';
 import { proxyBoundedActivities } from './local-activities';
 import { readable } from './lost-payload';
 import type { ProgressTracker } from './progress-tracker';
@@ -87,14 +88,14 @@ export class FlowRun {
   readonly constants: { readonly workflow: JsonObject; readonly runtime: JsonObject };
   #stepsSinceWait = 0;
   #repeatsSinceWait = 0;
-  #awaitedApprovals = 0;
   /** Waits under way that may take long, and cannot be taken along to another run. */
   #longWaits = 0;
   #isCompensating = false;
-  #awaitsQuota = false;
 
   readonly prepared: PreparedFlow;
   readonly progress: ProgressTracker;
+  /** What lists and the query show of it. */
+  readonly status: FlowStatus;
   readonly inbox: EventInbox;
   /** Steps that wait for a quota. */
   readonly quota: QuotaLine;
@@ -124,6 +125,7 @@ export class FlowRun {
     this.proof = prepared.grant === undefined ? {} : { grant: prepared.grant };
     this.#evaluator = new Evaluator(prepared.offloadsExpressions === true ? INLINE_WORK : MAX_WORK);
     this.progress = progress;
+    this.status = new FlowStatus(progress);
     this.inbox = inbox;
     this.quota = quota;
     quota.limitTo(prepared.concurrentSteps);
@@ -185,9 +187,7 @@ export class FlowRun {
   /** The flow undoes steps: it continues as new between these only. */
   beginCompensation(): void {
     this.#isCompensating = true;
-    this.#awaitsQuota = false;
-    this.progress.setStatus('Compensating');
-    publishAttributes({ status: 'Compensating', block: null });
+    this.status.compensationBegins();
   }
 
   /** Waits for something that may take long, such as a person. */
@@ -199,36 +199,6 @@ export class FlowRun {
     } finally {
       this.#longWaits -= 1;
     }
-  }
-
-  approvalBegins(): void {
-    this.#awaitedApprovals += 1;
-    this.#awaitsQuota = false;
-    if (this.#awaitedApprovals > 1) return;
-    this.progress.setStatus('AwaitingApproval');
-    publishAttributes({ status: 'AwaitingApproval', block: 'human.approval' });
-  }
-
-  approvalEnds(): void {
-    this.#awaitedApprovals -= 1;
-    if (this.#awaitedApprovals > 0) return;
-    this.progress.setStatus('Running');
-    publishAttributes({ status: 'Running', block: null });
-  }
-
-  /** Shows that nothing goes on until there is room in a quota. */
-  quotaWaitBegins(): void {
-    if (this.#awaitsQuota || this.#awaitedApprovals > 0 || this.#isCompensating) return;
-    this.#awaitsQuota = true;
-    this.progress.setStatus('AwaitingQuota');
-    publishAttributes({ status: 'AwaitingQuota' });
-  }
-
-  quotaWaitEnds(): void {
-    if (!this.#awaitsQuota) return;
-    this.#awaitsQuota = false;
-    this.progress.setStatus('Running');
-    publishAttributes({ status: 'Running' });
   }
 
   /** To be called before each step. Throws BLW_STEP_LIMIT for a flow that runs away. */

@@ -186,7 +186,7 @@ describe('ResultCache', () => {
       expect.objectContaining({
         flow_id: 'flow-1',
         step_id: '/do/0/call',
-        error: expect.stringMatching(/broken|not within/) as string,
+        error: expect.stringMatching(/broken|no answer within/) as string,
       }),
     ]);
   });

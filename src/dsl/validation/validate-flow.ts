@@ -3,7 +3,7 @@ import { FLOW_NAME } from '../catalog/references';
 import { SEMANTIC_VERSION } from '../catalog/semantic-version';
 import { MAX_DOCUMENT_DEPTH, parseDocumentText } from '../document';
 import { EXPRESSION_LANGUAGES, isExpressionLanguage } from '../expressions/language';
-import { isJsonObject, type Json, type JsonObject } from '../json';
+import { isDeeperThan, isJsonObject, type Json, type JsonObject } from '../json';
 import { byPosition, closestName, type LocatedProblem, listNames, type Problem, shortText } from '../problems';
 import type { CheckContext } from './check-context';
 import { ExpressionChecker, type ExpressionSite, type UncheckedExpression } from './check-expressions';
@@ -96,16 +96,6 @@ function checkFlow(value: Json, start: CheckStart): readonly UncheckedExpression
     if (document !== undefined) return checkDocument(document, start);
   }
   return [];
-}
-
-/** Without recursion: the value may have been made to exhaust the stack. */
-function isDeeperThan(value: Json, limit: number): boolean {
-  let level: Json[] = [value];
-  for (let depth = 0; level.length > 0; depth += 1) {
-    if (depth > limit) return true;
-    level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values(item) : []));
-  }
-  return false;
 }
 
 function checkDocument(document: JsonObject, start: CheckStart): readonly UncheckedExpression[] {

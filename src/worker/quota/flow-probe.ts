@@ -1,10 +1,10 @@
 import { isGrpcServiceError } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
+import { within } from '../../activities/within';
 import type { Logger } from '../logger';
+import type { NamespaceClients } from '../namespace-clients';
 import { runOfPlace } from './flow-admission';
 import type { FlowAddress } from './lines';
-import type { NamespaceClients } from './namespace-clients';
-import { within } from './within';
 
 /** Asks Temporal whether the flow that began with a run is open still: in that run, or in one that it continued as. */
 export type FlowProbe = (flow: FlowAddress & { readonly tenant: string }, runId: string) => Promise<boolean>;

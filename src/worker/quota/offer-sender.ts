@@ -2,8 +2,8 @@ import { WorkflowNotFoundError } from '@temporalio/client';
 import { QUOTA_SIGNAL } from '../../dsl/names';
 import type { QuotaNews } from '../../dsl/quota';
 import type { Logger } from '../logger';
+import type { NamespaceClients } from '../namespace-clients';
 import type { FlowAddress, Offer } from './lines';
-import type { NamespaceClients } from './namespace-clients';
 
 /** Tells flows whose turn it is. What does not arrive is no harm: who is not told asks by himself. */
 export interface OfferSender {

@@ -19,40 +19,10 @@ import {
   type TicketRow,
 } from './lines';
 import { cpuExhaustedUntil, StepClock } from './rates';
-
-/**
- * How long a place is set aside for whose turn it is: a signal, a workflow task, a way through a full task queue. Longer than a flow
- * takes to leave a worker that has died (sticky task queue, 10 s).
- */
-export const OFFER_MS = 15_000;
-
-/** When those in line ask again by themselves: as late again as they have waited, within these. Signals wake them before. */
-const MIN_PATIENCE_MS = 60_000;
-const MAX_PATIENCE_MS = { step: 900_000, flow: 21_600_000 } as const;
-
-/** A ticket is dropped so long after its flow should have asked again. */
-const TICKET_GRACE_MS = 600_000;
+import { type Asker, hasLapsed, MIN_PATIENCE_MS, newTicket, OFFER_MS, patienceOf, saveTicket, waitOf } from './tickets';
 
 /** Offers of one transaction; the next one makes more. */
 const MAX_OFFERS = 100;
-
-/** Who asks for a place. */
-export interface Asker {
-  readonly tenant: string;
-  readonly kind: PlaceKind;
-  /** Its place in the line, where it gets or has one. */
-  readonly ticket: string;
-  /** When it asked first, where that was before, in ms since 1970. */
-  readonly since?: number;
-  /** Id of the lease that it gets. */
-  readonly lease: string;
-  readonly worker: string;
-  readonly namespace: string;
-  /** Workflow that is told when it is its turn. */
-  readonly flowId: string;
-  /** 1 goes first. */
-  readonly priority: number;
-}
 
 /** What becomes of who asked, and whose turn it is beside. */
 export interface Verdict {
@@ -253,27 +223,6 @@ class Line {
   }
 }
 
-/** A ticket of who has none, or whose ticket is gone. */
-export function newTicket(
-  { ticket, namespace, flowId, priority, since }: Asker,
-  { now, next_seq: seq }: LockedTenant,
-): TicketRow {
-  return {
-    id: ticket,
-    namespace,
-    flow_id: flowId,
-    priority,
-    since: Math.min(now, Math.round(since ?? now)),
-    seq,
-    ready_at: 0,
-    offered_until: 0,
-  };
-}
-
-function hasLapsed({ offered_until: until }: TicketRow, { now }: LockedTenant): boolean {
-  return until > 0 && until <= now;
-}
-
 function* putInLine(
   line: Line,
   own: TicketRow,
@@ -285,42 +234,6 @@ function* putInLine(
   // Leases may have expired since: then it is the turn of those before it.
   const offers = yield* offerPlaces(tenant, kind, quotas);
   return { wait: waitOf(own, patienceMs, reason), isLeased: false, offers };
-}
-
-/** The longer one has waited, the later it asks by itself. */
-export function patienceOf(kind: PlaceKind, { since }: TicketRow, { now }: LockedTenant): number {
-  return Math.min(MAX_PATIENCE_MS[kind], Math.max(MIN_PATIENCE_MS, now - since));
-}
-
-/** `readyAt`: from when on the place that is set aside may be taken; 0 where there is none. */
-export function* saveTicket(
-  { tenant: { tenant, now }, kind }: { readonly tenant: LockedTenant; readonly kind: LineKind },
-  { id, namespace, flow_id, priority, since, seq }: TicketRow,
-  { readyAt, patienceMs, needs = 0 }: { readyAt: number; patienceMs: number; needs?: number },
-): Rule<void> {
-  const offeredUntil = readyAt === 0 ? 0 : readyAt + OFFER_MS;
-  const expiresAt = Math.ceil(now + patienceMs + TICKET_GRACE_MS);
-  yield* execute(
-    `INSERT INTO beamline_tickets
-       (tenant, id, kind, namespace, flow_id, priority, since, seq, ready_at, offered_until, needs_bytes, expires_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (tenant, id) DO UPDATE SET
-         kind = excluded.kind, priority = excluded.priority, needs_bytes = excluded.needs_bytes,
-         ready_at = excluded.ready_at, offered_until = excluded.offered_until, expires_at = excluded.expires_at`,
-    tenant,
-    id,
-    kind,
-    namespace,
-    flow_id,
-    priority,
-    since,
-    seq,
-    readyAt,
-    offeredUntil,
-    needs,
-    expiresAt,
-  );
-  yield* execute('UPDATE beamline_tenants SET next_seq = ? WHERE tenant = ? AND next_seq = ?', seq + 1, tenant, seq);
 }
 
 function* giveLease({ lease, tenant, kind, worker, namespace, flowId }: Asker, now: number): Rule<void> {
@@ -336,10 +249,6 @@ function* giveLease({ lease, tenant, kind, worker, namespace, flowId }: Asker, n
     kind === 'flow' ? FOREVER_MS : now + LEASE_MS,
     now,
   );
-}
-
-export function waitOf({ id, since }: TicketRow, afterMs: number, reason: QuotaReason): QuotaWait {
-  return { ticket: id, since, afterMs: Math.ceil(afterMs), reason };
 }
 
 /** As SQL's LIMIT takes it. */

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { TooLate, within } from '../../activities/within';
 import type { QuotaWait } from '../../dsl/quota';
 import type { Logger } from '../logger';
 import type { Quotas } from '../policy/policy';
@@ -11,12 +12,12 @@ import { findLines, type HeldLease, renewLeases, takeUncheckedFlows } from './le
 import { LEASE_MS, type LineKind, lockTenant, type Offer } from './lines';
 import type { OfferSender } from './offer-sender';
 import { Outage, storeRetryMs } from './outage';
-import { type Asker, askForPlace, leaveLine, offerPlaces, releasePlace, reviewLine } from './place-rules';
+import { askForPlace, leaveLine, offerPlaces, releasePlace, reviewLine } from './place-rules';
 import { prune } from './prune';
 import { chargeCpu } from './rates';
 import { SpaceKeeper } from './space-keeper';
 import { reviewSpace, waitForSpace } from './space-rules';
-import { TooLate, within } from './within';
+import type { Asker } from './tickets';
 
 /** How long a step lets the store keep it. */
 const PATIENCE_MS = 2_000;
@@ -100,10 +101,7 @@ export class QuotaKeeper {
 
   /** Asks for a place; undefined where it is given. A store that does not answer is something to wait for. */
   async ask(asker: Asker): Promise<QuotaWait | undefined> {
-    const { ticket, since = Date.now() } = asker;
-    const afterMs = storeRetryMs(ticket, Date.now() - since);
-    const later: QuotaWait = { ticket, since, afterMs, reason: 'store' };
-    if (!this.#outage.allowsTry()) return later;
+    if (!this.#outage.allowsTry()) return waitForStore(asker);
     const asking = this.#run(() => askForPlace(asker, this.quotasOf(asker.tenant)), asker.kind === 'step');
     try {
       const { wait, isLeased, offers } = await within(PATIENCE_MS, asking);
@@ -117,7 +115,7 @@ export class QuotaKeeper {
         isLeased && asker.kind === 'step' ? this.#release(asker) : undefined,
       );
       this.#inBackground(giveBack.catch(() => undefined));
-      return later;
+      return waitForStore(asker);
     }
   }
 
@@ -140,7 +138,6 @@ export class QuotaKeeper {
 
   /** A place in the line of those who wait for room for a blob of so many bytes. */
   async awaitSpace(asker: Asker, needs: number): Promise<QuotaWait> {
-    const { ticket, since = Date.now() } = asker;
     try {
       const { wait, offers } = await within(
         PATIENCE_MS,
@@ -150,7 +147,7 @@ export class QuotaKeeper {
       return wait;
     } catch (error) {
       this.#warn(error);
-      return { ticket, since, afterMs: storeRetryMs(ticket, Date.now() - since), reason: 'store' };
+      return waitForStore(asker);
     }
   }
 
@@ -321,6 +318,10 @@ export class QuotaKeeper {
       : 'quotas could not be kept';
     this.parts.logger.log('warn', text, { error: textOf(error) });
   }
+}
+
+function waitForStore({ ticket, since = Date.now() }: Asker): QuotaWait {
+  return { ticket, since, afterMs: storeRetryMs(ticket, Date.now() - since), reason: 'store' };
 }
 
 function textOf(error: unknown): string {

@@ -4,7 +4,7 @@ import type { Quotas } from '../policy/policy';
 import { execute, query, type Rule } from '../state/rule';
 import { dayOf } from '../usage/usage-rules';
 import { type LockedTenant, lockTenant, type Offer, type TicketRow } from './lines';
-import { type Asker, newTicket, OFFER_MS, patienceOf, saveTicket, waitOf } from './place-rules';
+import { type Asker, newTicket, OFFER_MS, patienceOf, saveTicket, waitOf } from './tickets';
 
 /** A change whose worker was not heard of for so long is lost. */
 export const CHANGE_MS = 60_000;

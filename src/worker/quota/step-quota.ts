@@ -9,8 +9,8 @@ import type { QuotaClaim, QuotaHint, QuotaWait } from '../../dsl/quota';
 import type { StepResult } from '../../dsl/step-request';
 import type { Quotas } from '../policy/policy';
 import type { StepEnd } from '../usage/usage-rules';
-import type { Asker } from './place-rules';
 import type { QuotaKeeper } from './quota-keeper';
+import type { Asker } from './tickets';
 
 /** Priority of steps that say nothing (Temporal docs, "Task Queue Priority"). */
 const DEFAULT_PRIORITY = 3;

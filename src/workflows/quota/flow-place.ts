@@ -12,7 +12,7 @@ export function* awaitPlace(run: FlowRun): Routine<void> {
   const { place, waiting } = prepared;
   if (place === undefined || waiting === undefined) return;
   let wait: QuotaWait | undefined = waiting;
-  run.quotaWaitBegins();
+  run.status.quotaWaitBegins();
   while (wait !== undefined) {
     const { ticket, since, afterMs }: QuotaWait = wait;
     run.waits();
@@ -20,7 +20,7 @@ export function* awaitPlace(run: FlowRun): Routine<void> {
     wait = (yield* waitFor(quotaActivities.admitFlow({ tenant, place, since }))).waiting;
   }
   quota.forget(place);
-  run.quotaWaitEnds();
+  run.status.quotaWaitEnds();
 }
 
 /** Gives the flow's place back at its end. Where the flow is ended by force, a worker notices. */

@@ -76,7 +76,7 @@ export class StepTurns {
     this.#askAt = Date.now() + afterMs;
     const { run } = this.frame;
     const isLong = LONG_REASONS.includes(reason) || Date.now() - since >= LONG_WAIT_MS;
-    if (isLong && run.quota.isAtRest) run.quotaWaitBegins();
+    if (isLong && run.quota.isAtRest) run.status.quotaWaitBegins();
     yield* this.#await(ticket);
   }
 
@@ -101,7 +101,7 @@ export class StepTurns {
     run.waits();
     const awakening = yield* run.quota.await(ticket, this.#askAt ?? Date.now());
     if (awakening === 'suspend') throw this.#suspension();
-    run.quotaWaitEnds();
+    run.status.quotaWaitEnds();
     step.update({ status: 'running' });
   }
 

@@ -24,7 +24,7 @@ export function* executeHuman(task: CallPlan, frame: TaskFrame): Routine<TaskRes
   const summary = summaryOf(task, values, args);
   // The details go out beside the request.
   yield* run.dispatch.enter([request, request.description ?? null]);
-  run.approvalBegins();
+  run.status.approvalBegins();
   step.update({ status: 'awaitingApproval', approval: workflowId });
   try {
     const child = executeChild(APPROVAL, {
@@ -40,7 +40,7 @@ export function* executeHuman(task: CallPlan, frame: TaskFrame): Routine<TaskRes
   } catch (thrown) {
     throw childError(thrown, workflowId);
   } finally {
-    run.approvalEnds();
+    run.status.approvalEnds();
     run.dispatch.leave();
   }
 }

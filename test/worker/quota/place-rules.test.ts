@@ -1,16 +1,9 @@
 import type { Quotas } from '../../../src/worker/policy/policy';
 import { renewLeases } from '../../../src/worker/quota/lease-rules';
 import { LEASE_MS, lockTenant, type Offer } from '../../../src/worker/quota/lines';
-import {
-  type Asker,
-  askForPlace,
-  leaveLine,
-  OFFER_MS,
-  offerPlaces,
-  releasePlace,
-  reviewLine,
-} from '../../../src/worker/quota/place-rules';
+import { askForPlace, leaveLine, offerPlaces, releasePlace, reviewLine } from '../../../src/worker/quota/place-rules';
 import { chargeCpu } from '../../../src/worker/quota/rates';
+import { type Asker, OFFER_MS } from '../../../src/worker/quota/tickets';
 import { execute, query, type Rule } from '../../../src/worker/state/rule';
 import type { StateStore } from '../../../src/worker/state/state-store';
 import { storeKinds } from '../../helpers/state-stores';

@@ -1,7 +1,7 @@
 import { Client } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
-import type { KeyRing } from '../../activities/payloads/key-ring';
-import { clientDataConverter } from '../data-converter';
+import type { KeyRing } from '../activities/payloads/key-ring';
+import { clientDataConverter } from './data-converter';
 
 /** Clients that are kept; they hold nothing open. */
 const MAX_KEPT = 1_000;
