@@ -321,7 +321,7 @@ export const ERROR_CODES = define({
     type: 'configuration',
     status: 400,
     title: 'The policy file is not valid',
-    help: 'Mend what the message names; `beamline policy check FILE` lists all problems. The policy before stays in force.',
+    help: 'Mend what the message names; `beamline policy check FILE` lists all problems. A worker that runs keeps the policy before.',
   },
   BLW_TOKEN_REQUIRED: {
     type: 'authentication',
