@@ -1,9 +1,9 @@
+import { partsOf } from '../activities/access/scopes';
 import { formatDuration } from '../dsl/durations';
 import type { JsonObject } from '../dsl/json';
 import { formatByteSize } from '../worker/policy/byte-sizes';
 import type { IdentityPolicy, Policy, Quotas, TenantPolicy } from '../worker/policy/policy';
 import { SCOPE_KINDS } from '../worker/policy/scope-advice';
-import { partsOf } from '../worker/policy/scope-cover';
 import { counted } from './flow-file';
 import { printable, type TextOutput } from './output';
 import { formatTable } from './table';

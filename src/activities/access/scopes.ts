@@ -30,12 +30,27 @@ const METHOD = /^[A-Z]{1,20}$/;
 const HOST = /^(?:\*|(?:\*\.)?[^\s:/?#@\\[\]*%]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i;
 const WORD = /^[^\s:*]+$/;
 
+/** Host in lower case, and port, of the last part of a scope of kind http. */
+export function hostAndPort(place: string): [host: string, port: string | undefined] {
+  const [, host = place, port] = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(place) ?? [];
+  return [host.toLowerCase(), port];
+}
+
+/** A scope taken apart: `value` is all behind the kind, `first` and `second` are its halves. */
+export function partsOf(scope: Scope): {
+  readonly kind: string;
+  readonly value: string;
+  readonly first: string;
+  readonly second: string;
+} {
+  const [kind = '', ...rest] = scope.split(':');
+  const [first = '', ...more] = rest;
+  return { kind, value: rest.join(':'), first, second: more.join(':') };
+}
+
 /** Says what is wrong with a scope; undefined where nothing is. */
 export function explainScope(text: string): string | undefined {
-  const [kind = '', ...rest] = text.split(':');
-  const value = rest.join(':');
-  const [first = '', ...more] = rest;
-  const second = more.join(':');
+  const { kind, value, first, second } = partsOf(text);
   switch (kind) {
     case 'flow':
       return value === 'start' ? undefined : 'expected flow:start';
@@ -89,8 +104,8 @@ export function needHttp(method: string, url: URL): Need {
     allowedBy: (granted) => {
       const [, grantedMethod = '', place = ''] = /^http:([^:]+):(.+)$/s.exec(granted) ?? [];
       if (grantedMethod !== '*' && grantedMethod !== method) return false;
-      const [, pattern = '', grantedPort] = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(place) ?? [];
-      return (grantedPort === undefined || grantedPort === port) && matchesHost(pattern.toLowerCase(), host);
+      const [pattern, grantedPort] = hostAndPort(place);
+      return (grantedPort === undefined || grantedPort === port) && matchesHost(pattern, host);
     },
   };
 }

@@ -2,9 +2,9 @@ import { ApplicationFailure, type Payload, type PayloadCodec, type Serialization
 import { FlowError, flowErrorToJson } from '../../dsl/errors';
 import { INLINE_METADATA } from '../../dsl/inline-values';
 import { CLAIM_THRESHOLD_BYTES, MAX_INLINE_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES } from '../../dsl/step-request';
-import { lostPayload } from '../../dsl/undecodable';
 import { notRetryable } from '../block-failure';
 import { type ClaimOwner, claimPayload, isClaim, originalPayload, readClaim } from './claim';
+import { payloadOfLost } from './lost';
 import type { PayloadStore } from './payload-store';
 
 /**
@@ -77,7 +77,7 @@ export class ClaimCodec implements PayloadCodec {
     } catch (error) {
       const code = error instanceof FlowError ? error.data.code : undefined;
       if (role === 'client' || code === undefined || !LASTING.has(code)) throw this.#asThrown(error);
-      return jsonPayload(lostPayload({ code, detail: (error as FlowError).data.detail ?? code }));
+      return payloadOfLost({ code, detail: (error as FlowError).data.detail ?? code });
     }
   }
 
@@ -111,8 +111,4 @@ function isMarked({ metadata }: Payload): boolean {
 function withoutMark(payload: Payload): Payload {
   const { [INLINE_METADATA]: mark, ...metadata } = payload.metadata ?? {};
   return mark == null ? payload : { ...payload, metadata };
-}
-
-function jsonPayload(value: unknown): Payload {
-  return { metadata: { encoding: Buffer.from('json/plain') }, data: Buffer.from(JSON.stringify(value)) };
 }

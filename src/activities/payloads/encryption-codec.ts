@@ -1,10 +1,10 @@
 import { ApplicationFailure, type Payload, type PayloadCodec, type SerializationContext } from '@temporalio/common';
 import { FlowError, flowErrorToJson } from '../../dsl/errors';
 import { CONTEXT_OWNER, contextOwner, OWNER_METADATA } from '../../dsl/payload-owner';
-import { lostPayload } from '../../dsl/undecodable';
 import { retryable } from '../block-failure';
 import type { CodecRole } from './claim-codec';
 import type { EncryptionKey, KeyRing } from './key-ring';
+import { payloadOfLost } from './lost';
 import { denied, isSealed, openPayload, type SealedLabel, sealedLabel, sealPayload } from './sealed-payload';
 
 /** What a codec needs to know. */
@@ -89,7 +89,7 @@ export class EncryptionCodec implements PayloadCodec {
       if (role === 'client' || !(error instanceof FlowError)) throw error;
       const { code = 'BLW_PAYLOAD_DENIED', detail = code } = error.data;
       if (code !== 'BLW_PAYLOAD_DENIED') throw asThrown(error);
-      return jsonPayload(lostPayload({ code, detail }));
+      return payloadOfLost({ code, detail });
     }
   }
 
@@ -157,8 +157,4 @@ function asThrown({ data }: FlowError): ApplicationFailure {
     nonRetryable: false,
     details: [flowErrorToJson(data)],
   });
-}
-
-function jsonPayload(value: unknown): Payload {
-  return { metadata: { encoding: Buffer.from('json/plain') }, data: Buffer.from(JSON.stringify(value)) };
 }

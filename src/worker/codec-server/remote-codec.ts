@@ -1,10 +1,10 @@
 import type { Payload } from '@temporalio/common';
 import { claimedWorkflow, isClaim, originalPayload, readClaim } from '../../activities/payloads/claim';
 import type { KeyRing } from '../../activities/payloads/key-ring';
+import { payloadOfLost } from '../../activities/payloads/lost';
 import type { PayloadStore } from '../../activities/payloads/payload-store';
 import { isSealed, openPayload, sealedLabel, sealPayload } from '../../activities/payloads/sealed-payload';
 import { FlowError, flowError } from '../../dsl/errors';
-import { lostPayload } from '../../dsl/undecodable';
 import type { CodecCaller } from './access';
 
 /** One request to a codec. */
@@ -67,7 +67,7 @@ export class RemoteCodec {
     } catch (error) {
       if (!(error instanceof FlowError)) throw error;
       const { code = 'BLW_PAYLOAD_DENIED', detail = code } = error.data;
-      return jsonPayload(lostPayload({ code, detail }));
+      return payloadOfLost({ code, detail });
     }
   }
 
@@ -90,8 +90,4 @@ export class RemoteCodec {
     if (key !== undefined) return await openPayload(payload, key, { ...label, namespace });
     throw flowError('BLW_PAYLOAD_KEY', `the key ${JSON.stringify(label.keyId.slice(0, 80))} is not here`);
   }
-}
-
-function jsonPayload(value: unknown): Payload {
-  return { metadata: { encoding: Buffer.from('json/plain') }, data: Buffer.from(JSON.stringify(value)) };
 }

@@ -1,9 +1,10 @@
 import type { Scope } from '../../activities/access/scopes';
+import { hostAndPort, partsOf } from '../../activities/access/scopes';
 import { parseBlobPath, parseListPrefix } from '../../activities/ports/blob-path';
 import { closestName, MAX_PROBLEMS, type Problem, shortText } from '../../dsl/problems';
 import type { Policy } from './policy';
 import { BLOCK_TYPES, HTTP_METHODS } from './scope-advice';
-import { covers, hostAndPort, partsOf } from './scope-cover';
+import { covers } from './scope-cover';
 
 /** Something in a valid policy that is probably not meant. */
 export interface PolicyWarning {

@@ -1,11 +1,13 @@
 import { isIP } from 'node:net';
 import {
+  hostAndPort,
   type Need,
   needBlob,
   needBlock,
   needDatabase,
   needHttp,
   needWord,
+  partsOf,
   type Scope,
 } from '../../activities/access/scopes';
 
@@ -73,22 +75,4 @@ function coversHost(wide: string, narrow: string): boolean {
   if (host === '*' || host === otherHost) return true;
   const isBelow = otherHost.endsWith(host.slice(1)) && otherHost.length >= host.length;
   return host.startsWith('*.') && isBelow && isIP(otherHost) === 0;
-}
-
-/** Host in lower case, and port, of the last part of a scope of kind http. */
-export function hostAndPort(place: string): [host: string, port: string | undefined] {
-  const [, host = place, port] = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(place) ?? [];
-  return [host.toLowerCase(), port];
-}
-
-/** A scope taken apart: `value` is all behind the kind, `first` and `second` are its halves. */
-export function partsOf(scope: Scope): {
-  readonly kind: string;
-  readonly value: string;
-  readonly first: string;
-  readonly second: string;
-} {
-  const [kind = '', ...rest] = scope.split(':');
-  const [first = '', ...more] = rest;
-  return { kind, value: rest.join(':'), first, second: more.join(':') };
 }
