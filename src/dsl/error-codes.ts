@@ -298,6 +298,18 @@ export const ERROR_CODES = define({
     title: 'A block failed in a way that it did not expect',
     help: 'This is a defect of the block; report it with the log line of the worker.',
   },
+  BLW_DEAD_LETTER_UNKNOWN: {
+    type: 'validation',
+    status: 404,
+    title: 'There is no such dead letter',
+    help: 'See what waits with `beamline dlq list` and `beamline dlq show FLOW`; somebody may have resolved it meanwhile.',
+  },
+  BLW_RESOLUTION_INVALID: {
+    type: 'validation',
+    status: 400,
+    title: 'The resolution of a dead letter is not valid',
+    help: 'The message says what is wrong and what was expected; docs/dead-letters.md shows what each action takes.',
+  },
   BLW_CANCELLED: {
     type: 'runtime',
     status: 499,

@@ -22,6 +22,10 @@ export const REJECT_SIGNAL = 'reject';
 /** On `repeatFlow`: what to run, and how long after the run before. */
 export const CONFIGURE_SIGNAL = 'configure';
 
+/** Dead letters, on `runFlow` and `runWindow`: a query and an update. */
+export const DEAD_LETTERS_QUERY = 'deadLetters';
+export const RESOLVE_UPDATE = 'resolve';
+
 /** Events, on `runFlow`: signal and update. */
 export const EVENT_SIGNAL = 'event';
 export const EVENT_UPDATE = 'event';
@@ -70,6 +74,7 @@ export type FlowStatus =
   | 'AwaitingApproval'
   | 'AwaitingQuota'
   | 'Compensating'
+  | 'DeadLettered'
   | 'Completed'
   | 'Failed'
   | 'Cancelled';

@@ -9,7 +9,8 @@ export type StepStatus =
   | 'cancelled'
   | 'awaitingApproval'
   | 'awaitingQuota'
-  | 'listening';
+  | 'listening'
+  | 'deadLettered';
 
 /** One execution of one step. Times are milliseconds since 1970. */
 export interface StepProgress {

@@ -17,6 +17,7 @@ import type { FlowPlan } from '../dsl/planning/plan';
 import type { PreparedFlow } from '../dsl/start';
 import { MAX_INLINE_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES } from '../dsl/step-request';
 import { type CompensationEntry, Compensations } from './compensations';
+import type { DeadLetters } from './dead-letters';
 import { Dispatch } from './dispatch';
 import { type Routine, waitFor } from './drive';
 import type { EventInbox } from './events/event-inbox';
@@ -63,6 +64,7 @@ export interface RunParts {
   readonly progress: ProgressTracker;
   readonly inbox: EventInbox;
   readonly quota: QuotaLine;
+  readonly letters: DeadLetters;
 }
 
 /** The state of one run of a flow that all its steps share. */
@@ -99,6 +101,8 @@ export class FlowRun {
   readonly inbox: EventInbox;
   /** Steps that wait for a quota. */
   readonly quota: QuotaLine;
+  /** Steps that failed for good and wait for people. */
+  readonly letters: DeadLetters;
   /** When its first run began, in ms since 1970. */
   readonly startedAt: number;
 
@@ -108,6 +112,7 @@ export class FlowRun {
     progress,
     inbox,
     quota,
+    letters,
     startedAt,
     id = workflowInfo().workflowId,
     compensations = [],
@@ -130,6 +135,8 @@ export class FlowRun {
     this.quota = quota;
     quota.limitTo(prepared.concurrentSteps);
     quota.attach(() => this.shouldContinueAsNew());
+    this.letters = letters;
+    letters.attach({ shouldSuspend: () => this.shouldContinueAsNew() });
     this.startedAt = startedAt;
     this.plan = prepared.plan;
     this.tenant = prepared.tenant;

@@ -1,9 +1,11 @@
+import type { FlowStatus as Status } from '../dsl/names';
 import type { ProgressTracker } from './progress-tracker';
 import { publishAttributes } from './search-attributes';
 
 /** What a flow shows of itself while it runs: the query `progress` and Temporal's lists have its status. */
 export class FlowStatus {
   #awaitedApprovals = 0;
+  #deadLetters = 0;
   #awaitsQuota = false;
   #isCompensating = false;
 
@@ -12,28 +14,38 @@ export class FlowStatus {
   compensationBegins(): void {
     this.#isCompensating = true;
     this.#awaitsQuota = false;
-    this.progress.setStatus('Compensating');
-    publishAttributes({ status: 'Compensating', block: null });
+    this.#show('Compensating', null);
   }
 
   approvalBegins(): void {
     this.#awaitedApprovals += 1;
     this.#awaitsQuota = false;
-    if (this.#awaitedApprovals > 1) return;
-    this.progress.setStatus('AwaitingApproval');
-    publishAttributes({ status: 'AwaitingApproval', block: 'human.approval' });
+    if (this.#awaitedApprovals === 1 && this.#deadLetters === 0) this.#show('AwaitingApproval', 'human.approval');
   }
 
   approvalEnds(): void {
     this.#awaitedApprovals -= 1;
-    if (this.#awaitedApprovals > 0) return;
-    this.progress.setStatus('Running');
-    publishAttributes({ status: 'Running', block: null });
+    if (this.#awaitedApprovals === 0 && this.#deadLetters === 0) this.#show('Running', null);
+  }
+
+  /** Shown before all else: somebody has to look at it. `block` is what failed. */
+  deadLetterBegins(block: string): void {
+    this.#deadLetters += 1;
+    this.#awaitsQuota = false;
+    if (this.#deadLetters === 1) this.#show('DeadLettered', block);
+  }
+
+  deadLetterEnds(): void {
+    this.#deadLetters -= 1;
+    if (this.#deadLetters > 0) return;
+    if (this.#isCompensating) this.#show('Compensating', null);
+    else if (this.#awaitedApprovals > 0) this.#show('AwaitingApproval', 'human.approval');
+    else this.#show('Running', null);
   }
 
   /** Shows that nothing goes on until there is room in a quota. */
   quotaWaitBegins(): void {
-    if (this.#awaitsQuota || this.#awaitedApprovals > 0 || this.#isCompensating) return;
+    if (this.#awaitsQuota || this.#awaitedApprovals > 0 || this.#deadLetters > 0 || this.#isCompensating) return;
     this.#awaitsQuota = true;
     this.progress.setStatus('AwaitingQuota');
     publishAttributes({ status: 'AwaitingQuota' });
@@ -44,5 +56,10 @@ export class FlowStatus {
     this.#awaitsQuota = false;
     this.progress.setStatus('Running');
     publishAttributes({ status: 'Running' });
+  }
+
+  #show(status: Status, block: string | null): void {
+    this.progress.setStatus(status);
+    publishAttributes({ status, block });
   }
 }

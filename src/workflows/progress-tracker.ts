@@ -22,11 +22,21 @@ const WAITS: Partial<Record<StepStatus, string>> = {
   awaitingApproval: 'awaits approval',
   awaitingQuota: 'awaits quota',
   listening: 'listens',
+  deadLettered: 'is a dead letter',
 };
 
 /** Handle of one execution of one step while it runs. */
 export interface TrackedStep {
-  update(changes: { status?: StepStatus; approval?: string; child?: string; attempts?: number; cached?: true }): void;
+  /** As it is shown now. */
+  readonly shown: StepProgress;
+  update(changes: {
+    status?: StepStatus;
+    approval?: string;
+    child?: string;
+    attempts?: number;
+    cached?: true;
+    error?: JsonObject | undefined;
+  }): void;
   end(status: StepStatus, error?: JsonObject): void;
 }
 
@@ -116,6 +126,7 @@ export class ProgressTracker {
     this.#dropOldest();
     this.#showDetails();
     return {
+      shown: step,
       update: (changes) => {
         Object.assign(step, changes);
         entry.version = ++this.#version;

@@ -6,6 +6,7 @@ import { valueItem } from '../dsl/planning/definition-items';
 import type { PreparedFlow, RunOrigin } from '../dsl/start';
 import { type CompensationState, compensate, compensationFailed } from './compensation';
 import { type CarriedFlow, continuable, continueFlow, continueUndoing, isContinued, resumeRun } from './continue-flow';
+import { receiveResolutions } from './dead-letters';
 import { drive, type Routine } from './drive';
 import { receiveEvents } from './events/flow-events';
 import { toFlowError } from './failures';
@@ -42,7 +43,7 @@ export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Js
       const state = carried === undefined ? undefined : readable(carried, 'the state of the flow');
       const inbox = receiveEvents(progress, isContinued() ? state?.events : undefined);
       const quota = receiveOffers(isContinued() ? state?.quota : undefined);
-      const parts = { progress, inbox, quota };
+      const parts = { progress, inbox, quota, letters: receiveResolutions(progress) };
       const run = state === undefined ? await beginRun(start, parts) : resumeRun(state, parts);
       return await drive(holdingPlace(run, runUndoable(run, carried)));
     },

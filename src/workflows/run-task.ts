@@ -6,13 +6,13 @@ import { conditionItem, definitionItems } from '../dsl/planning/definition-items
 import type { FlowPlan, TaskPlan } from '../dsl/planning/plan';
 import type { Routine } from './drive';
 import { dateTime, type FlowRun } from './flow-run';
-import type { TrackedStep } from './progress-tracker';
 import { type TaskOutcome, type TaskScope, visitScope } from './scope';
+import { type LifeStart, type LifeTrace, type RunningTask, settleStep } from './settle-step';
 import { placeSecrets } from './step-secrets';
-import { type ListCursor, Suspension, suspendable, type TaskCursor } from './suspension';
+import { type CallCursor, type ListCursor, Suspension, suspendable, type TaskCursor } from './suspension';
 import type { TaskFrame, TaskResult } from './task-frame';
 import { executeTask } from './tasks/execute-task';
-import { type Deadline, deadlineIn, durationOf, withDeadline } from './timeouts';
+import { type Deadline, deadlineOf, withDeadline } from './timeouts';
 import { transformOutput } from './transform-output';
 import { validate } from './validation';
 
@@ -88,8 +88,16 @@ export function* runTask(
     ...(task.kind === 'call' && task.human !== true ? { pool: task.resources } : {}),
   };
   const step = from === undefined ? run.progress.begin(description) : run.progress.resume(description, from.startedAt);
+  const start = {
+    rawInput: from?.rawInput ?? rawInput,
+    generation: from?.generation ?? 0,
+    retries: from?.retries ?? 0,
+    ...(from === undefined ? {} : { from }),
+  };
   try {
-    return yield* runLife({ run, task, scope, step }, from?.rawInput ?? rawInput, from);
+    if (task.kind !== 'call' || task.onFailure === undefined) return yield* runLife({ run, task, scope, step }, start);
+    const running = { run, task, scope, step };
+    return yield* settleStep(running, start, (again, trace) => runLife(running, again, trace));
   } catch (error) {
     if (error instanceof Suspension) {
       error.steps.push(step);
@@ -105,16 +113,9 @@ export function* runTask(
   }
 }
 
-/** A task that runs. */
-interface RunningTask {
-  readonly run: FlowRun;
-  readonly task: TaskPlan;
-  readonly scope: TaskScope;
-  readonly step: TrackedStep;
-}
-
-function* runLife(running: RunningTask, rawInput: Json, from: TaskCursor | undefined): Routine<TaskOutcome> {
+function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {}): Routine<TaskOutcome> {
   const { run, task, scope, step } = running;
+  const { rawInput, generation, retries, from } = begin;
   const startedAt = from?.startedAt ?? Date.now();
   const descriptor: JsonObject = {
     name: task.name,
@@ -134,6 +135,8 @@ function* runLife(running: RunningTask, rawInput: Json, from: TaskCursor | undef
     return { output: rawInput, next: 'continue', endsFlow: false, isSkipped: true };
   }
 
+  trace.values = before;
+  trace.secrets = (from?.at as Partial<CallCursor> | undefined)?.secrets ?? secrets;
   const { input = rawInput } = before;
   const variables: Variables = { ...base, context: run.context, input, data: input };
   const frame: TaskFrame = {
@@ -144,6 +147,7 @@ function* runLife(running: RunningTask, rawInput: Json, from: TaskCursor | undef
     values: before,
     ...(secrets === undefined ? {} : { secrets }),
     step,
+    generation,
     from: from?.at,
     runList: (tasks, listInput, listScope, listFrom) => runTaskList(run, tasks, listInput, listScope, listFrom),
     runOne: (inner, taskInput, taskScope, taskFrom) => runTask(run, inner, taskInput, taskScope, taskFrom),
@@ -154,8 +158,11 @@ function* runLife(running: RunningTask, rawInput: Json, from: TaskCursor | undef
     values: before,
     startedAt,
     ...(deadline === undefined ? {} : { deadline }),
+    ...(generation === 0 ? {} : { generation }),
+    ...(retries === 0 ? {} : { retries }),
     at,
   }));
+  trace.hasRun = true;
   const undoable = task.compensate === undefined ? undefined : { ...task, compensate: task.compensate };
   // Noted before its output is transformed, which may fail after all was done.
   const entry = undoable && run.compensations.note(undoable, scope, result.output);
@@ -172,12 +179,6 @@ function* runLife(running: RunningTask, rawInput: Json, from: TaskCursor | undef
 
   const next = result.next ?? task.next ?? 'continue';
   return { output, next, endsFlow: result.endsFlow === true || next === 'end' };
-}
-
-/** A call's timeout is its activity's, kept by the server; every other task's is a timer of the flow. */
-function deadlineOf(task: TaskPlan, { timeout }: BatchValues): Deadline | undefined {
-  if (timeout === undefined || (task.kind === 'call' && task.human !== true)) return undefined;
-  return deadlineIn(durationOf(timeout, 'timeout'));
 }
 
 function* executeUntil(deadline: Deadline | undefined, task: TaskPlan, frame: TaskFrame): Routine<TaskResult> {

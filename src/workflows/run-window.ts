@@ -12,6 +12,7 @@ import { RUN_WINDOW } from '../dsl/names';
 import { undecodableReason } from '../dsl/undecodable';
 import { abandon } from './abandon';
 import type { CompensationEntry } from './compensations';
+import { receiveResolutions } from './dead-letters';
 import { drive, type Routine } from './drive';
 import type { InboxState } from './events/event-inbox';
 import { receiveEvents } from './events/flow-events';
@@ -58,8 +59,9 @@ export async function runWindow(request: WindowRequest, carried?: CarriedWindow)
       const inbox = receiveEvents(progress, state?.events);
       if (state !== undefined) progress.restore(state.progress);
       const quota = receiveOffers(state?.quota);
+      const letters = receiveResolutions(progress);
       const grant = request.prepared.grant === undefined ? undefined : await grantOf(request, state);
-      return await drive(runBatch(withGrant(request, grant), state, { progress, inbox, quota }));
+      return await drive(runBatch(withGrant(request, grant), state, { progress, inbox, quota, letters }));
     },
     continueAsNew: makeContinueAsNewFor(request),
   });
@@ -134,6 +136,7 @@ function frameOf(run: FlowRun, request: WindowRequest, from: ItemsCursor | undef
     variables: { ...variables, ...run.constants, steps, context: run.context, input, data: input },
     values: {},
     step: run.progress.begin({ id: task.path, name: task.name, block: task.kind }),
+    generation: 0,
     from,
     runList: (tasks, listInput, listScope, listFrom) => runTaskList(run, tasks, listInput, listScope, listFrom),
     runOne: (inner, taskInput, taskScope, taskFrom) => runTask(run, inner, taskInput, taskScope, taskFrom),

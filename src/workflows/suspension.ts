@@ -1,3 +1,4 @@
+import type { DeadLetter } from '../dsl/dead-letter';
 import type { FlowErrorData } from '../dsl/errors';
 import type { BatchValues } from '../dsl/expressions/batch';
 import type { Json, JsonObject } from '../dsl/json';
@@ -32,7 +33,8 @@ export type Cursor =
   | BodyCursor
   | FunctionCursor
   | ListenCursor
-  | CallCursor;
+  | CallCursor
+  | ParkedCursor;
 
 /** A list of tasks, before its task `index` or within it. */
 export interface ListCursor {
@@ -53,6 +55,9 @@ export interface TaskCursor {
   readonly startedAt: number;
   /** When its timeout ends it. */
   readonly deadline?: Deadline;
+  /** Of a step that was retried as a dead letter: see `settle-step.ts`. */
+  readonly generation?: number;
+  readonly retries?: number;
   /** Of its kind. */
   readonly at: Cursor;
 }
@@ -141,6 +146,22 @@ export interface CallCursor {
   /** Of the step's timeout, what attempts have used. */
   readonly spentMs: number;
   /** What the placeholders in its arguments stand for. */
+  readonly secrets?: StepSecrets;
+}
+
+/** A step that failed for good and waits for somebody's word. */
+export interface ParkedCursor {
+  readonly parked: ParkedStep;
+}
+
+/** A dead letter, with what the step is run with again. */
+export interface ParkedStep {
+  readonly letter: DeadLetter;
+  readonly rawInput: Json;
+  readonly generation: number;
+  /** Absent where its definition could not be evaluated. */
+  readonly values?: BatchValues;
+  /** What the placeholders in the values stand for. */
   readonly secrets?: StepSecrets;
 }
 

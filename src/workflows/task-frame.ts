@@ -21,6 +21,8 @@ export interface TaskFrame {
   /** Secrets for which placeholders stand in the values. */
   readonly secrets?: StepSecrets;
   readonly step: TrackedStep;
+  /** Part of its idempotency key: other than 0 where it was retried with other arguments. */
+  readonly generation: number;
   /** Where the task stood when the flow continued as new; of the task's kind. */
   readonly from: Cursor | undefined;
   /** Runs a list of tasks below this one. */

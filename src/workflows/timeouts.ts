@@ -1,7 +1,9 @@
 import { CancellationScope, isCancellation, sleep } from '@temporalio/workflow';
 import { parseDuration } from '../dsl/durations';
 import { flowError } from '../dsl/errors';
+import type { BatchValues } from '../dsl/expressions/batch';
 import type { Json } from '../dsl/json';
+import type { TaskPlan } from '../dsl/planning/plan';
 import { drive, type Routine, waitFor } from './drive';
 
 /** A duration that the document gives, or an expression in it, in milliseconds. Throws BLW_DURATION_INVALID. */
@@ -22,6 +24,12 @@ export interface Deadline {
 /** The deadline that is so far from now. */
 export function deadlineIn(ms: number): Deadline {
   return { at: Date.now() + ms, ms };
+}
+
+/** A call's timeout is its activity's, kept by the server; every other task's is a timer of the flow. */
+export function deadlineOf(task: TaskPlan, { timeout }: BatchValues): Deadline | undefined {
+  if (timeout === undefined || (task.kind === 'call' && task.human !== true)) return undefined;
+  return deadlineIn(durationOf(timeout, 'timeout'));
 }
 
 /**

@@ -267,8 +267,8 @@ const MISTAKES: readonly (readonly [what: string, tasks: string, places: readonl
   ],
   [
     'metadata that is not supported',
-    '- a: { call: fs.list, metadata: { onFailure: fail } }',
-    ['/do/0/a/metadata/onFailure'],
+    '- a: { call: fs.list, metadata: { dispatch: local } }',
+    ['/do/0/a/metadata/dispatch'],
   ],
   [
     'a mistake in what undoes a step',

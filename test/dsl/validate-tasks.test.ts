@@ -237,13 +237,15 @@ describe('metadata', () => {
       'BLW_VALUE_INVALID | toleratedFailures: got "101%", expected a whole number from 0, or a share such as 5% | { for: { in: data }, do: [{ c: { wait: PT1S } }], metadata: { toleratedFailures: «101% } }',
       'BLW_UNSUPPORTED | while: the iterations run side by side | { for: { in: data }, «while: data, do: [{ c: { wait: PT1S } }], metadata: { concurrency: 2 } }',
       'BLW_UNSUPPORTED | export: the iterations run side by side | { for: { in: data }, do: [{ c: { wait: PT1S, «export: { as: data } } }], metadata: { concurrency: 2 } }',
+      `BLW_VALUE_INVALID | metadata: onFailure: got "park" | { ${CALL}, metadata: { onFailure: «park } }`,
+      'BLW_UNSUPPORTED | metadata.onFailure has no effect on a do task | { do: [{ c: { wait: PT1S } }], metadata: { «onFailure: continue } }',
       `BLW_VALUE_INVALID | compensate: got a string, expected a list of tasks | { ${CALL}, metadata: { compensate: «x } }`,
       `BLW_UNSUPPORTED | what undoes a step is not undone itself | { ${CALL}, metadata: { compensate: [{ u: { ${CALL}, metadata: { «compensate: [{ v: { wait: PT1S } }] } } }] } }`,
       `BLW_THEN_UNKNOWN | no step "t" in this list | { ${CALL}, metadata: { compensate: [{ u: { ${CALL}, then: «t } }] } }`,
       `BLW_EXPR_SYNTAX | "eror" is not known here; did you mean "error"? | { ${CALL}, metadata: { compensate: [{ u: { set: { x: «'\${ eror }' } } }] } }`,
       'BLW_UNSUPPORTED | metadata.retry has no effect on a do task | { do: [{ c: { wait: PT1S } }], metadata: { «retry: {} } }',
       'BLW_UNSUPPORTED | write it on its calls or in document.metadata | { wait: PT1S, metadata: { «timeout: PT1S } }',
-      ...['dispatch', 'onFailure', 'mock'].map(
+      ...['dispatch', 'mock'].map(
         (key) => `BLW_UNSUPPORTED | metadata.${key} is not supported yet | { ${CALL}, metadata: { «${key}: x } }`,
       ),
     ]),

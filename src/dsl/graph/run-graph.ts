@@ -36,6 +36,7 @@ const RUN_STATES: Readonly<Record<RunStatus, { readonly word: string; readonly s
 const RUNNING_WORDS: Readonly<Record<string, string>> = {
   AwaitingApproval: 'awaiting approval',
   Compensating: 'undoing its steps',
+  DeadLettered: 'has dead letters',
 };
 
 /** Child workflows that are named in the comments. */

@@ -23,6 +23,7 @@ type ShownStatus = StepStatus | 'stopped';
 /** Statuses in the order in which they are told; the first one that occurs gives the colour. */
 const STATUSES: Readonly<Record<ShownStatus, { readonly word: string; readonly counted: string; state: GraphState }>> =
   {
+    deadLettered: { word: 'dead letter', counted: 'dead letters', state: 'failed' },
     awaitingApproval: { word: 'awaiting approval', counted: 'awaiting approval', state: 'waiting' },
     awaitingQuota: { word: 'awaiting quota', counted: 'awaiting quota', state: 'waiting' },
     listening: { word: 'listening', counted: 'listening', state: 'waiting' },

@@ -34,10 +34,18 @@ export function planCall(base: TaskPlanBase, task: JsonObject, context: PlanCont
     idempotent: (metadata.idempotent as boolean | undefined) ?? spec.idempotent,
     ...optional('priorityKey', metadata.priorityKey as number | undefined),
     ...optional('fairnessWeight', metadata.fairnessWeight as number | undefined),
+    ...optional('onFailure', planOnFailure(task, context)),
     ...optional('cache', planCache(task.metadata, context.language)),
     ...optional('summary', stepSummary(task, context)),
     summaryArguments: spec.summaryArguments,
   };
+}
+
+/** The document's default is for failures that nothing else deals with; a step's own word counts everywhere. */
+function planOnFailure({ metadata }: JsonObject, { defaults, isHandled }: PlanContext): CallPlan['onFailure'] {
+  const own = isJsonObject(metadata) ? metadata.onFailure : undefined;
+  const policy = own ?? (isHandled === true ? undefined : defaults.onFailure);
+  return policy === 'continue' || policy === 'deadLetter' ? policy : undefined;
 }
 
 /** A summary is the step's own; the document's `metadata.summary` would say the same of every step. */

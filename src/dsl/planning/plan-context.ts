@@ -7,6 +7,8 @@ export interface PlanContext {
   readonly use: JsonObject;
   /** Defaults for the steps' `metadata`. */
   readonly defaults: JsonObject;
+  /** Something around the tasks deals with their failures: a `try`, or a loop that tolerates some. */
+  readonly isHandled?: true;
   /** Absent where there is no catalog at hand. */
   readonly library?: FlowLibrary;
   readonly language: ExpressionLanguage;

@@ -117,7 +117,7 @@ function planTask(name: string, task: JsonObject, path: string, context: PlanCon
 
 function planCompensate(metadata: Json | undefined, path: string, context: PlanContext): CompensatePlan | undefined {
   if (!isJsonObject(metadata) || metadata.compensate === undefined) return undefined;
-  return { tasks: planTasks(metadata.compensate, `${path}/metadata/compensate`, context) };
+  return { tasks: planTasks(metadata.compensate, `${path}/metadata/compensate`, { ...context, isHandled: true }) };
 }
 
 function planSwitch(base: TaskPlanBase, cases: readonly JsonObject[], context: PlanContext): TaskPlan {
@@ -143,16 +143,22 @@ function planFor(base: TaskPlanBase, task: JsonObject, context: PlanContext): Ta
       ? compileTemplate(loop.in, context.language)
       : { expr: bareExpression(loop.in as string, context.language) },
     ...optional('while', expressionOf(task.while, context)),
-    tasks: planTasks(task.do, `${base.path}/do`, context),
+    tasks: planTasks(task.do, `${base.path}/do`, toleratesFailures(task) ? { ...context, isHandled: true } : context),
     ...optional('parallel', planParallel(task.metadata)),
   };
 }
 
+function toleratesFailures({ metadata }: JsonObject): boolean {
+  return isJsonObject(metadata) && metadata.toleratedFailures !== undefined && metadata.toleratedFailures !== 0;
+}
+
 function planFork(base: TaskPlanBase, fork: JsonObject, context: PlanContext): TaskPlan {
+  // A branch that fails does not lose a race that another one wins.
+  const inner: PlanContext = fork.compete === true ? { ...context, isHandled: true } : context;
   return {
     ...base,
     kind: 'fork',
-    branches: planTasks(fork.branches, `${base.path}/fork/branches`, context),
+    branches: planTasks(fork.branches, `${base.path}/fork/branches`, inner),
     compete: fork.compete === true,
     ...(fork.compete === true ? { skippedLose: true as const } : {}),
   };
@@ -168,7 +174,7 @@ function planTry(base: TaskPlanBase, task: JsonObject, context: PlanContext): Tr
   return {
     ...base,
     kind: 'try',
-    tasks: planTasks(task.try, `${base.path}/try`, context),
+    tasks: planTasks(task.try, `${base.path}/try`, { ...context, isHandled: true }),
     catch: {
       ...optional('errorsWith', errors?.with as JsonObject | undefined),
       as: as as string,

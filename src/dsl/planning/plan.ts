@@ -1,4 +1,5 @@
 import type { ResourceClass, RetryPolicySpec } from '../block-spec';
+import type { OnFailure } from '../dead-letter';
 import type { ReadMode } from '../events/cloud-event';
 import type { ExpressionLanguage } from '../expressions/language';
 import type { Template } from '../expressions/template';
@@ -85,6 +86,8 @@ export interface CallPlan extends TaskPlanBase {
   readonly idempotent: boolean;
   readonly priorityKey?: number;
   readonly fairnessWeight?: number;
+  /** What becomes of the flow where it fails for good; absent: it fails too. */
+  readonly onFailure?: Exclude<OnFailure, 'fail'>;
   /** Its result may be that of an earlier time. */
   readonly cache?: CachePlan;
   /** The author's one-line summary for Temporal's UI. */

@@ -1,4 +1,5 @@
 import { RESOURCE_CLASSES } from '../block-spec';
+import { ON_FAILURE } from '../dead-letter';
 import type { JsonObject } from '../json';
 import { OVERLAP_POLICIES } from '../schedule/schedule';
 import {
@@ -70,6 +71,12 @@ const KEYS: Readonly<Record<MetadataKey, JsonObject>> = {
       key: text('What results are told apart by, with expressions; the arguments where it is left out'),
       maxAge: { ...duration('Oldest result that is taken; at most P30D'), default: 'PT1H' },
     }),
+  },
+  onFailure: {
+    enum: [...ON_FAILURE],
+    default: 'fail',
+    description:
+      'What becomes of the flow where the step fails for good: it fails, goes on without the step, or the step waits for people as a dead letter',
   },
   concurrency: rounds('Rounds of the loop that run at once; says that they do not depend on each other'),
   batchSize: rounds('Rounds of one batch; a longer loop runs each batch as a workflow of its own'),

@@ -205,7 +205,7 @@ export class ExpressionChecker {
     for (const step of steps) if (!hasStep(scope, step)) this.unknownStep(step, { argument, scope, path });
   }
 
-  /** All that there is of a step is its output. */
+  /** All that there is of a step is its output, and the error of one that the flow goes on without. */
   private checkProperties(
     properties: readonly StepProperty[],
     argument: string,
@@ -213,6 +213,7 @@ export class ExpressionChecker {
   ): void {
     for (const { step, property } of properties) {
       if (property === 'output' || !hasStep(scope, step)) continue;
+      if (property === 'error' && this.checker.steps.mayHaveError(step, path)) continue;
       const name = `${argument}.${shortText(step)}`;
       const isOutput = /^(?:outputs?|results?|response|value|data)$/i.test(property);
       const meant = `${name}.output${isOutput ? '' : `.${shortText(property)}`}`;

@@ -1,4 +1,5 @@
 import { RESOURCE_CLASSES } from '../block-spec';
+import { ON_FAILURE } from '../dead-letter';
 import { isJsonObject, type Json, type JsonObject } from '../json';
 import { PARALLEL_KEYS } from '../planning/plan-parallel';
 import { closestName, shortJson } from '../problems';
@@ -18,12 +19,13 @@ export const METADATA_KEYS = [
   'summary',
   'compensate',
   'cache',
+  'onFailure',
   ...PARALLEL_KEYS,
 ] as const;
 export type MetadataKey = (typeof METADATA_KEYS)[number];
 
 /** Keys that the design has and this version does not act on; ignoring them would change what a flow promises. */
-export const UNSUPPORTED_METADATA_KEYS = ['dispatch', 'onFailure', 'mock'];
+export const UNSUPPORTED_METADATA_KEYS = ['dispatch', 'mock'];
 
 /** The worker reports every half second: with less than this, a busy one would count as lost. */
 const MIN_HEARTBEAT_MS = 2_000;
@@ -42,6 +44,7 @@ export function checkMetadata(
   checkKeys(metadata, path, checker);
   checker.oneOf(metadata.resources, [...path, 'resources'], 'metadata: resources', RESOURCE_CLASSES.slice());
   checker.integer(metadata.priorityKey, [...path, 'priorityKey'], 'metadata: priorityKey', { min: 1, max: 5 });
+  checker.oneOf(metadata.onFailure, [...path, 'onFailure'], 'metadata: onFailure', ON_FAILURE.slice());
   checkWeight(metadata.fairnessWeight, [...path, 'fairnessWeight'], checker);
   checker.literalDuration(metadata.heartbeat, [...path, 'heartbeat'], 'metadata: heartbeat', MIN_HEARTBEAT_MS);
   checker.literalDuration(metadata.timeout, [...path, 'timeout'], 'metadata: timeout', 1);

@@ -1,4 +1,4 @@
-import { isJsonObject, type Json } from '../json';
+import { isJsonObject, type Json, type JsonObject } from '../json';
 import { shortText } from '../problems';
 import type { Path } from './checker';
 
@@ -10,9 +10,11 @@ interface StepPlace {
   readonly list: Path;
   readonly index: number;
   readonly path: Path;
+  /** `metadata.onFailure`, as it stands there. */
+  readonly onFailure?: Json | undefined;
 }
 
-/** Where the steps of a document stand, to say of one that cannot be reached why. Read when the first message needs it. */
+/** Where the steps of a document stand, to say of one what can be read of it, or why nothing. Read when it is first needed. */
 export class StepIndex {
   #places: Map<string, StepPlace[]> | undefined;
 
@@ -46,6 +48,13 @@ export class StepIndex {
     return `${name} is in the list around, and \`then\` stays in its own; leave this list with "then: exit", and write "then: ${shortText(step)}" at "${shortText(String(around))}"`;
   }
 
+  /** True where the flow may go on without a step, so that it may have an error to read. */
+  mayHaveError(step: string, path: Path): boolean {
+    const { onFailure = metadataOf(isJsonObject(this.document) ? this.document.document : undefined).onFailure } =
+      this.#nearest(step, path) ?? {};
+    return onFailure === 'continue';
+  }
+
   /** The step of that name that shares most of the path. */
   #nearest(step: string, path: Path): StepPlace | undefined {
     this.#places ??= readPlaces(this.document);
@@ -69,7 +78,8 @@ function readPlaces(document: Json | undefined): Map<string, StepPlace[]> {
         for (const [index, entry] of item.entries()) {
           const [name] = isJsonObject(entry) ? Object.keys(entry) : [];
           if (name === undefined || !isJsonObject(entry)) continue;
-          const place: StepPlace = { list: [...path, key], index, path: [...path, key, index, name] };
+          const { onFailure } = metadataOf(entry[name]);
+          const place: StepPlace = { list: [...path, key], index, path: [...path, key, index, name], onFailure };
           places.set(name, [...(places.get(name) ?? []).slice(-MAX_PLACES), place]);
           left.push({ value: entry[name], path: place.path });
         }
@@ -77,6 +87,10 @@ function readPlaces(document: Json | undefined): Map<string, StepPlace[]> {
     }
   }
   return places;
+}
+
+function metadataOf(value: Json | undefined): JsonObject {
+  return isJsonObject(value) && isJsonObject(value.metadata) ? value.metadata : {};
 }
 
 const LISTS: ReadonlySet<string> = new Set(['do', 'try', 'branches', 'compensate']);

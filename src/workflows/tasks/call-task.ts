@@ -42,7 +42,7 @@ export function* executeCall(task: CallPlan, frame: TaskFrame): Routine<TaskResu
 
 /** Runs the activity once: to the step's end, or to the news that its tenant is over a quota. */
 function* sendOut(task: CallPlan, frame: TaskFrame, turns: StepTurns): Routine<StepResult> {
-  const { run, scope, values, step } = frame;
+  const { run, scope, values, step, generation } = frame;
   const args = requireObject(values, 'with');
   const { secrets } = turns;
   const request: StepRequest = {
@@ -54,7 +54,7 @@ function* sendOut(task: CallPlan, frame: TaskFrame, turns: StepTurns): Routine<S
       flowId: run.id,
       stepPath: task.path,
       iteration: scope.iteration,
-      generation: 0,
+      generation,
     }),
     idempotent: task.idempotent,
     with: args,

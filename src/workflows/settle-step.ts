@@ -1,0 +1,175 @@
+import { CancellationScope } from '@temporalio/workflow';
+import { type DeadLetter, mergePatch, type Resolution } from '../dsl/dead-letter';
+import { FlowError, type FlowErrorData, flowErrorToJson } from '../dsl/errors';
+import type { BatchValues } from '../dsl/expressions/batch';
+import { isJsonObject, type Json, type JsonObject, setOwn } from '../dsl/json';
+import type { CallPlan, TaskPlan } from '../dsl/planning/plan';
+import type { StepSecrets } from '../dsl/secrets';
+import type { Routine } from './drive';
+import type { FlowRun } from './flow-run';
+import type { TrackedStep } from './progress-tracker';
+import type { TaskOutcome, TaskScope } from './scope';
+import { withoutPlaceholders } from './step-secrets';
+import { type CallCursor, type ParkedCursor, type ParkedStep, Suspension, type TaskCursor } from './suspension';
+import { deadlineOf } from './timeouts';
+
+/** A task that runs. */
+export interface RunningTask<T extends TaskPlan = TaskPlan> {
+  readonly run: FlowRun;
+  readonly task: T;
+  readonly scope: TaskScope;
+  readonly step: TrackedStep;
+}
+
+/** What a life of a task begins with. */
+export interface LifeStart {
+  readonly rawInput: Json;
+  /** Grows where a retry is another deed than the one before, since it has other arguments. */
+  readonly generation: number;
+  /** Retries as a dead letter. */
+  readonly retries: number;
+  readonly from?: TaskCursor | undefined;
+}
+
+/** How far a life of a task has got; written while it goes on. */
+export interface LifeTrace {
+  values?: BatchValues;
+  secrets?: StepSecrets | undefined;
+  /** The block is done. */
+  hasRun?: true;
+}
+
+/**
+ * Runs a step; where it fails for good, what becomes of it is as `metadata.onFailure` says: it fails, the flow goes on without it, or it
+ * waits as a dead letter for people, who may have it run again, as often as they like.
+ */
+export function* settleStep(
+  running: RunningTask<CallPlan>,
+  begin: LifeStart,
+  live: (start: LifeStart, trace: LifeTrace) => Routine<TaskOutcome>,
+): Routine<TaskOutcome> {
+  const { task, step, run } = running;
+  let start = begin;
+  let parked = parkedIn(begin.from);
+  for (;;) {
+    if (parked === undefined) {
+      const trace: LifeTrace = {};
+      try {
+        return yield* live(start, trace);
+      } catch (thrown) {
+        if (!isFailure(thrown)) throw thrown;
+        const error = flowErrorToJson(thrown.at(task.path).data);
+        if (task.onFailure === 'continue') return goOnWithout(running, start, error);
+        parked = park(running, start, trace, error);
+      }
+    }
+    const resolution: Resolution = yield* awaitResolution(running, parked);
+    const { letter, rawInput } = parked;
+    if (resolution.action === 'discard') throw new FlowError(letter.error as unknown as FlowErrorData);
+    if (resolution.action === 'skip') return skip(running, resolution.output ?? rawInput, letter);
+    yield* run.beginStep();
+    step.update({ status: 'running', error: undefined });
+    start = restart(task, parked, resolution);
+    parked = undefined;
+  }
+}
+
+/** Nobody is asked about a step that was to end anyhow. */
+function isFailure(thrown: unknown): thrown is FlowError {
+  return thrown instanceof FlowError && !CancellationScope.current().consideredCancelled;
+}
+
+function parkedIn(from: TaskCursor | undefined): ParkedStep | undefined {
+  return from === undefined ? undefined : (from.at as Partial<ParkedCursor>).parked;
+}
+
+/** As where its `if` says no; that it failed, and why, is in `steps`. */
+function goOnWithout({ run, task, scope, step }: RunningTask, { rawInput }: LifeStart, error: JsonObject): TaskOutcome {
+  step.end('failed', error);
+  if (run.keepsOutputOf(task.name)) setOwn(scope.steps, task.name, { error });
+  return endOf(task, rawInput);
+}
+
+function skip({ run, task, scope, step }: RunningTask, output: Json, { error }: DeadLetter): TaskOutcome {
+  step.end('skipped', error);
+  if (run.keepsOutputOf(task.name)) setOwn(scope.steps, task.name, { output });
+  return endOf(task, output);
+}
+
+function endOf({ next = 'continue' }: TaskPlan, output: Json): TaskOutcome {
+  return { output, next, endsFlow: next === 'end', isSkipped: true };
+}
+
+function park(
+  { task, scope, step }: RunningTask<CallPlan>,
+  { rawInput, generation, retries }: LifeStart,
+  { values, secrets, hasRun }: LifeTrace,
+  error: JsonObject,
+): ParkedStep {
+  const { iteration } = scope;
+  const args = values?.with;
+  const { startedAt, attempts } = step.shown;
+  const letter: DeadLetter = {
+    id: iteration === '' ? task.path : `${task.path}[${iteration}]`,
+    step: task.path,
+    name: task.name,
+    ...(iteration === '' ? {} : { iteration }),
+    block: task.block,
+    failedIn: hasRun === true ? 'output' : values === undefined ? 'input' : 'run',
+    error,
+    ...(attempts === undefined ? {} : { attempts }),
+    retries,
+    startedAt,
+    failedAt: Date.now(),
+    input: rawInput,
+    ...(isJsonObject(args) ? { with: JSON.parse(withoutPlaceholders(JSON.stringify(args))) as JsonObject } : {}),
+  };
+  return {
+    letter,
+    rawInput,
+    generation,
+    ...(values === undefined ? {} : { values }),
+    ...(secrets === undefined ? {} : { secrets }),
+  };
+}
+
+function* awaitResolution({ run, step }: RunningTask, parked: ParkedStep): Routine<Resolution> {
+  const { letter, values, secrets, rawInput, generation } = parked;
+  const args = values?.with;
+  step.update({ status: 'deadLettered', error: letter.error });
+  run.waits();
+  run.status.deadLetterBegins(letter.block);
+  let isSuspended = false;
+  try {
+    const call = { ...(isJsonObject(args) ? { args } : {}), hasSecrets: secrets !== undefined };
+    const resolution = yield* run.letters.await(letter, call);
+    if (resolution !== 'suspend') return resolution;
+    isSuspended = true;
+  } finally {
+    if (!isSuspended) run.status.deadLetterEnds();
+  }
+  const cursor: TaskCursor = {
+    rawInput,
+    values: values ?? {},
+    startedAt: letter.startedAt,
+    generation,
+    at: { parked },
+  };
+  throw new Suspension(cursor);
+}
+
+/** The same deed again has the same key, so that what was done of it is not done twice; another deed has another one. */
+function restart(
+  task: CallPlan,
+  { letter, rawInput, values = {}, secrets, generation }: ParkedStep,
+  { input, with: patch }: Resolution,
+): LifeStart {
+  const { startedAt } = letter;
+  const retries = letter.retries + 1;
+  if (input !== undefined) return { rawInput: input, generation: generation + 1, retries };
+  const corrected = patch === undefined ? values : { ...values, with: mergePatch(values.with ?? null, patch) };
+  const at: CallCursor = { attempts: 0, spentMs: 0, ...(secrets === undefined ? {} : { secrets }) };
+  const deadline = deadlineOf(task, corrected);
+  const from = { rawInput, values: corrected, startedAt, ...(deadline === undefined ? {} : { deadline }), at };
+  return { rawInput, generation: patch === undefined ? generation : generation + 1, retries, from };
+}
