@@ -27,6 +27,11 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; load
     load: () => (require('./commands/approvals') as typeof import('./commands/approvals')).addApprovals,
   },
   {
+    name: 'redrive',
+    summary: 'let flows that failed go on from the failed step',
+    load: () => (require('./commands/redrive') as typeof import('./commands/redrive')).addRedrive,
+  },
+  {
     name: 'token',
     summary: 'make the keys for tokens, seal a token, look into one',
     load: () => (require('./commands/token') as typeof import('./commands/token')).addToken,
