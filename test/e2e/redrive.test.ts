@@ -27,7 +27,7 @@ beforeAll(async () => {
     'undo.yaml',
     flowText(
       'sub/undo:1.0.0',
-      `do: [{a: {set: 1, metadata: {compensate: [{b: {set: 2}}]}}}, ${post('bad', '/in/undo')}]`,
+      `do: [{a: {set: {n: 1}, metadata: {compensate: [{b: {set: {n: 2}}}]}}}, ${post('bad', '/in/undo')}]`,
     ),
   );
   catalog.write(
@@ -166,8 +166,8 @@ describe('a flow that failed', () => {
       args: [{ flow: 'sub/late:1.0.0', input: null }],
     });
     expect(await errorOf(handle)).toMatchObject({ code: 'BLW_FLOW_UNKNOWN' });
-    catalog.write('late.yaml', flowText('sub/late:1.0.0', 'do: [{a: {set: 7}}]'));
-    expect(await redriven(handle)).toBe(7);
+    catalog.write('late.yaml', flowText('sub/late:1.0.0', 'do: [{a: {set: {n: 7}}}]'));
+    expect(await redriven(handle)).toEqual({ n: 7 });
   });
 
   test('has all attempts and all of its time again in a step with a timeout', async () => {
@@ -176,22 +176,20 @@ describe('a flow that failed', () => {
     const handle = await worker.start(
       `do: [${post('a', path, ', timeout: { after: PT1S }, metadata: { idempotent: true }')}]`,
     );
-    expect(await errorOf(handle)).toMatchObject({ code: 'BLW_STEP_TIMEOUT' });
+    expect(await errorOf(handle)).toMatchObject({ code: 'BLW_HTTP_TIMEOUT' });
     effects.release(path);
     expect(await redriven(handle)).toMatchObject({ path });
   });
 
-  test('after a try that tried several times goes on from the last one', async () => {
+  test('after failures that it had dealt with goes on from the one that ended it', async () => {
     const path = newPath('tried');
     effects.broken.add(path);
-    const handle = await worker.start(
-      `do: [{t: {try: [${post('a', `${path}/a`)}, ${post('b', path)}], catch: {retry: {delay: PT0.01S, limit: {attempt: {count: 2}}}}}}]`,
-    );
+    const handle = await worker.start(`do: [{t: {try: [${post('b', path)}], catch: {}}}, ${post('c', path)}]`);
     await errorOf(handle);
-    const asked = effects.asked(`${path}/a`);
+    expect(effects.seen(path)).toBe(2);
     effects.broken.delete(path);
     expect(await redriven(handle)).toMatchObject({ path });
-    expect(effects.asked(`${path}/a`)).toBe(asked);
+    expect(effects.seen(path)).toBe(3);
   });
 
   test('whose dead letter was discarded has it again, or goes on', async () => {
@@ -356,12 +354,10 @@ describe('what ran beside the failed step', () => {
     const emit = (type: string) =>
       bus.executeUpdate('emit', { args: [{ specversion: '1.0', type, source: '/t', id: type, data: type }] });
     await emit('x');
-    await eventually(async () =>
-      (await newest(handle).query<JsonObject>('progress')) &&
-      (await handle.fetchHistory()).events?.some((e) => e.workflowExecutionSignaledEventAttributes != null)
-        ? true
-        : undefined,
-    );
+    await eventually(async () => {
+      const { events } = await handle.fetchHistory();
+      return events?.some((event) => event.workflowExecutionSignaledEventAttributes != null) ? true : undefined;
+    });
     effects.release(path);
     await errorOf(handle);
     effects.broken.delete(path);
@@ -371,7 +367,7 @@ describe('what ran beside the failed step', () => {
       return subscriptions.length > 0 ? true : undefined;
     });
     await emit('y');
-    expect(await newest(handle).result()).toMatchObject({ hear: ['x', 'y'] });
+    expect(await newest(handle).result()).toEqual([{ path }, ['x', 'y']]);
     expect(effects.asked(`${path}/a`)).toBe(1);
   });
 });
@@ -459,7 +455,7 @@ describe('is refused', () => {
     const path = newPath('undone');
     effects.broken.add(path);
     const handle = await worker.start(
-      `do: [{a: {set: 1, metadata: {compensate: [${post('undo', `${path}/undo`)}]}}}, ${post('b', path)}]`,
+      `do: [{a: {set: {n: 1}, metadata: {compensate: [${post('undo', `${path}/undo`)}]}}}, ${post('b', path)}]`,
     );
     await errorOf(handle);
     const text = await refusal(handle.workflowId);

@@ -22,6 +22,9 @@ export interface FoundFailure {
 /** Local activities whose failure is not certain to happen again. */
 const REPEATABLE = [PREPARE_FLOW, EMIT_EVENT, SUBSCRIBE_EVENTS, ADMIT_WINDOW];
 
+/** What is said of a start that is the same for ever. */
+const FINAL = ['BLW_START_INVALID', 'BLW_FLOW_INVALID'];
+
 /**
  * What made a run fail with one of these errors; undefined where it is nothing that was done, but something that the run itself made out.
  * Where several overlap, the first of them: the others were ended with it.
@@ -126,6 +129,7 @@ async function failedLocally(history: RunHistory, errors: readonly JsonObject[])
   for (const { type, recordedBy, failure } of await history.localActivities()) {
     if (failure === undefined || !REPEATABLE.includes(type)) continue;
     const own = await history.errorOf(failure);
+    if (FINAL.includes(String(own?.code))) continue;
     if (own === undefined || errors.some((error) => isSame(own, error)))
       found.push({ at: recordedBy, begunAt: recordedBy, point: recordedBy });
   }
