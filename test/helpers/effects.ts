@@ -6,6 +6,8 @@ export interface Effects {
   readonly origin: string;
   /** Paths that answer 400 for now, and do nothing. */
   readonly broken: Set<string>;
+  /** Paths that answer 503 so many times, and do nothing. */
+  readonly unavailable: Map<string, number>;
   /** Paths that answer only once they are let; see {@link Effects.release}. */
   readonly held: Set<string>;
   /** Answers what is held, and holds no more. */
@@ -24,12 +26,15 @@ export async function startEffects(): Promise<Effects> {
   const servers = new LoopbackServers();
   const broken = new Set<string>();
   const held = new Set<string>();
+  const unavailable = new Map<string, number>();
   const waiting: { path: string; answer: () => void }[] = [];
   const answered: { path: string; key: string }[] = [];
   const answer = (path: string, key: string, response: ServerResponse) => {
-    const isBroken = broken.has(path);
-    if (!isBroken) answered.push({ path, key });
-    response.writeHead(isBroken ? 400 : 200, { 'content-type': 'application/json' });
+    const left = unavailable.get(path) ?? 0;
+    if (left > 0) unavailable.set(path, left - 1);
+    const status = left > 0 ? 503 : broken.has(path) ? 400 : 200;
+    if (status === 200) answered.push({ path, key });
+    response.writeHead(status, { 'content-type': 'application/json' });
     response.end(JSON.stringify({ path }));
   };
   const server: LoopbackServer = await servers.http((request, response) => {
@@ -42,6 +47,7 @@ export async function startEffects(): Promise<Effects> {
     origin: server.origin,
     broken,
     held,
+    unavailable,
     release: (path) => {
       held.delete(path);
       for (const one of waiting.filter((each) => each.path === path)) one.answer();
