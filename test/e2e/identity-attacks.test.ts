@@ -66,7 +66,10 @@ const pinging = () => `do: [{ping: ${acme.ping}}]`;
 async function refusalOf(makeToken: () => Promise<string>): Promise<JsonObject> {
   const workflowId = `flow-${randomUUID()}`;
   const flow = flowOf(pinging());
-  const purpose = startPurpose(workflowId, { flow, input: null, tenant: undefined });
+  const purpose = startPurpose(
+    { namespace: testTemporal().namespace, workflowId },
+    { flow, input: null, tenant: undefined },
+  );
   const token = await acme.identity.seal(await makeToken(), purpose);
   return errorOf(await acme.send({ flow, token }, { workflowId }));
 }
@@ -296,7 +299,7 @@ describe('a step that no flow of ours scheduled', () => {
       async (grant) => {
         const file = join(acme.identity.folder, 'other.json');
         writeFileSync(file, JSON.stringify((await generateAuthKey()).privateSet));
-        return new Grants(await readAuthKeys(file)).issue(
+        return new Grants(await readAuthKeys(file), testTemporal().namespace).issue(
           readClaims(grant) as unknown as Parameters<Grants['issue']>[0],
         );
       },
