@@ -29,11 +29,28 @@ export interface DeadLetter {
   readonly with?: JsonObject;
 }
 
+/** Argument of the query `deadLetters`. */
+export interface DeadLettersQueryInput {
+  /** Only this one, with all that there is of it. */
+  readonly id?: string;
+}
+
+/** A dead letter in a list. Where the list would be too large for an answer, it is without what is large. */
+export type ListedLetter = Omit<DeadLetter, 'input'> & {
+  readonly input?: Json;
+  /** `input`, `with` and the data of the error were left out; ask for this one by its id. */
+  readonly isCut?: true;
+};
+
 /** Answer of the query `deadLetters`, the oldest first. */
 export interface DeadLetters {
   readonly tenant: string;
   readonly flow: string;
-  readonly letters: readonly DeadLetter[];
+  readonly letters: readonly ListedLetter[];
+  /** All that wait, where these are not all. */
+  readonly count?: number;
+  /** A resolution needs a token; absent: it does not. */
+  readonly needsToken?: true;
 }
 
 export const RESOLVE_ACTIONS = ['retry', 'skip', 'discard'] as const;

@@ -45,7 +45,9 @@ export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Js
       const quota = receiveOffers(isContinued() ? state?.quota : undefined);
       const parts = { progress, inbox, quota, letters: receiveResolutions(progress) };
       const run = state === undefined ? await beginRun(start, parts) : resumeRun(state, parts);
-      return await drive(holdingPlace(run, runUndoable(run, carried)));
+      const result = drive(holdingPlace(run, runUndoable(run, carried)));
+      parts.letters.restored();
+      return await result;
     },
     continueAsNew: continueFlow,
   });

@@ -61,7 +61,9 @@ export async function runWindow(request: WindowRequest, carried?: CarriedWindow)
       const quota = receiveOffers(state?.quota);
       const letters = receiveResolutions(progress);
       const grant = request.prepared.grant === undefined ? undefined : await grantOf(request, state);
-      return await drive(runBatch(withGrant(request, grant), state, { progress, inbox, quota, letters }));
+      const result = drive(runBatch(withGrant(request, grant), state, { progress, inbox, quota, letters }));
+      letters.restored();
+      return await result;
     },
     continueAsNew: makeContinueAsNewFor(request),
   });

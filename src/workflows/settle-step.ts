@@ -134,15 +134,18 @@ function park(
 }
 
 function* awaitResolution({ run, step }: RunningTask, parked: ParkedStep): Routine<Resolution> {
-  const { letter, values, secrets, rawInput, generation } = parked;
+  const { letter, values, secrets, rawInput, generation, resolution: carried } = parked;
   const args = values?.with;
   step.update({ status: 'deadLettered', error: letter.error });
   run.waits();
   run.status.deadLetterBegins(letter.block);
   let isSuspended = false;
   try {
+    if (carried !== undefined) return carried;
     const call = { ...(isJsonObject(args) ? { args } : {}), hasSecrets: secrets !== undefined };
-    const resolution = yield* run.letters.await(letter, call);
+    const resolution = yield* run.letters.await(letter, call, (late) => {
+      parked.resolution = late;
+    });
     if (resolution !== 'suspend') return resolution;
     isSuspended = true;
   } finally {
