@@ -341,6 +341,7 @@ describe('the local activities of the worker', () => {
     ['prepareFlow', 'a plan and a grant'],
     ['admitWindow', 'a grant'],
     ['admitDecision', 'the word of a person'],
+    ['admitResolution', 'the word of a person'],
     ['admitDeployment', 'a grant'],
     ['startTriggeredFlow', 'a flow'],
     ['emitEvent', 'an event'],
