@@ -1,5 +1,5 @@
 import { CancellationScope } from '@temporalio/workflow';
-import { type DeadLetter, mergePatch, type Resolution } from '../dsl/dead-letter';
+import { type DeadLetter, letterId, mergePatch, type Resolution } from '../dsl/dead-letter';
 import { FlowError, type FlowErrorData, flowErrorToJson } from '../dsl/errors';
 import type { BatchValues } from '../dsl/expressions/batch';
 import { isJsonObject, type Json, type JsonObject, setOwn } from '../dsl/json';
@@ -110,7 +110,7 @@ function park(
   const args = values?.with;
   const { startedAt, attempts } = step.shown;
   const letter: DeadLetter = {
-    id: iteration === '' ? task.path : `${task.path}[${iteration}]`,
+    id: letterId(task.path, iteration),
     step: task.path,
     name: task.name,
     ...(iteration === '' ? {} : { iteration }),
