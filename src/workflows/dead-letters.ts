@@ -42,7 +42,7 @@ export class DeadLetters {
     this.#admit = options.admit;
   }
 
-  /** To be called once the interpreter has begun: until then a resolution waits, since what it is for may come yet. */
+  /** To be called once the interpreter has begun, or will not: until then a resolution waits, since what it is for may come yet. */
   restored(): void {
     this.#isRestored = true;
   }
