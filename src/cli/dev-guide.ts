@@ -62,6 +62,7 @@ export function printNextSteps({ server, config, temporal }: DevParts, cli: Cli)
     ...(isElsewhere ? [`export TEMPORAL_ADDRESS=${server.address}`] : []),
     `${beamline} run ${exampleToRun(cli.cwd)}${prefix}`,
     `${beamline} approvals list`,
+    `${beamline} dlq list`,
     `${start} --input '${JSON.stringify({ flow: TINY_FLOW })}'`,
   ];
   cli.out.line('\nWhat to do next, in another terminal:');

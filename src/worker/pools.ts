@@ -23,13 +23,14 @@ import {
   type StepMiddleware,
 } from '../activities/step-activities';
 import { validateArguments, validateData } from '../activities/validate-data';
-import type { DecisionAdmission, WindowAdmission } from '../dsl/admission';
+import type { DecisionAdmission, ResolutionAdmission, WindowAdmission } from '../dsl/admission';
 import type { ResourceClass } from '../dsl/block-spec';
 import type { Catalog } from '../dsl/catalog/library';
 import { isJsonObject, type Json } from '../dsl/json';
 import {
   ADMIT_DECISION,
   ADMIT_DEPLOYMENT,
+  ADMIT_RESOLUTION,
   ADMIT_WINDOW,
   EVALUATE_EXPRESSIONS,
   PREPARE_FLOW,
@@ -160,6 +161,7 @@ function gateActivities(gate: Gate) {
   return {
     [ADMIT_WINDOW]: localOnly((at, request: WindowAdmission) => gate.admitWindow(request, at)),
     [ADMIT_DECISION]: localOnly((at, request: DecisionAdmission) => gate.admitDecision(request, at)),
+    [ADMIT_RESOLUTION]: localOnly((at, request: ResolutionAdmission) => gate.admitResolution(request, at)),
     [ADMIT_DEPLOYMENT]: localOnly((at, request: Json, origin: RunOrigin) =>
       gate.admitDeployment(request, { ...at, ...origin }),
     ),
@@ -177,10 +179,19 @@ function versioning({ deployment }: WorkerConfig): Partial<WorkerOptions> {
   };
 }
 
+/**
+ * Workflow tasks at once: the SDK's default. A task also needs one of the `maxCachedFlows` places, and a poll holds the place of the
+ * task that it waits for. The SDK shares places between the polls of the normal queue and those of the sticky one by this number, so
+ * that with more than there are places the polls of one queue take them all, and the other is served only when they time out: with 2
+ * places a flow that continued as new stood still for 60 s, measured (SDK 1.23).
+ */
+const MAX_WORKFLOW_TASKS = 40;
+
 function flowOptions(config: WorkerConfig): Partial<WorkerOptions> {
   return {
     workflowBundle: { codePath: WORKFLOW_BUNDLE },
     maxCachedWorkflows: config.maxCachedFlows,
+    maxConcurrentWorkflowTaskExecutions: Math.min(MAX_WORKFLOW_TASKS, config.maxCachedFlows),
     reuseV8Context: true,
     ...LARGE_VALUES,
   };

@@ -1,5 +1,5 @@
 import { CancellationScope } from '@temporalio/workflow';
-import { type DeadLetter, mergePatch, type Resolution } from '../dsl/dead-letter';
+import { type DeadLetter, letterId, mergePatch, type Resolution } from '../dsl/dead-letter';
 import { FlowError, type FlowErrorData, flowErrorToJson } from '../dsl/errors';
 import type { BatchValues } from '../dsl/expressions/batch';
 import { isJsonObject, type Json, type JsonObject, setOwn } from '../dsl/json';
@@ -110,7 +110,7 @@ function park(
   const args = values?.with;
   const { startedAt, attempts } = step.shown;
   const letter: DeadLetter = {
-    id: iteration === '' ? task.path : `${task.path}[${iteration}]`,
+    id: letterId(task.path, iteration),
     step: task.path,
     name: task.name,
     ...(iteration === '' ? {} : { iteration }),
@@ -134,15 +134,18 @@ function park(
 }
 
 function* awaitResolution({ run, step }: RunningTask, parked: ParkedStep): Routine<Resolution> {
-  const { letter, values, secrets, rawInput, generation } = parked;
+  const { letter, values, secrets, rawInput, generation, resolution: carried } = parked;
   const args = values?.with;
   step.update({ status: 'deadLettered', error: letter.error });
   run.waits();
   run.status.deadLetterBegins(letter.block);
   let isSuspended = false;
   try {
+    if (carried !== undefined) return carried;
     const call = { ...(isJsonObject(args) ? { args } : {}), hasSecrets: secrets !== undefined };
-    const resolution = yield* run.letters.await(letter, call);
+    const resolution = yield* run.letters.await(letter, call, (late) => {
+      parked.resolution = late;
+    });
     if (resolution !== 'suspend') return resolution;
     isSuspended = true;
   } finally {

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { type WorkflowHandle, WorkflowUpdateFailedError } from '@temporalio/client';
+import { WithStartWorkflowOperation, type WorkflowHandle, WorkflowUpdateFailedError } from '@temporalio/client';
 import { parse } from 'yaml';
 import type { DeadLetters, Resolution, ResolveAnswer } from '../../src/dsl/dead-letter';
 import type { Json, JsonObject } from '../../src/dsl/json';
@@ -350,6 +350,21 @@ describe('what a resolution may not do', () => {
     const handle = await worker.start('do: [{w: {wait: PT30S}}]');
     expect(await refusal(handle, { action: 'retry' })).toContain('no step of this flow is a dead letter');
     await handle.cancel();
+  });
+
+  test('a resolution that comes before the flow is known has an answer, also where the flow cannot run', async () => {
+    const id = `early-${Date.now()}`;
+    const start = worker.client.workflow.executeUpdateWithStart<ResolveAnswer, [Json]>('resolve', {
+      args: [{ action: 'retry' }],
+      startWorkflowOperation: new WithStartWorkflowOperation('runFlow', {
+        workflowId: id,
+        taskQueue: `${worker.queuePrefix}-io`,
+        args: [{ flow: 'no/such:1.0.0' }],
+        workflowIdConflictPolicy: 'FAIL',
+      }),
+    });
+    await expect(start).rejects.toMatchObject({ cause: { type: 'BLW_DEAD_LETTER_UNKNOWN' } });
+    expect(await errorOf(worker.client.workflow.getHandle(id))).toMatchObject({ code: 'BLW_FLOW_UNKNOWN' });
   });
 
   test('change a statement, but only its parameters', async () => {

@@ -10,7 +10,14 @@ import { environmentName } from '../../worker/options';
 import type { AddCommand, Cli } from '../cli';
 import { errorDataOf, usageError } from '../command-error';
 import { beamlineCommand } from '../command-name';
-import { addConnectionFlags, addDataFlags, type ConnectionFlags, dataTargetOf, repeatFlags } from '../connection-flags';
+import {
+  addConnectionFlags,
+  addDataFlags,
+  type ConnectionFlags,
+  dataTargetOf,
+  namespaceOf,
+  repeatFlags,
+} from '../connection-flags';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { printProblems, readFlowFile } from '../flow-file';
 import { isFlowName } from '../flow-name';
@@ -168,7 +175,9 @@ async function startOf(
   const workflowId = id ?? newWorkflowId(name);
   const seal = await readSeal(flags, cli);
   const tenant = flags.tenant ?? (seal === undefined ? DEFAULT_TENANT : undefined);
-  const token = await seal?.(startPurpose(workflowId, { flow, input: given, tenant }));
+  const token = await seal?.(
+    startPurpose({ namespace: namespaceOf(flags), workflowId }, { flow, input: given, tenant }),
+  );
   return {
     input: {
       ...startInput(flow, { input: given, tenant, priorityKey, requestedBy }),
@@ -204,11 +213,12 @@ function tellStarted(flow: WatchedFlow, session: TemporalSession, flags: RunFlag
 
 async function follow(flow: WatchedFlow, flags: RunFlags, cli: Cli): Promise<ExitCode> {
   const connection = repeatFlags(flags);
-  const printer = new ProgressPrinter(
-    cli.err,
-    (approval) =>
-      `${beamlineCommand(cli.cwd)} approvals approve ${shellWord(approval)} ${deciderHint(flags, cli)}${connection}`,
-  );
+  const beamline = beamlineCommand(cli.cwd);
+  const printer = new ProgressPrinter(cli.err, {
+    approve: (approval) =>
+      `${beamline} approvals approve ${shellWord(approval)} ${deciderHint(flags, cli)}${connection}`,
+    showLetter: (letter) => `${beamline} dlq show ${shellWord(flow.workflowId)} ${shellWord(letter)}${connection}`,
+  });
   const observer = {
     onProgress: (progress: Parameters<ProgressPrinter['show']>[0]) => printer.show(progress),
     onNotice: (line: string) => cli.err.line(cli.err.style.yellow(line)),

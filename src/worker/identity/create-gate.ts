@@ -40,7 +40,7 @@ export async function prepareGate(
   }
   const warn = (message: string) => logger.log('warn', message);
   return (connection, namespace) =>
-    new TokenGate({ keys, policy, findFirstRun: firstRunFinder(connection, namespace), warn });
+    new TokenGate({ keys, namespace, policy, findFirstRun: firstRunFinder(connection, namespace), warn });
 }
 
 const OPEN_WARNING =
