@@ -69,7 +69,8 @@ export function visibilityQuery({ tenant, flow }: LetterFilter): string {
   ].join(' AND ');
 }
 
-function ofFlow(flow: string): string {
+/** The condition of `--flow` in a query of Temporal's lists. */
+export function ofFlow(flow: string): string {
   return flow.includes(':')
     ? `${SEARCH_ATTRIBUTES.flow} = ${quote(flow)}`
     : `${SEARCH_ATTRIBUTES.flow} STARTS_WITH ${quote(`${flow}:`)}`;
@@ -88,7 +89,8 @@ export function matchesFilter(
   );
 }
 
-function parseFlow(text: string): string {
+/** `namespace/name`, or with `:version`. */
+export function parseFlow(text: string): string {
   const reference = parseFlowReference(text);
   if ('problem' in reference || text.endsWith(':latest'))
     throw new InvalidArgumentError('Expected namespace/name, or namespace/name:version.');

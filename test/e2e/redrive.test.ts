@@ -12,6 +12,7 @@ import { runInProcess } from '../helpers/cli-in-process';
 import { type Effects, startEffects } from '../helpers/effects';
 import { testTemporal } from '../helpers/temporal';
 import { errorOf, eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
+import { kill, WorkerProcesses } from '../helpers/worker-process';
 
 const catalog = makeCatalogFolder();
 let effects: Effects;
@@ -69,8 +70,8 @@ const runsOf = async ({ workflowId }: WorkflowHandle): Promise<number> => {
   return count;
 };
 
-async function redriven(handle: WorkflowHandle): Promise<Json> {
-  expect(await redrive(handle.workflowId)).toMatchObject({ code: 0, stderr: '' });
+async function redriven(handle: WorkflowHandle, ...flags: string[]): Promise<Json> {
+  expect(await redrive(handle.workflowId, ...flags)).toMatchObject({ code: 0, stderr: '' });
   return (await newest(handle).result()) as Json;
 }
 
@@ -298,8 +299,11 @@ describe('what ran beside the failed step', () => {
     effects.release(`${path}/bad`);
     await errorOf(handle);
     effects.broken.delete(`${path}/bad`);
+    const text = await refusal(handle.workflowId);
+    expect(text).toContain('nobody knows what became of /do/0/f/fork/branches/1/quick/do/2/slow');
+    expect(text).toContain('--repeat-unknown');
     effects.release(`${path}/slow`);
-    await redriven(handle);
+    await redriven(handle, '--repeat-unknown');
     for (const name of ['q1', 'q2', 'q3', 'bad']) expect(effects.asked(`${path}/${name}`)).toBe(1);
     expect(effects.keys(`${path}/slow`)).toHaveLength(1);
   });
@@ -405,7 +409,7 @@ describe('flows below', () => {
     const path = newPath('batch');
     const bad = [5, 6].slice(0, failing).map((item) => `${path}/${item}`);
     for (const one of bad) effects.broken.add(one);
-    const call = `{ call: http, with: { method: post, endpoint: '\${ "${effects.origin}${path}/" + string(item) }', body: {} } }`;
+    const call = `{ call: http, with: { method: put, endpoint: '\${ "${effects.origin}${path}/" + string(item) }', body: {} } }`;
     const flow = `do: [{ l: { for: { in: workflow.input }, metadata: { batchSize: 4, concurrency: 4${tolerated} }, do: [{ s: ${call} }] } }, { end: { set: { done: true } } }]`;
     const items = Array.from({ length: 12 }, (_, index) => index);
     const handle = await worker.start(flow, items);
@@ -431,8 +435,9 @@ describe('flows below', () => {
     effects.release(`${path}/1`);
     await errorOf(handle);
     effects.broken.delete(`${path}/1`);
+    expect(await refusal(handle.workflowId)).toContain('nobody knows what became of /do/0/l/do/0/s');
     effects.release(`${path}/3`);
-    expect(await redriven(handle)).toEqual({ done: true });
+    expect(await redriven(handle, '--repeat-unknown')).toEqual({ done: true });
     for (const item of [0, 1, 2]) expect(effects.asked(`${path}/${item}`)).toBe(1);
     for (const item of [0, 1, 2, 3]) expect(effects.keys(`${path}/${item}`)).toHaveLength(1);
   });
@@ -473,6 +478,31 @@ describe('is refused', () => {
     await errorOf(computed);
     expect(await refusal(computed.workflowId)).toContain(`"${computed.workflowId}/sub" failed at /do/1/x`);
   });
+
+  test('a flow whose step may have been done by a worker that was lost, unless that is said', async () => {
+    const processes = new WorkerProcesses();
+    const [path, prefix] = [newPath('lost'), `lost-${randomUUID()}`];
+    const flags = ['--queue-prefix', prefix, '--blob-root', `${worker.folder}/lost`, '--allow-host', '127.0.0.1'];
+    try {
+      const lost = await processes.start(flags);
+      effects.held.add(path);
+      const handle = await worker.client.workflow.start('runFlow', {
+        taskQueue: `${prefix}-io`,
+        workflowId: `flow-${randomUUID()}`,
+        args: [{ flow: flowOf(`do: [${post('a', path, ', metadata: { heartbeat: PT2S }')}]`), input: null }],
+      });
+      await eventually(async () => (effects.seen(path) === 1 ? true : undefined));
+      await kill(lost);
+      await processes.start(flags);
+      expect(await errorOf(handle)).toMatchObject({ code: 'BLW_STEP_STALLED' });
+      expect(await refusal(handle.workflowId)).toContain('nobody knows what became of /do/0/a');
+      effects.release(path);
+      expect(await redriven(handle, '--repeat-unknown')).toMatchObject({ path });
+      expect(effects.keys(path)).toHaveLength(1);
+    } finally {
+      await processes.killAll();
+    }
+  }, 60_000);
 
   test('a flow that runs, was cancelled or terminated, or is none', async () => {
     const waiting = () => worker.start('do: [{w: {wait: PT1H}}]');
@@ -538,7 +568,7 @@ describe('several flows', () => {
     [['--tenant', 'acme'], 'which flow?'],
     [['some-id', '--tenant', 'acme'], 'an id and filters'],
     [['--run-id', 'x', '--yes'], '--run-id needs an id'],
-    [['--since', 'yesterday', '--yes'], 'Expected a time'],
+    [['--since', 'yesterday', '--yes'], 'expected how long ago'],
     [['--limit', '0', '--yes'], 'from 1 to'],
   ])('%j is refused', async (args, expected) => {
     expect(await redrive(...args)).toMatchObject({ code: 2, stderr: expect.stringContaining(expected) });

@@ -3,16 +3,23 @@ import { temporal } from '@temporalio/proto';
 import { RUN_FLOW, SEARCH_ATTRIBUTES } from '../../dsl/names';
 import { quote } from '../approval-client';
 import { mapBounded } from '../bounded';
-import { type FlowFilterFlags, filterConditions } from '../flow-filter';
+import { ofFlow } from '../dead-letter-filter';
 import { planRedrive, type RedrivePlan } from './plan-redrive';
 import { Refusal } from './refusal';
+import type { RedriveOptions } from './rewind';
 
 const PLANS_AT_ONCE = 8;
 
 /** Which flows that failed are meant. */
-export interface FailedFlowFilter extends FlowFilterFlags {
+export interface FailedFlowFilter {
+  readonly tenant?: string;
+  /** `namespace/name`, or with `:version`. */
+  readonly flow?: string;
   /** Error code that they failed with, or the type of an error that the flow raised. */
   readonly code?: string;
+  /** When they failed, in ms since 1970. */
+  readonly since?: number;
+  readonly until?: number;
 }
 
 /** A flow that failed, and how it can go on, or why it cannot. */
@@ -33,22 +40,28 @@ export interface FailedFlow {
 export async function listFailedFlows(
   client: Client,
   filter: FailedFlowFilter,
+  { limit, ...options }: RedriveOptions & { readonly limit: number },
 ): Promise<{ flows: readonly FailedFlow[]; hasMore: boolean }> {
   const flows: FailedFlow[] = [];
   for await (const batch of batches(client.workflow.list({ query: queryOf(filter) }))) {
-    const found = await mapBounded(batch, PLANS_AT_ONCE, (info) => examine(client, info, filter.code));
+    const found = await mapBounded(batch, PLANS_AT_ONCE, (info) =>
+      examine(client, info, { code: filter.code, options }),
+    );
     flows.push(...found.filter((flow) => flow !== undefined));
-    if (flows.length > filter.limit) break;
+    if (flows.length > limit) break;
   }
-  return { flows: flows.slice(0, filter.limit), hasMore: flows.length > filter.limit };
+  return { flows: flows.slice(0, limit), hasMore: flows.length > limit };
 }
 
-function queryOf(filter: FailedFlowFilter): string {
+function queryOf({ tenant, flow, since, until }: FailedFlowFilter): string {
   return [
     `WorkflowType = ${quote(RUN_FLOW)}`,
     "ExecutionStatus = 'Failed'",
     `${SEARCH_ATTRIBUTES.status} = 'Failed'`,
-    ...filterConditions(filter, 'CloseTime'),
+    ...(tenant === undefined ? [] : [`${SEARCH_ATTRIBUTES.tenant} = ${quote(tenant)}`]),
+    ...(flow === undefined ? [] : [ofFlow(flow)]),
+    ...(since === undefined ? [] : [`CloseTime >= ${quote(new Date(since).toISOString())}`]),
+    ...(until === undefined ? [] : [`CloseTime <= ${quote(new Date(until).toISOString())}`]),
   ].join(' AND ');
 }
 
@@ -66,11 +79,11 @@ async function* batches<T>(items: AsyncIterable<T>): AsyncGenerator<T[]> {
 async function examine(
   client: Client,
   { workflowId, runId, closeTime, searchAttributes = {} }: WorkflowExecutionInfo,
-  wanted: string | undefined,
+  { code: wanted, options }: { code: string | undefined; options: RedriveOptions },
 ): Promise<FailedFlow | undefined> {
   const code = await codeOf(client, { workflowId, runId });
   if (wanted !== undefined && code !== wanted) return undefined;
-  const found = await planOrRefusal(client, workflowId, runId);
+  const found = await planOrRefusal(client, { workflowId, runId }, options);
   if ('refusal' in found && (found.refusal.reason === 'redriven' || found.refusal.reason === 'part')) return undefined;
   const [flow, tenant] = [
     searchAttributes[SEARCH_ATTRIBUTES.flow]?.[0],
@@ -87,9 +100,13 @@ async function examine(
   };
 }
 
-async function planOrRefusal(client: Client, workflowId: string, runId: string): Promise<FailedFlow['found']> {
+async function planOrRefusal(
+  client: Client,
+  { workflowId, runId }: { workflowId: string; runId: string },
+  options: RedriveOptions,
+): Promise<FailedFlow['found']> {
   try {
-    return { plan: await planRedrive(client, workflowId, runId) };
+    return { plan: await planRedrive(client, workflowId, { ...options, runId }) };
   } catch (error) {
     if (error instanceof Refusal) return { refusal: error };
     throw error;

@@ -3,7 +3,16 @@ import { temporal } from '@temporalio/proto';
 import { RUN_FLOW } from '../../dsl/names';
 import { usageError } from '../command-error';
 import { Refusal, type RefusalReason } from './refusal';
-import { describeRun, leftBehind, type Rewind, readError, refuseUndone, rewindFailed, stillRunning } from './rewind';
+import {
+  describeRun,
+  leftBehind,
+  type RedriveOptions,
+  type Rewind,
+  readError,
+  refuseUndone,
+  rewindFailed,
+  stillRunning,
+} from './rewind';
 import { RunHistory } from './run-history';
 
 /** What is to be done so that a flow goes on. */
@@ -20,18 +29,22 @@ export interface RedrivePlan {
  * Finds out where a flow that failed can go on; changes nothing. Without a run id, its newest run. Throws {@link Refusal}, and BLW_USAGE
  * where there is no such flow.
  */
-export async function planRedrive(client: Client, workflowId: string, givenRunId?: string): Promise<RedrivePlan> {
+export async function planRedrive(
+  client: Client,
+  workflowId: string,
+  { runId: givenRunId, ...options }: RedriveOptions & { readonly runId?: string | undefined } = {},
+): Promise<RedrivePlan> {
   const newest = await describeRun(client, { workflowId });
   if (newest === undefined) throw unknownFlow(workflowId, givenRunId);
   if (givenRunId !== undefined && givenRunId !== newest.runId) await refuseOlder(client, newest, givenRunId);
   refuseOtherTypes(newest);
   const { runId } = newest;
   const history = await RunHistory.read(client, { workflowId, runId });
-  if (newest.status.name === 'RUNNING') return await planRest(client, history);
+  if (newest.status.name === 'RUNNING') return await planRest(client, history, options);
   refuseOtherEnds(newest);
   await refusePart(client, history);
   refuseUndone(history);
-  return { workflowId, runId, rewind: await rewindFailed(client, history, await readError(history)) };
+  return { workflowId, runId, rewind: await rewindFailed({ client, ...options }, history, await readError(history)) };
 }
 
 function unknownFlow(workflowId: string, runId: string | undefined): Error {
@@ -102,13 +115,13 @@ async function awaits(
 }
 
 /** A flow that runs because it was redriven, and has parts that have not gone on yet. */
-async function planRest(client: Client, history: RunHistory): Promise<RedrivePlan> {
+async function planRest(client: Client, history: RunHistory, options: RedriveOptions): Promise<RedrivePlan> {
   const { workflowId, runId } = history.address;
   const RESET = temporal.api.enums.v1.WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW;
   const mark = history.events.findLast((event) => event.workflowTaskFailedEventAttributes?.cause === RESET);
   const base = mark?.workflowTaskFailedEventAttributes?.baseRunId;
   if (mark === undefined || !base) throw stillRunning(workflowId);
-  const children = await leftBehind(client, history);
+  const children = await leftBehind({ client, ...options }, history);
   if (children.length === 0)
     throw new Refusal(
       'running',

@@ -22,6 +22,8 @@ export type RefusalReason =
   | 'noStep'
   /** A step listened beside the failed one, since before the flow continued as new: nobody can subscribe it again. */
   | 'listens'
+  /** Something would be sent again that may have been done, and that only the receiver can keep from being done twice. */
+  | 'unknownOutcome'
   /** Its data cannot be read without keys or blobs. */
   | 'unreadable';
 

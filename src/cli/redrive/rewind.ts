@@ -7,6 +7,7 @@ import type { HistoryEvent, RunAddress } from '../history-events';
 import { type FoundFailure, findFailure, singleErrors, windowErrors } from './find-failure';
 import { Refusal } from './refusal';
 import { type ChildRun, RunHistory } from './run-history';
+import { unknownOutcomes } from './unknown-outcomes';
 
 const CALLS_AT_ONCE = 8;
 
@@ -26,11 +27,21 @@ export interface Rewind extends RunAddress {
   readonly messages: readonly HistoryEvent[];
 }
 
+/** What somebody wants, beside that flows go on. */
+export interface RedriveOptions {
+  /** Also where something would be sent again of which nobody knows whether it was done. */
+  readonly repeatUnknown?: boolean | undefined;
+}
+
+interface Context extends RedriveOptions {
+  readonly client: Client;
+}
+
 /** How a failed run goes on from what it failed by. Throws {@link Refusal}. */
-export async function rewindFailed(client: Client, history: RunHistory, error: JsonObject): Promise<Rewind> {
+export async function rewindFailed(context: Context, history: RunHistory, error: JsonObject): Promise<Rewind> {
   const failure = await findFailure(history, singleErrors(error));
   if (failure === undefined) throw nothingToRepeat(history, error);
-  return await rewindTo(client, history, failure);
+  return await rewindTo(context, history, failure);
 }
 
 function nothingToRepeat({ address }: RunHistory, { code, instance, detail }: JsonObject): Refusal {
@@ -48,7 +59,7 @@ function nothingToRepeat({ address }: RunHistory, { code, instance, detail }: Js
  * listened, which has to subscribe again.
  */
 async function rewindTo(
-  client: Client,
+  context: Context,
   history: RunHistory,
   found: Pick<FoundFailure, 'point' | 'step'> & Partial<FoundFailure>,
 ): Promise<Rewind> {
@@ -61,11 +72,12 @@ async function rewindTo(
       .filter(({ initiatedAt, closedAt = Infinity }) => initiatedAt < bound && closedAt >= bound);
     const begun = pending.filter(({ startedAt = Infinity }) => startedAt < bound);
     const rewinds = await mapBounded(begun, CALLS_AT_ONCE, (child) =>
-      rewindChild(client, child, child.initiatedAt === found.child?.initiatedAt),
+      rewindChild(context, child, child.initiatedAt === found.child?.initiatedAt),
     );
     const anew = begun.filter((_, index) => rewinds[index] === undefined).map(({ initiatedBy }) => initiatedBy);
     const next = Math.min(point, listenedSince ?? point, ...anew);
     if (next === point) {
+      if (context.repeatUnknown !== true) await refuseUnknown(history, point);
       return {
         ...history.address,
         point,
@@ -78,6 +90,16 @@ async function rewindTo(
     }
     point = next;
   }
+}
+
+async function refuseUnknown(history: RunHistory, point: number): Promise<void> {
+  const steps = await unknownOutcomes(history, point);
+  if (steps.length === 0) return;
+  throw new Refusal(
+    'unknownOutcome',
+    `"${history.address.workflowId}": nobody knows what became of ${steps.slice(0, 5).join(', ')}, which would be sent again`,
+    'Look there. With --repeat-unknown it is sent again, with the same Idempotency-Key.',
+  );
 }
 
 /** The workflow task that subscribed the first of the steps that listen at a point; undefined where none does. */
@@ -108,45 +130,45 @@ function carriedListen({ address }: RunHistory): Refusal {
 }
 
 /** How a child goes on that its parent waits for; undefined where it has to begin again. */
-async function rewindChild(client: Client, child: ChildRun, isCause: boolean): Promise<Rewind | undefined> {
-  const description = await describeRun(client, { workflowId: child.workflowId });
+async function rewindChild(context: Context, child: ChildRun, isCause: boolean): Promise<Rewind | undefined> {
+  const description = await describeRun(context.client, { workflowId: child.workflowId });
   // Another workflow has taken its id, or it is forgotten.
   if (description === undefined || description.raw.workflowExecutionInfo?.firstRunId !== child.startedRunId)
     return undefined;
   const status = description.status.name;
   if (status === 'RUNNING') throw stillRunning(child.workflowId);
   const { workflowId, runId } = description;
-  const history = await RunHistory.read(client, { workflowId, runId });
+  const history = await RunHistory.read(context.client, { workflowId, runId });
   refuseUndone(history);
   const cancelled = history.events.find((event) => event.workflowExecutionCancelRequestedEventAttributes != null);
-  if (cancelled !== undefined) return await rewindIf(client, history, history.pointBefore(Number(cancelled.eventId)));
-  if (status === 'FAILED') return await rewindFailedChild(client, history, { child, isCause });
+  if (cancelled !== undefined) return await rewindIf(context, history, history.pointBefore(Number(cancelled.eventId)));
+  if (status === 'FAILED') return await rewindFailedChild(context, history, { child, isCause });
   if (status === 'COMPLETED') {
     const failures = windowErrors(
       await history.decode(history.last.workflowExecutionCompletedEventAttributes?.result?.payloads?.[0]),
     );
     const failure = failures.length === 0 ? undefined : await findFailure(history, failures);
-    if (failure !== undefined) return await rewindTo(client, history, failure);
+    if (failure !== undefined) return await rewindTo(context, history, failure);
   }
-  return await rewindIf(client, history, history.lastTaskEnd());
+  return await rewindIf(context, history, history.lastTaskEnd());
 }
 
 async function rewindFailedChild(
-  client: Client,
+  context: Context,
   history: RunHistory,
   { child, isCause }: { child: ChildRun; isCause: boolean },
 ): Promise<Rewind | undefined> {
   if (child.workflowType === APPROVAL) return undefined;
   try {
-    return await rewindFailed(client, history, await readError(history));
+    return await rewindFailed(context, history, await readError(history));
   } catch (error) {
     if (isCause || !(error instanceof Refusal) || error.reason !== 'noStep') throw error;
     return undefined;
   }
 }
 
-async function rewindIf(client: Client, history: RunHistory, point: number | undefined): Promise<Rewind | undefined> {
-  return point === undefined ? undefined : await rewindTo(client, history, { point });
+async function rewindIf(context: Context, history: RunHistory, point: number | undefined): Promise<Rewind | undefined> {
+  return point === undefined ? undefined : await rewindTo(context, history, { point });
 }
 
 /** Throws {@link Refusal} where steps of the run were undone. */
@@ -188,13 +210,13 @@ export function stillRunning(workflowId: string): Refusal {
 }
 
 /** Runs below one that was redriven that were to go on with it, and have not: whoever redrove it was stopped halfway. */
-export async function leftBehind(client: Client, history: RunHistory): Promise<Rewind[]> {
+export async function leftBehind(context: Context, history: RunHistory): Promise<Rewind[]> {
   const open = history
     .children()
     .filter(({ closedAt, startedAt }) => closedAt === undefined && startedAt !== undefined);
   const rewinds = await mapBounded(open, CALLS_AT_ONCE, async (child) => {
     try {
-      return await rewindChild(client, child, true);
+      return await rewindChild(context, child, true);
     } catch (error) {
       if (error instanceof Refusal && error.reason === 'running') return undefined;
       throw error;
