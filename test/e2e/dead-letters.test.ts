@@ -354,7 +354,7 @@ describe('what a resolution may not do', () => {
 
   test('a resolution that comes before the flow is known has an answer, also where the flow cannot run', async () => {
     const id = `early-${Date.now()}`;
-    const start = worker.client.workflow.executeUpdateWithStart<ResolveAnswer, [Json]>('resolve', {
+    const start = worker.client.workflow.executeUpdateWithStart<() => Promise<Json>, ResolveAnswer, [Json]>('resolve', {
       args: [{ action: 'retry' }],
       startWorkflowOperation: new WithStartWorkflowOperation('runFlow', {
         workflowId: id,
