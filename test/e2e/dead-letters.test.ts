@@ -84,6 +84,12 @@ async function refusal(handle: WorkflowHandle, resolution: Resolution | Json): P
   return `${type}: ${message}`;
 }
 
+function deep(levels: number): Json {
+  let value: Json = 1;
+  for (let level = 0; level < levels; level += 1) value = [value];
+  return value;
+}
+
 async function statusOf(handle: WorkflowHandle): Promise<unknown> {
   return (await handle.describe()).searchAttributes?.BeamlineStatus?.[0];
 }
@@ -329,6 +335,9 @@ describe('what a resolution may not do', () => {
     ['has arguments and an input', { action: 'retry', with: {}, input: 1 }, 'expected one of them'],
     ['has arguments that are no object', { action: 'retry', with: [] }, 'merge patch'],
     ['has an id that is no text', { action: 'retry', id: 7 }, 'id: expected text'],
+    ['has a name that is too long', { action: 'skip', by: 'x'.repeat(201) }, 'by: got 201 characters'],
+    ['is nested too deep', { action: 'skip', output: deep(600) }, 'nested deeper than 500 levels'],
+    ['has a token that nobody checks', { action: 'skip', token: 'a.b.c.d.e' }, 'nobody checks it'],
   ])('one that %s is refused, and nothing changes', async (_, resolution, expected) => {
     const handle = await shared();
     expect(await refusal(handle, resolution)).toMatch(/^BLW_RESOLUTION_INVALID/);
@@ -354,7 +363,7 @@ describe('what a resolution may not do', () => {
 
   test('a resolution that comes before the flow is known has an answer, also where the flow cannot run', async () => {
     const id = `early-${Date.now()}`;
-    const start = worker.client.workflow.executeUpdateWithStart<ResolveAnswer, [Json]>('resolve', {
+    const start = worker.client.workflow.executeUpdateWithStart<() => Promise<Json>, ResolveAnswer, [Json]>('resolve', {
       args: [{ action: 'retry' }],
       startWorkflowOperation: new WithStartWorkflowOperation('runFlow', {
         workflowId: id,
@@ -388,6 +397,14 @@ describe('what a resolution may not do', () => {
     expect(letter?.with).toMatchObject({ headers: { authorization: 'Bearer ***' } });
     expect(await refusal(handle, { action: 'retry', with: { endpoint: { uri: `${origin}/other` } } })).toContain(
       'endpoint may not be changed',
+    );
+    const copied = { headers: { authorization: 'Bearer ***', more: '1' } };
+    expect(await refusal(handle, { action: 'retry', with: copied })).toContain('"***" stands for a secret');
+    const placeholder = /blw-secret-[0-9a-f-]{36}-0-/.exec(await historyText(handle))?.[0] ?? 'none';
+    expect(placeholder).not.toBe('none');
+    expect(await refusal(handle, { action: 'retry', with: { body: placeholder } })).toContain('stands for a secret');
+    expect(await refusal(handle, { action: 'retry', with: { redirect: true } })).toContain(
+      'redirect may not be changed',
     );
     broken.delete('/secret');
     await resolve(handle, { action: 'retry', with: { body: { a: 2 } } });
