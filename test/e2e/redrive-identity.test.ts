@@ -74,6 +74,8 @@ describe('with tokens', () => {
     const last = await goOn(handle);
     await progressWhen(last, ({ status }) => status === 'AwaitingApproval');
     const approval = acme.worker.client.workflow.getHandle(`${handle.workflowId}/ask`);
+    // The status is shown in the workflow task that starts the approval.
+    await eventually(() => approval.describe());
     await approval.executeUpdate('decide', { args: [await acme.decision(approval, { decision: 'approved' })] });
     await last.result();
     for (let item = 1; item <= 24; item += 1) expect(effects.asked(`${path}/${item}`)).toBe(1);
