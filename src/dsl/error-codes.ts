@@ -370,7 +370,7 @@ export const ERROR_CODES = define({
     type: 'authorization',
     status: 403,
     title: 'The host may not be called',
-    help: 'Private and loopback addresses are refused; allow one with --allow-host HOST[:PORT].',
+    help: 'Private and loopback addresses are refused. The operator allows one with --allow-host HOST[:PORT] for all, or in the policy for one tenant with privateHosts: [HOST:PORT].',
   },
   BLW_HTTP_STATUS: {
     type: 'communication',
@@ -475,7 +475,7 @@ export const ERROR_CODES = define({
     type: 'configuration',
     status: 400,
     title: 'The database is not configured',
-    help: 'Add it with --database NAME=sqlite:FILE or NAME=postgres://…',
+    help: 'The operator adds it with --database NAME=sqlite:FILE or NAME=postgres://…, for one tenant alone with TENANT/NAME=…',
   },
   BLW_SQL_STATEMENT: {
     type: 'validation',
