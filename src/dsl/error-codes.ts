@@ -256,6 +256,12 @@ export const ERROR_CODES = define({
       'A payload was not made for this flow: a claim of another store or flow, or encrypted for another tenant or flow',
     help: 'Send the data itself, with a client that uses the blob root and the encryption keys of the workers.',
   },
+  BLW_CODEC_REQUEST: {
+    type: 'validation',
+    status: 400,
+    title: 'The codec server cannot do what a request asks for',
+    help: 'POST to /decode, /TENANT/decode or /TENANT/encode, as the Temporal UI and CLI do; see docs/encryption.md.',
+  },
   BLW_PAYLOAD_KEY: {
     type: 'runtime',
     status: 503,
