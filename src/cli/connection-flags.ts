@@ -35,12 +35,15 @@ export function addEncryptionKeysFlag(command: Command): Command {
   );
 }
 
+/** The file of {@link addEncryptionKeysFlag}, where one was given. */
+export function keysFileOf({ encryptionKeys }: ConnectionFlags, { env }: Pick<Cli, 'env'>): string | undefined {
+  // A variable that is set to nothing is how shells and containers take one away.
+  return (encryptionKeys ?? env[KEYS_VARIABLE]) || undefined;
+}
+
 /** The keys of {@link addEncryptionKeysFlag}. Throws BLW_CONFIG. */
-export function keysOf(
-  { encryptionKeys }: ConnectionFlags,
-  { env, cwd, err }: Pick<Cli, 'env' | 'cwd' | 'err'>,
-): KeyRing {
-  const name = encryptionKeys ?? env[KEYS_VARIABLE];
+export function keysOf(flags: ConnectionFlags, { env, cwd, err }: Pick<Cli, 'env' | 'cwd' | 'err'>): KeyRing {
+  const name = keysFileOf(flags, { env });
   return keyRingOf(name ? resolve(cwd, name) : undefined, env, (message, { file }) =>
     err.line(`${err.style.yellow('warning:')} ${message}: ${printable(file)}`),
   );
