@@ -61,6 +61,28 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const policy = (...args: string[]) => runInProcess(['policy', ...args], { cwd: folder });
 
 describe('beamline policy check', () => {
+  it('lists what else is wrong beside a key that is there twice', async () => {
+    const text =
+      'version: 1\ntenants:\n  acme: { scopes: [htp:GET:x], quota: {} }\n  acme: { scopes: [] }\n  beta: { scope: [] }\n';
+    writeFileSync(join(folder, 'twice.yaml'), text);
+    const { code, stdout } = await policy('check', 'twice.yaml');
+    expect(code).toBe(2);
+    expect(stdout.split('\n').slice(0, -1)).toEqual([
+      expect.stringMatching(/^twice\.yaml:3:20 BLW_POLICY_INVALID scopes: got "htp:GET:x"/),
+      expect.stringMatching(/^twice\.yaml:3:32 BLW_POLICY_INVALID .*quota/),
+      expect.stringMatching(/^twice\.yaml:4:3 BLW_POLICY_INVALID "acme" is there already/),
+      expect.stringMatching(/^twice\.yaml:5:11 BLW_POLICY_INVALID .*scope/),
+      '4 problems in 1 file',
+    ]);
+  });
+
+  it('does not guess at what a merge key would have brought', async () => {
+    writeFileSync(join(folder, 'merge.yaml'), 'version: 1\ntenants:\n  a: &a { scopes: [] }\n  b: { <<: *a }\n');
+    expect((await policy('check', 'merge.yaml')).stdout).toMatch(
+      /^merge\.yaml:4:8 .* merge keys .*\n1 problem in 1 file\n$/,
+    );
+  });
+
   it('warns of a file of keys that is not there, and calls no address', async () => {
     const { code, stdout, stderr } = await policy('check', 'keyless.yaml');
     expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/^ok: keyless\.yaml 2 tenants/) });

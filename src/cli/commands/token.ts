@@ -15,7 +15,15 @@ import { printProblems, readFlowFile } from '../flow-file';
 import { isFlowName } from '../flow-name';
 import { readJsonArgument } from '../json-argument';
 import { withTemporal } from '../temporal-session';
-import { addTokenFileFlag, addTokenFlags, readSeal, readToken, type Seal, type TokenFlags } from '../token-flags';
+import {
+  addTokenFileFlag,
+  addTokenFlags,
+  readSeal,
+  readToken,
+  type Seal,
+  type TokenFlags,
+  warnOfToken,
+} from '../token-flags';
 
 const EXAMPLES = `
 Examples:
@@ -38,7 +46,7 @@ Examples:
   $ beamline token show --token-file token.jwt
   $ get-token | beamline token show --token-file -
 
-Nothing is verified. The token itself is not printed.`;
+Nothing is verified. The token itself is not printed. A warning on stderr says where it has expired.`;
 
 const SEAL_EXAMPLES = `
 Examples:
@@ -125,6 +133,7 @@ async function showToken(flags: TokenFlags, cli: Cli): Promise<ExitCode> {
   const token = await readToken(flags, cli);
   if (token === undefined) throw usageError('there is no token; expected --token-file FILE or BEAMLINE_TOKEN');
   cli.out.line(JSON.stringify(contentOf(token), null, 2));
+  warnOfToken(token, {}, cli);
   return EXIT.done;
 }
 
