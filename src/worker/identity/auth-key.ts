@@ -54,7 +54,7 @@ const SECRET_SEAL_KEY =
 export async function readSealKey(file: string): Promise<SealKey> {
   const [jwk] = readKeySet(file, '--seal-key');
   if (jwk === undefined) throw wrongKey(file, '--seal-key', 'there is no key in it');
-  if (jwk.d !== undefined) throw wrongKey(file, '--seal-key', SECRET_SEAL_KEY);
+  if (jwk.d !== undefined) throw flowError('BLW_CONFIG', `--seal-key ${file}: ${SECRET_SEAL_KEY}`);
   const [id, publicKey] = await importKey(publicPart(jwk), file, '--seal-key');
   return { id, publicKey };
 }
