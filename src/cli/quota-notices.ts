@@ -72,7 +72,7 @@ export function describeNeed(need: QuotaNeed | undefined, tenant: string): strin
     case 'flows':
       return `flows ${used ?? limit} of ${limit} open for ${owner}`;
     case 'stepsPerSecond':
-      return `stepsPerSecond: ${owner} may begin ${limit} a second`;
+      return `stepsPerSecond: ${owner} may begin ${limit} steps a second`;
     case 'cpuTime': {
       const end = until === undefined ? '' : `, which ends at ${new Date(until).toISOString()}`;
       return `cpuTime: ${owner} has used its ${formatDuration(limit)} of the window${end}`;

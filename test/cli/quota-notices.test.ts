@@ -34,7 +34,7 @@ test.each<[QuotaNeed | undefined, string]>([
     { reason: 'concurrentSteps', limit: 2 },
     'concurrentSteps: tenant acme may run 2 at once, and this flow has as many under way',
   ],
-  [{ reason: 'stepsPerSecond', limit: 0.5 }, 'stepsPerSecond: tenant acme may begin 0.5 a second'],
+  [{ reason: 'stepsPerSecond', limit: 0.5 }, 'stepsPerSecond: tenant acme may begin 0.5 steps a second'],
   [
     { reason: 'cpuTime', limit: 7_200_000, until: 1_800_000_000_000 },
     'cpuTime: tenant acme has used its 2 h 0 min of the window, which ends at 2027-01-15T08:00:00.000Z',
