@@ -55,7 +55,15 @@ describe('whether scopes allow something', () => {
   const hosts = ['*', 'a.com', '*.a.com', 'b.a.com', '*.b.a.com', 'A.com', 'xa.com', '[::1]', '127.0.0.1', '*.0.0.1'];
   const paths = ['*', 'a*', 'a/*', 'a/b', 'a', 'a/b/*', 'b'];
   const all = [
-    ...['flow:start', 'approval:*', 'approval:request', 'approval:decide', 'deadletter:resolve', 'secret:*', 'secret:a'],
+    ...[
+      'flow:start',
+      'approval:*',
+      'approval:request',
+      'approval:decide',
+      'deadletter:resolve',
+      'secret:*',
+      'secret:a',
+    ],
     ...['block:*', 'block:fs.*', 'block:fs.put', 'block:sql.*', 'block:openapi', 'resources:*', 'resources:io'],
     ...['*', 'GET', 'PUT'].flatMap((method) =>
       hosts.flatMap((host) => ['', ':80', ':443', ':8443'].map((port) => `http:${method}:${host}${port}`)),
