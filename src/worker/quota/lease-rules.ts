@@ -1,5 +1,5 @@
 import { execute, query, type Rule } from '../state/rule';
-import { LEASE_MS, type LineKind } from './lines';
+import { LEASE_MS } from './lines';
 
 /** A lease of a step that runs on this worker. */
 export interface HeldLease {
@@ -40,17 +40,15 @@ export function* renewLeases(leases: readonly HeldLease[], isHeld: (id: string) 
   }
 }
 
-/** Lines in which somebody stands, and those before which somebody may stand in a flow of its own. */
-export function* findLines(): Rule<readonly { readonly tenant: string; readonly kind: LineKind }[]> {
-  return yield* query(
-    "SELECT tenant, kind FROM beamline_tickets UNION SELECT tenant, kind FROM beamline_leases WHERE kind = 'step'",
-  );
-}
-
 /** Flows that nobody has looked at for a while, taken so that no other worker looks at the same time. */
 export function* takeUncheckedFlows(): Rule<
   readonly { readonly id: string; readonly tenant: string; readonly namespace: string; readonly flow_id: string }[]
 > {
+  const [due] = yield* query(
+    "SELECT 1 AS one FROM beamline_leases WHERE kind = 'flow' AND checked_at < now_ms() - ? LIMIT 1",
+    CHECK_AFTER_MS,
+  );
+  if (due === undefined) return [];
   return yield* query(
     `UPDATE beamline_leases SET checked_at = now_ms() WHERE id IN
        (SELECT id FROM beamline_leases WHERE kind = 'flow' AND checked_at < now_ms() - ? ORDER BY checked_at LIMIT ?)

@@ -95,6 +95,7 @@ describe.each(storeKinds())('keeper of quotas in $name', (kind) => {
         },
         close: async () => undefined,
       },
+      worker: 'w',
       quotasOf: () => quotas,
       sender: { send: async () => [], inform: async () => undefined },
       probe: async () => true,
@@ -150,12 +151,12 @@ describe.each(storeKinds())('keeper of quotas in $name', (kind) => {
     const hangs = new Promise<void>((resolve) => {
       free = resolve;
     });
-    failure = (rule) => (rule.includes('findLines') ? hangs.then(() => Promise.reject(OUT)) : undefined);
+    failure = (rule) => (rule.includes('surveyLines') ? hangs.then(() => Promise.reject(OUT)) : undefined);
     const renewed = new Promise<void>((resolve) => {
       const run = store.run.bind(store);
       store.run = async (rule, options) => {
         const result = await run(rule, options);
-        resolve();
+        if (String(rule).includes('renewLeases')) resolve();
         return result;
       };
     });
