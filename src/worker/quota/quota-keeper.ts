@@ -13,7 +13,7 @@ import { LEASE_MS, type LineKind, lockTenant, type Offer } from './lines';
 import { OfferCourier } from './offer-courier';
 import type { OfferSender } from './offer-sender';
 import { storeRetryMs } from './outage';
-import { askForPlace, offerPlaces, releasePlace } from './place-rules';
+import { askForPlace, holdPlace, offerPlaces, releasePlace } from './place-rules';
 import { chargeCpu } from './rates';
 import { ReportWriter } from './report-writer';
 import { SpaceKeeper } from './space-keeper';
@@ -158,6 +158,11 @@ export class QuotaKeeper {
   /** Takes tickets out of a line. */
   async leave(line: { tenant: string; kind: LineKind; tickets: readonly string[] }): Promise<void> {
     await this.#courier.leave(line);
+  }
+
+  /** Sees to it that an open flow has its place, also where the tenant has no place left. Never throws. */
+  async holdFlow(asker: Asker): Promise<void> {
+    await this.#reports.report({ tenant: asker.tenant, kind: 'flow', rule: () => holdPlace(asker) });
   }
 
   /** Gives the place of a flow back; where the store does not answer, later. Never throws. */
