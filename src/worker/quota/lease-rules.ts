@@ -13,6 +13,9 @@ export interface HeldLease {
 /** What was counted once may be reported again by a repeated attempt; so long it is remembered. */
 const COUNTED_FOR_MS = 3 * 86_400_000;
 
+/** A report whose answer was lost is repeated as soon as the store is back; so long the store may be away. */
+const CHARGED_FOR_MS = 86_400_000;
+
 /** How long an open flow is believed to be open, and how many are asked about at once. */
 const CHECK_AFTER_MS = 60_000;
 const CHECKED_AT_ONCE = 20;
@@ -62,11 +65,17 @@ export function* takeUncheckedFlows(): Rule<
 export function* pruneExpired(): Rule<boolean> {
   yield* execute('DELETE FROM beamline_leases WHERE expires_at <= now_ms()');
   yield* execute('DELETE FROM beamline_tickets WHERE expires_at <= now_ms()');
-  const removed = yield* query(
+  const counted = yield* query(
     `DELETE FROM beamline_counted WHERE id IN
        (SELECT id FROM beamline_counted WHERE counted_at < now_ms() - ? ORDER BY counted_at LIMIT ?) RETURNING id`,
     COUNTED_FOR_MS,
     PRUNED_AT_ONCE,
   );
-  return removed.length < PRUNED_AT_ONCE;
+  const charged = yield* query(
+    `DELETE FROM beamline_charged WHERE id IN
+       (SELECT id FROM beamline_charged WHERE charged_at < now_ms() - ? ORDER BY charged_at LIMIT ?) RETURNING id`,
+    CHARGED_FOR_MS,
+    PRUNED_AT_ONCE,
+  );
+  return counted.length < PRUNED_AT_ONCE && charged.length < PRUNED_AT_ONCE;
 }

@@ -1,10 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { within } from '../../activities/within';
 import type { QuotaWait } from '../../dsl/quota';
 import type { Logger } from '../logger';
 import type { Quotas } from '../policy/policy';
 import { execute, type Rule } from '../state/rule';
 import type { StateStore } from '../state/state-store';
-import { countApproval, countUsage, isNothing, type UsageEntry } from '../usage/usage-rules';
+import { type Charge, chargeOnce, countApproval, countUsage, isNothing, type UsageEntry } from '../usage/usage-rules';
 import { Background } from './background';
 import { type FlowProbe, findEnded } from './flow-probe';
 import { type HeldLease, renewLeases, takeUncheckedFlows } from './lease-rules';
@@ -122,7 +123,9 @@ export class QuotaKeeper {
     const { tenant, lease, end, usage } = settlement;
     if (lease !== undefined) this.#held.delete(lease);
     if (lease === undefined && end === undefined && isNothing(usage)) return;
-    await this.#reports.report({ tenant, kind: 'step', rule: () => this.#settleRule(settlement) });
+    const charge = randomUUID();
+    const rule = (isRepeat: boolean): Rule<readonly Offer[]> => this.#settleRule(settlement, { id: charge, isRepeat });
+    await this.#reports.report({ tenant, kind: 'step', rule });
   }
 
   /** Counts an approval that a flow asked for; `id` tells it from others. Never throws. */
@@ -182,16 +185,17 @@ export class QuotaKeeper {
     await this.#store.close();
   }
 
-  *#settleRule(settlement: Settlement): Rule<readonly Offer[]> {
-    const { tenant: name, lease, usage } = settlement;
+  *#settleRule({ usage: used, ...settlement }: Settlement, charge: Charge): Rule<readonly Offer[]> {
+    const { tenant: name, lease } = settlement;
     const quotas = this.quotasOf(name);
+    const usage = used === undefined || isNothing(used) || !(yield* chargeOnce(charge)) ? undefined : used;
     let offers: readonly Offer[] = [];
     if (lease !== undefined || quotas.cpuTime !== undefined) {
       const tenant = yield* chargeCpu(yield* lockTenant(name), quotas, usage?.cpuMs ?? 0);
       if (lease !== undefined) yield* execute('DELETE FROM beamline_leases WHERE id = ?', lease);
       if (lease !== undefined) offers = yield* offerPlaces(tenant, 'step', quotas);
     }
-    yield* countUsage(settlement);
+    yield* countUsage({ ...settlement, ...(usage === undefined ? {} : { usage }) });
     return offers;
   }
 

@@ -76,6 +76,8 @@ class PostgresStore implements StateStore {
    */
   async #transact<T>(rule: () => Rule<T>, { mayBeLost, isReading }: RunOptions = {}): Promise<T> {
     const client = await this.#pool.connect();
+    // A connection that breaks fails what was sent on it, and says so once more: to nobody, it would end the process.
+    client.on('error', ignoreBroken);
     let isClean = false;
     try {
       const pending = [isReading === true ? 'BEGIN READ ONLY' : 'BEGIN'];
@@ -92,6 +94,7 @@ class PostgresStore implements StateStore {
       return step.value;
     } finally {
       // A connection on which something failed is thrown away, and PostgreSQL rolls back.
+      if (isClean) client.off('error', ignoreBroken);
       client.release(!isClean);
     }
   }
@@ -107,6 +110,8 @@ class PostgresStore implements StateStore {
     await this.#pool.end();
   }
 }
+
+function ignoreBroken(): void {}
 
 /** Sends statements as one message; gives the rows of the last. */
 async function send(client: pg.PoolClient, statements: readonly string[]): Promise<readonly StateRow[]> {

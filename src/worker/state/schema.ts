@@ -84,6 +84,12 @@ const VERSION_2 = [
     holder TEXT NOT NULL,
     expires_at BIGINT NOT NULL
   )`,
+  // What attempts used that has been added to beamline_usage and beamline_tenants, for the case that it is reported again.
+  `CREATE TABLE beamline_charged (
+    id TEXT PRIMARY KEY,
+    charged_at BIGINT NOT NULL
+  )`,
+  'CREATE INDEX beamline_charged_at ON beamline_charged (charged_at)',
 ];
 
 /**

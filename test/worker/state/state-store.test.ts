@@ -56,7 +56,7 @@ describe.each(storeKinds())('a state store in $name', (kind) => {
   test('of the first version is kept, and gets what is new', async () => {
     const old = kind.open();
     await old.run(function* () {
-      yield* execute('DROP TABLE beamline_duties');
+      for (const table of ['duties', 'charged']) yield* execute(`DROP TABLE beamline_${table}`);
       yield* execute('UPDATE beamline_state SET version = 1');
       yield* execute("INSERT INTO beamline_tenants (tenant, blob_bytes) VALUES ('acme', 7)");
     });
