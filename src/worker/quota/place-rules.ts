@@ -19,6 +19,7 @@ import {
   revokeLastOffers,
   type TicketRow,
 } from './lines';
+import { openCpuWindow } from './rates';
 import { type Asker, hasLapsed, MIN_PATIENCE_MS, newTicket, OFFER_MS, patienceOf, saveTicket, waitOf } from './tickets';
 
 /** Offers of one transaction; the next one makes more. */
@@ -39,7 +40,8 @@ export interface Verdict {
  * place of those behind him.
  */
 export function* askForPlace(asker: Asker, quotas: Quotas): Rule<Verdict> {
-  const tenant = yield* lockTenant(asker.tenant);
+  const locked = yield* lockTenant(asker.tenant);
+  const tenant = asker.kind === 'step' ? yield* openCpuWindow(locked, quotas) : locked;
   if (asker.kind === 'step' && tenant.known_limit === null) yield* noteLimit(tenant, quotas);
   if (asker.kind === 'flow' && (yield* hasLease(asker))) return { isLeased: true, offers: [] };
   const state = yield* readLine(tenant, asker.kind, asker.ticket);
@@ -153,13 +155,14 @@ function* noteLimit({ tenant }: LockedTenant, quotas: Quotas): Rule<void> {
 }
 
 /** Sets free places aside for the first in the line; those who missed an offer come last. */
-export function* offerPlaces(tenant: LockedTenant, kind: PlaceKind, quotas: Quotas): Rule<readonly Offer[]> {
+export function* offerPlaces(locked: LockedTenant, kind: PlaceKind, quotas: Quotas): Rule<readonly Offer[]> {
   const waiting = yield* query(
     'SELECT 1 AS one FROM beamline_tickets WHERE tenant = ? AND kind = ? LIMIT 1',
-    tenant.tenant,
+    locked.tenant,
     kind,
   );
   if (waiting.length === 0) return [];
+  const tenant = kind === 'step' ? yield* openCpuWindow(locked, quotas) : locked;
   const line = new LineLimits(tenant, kind, quotas);
   if (line.exhaustedUntil !== undefined) return [];
   const { leases, offers: setAside } = yield* countPlaces(tenant, kind);
