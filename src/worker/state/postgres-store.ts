@@ -5,7 +5,7 @@ import { ensureSchema } from './schema';
 import { type RunOptions, type StateStore, StateStoreUnavailable } from './state-store';
 import { TenantLanes } from './tenant-lanes';
 
-/** Connections of one worker process; of one tenant there are two at most (tenant-lanes.ts). */
+/** Connections of one worker process; of one tenant there are three at most (tenant-lanes.ts). */
 const MAX_CONNECTIONS = 8;
 
 const CONNECT_TIMEOUT_MS = 3_000;

@@ -1,7 +1,10 @@
 import { StateStoreUnavailable } from './state-store';
 
-/** Connections of one tenant: one that works, and one whose statements are on their way meanwhile. */
-const MAX_OF_TENANT = 2;
+/**
+ * Connections of one tenant: one that works, and those whose statements are on their way meanwhile. Measured, with 16 steps of a tenant at
+ * once on two busy cores: 140 to 245 steps a second with two, 177 to 380 with three, and no more with four or eight.
+ */
+const MAX_OF_TENANT = 3;
 
 /** Pause between two tries of a tenant whose rows are locked. */
 const TRY_EVERY_MS = 1_000;

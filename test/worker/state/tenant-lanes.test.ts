@@ -37,38 +37,40 @@ describe('lanes of tenants', () => {
     );
   const end = (tenant: string, error?: Error): void => ends.get(tenant)?.shift()?.(error);
 
-  test('a tenant has two at a time, in order, and no other waits for it', async () => {
-    const own = [run('acme'), run('acme'), run('acme'), run('acme')];
+  test('a tenant has three at a time, in order, and no other waits for it', async () => {
+    const own = Array.from({ length: 5 }, () => run('acme'));
     const other = run('other');
-    expect(begun).toEqual(['acme', 'acme', 'other']);
+    expect(begun).toEqual(['acme', 'acme', 'acme', 'other']);
     end('other');
     expect(await other).toBe('done');
     end('acme');
     expect(await own[0]).toBe('done');
-    expect(begun).toHaveLength(4);
-    for (let count = 0; count < 3; count += 1) {
+    expect(begun).toHaveLength(5);
+    for (let count = 0; count < 4; count += 1) {
       end('acme');
       await own[count + 1];
     }
-    expect(await Promise.all(own)).toEqual(['done', 'done', 'done', 'done']);
+    expect(await Promise.all(own)).toEqual(own.map(() => 'done'));
   });
 
   test('where its row is locked, those who wait are told, and one in a second tries', async () => {
-    const own = [run('acme'), run('acme'), run('acme')].map((work) => work.catch((error: unknown) => error));
+    const own = Array.from({ length: 4 }, () => run('acme')).map((work) => work.catch((error: unknown) => error));
     end('acme', LOCKED);
-    expect([await own[0], await own[2]]).toEqual([LOCKED, LOCKED]);
+    expect([await own[0], await own[3]]).toEqual([LOCKED, LOCKED]);
     await expect(run('acme')).rejects.toBe(LOCKED);
-    expect(begun).toEqual(['acme', 'acme']);
-    end('acme', LOCKED);
-    await own[1];
+    expect(begun).toEqual(['acme', 'acme', 'acme']);
+    for (const each of [1, 2]) {
+      end('acme', LOCKED);
+      await own[each];
+    }
     now = 1_000;
     const trial = run('acme');
     await expect(run('acme')).rejects.toBe(LOCKED);
-    expect(begun.slice(2)).toEqual(['acme tries']);
+    expect(begun.slice(3)).toEqual(['acme tries']);
     end('acme');
     expect(await trial).toBe('done');
     const next = run('acme');
-    expect(begun.slice(3)).toEqual(['acme']);
+    expect(begun.slice(4)).toEqual(['acme']);
     end('acme');
     expect(await next).toBe('done');
   });
