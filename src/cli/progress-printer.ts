@@ -2,6 +2,7 @@ import { letterId } from '../dsl/dead-letter';
 import { formatDuration } from '../dsl/durations';
 import type { FlowProgress, StepProgress, StepStatus } from '../dsl/progress';
 import { printable, type Style, type StyleName, type TextOutput } from './output';
+import { type QuotaNotice, QuotaNotices } from './quota-notices';
 
 /** Kinds of tasks that only hold others: their steps are told, not they. */
 const GROUPS = new Set(['do', 'for', 'fork', 'try']);
@@ -26,11 +27,12 @@ export interface FollowUps {
   readonly showLetter?: (letterId: string) => string;
 }
 
-/** Prints a line for every step that has ended, and for every approval and dead letter that waits, each once. */
+/** Prints a line for every step that has ended, for every approval and dead letter that waits, each once, and for what waits for a quota. */
 export class ProgressPrinter {
   readonly #ended = new Set<number>();
   readonly #awaited = new Set<string>();
   readonly #letters = new Set<string>();
+  readonly #quotas = new QuotaNotices();
   #missed = 0;
 
   constructor(
@@ -38,7 +40,8 @@ export class ProgressPrinter {
     private readonly followUps: FollowUps = {},
   ) {}
 
-  show({ steps, stepsEnded }: FlowProgress): void {
+  show(progress: FlowProgress): void {
+    const { steps, stepsEnded } = progress;
     for (const step of steps) {
       if (step.status === 'deadLettered') this.#showLetter(step);
       // What is retried may fail again, and is told again then.
@@ -46,6 +49,7 @@ export class ProgressPrinter {
       if (step.status === 'awaitingApproval') this.#showApproval(step);
       else if (step.endedAt !== undefined) this.#showEnded(step);
     }
+    for (const notice of this.#quotas.find(progress)) this.#showQuota(notice);
     this.#showMissed(stepsEnded);
   }
 
@@ -79,6 +83,13 @@ export class ProgressPrinter {
     const reason = reasonOf(step);
     if (reason !== undefined) this.output.line(`    ${red(reason)}`);
     if (this.followUps.showLetter !== undefined) this.output.line(`    ${this.followUps.showLetter(letter)}`);
+  }
+
+  #showQuota({ step, others, text }: QuotaNotice): void {
+    const place = pad(step === undefined ? 'the flow' : placeOf(step), PATH_WIDTH);
+    const more = others === 0 ? '' : ` (and ${others} more step${others === 1 ? '' : 's'})`;
+    const line = `${place} ${pad(step?.block ?? '', BLOCK_WIDTH)} waits: ${printable(text)}${more}`;
+    this.output.line(`${this.output.style.yellow('…')} ${line}`);
   }
 
   /** The query keeps the newest steps only: where they end faster than it is asked, some go by unseen. */

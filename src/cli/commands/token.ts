@@ -5,6 +5,8 @@ import { decodeJwt, decodeProtectedHeader } from 'jose';
 import type { DecisionInput } from '../../dsl/approval';
 import { RESOLVE_ACTIONS, type Resolution } from '../../dsl/dead-letter';
 import { isJsonObject, type Json, type JsonObject } from '../../dsl/json';
+import { shortText } from '../../dsl/problems';
+import { TENANT } from '../../dsl/start';
 import { generateAuthKey } from '../../worker/identity/auth-key';
 import { decisionPurpose, resolutionPurpose, startPurpose } from '../../worker/identity/sealed-token';
 import { findApproval } from '../approval-client';
@@ -23,8 +25,17 @@ import { EXIT, type ExitCode } from '../exit-codes';
 import { printProblems, readFlowFile } from '../flow-file';
 import { isFlowName } from '../flow-name';
 import { readJsonArgument } from '../json-argument';
+import { STDIN } from '../read-source';
 import { withTemporal } from '../temporal-session';
-import { addTokenFileFlag, addTokenFlags, readSeal, readToken, type Seal, type TokenFlags } from '../token-flags';
+import {
+  addTokenFileFlag,
+  addTokenFlags,
+  readSeal,
+  readToken,
+  type Seal,
+  type TokenFlags,
+  warnOfToken,
+} from '../token-flags';
 
 const EXAMPLES = `
 Examples:
@@ -47,7 +58,7 @@ Examples:
   $ beamline token show --token-file token.jwt
   $ get-token | beamline token show --token-file -
 
-Nothing is verified. The token itself is not printed.`;
+Nothing is verified. The token itself is not printed. A warning on stderr says where it has expired.`;
 
 const SEAL_EXAMPLES = `
 Examples:
@@ -58,7 +69,8 @@ Examples:
 
 What is sealed is good for this one start, this one decision or this one resolution, and for nothing else: workflow id, flow, input
 and tenant, or decision, comment and form, or action, with, input, output and comment have to be the same when it is sent. --json
-prints all that is to be sent.`;
+prints all that is to be sent. A warning on stderr says where workers will most probably not accept the token. Exit codes: 0 done;
+2 bad usage; 3 Temporal cannot be reached, which knows the run of an approval or a flow.`;
 
 interface SealFlags extends ConnectionFlags, TokenFlags {
   readonly for?: string;
@@ -101,8 +113,11 @@ function addSeal(command: Command, cli: Cli, action: ActionWrapper): void {
       'Seals a token, for people who start flows, decide or resolve dead letters with the Temporal CLI or UI.',
     )
     .option('--for <ID>', 'workflow id of the flow that will be started')
-    .option('--flow <FLOW>', 'its document, or namespace/name:version')
-    .option('--input <JSON>', 'its input, or that of a retry: JSON, or @FILE (default: null, or none)')
+    .option('--flow <FLOW>', 'its document (- reads standard input), or namespace/name:version')
+    .option(
+      '--input <JSON>',
+      'its input, or that of a retry: JSON, @FILE, or - for standard input (default: null, or none)',
+    )
     .option('--tenant <NAME>', 'its tenant, where the start input will have one')
     .addOption(new Option('--approval <ID>', 'the approval to decide on, in place of a flow').conflicts('for'))
     .addOption(new Option('--decision <DECISION>', 'approved or rejected').choices(['approved', 'rejected']))
@@ -150,6 +165,7 @@ async function showToken(flags: TokenFlags, cli: Cli): Promise<ExitCode> {
   const token = await readToken(flags, cli);
   if (token === undefined) throw usageError('there is no token; expected --token-file FILE or BEAMLINE_TOKEN');
   cli.out.line(JSON.stringify(contentOf(token), null, 2));
+  warnOfToken(token, {}, cli);
   return EXIT.done;
 }
 
@@ -172,6 +188,7 @@ function contentOf(token: string): JsonObject {
 }
 
 async function sealOne(flags: SealFlags, cli: Cli): Promise<ExitCode> {
+  refuseMixed(flags);
   const seal = await readSeal(flags, cli);
   if (seal === undefined) throw usageError('there is no token to seal; expected --token-file FILE or BEAMLINE_TOKEN');
   const sent = await sealAny(flags, seal, cli);
@@ -183,6 +200,36 @@ async function sealOne(flags: SealFlags, cli: Cli): Promise<ExitCode> {
 async function sealAny(flags: SealFlags, seal: Seal, cli: Cli): Promise<JsonObject | undefined> {
   if (flags.deadLetter !== undefined) return await sealResolution(flags.deadLetter, { flags, seal, cli });
   return flags.approval === undefined ? await sealStart(flags, seal, cli) : await sealDecision(flags, seal, cli);
+}
+
+/** What a token is sealed for, and the flags that count for it. */
+const SEALED_FOR = [
+  { which: 'for a start', flags: ['flow', 'input', 'tenant'] },
+  { which: 'with --approval', flags: ['decision', 'comment', 'form'] },
+  { which: 'with --dead-letter', flags: ['step', 'action', 'with', 'input', 'output', 'comment'] },
+] as const;
+
+/** What counts for the one and not for the other would be passed over. */
+function refuseMixed(flags: SealFlags): void {
+  const own = SEALED_FOR[flags.deadLetter !== undefined ? 2 : flags.approval !== undefined ? 1 : 0];
+  const counting: readonly string[] = own.flags;
+  const given = SEALED_FOR.flatMap((one) => [...one.flags]).find(
+    (name) => flags[name] !== undefined && !counting.includes(name),
+  );
+  if (given !== undefined) {
+    const owners = SEALED_FOR.filter((one) => (one.flags as readonly string[]).includes(given));
+    throw usageError(`--${given}: counts ${owners.map(({ which }) => which).join(' or ')} only, not ${own.which}`);
+  }
+  const { tenant } = flags;
+  if (tenant !== undefined && !TENANT.test(tenant)) {
+    throw usageError(`--tenant: got "${shortText(tenant)}", expected 1 to 63 letters, digits, ".", "_" or "-"`);
+  }
+  if (
+    [flags.tokenFile, flags.flow, flags.input, flags.form, flags.with, flags.output].filter((name) => name === STDIN)
+      .length > 1
+  ) {
+    throw usageError('- can be given only once');
+  }
 }
 
 /** The start input; undefined where the document has problems, which are printed then. */
