@@ -17,6 +17,8 @@ export interface StepIdentity {
   readonly blockType: string;
   /** `tenant:workflowId:stepPath:iteration:generation`; the same on every attempt. */
   readonly idempotencyKey: string;
+  /** Tells what the step asks for from what it asked for before under its key; of blocks that record their outcome. */
+  readonly argumentsDigest?: string;
   /** Number of this attempt, from 1. */
   readonly attempt: number;
   /** The author's word that doing it twice is harmless (`metadata.idempotent`), or the block's own. */

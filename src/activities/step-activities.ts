@@ -2,11 +2,13 @@ import { CancelledFailure, Context } from '@temporalio/activity';
 import { BLOCK_SPECS } from '../dsl/block-registry';
 import { measureJson } from '../dsl/encoded-json';
 import { isJsonObject, type Json, type JsonObject } from '../dsl/json';
+import { isRecordedBlock } from '../dsl/recorded-blocks';
 import { MAX_PAYLOAD_BYTES, type StepRequest, type StepResult } from '../dsl/step-request';
 import { lostPayloadOf } from '../dsl/undecodable';
 import { type ScopedPorts, scopeSecrets } from './access/scoped-ports';
 import type { BlockContext, BlockExecutor, Ports, StepIdentity } from './block';
 import { notRetryable } from './block-failure';
+import { argumentsDigest } from './cache-digest';
 import type { CpuShare } from './cpu-share';
 import { Heartbeat } from './heartbeat';
 import type { SecretStore } from './ports/secret-store';
@@ -71,6 +73,7 @@ async function runStep(
     idempotencyKey: request.key,
     attempt,
     idempotent: request.idempotent,
+    ...(isRecordedBlock(blockType) ? { argumentsDigest: argumentsDigest(request) } : {}),
     ...(request.grant === undefined ? {} : { grant: request.grant }),
     ...(request.quota === undefined ? {} : { claim: request.quota }),
   };

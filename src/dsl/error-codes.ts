@@ -507,6 +507,12 @@ export const ERROR_CODES = define({
     title: 'The statement took longer than allowed and was stopped',
     help: 'Raise the timeout of the step, or add an index.',
   },
+  BLW_SQL_LEDGER: {
+    type: 'configuration',
+    status: 403,
+    title: 'The database cannot remember what steps write',
+    help: 'Let an administrator run the statements of the message, or set metadata.idempotent: true where running the step twice is harmless.',
+  },
   BLW_SQL_FAILED: {
     type: 'runtime',
     status: 500,

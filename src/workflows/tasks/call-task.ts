@@ -5,6 +5,7 @@ import { isIdempotentMethod } from '../../dsl/http-methods';
 import { getOwn, isJsonObject, type Json, type JsonObject } from '../../dsl/json';
 import { siblingTaskQueue } from '../../dsl/names';
 import type { CallPlan } from '../../dsl/planning/plan';
+import { isRecordedBlock } from '../../dsl/recorded-blocks';
 import { idempotencyKey, type StepRequest, type StepResult } from '../../dsl/step-request';
 import { undecodableReason } from '../../dsl/undecodable';
 import { countFailure } from '../count-failure';
@@ -142,7 +143,7 @@ const LOST_ATTEMPT = ['TemporalTimeout:Heartbeat', 'TemporalTimeout:StartToClose
 
 /** True where a lost attempt may simply be made again, for all that it may have done. */
 function isRepeatable({ block, idempotent }: CallPlan, { method = 'GET' }: JsonObject): boolean {
-  return idempotent || (block.startsWith('http.') && isIdempotentMethod(String(method)));
+  return idempotent || isRecordedBlock(block) || (block.startsWith('http.') && isIdempotentMethod(String(method)));
 }
 
 /** Fairness between tenants is Temporal's own: the tenant is the fairness key, and with a policy its weight is the tenant's. */
