@@ -87,6 +87,7 @@ async function prepare(
     offloadsExpressions: true,
     exportsInTurn: true,
     countsFailures: true,
+    tellsUnknownOutcomes: true,
     ...(priorityKey === undefined ? {} : { priorityKey }),
     ...(requestedBy === undefined ? {} : { requestedBy }),
     ...(depth === undefined ? {} : { depth }),

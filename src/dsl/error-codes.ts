@@ -228,7 +228,13 @@ export const ERROR_CODES = define({
     type: 'timeout',
     status: 408,
     title: 'The worker that ran the step stopped reporting',
-    help: 'Look at the worker: it was ended, or stalled. Was the step not repeated, it may have taken effect: check, or set metadata.idempotent.',
+    help: 'Look at the worker: it was ended, or stalled, on every attempt of the step.',
+  },
+  BLW_OUTCOME_UNKNOWN: {
+    type: 'runtime',
+    status: 500,
+    title: 'It is not known whether the step took effect, and it is not repeated',
+    help: 'Check where the effect would be; where it is missing, run the step again. Set metadata.idempotent: true where doing it twice is harmless.',
   },
   BLW_RESULT_TOO_LARGE: {
     type: 'runtime',
