@@ -88,6 +88,7 @@ async function prepare(
     exportsInTurn: true,
     countsFailures: true,
     tellsUnknownOutcomes: true,
+    namesExecutions: true,
     ...(priorityKey === undefined ? {} : { priorityKey }),
     ...(requestedBy === undefined ? {} : { requestedBy }),
     ...(depth === undefined ? {} : { depth }),

@@ -73,6 +73,7 @@ async function runStep(
     stepId: request.stepId,
     blockType,
     idempotencyKey: request.key,
+    ...(request.execution === undefined ? {} : { execution: request.execution }),
     attempt,
     idempotent: request.idempotent,
     ...(isRecordedBlock(blockType) ? { argumentsDigest: argumentsDigest(request) } : {}),

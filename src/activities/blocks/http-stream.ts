@@ -69,9 +69,11 @@ async function store(
   { to, isRepeatable, ...options }: StoreOptions,
 ): Promise<BlobInfo> {
   const contentType = response.headers['content-type'];
+  const { tenant, execution } = context.step;
   try {
-    return await context.ports.blobs.put(context.step.tenant, to, response.body, {
+    return await context.ports.blobs.put(tenant, to, response.body, {
       ...options,
+      ...(execution === undefined ? {} : { execution }),
       ...(contentType === undefined ? {} : { contentType }),
     });
   } catch (error) {

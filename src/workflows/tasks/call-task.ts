@@ -56,6 +56,7 @@ function* sendOut(task: CallPlan, frame: TaskFrame, turns: StepTurns): Routine<S
       iteration: scope.iteration,
       generation: 0,
     }),
+    ...(run.prepared.namesExecutions === true ? { execution: turns.execution } : {}),
     idempotent: task.idempotent,
     with: args,
     ...(secrets === undefined ? {} : { secrets }),
