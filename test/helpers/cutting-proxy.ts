@@ -2,14 +2,17 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
 /**
- * A proxy on loopback in front of PostgreSQL that can lose the answer to a COMMIT: it passes the COMMIT on, waits until the server
- * has answered, and cuts both connections instead of passing the answer back.
+ * A proxy on loopback in front of PostgreSQL that can lose or delay the answer to a COMMIT: it passes the COMMIT on, waits until the
+ * server has answered, and then cuts both connections, or keeps the answer until it is let go.
  */
 export class CuttingProxy {
   /** Answers to COMMIT that are still to be lost. */
   cuts = 0;
   /** Answers to COMMIT that were lost. */
   lost = 0;
+  /** Answers to COMMIT that are still to be kept. */
+  holds = 0;
+  readonly #held: (() => void)[] = [];
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
@@ -26,6 +29,15 @@ export class CuttingProxy {
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Answers that are kept now. */
+  get held(): number {
+    return this.#held.length;
+  }
+
+  let(): void {
+    for (const pass of this.#held.splice(0)) pass();
   }
 
   async close(): Promise<void> {
@@ -47,13 +59,17 @@ export class CuttingProxy {
     client.pipe(server);
     server.on('data', (data: Buffer) => {
       // CommandComplete: its tag is the name of the command.
-      if (this.cuts === 0 || !data.includes('COMMIT\0')) {
+      const isAnswer = data.includes('COMMIT\0');
+      if (isAnswer && this.holds > 0) {
+        this.holds -= 1;
+        this.#held.push(() => client.write(data));
+      } else if (isAnswer && this.cuts > 0) {
+        this.cuts -= 1;
+        this.lost += 1;
+        end();
+      } else {
         client.write(data);
-        return;
       }
-      this.cuts -= 1;
-      this.lost += 1;
-      end();
     });
   }
 }
