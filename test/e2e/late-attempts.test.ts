@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client, WorkflowHandle } from '@temporalio/client';
@@ -210,11 +210,17 @@ test('a put whose worker is stopped and goes on later leaves alone what the next
       `{a: {call: fs.put, ${retry}, with: {path: x, content: first}}}, {b: {call: fs.put, metadata: {resources: cpu}, with: {path: x, content: second}}}`,
     );
     await isRunning(handle, 'a');
+    const unfinished = () => readdirSync(join(folder, 'blobs', 'default=t', 'temporary')).length;
+    // The content and the pointer are written, and wait for the lock.
+    await eventually(async () => (unfinished() === 2 ? true : undefined));
     signalAll(first, 'SIGSTOP');
     lock.exec('ROLLBACK');
     await startWorker();
     await handle.result();
-    signalAll(first, 'SIGCONT');
+    // The process of the block alone: the worker would tell it to stop.
+    for (const child of childrenOf(first.pid ?? -1)) process.kill(child, 'SIGCONT');
+    await eventually(async () => (unfinished() === 0 ? true : undefined));
+    process.kill(first.pid ?? -1, 'SIGCONT');
     await endOfAttempt(first, '/do/0/a', 1);
     const read = await start('{read: {call: fs.get, with: {path: x}, output: {as: data.content}}}');
     expect(await read.result()).toBe('second');
