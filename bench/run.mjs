@@ -101,8 +101,11 @@ function httpFlow(url, steps) {
 async function runAll(start) {
   run += 1;
   const startedAt = performance.now();
+  const cpuBefore = process.cpuUsage();
   await Promise.all(Array.from({ length: FLOWS }, (_, index) => start(`bench-${run}-${index}`)));
-  return (FLOWS * STEPS) / ((performance.now() - startedAt) / 1000);
+  const { user, system } = process.cpuUsage(cpuBefore);
+  const steps = FLOWS * STEPS;
+  return { rate: steps / ((performance.now() - startedAt) / 1000), cpuMs: (user + system) / 1000 / steps };
 }
 
 function runFlows(client, url) {
@@ -159,6 +162,7 @@ async function measureLoneSteps(client, url) {
 function print({ rates, lone }) {
   const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
   const rounded = (value) => Math.round(value);
+  const ratesOf = (values) => values.map(({ rate }) => rate);
   console.log(
     `beamline-worker ${version}, Node ${process.version}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`,
   );
@@ -168,18 +172,24 @@ function print({ rates, lone }) {
       Object.entries(rates).map(([name, values]) => [
         name,
         {
-          'tasks/s (median)': rounded(median(values)),
-          lowest: rounded(Math.min(...values)),
-          highest: rounded(Math.max(...values)),
+          'tasks/s (median)': rounded(median(ratesOf(values))),
+          lowest: rounded(Math.min(...ratesOf(values))),
+          highest: rounded(Math.max(...ratesOf(values))),
+          'CPU ms a step (median)': median(values.map(({ cpuMs }) => cpuMs)).toFixed(2),
         },
       ]),
     ),
   );
-  console.log(`ratio beamline / handWritten: ${(median(rates.beamline) / median(rates.handWritten)).toFixed(2)}`);
+  console.log(
+    `ratio beamline / handWritten: ${(median(ratesOf(rates.beamline)) / median(ratesOf(rates.handWritten))).toFixed(2)}`,
+  );
   console.log(`\na lone step on an idle worker, scheduled to result, ${LONE_STEPS} flows each`);
   console.table(lone);
   if (process.argv.includes('--json')) {
-    const sequential = { beamline: rounded(median(rates.beamline)), handWritten: rounded(median(rates.handWritten)) };
+    const sequential = {
+      beamline: rounded(median(ratesOf(rates.beamline))),
+      handWritten: rounded(median(ratesOf(rates.handWritten))),
+    };
     console.log(JSON.stringify({ sequential, lone }));
   }
 }

@@ -1,6 +1,8 @@
+import { CancelledFailure } from '@temporalio/common';
+import { stackFrames } from '../activities/stack-frames';
 import type { StepMiddleware } from '../activities/step-activities';
 import { FlowError } from '../dsl/errors';
-import type { Logger } from './logger';
+import type { LogFields, Logger } from './logger';
 
 /** Writes one line for every attempt of a step: what, how long, how it ended. Never what it was given or gave. */
 export function stepLog(logger: Logger): StepMiddleware {
@@ -25,9 +27,15 @@ export function stepLog(logger: Logger): StepMiddleware {
       logger.log('info', 'step completed', { ...fields('completed'), ...cached });
       return outcome;
     } catch (error) {
-      const code = error instanceof FlowError ? error.data.code : undefined;
-      logger.log('warn', 'step failed', { ...fields('failed'), ...(code === undefined ? {} : { error_code: code }) });
+      logger.log('warn', 'step failed', { ...fields('failed'), ...causeFields(error) });
       throw error;
     }
   };
+}
+
+/** The code; of what has none, a defect, the place in our code. */
+function causeFields(error: unknown): LogFields {
+  if (error instanceof FlowError) return error.data.code === undefined ? {} : { error_code: error.data.code };
+  const stack = error instanceof Error && !(error instanceof CancelledFailure) ? stackFrames(error) : undefined;
+  return stack === undefined ? {} : { stack };
 }

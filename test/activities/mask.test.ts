@@ -1,5 +1,6 @@
 import { BlockFailure, notRetryable, retryable } from '../../src/activities/block-failure';
 import { Mask } from '../../src/activities/secrets/mask';
+import { stackFrames } from '../../src/activities/stack-frames';
 import { FlowError, flowError } from '../../src/dsl/errors';
 
 const SECRET = 'pä$$ w/rd+"7';
@@ -88,6 +89,15 @@ describe('errors', () => {
     expect(flow.data).toMatchObject({ code: 'BLW_ARG_INVALID', detail: '***' });
     const abort = new DOMException('stop', 'AbortError');
     expect(mask.error(abort)).toBe(abort);
+  });
+
+  it('of no block keep where they were thrown', () => {
+    const error = new TypeError('secret1 is odd\n    at secret1');
+    const masked = mask.error(error) as Error;
+    expect(masked).toMatchObject({ name: 'TypeError', message: '*** is odd\n    at ***' });
+    expect(masked.stack).not.toContain('secret1');
+    expect(masked.stack).toContain('mask.test');
+    expect(stackFrames(masked)).toBe(stackFrames(error));
   });
 
   it.each([

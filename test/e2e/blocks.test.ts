@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { FlowProgress } from '../../src/dsl/progress';
+import { historyText } from '../helpers/history-text';
 import { errorOf, eventually, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 let worker: TestWorker;
@@ -107,6 +108,10 @@ do:
     const handle = await worker.start('do: [{g: {call: http, with: {method: get, endpoint: "http://10.255.255.1/"}}}]');
     expect(await errorOf(handle)).toMatchObject({ code: 'BLW_HTTP_HOST_DENIED', status: 403, instance: '/do/0/g' });
     expect((await handle.query<FlowProgress>('progress')).steps).toMatchObject([{ attempts: 1 }]);
+    const history = await historyText(handle);
+    expect(history).toContain('BLW_HTTP_HOST_DENIED');
+    expect(history).not.toMatch(/\n\s+at /);
+    expect(history).not.toContain(process.cwd());
   });
 
   test('streams to a blob, and stops soon after it is cancelled', async () => {

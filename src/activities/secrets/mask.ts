@@ -1,6 +1,7 @@
 import { FlowError } from '../../dsl/errors';
 import { isJsonObject, type Json, type JsonObject, setOwn } from '../../dsl/json';
 import { BlockFailure } from '../block-failure';
+import { stackFrames } from '../stack-frames';
 import { formsOf, MIN_LENGTH_INSIDE } from './forms';
 
 /** What stands in the place of a secret. */
@@ -65,7 +66,9 @@ export class Mask {
     }
     if (!(error instanceof Error)) return error;
     const message = this.#cutText(error.message);
-    return message === error.message ? error : Object.assign(new Error(message), { name: error.name });
+    if (message === error.message) return error;
+    const { name } = error;
+    return Object.assign(new Error(message), { name, stack: `${name}: ${message}\n${stackFrames(error) ?? ''}` });
   }
 
   /** As {@link text}, also for a value of which only the beginning is left, since errors quote the beginning of things. */
