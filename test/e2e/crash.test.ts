@@ -55,7 +55,7 @@ async function spawnWorker(...flags: string[]): Promise<ChildProcess> {
   worker.stdout?.on('data', (chunk: Buffer) => {
     output += chunk.toString();
   });
-  await eventually(async () => (output.includes('worker started') ? true : undefined));
+  await eventually(async () => (output.includes('worker started') ? true : undefined), 30_000);
   return worker;
 }
 
@@ -92,7 +92,7 @@ test('a flow whose worker is killed in the middle completes on the next one, rep
   } finally {
     await close();
   }
-}, 60_000);
+}, 120_000);
 
 test.each([
   ['is not repeated where it may have taken effect', 'post', '', 1, 'BLW_OUTCOME_UNKNOWN'],
@@ -127,7 +127,7 @@ test.each([
       await servers.close();
     }
   },
-  60_000,
+  120_000,
 );
 
 test.each([
@@ -158,7 +158,7 @@ test.each([
       await servers.close();
     }
   },
-  60_000,
+  120_000,
 );
 
 test('SIGTERM lets the running step finish, and the worker ends with exit code 0', async () => {
@@ -186,4 +186,4 @@ test('SIGTERM lets the running step finish, and the worker ends with exit code 0
   } finally {
     await close();
   }
-}, 60_000);
+}, 120_000);
