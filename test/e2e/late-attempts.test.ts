@@ -8,7 +8,7 @@ import Sqlite from 'better-sqlite3';
 import pg from 'pg';
 import type { FlowProgress } from '../../src/dsl/progress';
 import { connectClient } from '../../src/worker/temporal-connection';
-import { CuttingProxy } from '../helpers/cutting-proxy';
+import { CommitProxy } from '../helpers/commit-proxy';
 import { findPostgresBinaries, startPostgres, type TestPostgres } from '../helpers/postgres';
 import { childrenOf } from '../helpers/process-tree';
 import { testTemporal } from '../helpers/temporal';
@@ -173,13 +173,13 @@ const describeWithServer = binaries === undefined ? describe.skip : describe;
 describeWithServer('a SQL step on PostgreSQL', () => {
   let server: TestPostgres;
   let admin: pg.Client;
-  let proxy: CuttingProxy;
+  let proxy: CommitProxy;
 
   beforeAll(async () => {
     server = await startPostgres(binaries ?? '');
     admin = new pg.Client({ connectionString: server.url });
     await admin.connect();
-    proxy = await CuttingProxy.start(server.port);
+    proxy = await CommitProxy.start(server.port);
   }, 120_000);
   afterAll(async () => {
     await proxy?.close();
