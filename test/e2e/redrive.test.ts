@@ -308,6 +308,20 @@ describe('what ran beside the failed step', () => {
     expect(effects.keys(`${path}/slow`)).toHaveLength(1);
   });
 
+  test('a statement that was under way takes effect once', async () => {
+    const path = newPath('sql');
+    const sql = (call: string, statement: string) =>
+      `{call: sql.${call}, with: {database: test, statement: '${statement}'}}`;
+    await worker.run(`do: [{c: ${sql('execute', 'CREATE TABLE redriven (n INTEGER)')}}]`);
+    effects.broken.add(path);
+    const insert = `{ins: ${sql('execute', 'INSERT INTO redriven VALUES (1)')}}`;
+    const count = `{q: ${sql('query', 'SELECT count(*) AS n FROM redriven')}}`;
+    const handle = await worker.start(`do: [${fork(post('bad', path), insert)}, ${count}]`);
+    await errorOf(handle);
+    effects.broken.delete(path);
+    expect(await redriven(handle)).toMatchObject({ rows: [{ n: 1 }] });
+  });
+
   test('an approval goes on with the decisions that it had', async () => {
     const path = newPath('approval');
     effects.held.add(path);
@@ -494,7 +508,7 @@ describe('is refused', () => {
       await eventually(async () => (effects.seen(path) === 1 ? true : undefined));
       await kill(lost);
       await processes.start(flags);
-      expect(await errorOf(handle)).toMatchObject({ code: 'BLW_STEP_STALLED' });
+      expect(await errorOf(handle)).toMatchObject({ code: 'BLW_OUTCOME_UNKNOWN' });
       expect(await refusal(handle.workflowId)).toContain('nobody knows what became of /do/0/a');
       effects.release(path);
       expect(await redriven(handle, '--repeat-unknown')).toMatchObject({ path });
@@ -503,6 +517,17 @@ describe('is refused', () => {
       await processes.killAll();
     }
   }, 60_000);
+
+  test('a flow whose request may have been taken, since its answer was lost, unless that is said', async () => {
+    const path = newPath('answer');
+    effects.held.add(path);
+    const handle = await worker.start(`do: [${post('a', path, ', timeout: { after: PT1S }')}]`);
+    expect(await errorOf(handle)).toMatchObject({ data: { outcome: 'unknown' } });
+    expect(await refusal(handle.workflowId)).toContain('nobody knows what became of /do/0/a');
+    effects.release(path);
+    expect(await redriven(handle, '--repeat-unknown')).toMatchObject({ path });
+    expect(effects.keys(path)).toHaveLength(1);
+  });
 
   test('a flow that runs, was cancelled or terminated, or is none', async () => {
     const waiting = () => worker.start('do: [{w: {wait: PT1H}}]');
