@@ -94,7 +94,7 @@ export async function startWorker(options: {
     const keys = keyRingOf(config.encryptionKeys, process.env, warnOfFile);
     const http = createHttpClients({ allowHosts: config.allowHosts }, wrapHttp);
     releases.push(() => http.close());
-    const databases = createSqlDatabases(config.databases);
+    const databases = createSqlDatabases(config.databases, config.ledger);
     releases.push(() => databases.close());
     const secretFolder = config.secretFolder === undefined ? undefined : new SecretFolder(config.secretFolder);
     const secrets = wrapSecrets(createConfiguredSecrets(config.secrets, process.env, secretFolder));
