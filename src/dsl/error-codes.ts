@@ -228,7 +228,13 @@ export const ERROR_CODES = define({
     type: 'timeout',
     status: 408,
     title: 'The worker that ran the step stopped reporting',
-    help: 'Look at the worker: it was ended, or stalled. Was the step not repeated, it may have taken effect: check, or set metadata.idempotent.',
+    help: 'Look at the worker: it was ended, or stalled, on every attempt of the step.',
+  },
+  BLW_OUTCOME_UNKNOWN: {
+    type: 'runtime',
+    status: 500,
+    title: 'It is not known whether the step took effect, and it is not repeated',
+    help: 'Check where the effect would be; where it is missing, run the step again. Set metadata.idempotent: true where doing it twice is harmless.',
   },
   BLW_RESULT_TOO_LARGE: {
     type: 'runtime',
@@ -518,6 +524,12 @@ export const ERROR_CODES = define({
     status: 408,
     title: 'The statement took longer than allowed and was stopped',
     help: 'Raise the timeout of the step, or add an index.',
+  },
+  BLW_SQL_LEDGER: {
+    type: 'configuration',
+    status: 403,
+    title: 'The database cannot remember what steps write',
+    help: 'Let an administrator run the statements of the message, or set metadata.idempotent: true where running the step twice is harmless.',
   },
   BLW_SQL_FAILED: {
     type: 'runtime',

@@ -98,7 +98,12 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     size: resources === 'io' ? SQLITE_PROCESSES : slots,
     maxMemoryMb: config.maxMemoryMb,
     space: keeper.space,
-    init: { databases: config.databases, blobRoot: config.blobRoot, allowHosts: config.allowHosts },
+    init: {
+      databases: config.databases,
+      ledger: config.ledger,
+      blobRoot: config.blobRoot,
+      allowHosts: config.allowHosts,
+    },
   });
   const runBlock = resources === 'io' ? ioRunner(config, processes) : processRunner(processes);
   const worker = await Worker.create({

@@ -93,7 +93,7 @@ export async function startWorker(options: {
     const keys = keyRingOf(config.encryptionKeys, process.env);
     const http = createHttpClients({ allowHosts: config.allowHosts }, wrapHttp);
     releases.push(() => http.close());
-    const databases = createSqlDatabases(config.databases);
+    const databases = createSqlDatabases(config.databases, config.ledger);
     releases.push(() => databases.close());
     const secretFolder = config.secretFolder === undefined ? undefined : new SecretFolder(config.secretFolder);
     const secrets = wrapSecrets(createConfiguredSecrets(config.secrets, process.env, secretFolder));

@@ -94,7 +94,7 @@ test('a flow whose worker is killed in the middle completes on the next one, rep
 }, 60_000);
 
 test.each([
-  ['is not repeated where it may have taken effect', 'post', '', 1, 'BLW_STEP_STALLED'],
+  ['is not repeated where it may have taken effect', 'post', '', 1, 'BLW_OUTCOME_UNKNOWN'],
   ['is repeated where that is harmless', 'put', '', 2, undefined],
   ['is repeated where the author says that it is harmless', 'post', 'idempotent: true, ', 2, undefined],
 ])(

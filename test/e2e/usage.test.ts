@@ -172,7 +172,7 @@ describe.each(storeKinds())('usage, in $name', (kind) => {
     expect(ofAcme?.cpuMs).toBeGreaterThan(0);
     expect(ofAcme?.peakMemoryBytes).toBeGreaterThan(10_000_000);
     expect((await lost[1]?.query<FlowProgress>('progress'))?.steps.map(({ error }) => error?.code)).toContain(
-      'BLW_STEP_STALLED',
+      'BLW_OUTCOME_UNKNOWN',
     );
   }, 120_000);
 });

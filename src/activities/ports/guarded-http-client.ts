@@ -70,7 +70,7 @@ async function send(transport: Transport, request: HttpRequest): Promise<HttpRes
   for (let redirects = 0; ; redirects += 1) {
     signal.throwIfAborted();
     admit(hop, transport.allowed);
-    const answer = await exchange(hop, transport.agent, signal);
+    const answer = await exchange(hop, transport.agent, request);
     if (!request.followRedirects || !isRedirect(answer.statusCode)) return toResponse(hop, answer, signal);
     discard(answer.body);
     if (redirects === MAX_REDIRECTS) throw tooManyRedirects(labelOf(request));
@@ -93,9 +93,9 @@ function isPrivateLiteral(hostname: string): boolean {
   return isIP(address) !== 0 && !isPublicAddress(address);
 }
 
-async function exchange(hop: Hop, agent: Agent, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+async function exchange(hop: Hop, agent: Agent, { signal, onSending }: HttpRequest): Promise<Dispatcher.ResponseData> {
   const { method, url, headers, body } = hop;
-  const sending = watchSending(agent);
+  const sending = watchSending(agent, onSending);
   const path = `${url.pathname}${url.search}`;
   try {
     return await untilAborted(
