@@ -80,7 +80,8 @@ test('counts a person once, who says it many times at once', async () => {
   });
   expect(state).toMatchObject({ status: 'pending', decisions: [{ by: 'alice' }] });
   await Promise.all(['bob', 'carol'].flatMap((by) => [1, 2].map(() => approval.signal('approve', { by }))));
-  expect(await flow.result()).toMatchObject({ decisions: [{ by: 'alice' }, { by: 'bob' }, { by: 'carol' }] });
+  const { decisions } = (await flow.result()) as { decisions: { by: string }[] };
+  expect(decisions.map(({ by }) => by).sort()).toEqual(['alice', 'bob', 'carol']);
 });
 
 test('is decided by signals too, and shows the ones it refused', async () => {
