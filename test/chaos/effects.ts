@@ -18,8 +18,8 @@ export type Moment = 'before' | 'during' | 'after';
 
 export type Order =
   | { readonly kind: 'weather'; readonly weather: Weather }
-  /** The next request that makes an effect: tell, and make it wait until the driver answers with `go`. */
-  | { readonly kind: 'trap'; readonly moment: Moment }
+  /** The next request that makes an effect, or of those the next that may not be repeated: tell, and make it wait for `go`. */
+  | { readonly kind: 'trap'; readonly moment: Moment; readonly isForUnsafe: boolean }
   | { readonly kind: 'go' };
 
 export type Report =

@@ -36,8 +36,8 @@ function killAt(moment: Moment): Fault {
   return {
     name: `worker killed ${moment} the effect`,
     seconds: 12,
-    async strike({ world }) {
-      const port = await world.ledger.trap(moment, OCCASION_MS);
+    async strike({ world, random }) {
+      const port = await world.ledger.trap(moment, random.next() < 0.5, OCCASION_MS);
       if (port === undefined) return false;
       try {
         const owner = ownerOfPort(

@@ -26,12 +26,12 @@ const known = new Set(
 );
 
 let weather: Weather = 'fair';
-let trap: Moment | undefined;
+let trap: Extract<Order, { kind: 'trap' }> | undefined;
 let release: (() => void) | undefined;
 
 process.on('message', (order: Order) => {
   if (order.kind === 'weather') weather = order.weather;
-  else if (order.kind === 'trap') trap = order.moment;
+  else if (order.kind === 'trap') trap = order;
   else {
     trap = undefined;
     release?.();
@@ -118,13 +118,18 @@ function sendData(request: IncomingMessage, response: ServerResponse, data: Buff
 
 /** Has a request wait for the driver, if that asked for the next one at this moment. */
 async function standIn(moment: Moment, request: IncomingMessage, key: string): Promise<void> {
-  if (trap !== moment) return;
+  if (trap?.moment !== moment || (trap.isForUnsafe && !isUnsafe(request))) return;
   trap = undefined;
   const released = new Promise<void>((resolve) => {
     release = resolve;
   });
   report({ kind: 'trapped', moment, remotePort: request.socket.remotePort ?? 0, key });
   await released;
+}
+
+/** Made twice where it is sent twice. */
+function isUnsafe({ method, url }: IncomingMessage): boolean {
+  return method === 'POST' && url === '/effect';
 }
 
 function report(message: Report): void {

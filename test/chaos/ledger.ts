@@ -30,8 +30,8 @@ export class Ledger {
   }
 
   /** Lets the next request with an effect stand still at a moment; undefined where none came within the time. */
-  async trap(moment: Moment, timeoutMs: number): Promise<number | undefined> {
-    this.#send({ kind: 'trap', moment });
+  async trap(moment: Moment, isForUnsafe: boolean, timeoutMs: number): Promise<number | undefined> {
+    this.#send({ kind: 'trap', moment, isForUnsafe });
     const trapped = once(this.child, 'message', { signal: AbortSignal.timeout(timeoutMs) }) as Promise<[Report]>;
     try {
       const [report] = await trapped;
