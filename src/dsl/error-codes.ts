@@ -262,6 +262,12 @@ export const ERROR_CODES = define({
       'A payload was not made for this flow: a claim of another store or flow, or encrypted for another tenant or flow',
     help: 'Send the data itself, with a client that uses the blob root and the encryption keys of the workers.',
   },
+  BLW_CODEC_REQUEST: {
+    type: 'validation',
+    status: 400,
+    title: 'The codec server cannot do what a request asks for',
+    help: 'POST to /decode, /TENANT/decode or /TENANT/encode, as the Temporal UI and CLI do; see docs/encryption.md.',
+  },
   BLW_PAYLOAD_KEY: {
     type: 'runtime',
     status: 503,
@@ -388,7 +394,7 @@ export const ERROR_CODES = define({
     type: 'authorization',
     status: 403,
     title: 'The host may not be called',
-    help: 'Private and loopback addresses are refused; allow one with --allow-host HOST[:PORT].',
+    help: 'Private and loopback addresses are refused. The operator allows one with --allow-host HOST[:PORT] for all, or in the policy for one tenant with privateHosts: [HOST:PORT].',
   },
   BLW_HTTP_STATUS: {
     type: 'communication',
@@ -493,7 +499,7 @@ export const ERROR_CODES = define({
     type: 'configuration',
     status: 400,
     title: 'The database is not configured',
-    help: 'Add it with --database NAME=sqlite:FILE or NAME=postgres://…',
+    help: 'The operator adds it with --database NAME=sqlite:FILE or NAME=postgres://…, for one tenant alone with TENANT/NAME=…',
   },
   BLW_SQL_STATEMENT: {
     type: 'validation',

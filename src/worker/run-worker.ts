@@ -21,7 +21,7 @@ import { ResultCache } from '../activities/result-cache';
 import type { Catalog } from '../dsl/catalog/library';
 import { FlowError, flowError } from '../dsl/errors';
 import type { WorkerConfig } from './config';
-import { keyRingOf } from './encryption-keys';
+import { keyRingOf, type WarnOfFile } from './encryption-keys';
 import { prepareGate } from './identity/create-gate';
 import { stepIdentity } from './identity/step-identity';
 import type { Logger } from './logger';
@@ -90,7 +90,8 @@ export async function startWorker(options: {
     const { address } = connectionConfig(target);
     const makeGate = await prepareGate(config.auth, { address, policy, logger });
     const catalog = await openCatalog(config.catalog);
-    const keys = keyRingOf(config.encryptionKeys, process.env);
+    const warnOfFile: WarnOfFile = (...line) => logger.log('warn', ...line);
+    const keys = keyRingOf(config.encryptionKeys, process.env, warnOfFile);
     const http = createHttpClients({ allowHosts: config.allowHosts }, wrapHttp);
     releases.push(() => http.close());
     const databases = createSqlDatabases(config.databases, config.ledger);

@@ -206,10 +206,11 @@ function sendFailure(error: unknown, hop: Hop, hasStarted: boolean): BlockFailur
 /** Says nothing of the addresses behind a name: they are the operator's, the flow may be a stranger's. */
 function hostDenied(hop: Hop): BlockFailure {
   const host = normalizeHost(hop.url.hostname);
+  const place = `${host}:${portOf(hop.url)}`;
   return notRetryable(
     'BLW_HTTP_HOST_DENIED',
-    `${labelOf(hop)}: got the host ${host}, which is not, or not only, at public addresses; expected a public host; ` +
-      `the worker's operator can allow it with --allow-host ${host}:${portOf(hop.url)}`,
+    `${labelOf(hop)}: got the host ${host}, which is not, or not only, at public addresses; expected a public host; the worker's ` +
+      `operator can allow it with --allow-host ${place}, or for this tenant alone with privateHosts: [${JSON.stringify(place)}] in the policy`,
   );
 }
 

@@ -1,4 +1,4 @@
-import type { QuotaReason, QuotaWait } from '../../dsl/quota';
+import type { QuotaNeed, QuotaReason, QuotaWait } from '../../dsl/quota';
 import type { Quotas } from '../policy/policy';
 import { execute, query, type Rule } from '../state/rule';
 import {
@@ -47,18 +47,19 @@ export function* askForPlace(asker: Asker, quotas: Quotas): Rule<Verdict> {
   const line = new Line(tenant, asker.kind, quotas);
   if (line.exhaustedUntil !== undefined) {
     const afterMs = line.exhaustedUntil - tenant.now + MIN_PATIENCE_MS;
-    return yield* putInLine(line, own, { reason: 'cpuTime', afterMs });
+    return yield* putInLine(line, own, line.need('cpuTime', state), afterMs);
   }
   const isOffered = own.offered_until > tenant.now;
   const obstacle = yield* findObstacle(line, state, own);
-  if (obstacle !== undefined) return yield* putInLine(line, own, { reason: obstacle });
+  if (obstacle !== undefined) return yield* putInLine(line, own, line.need(obstacle, state));
   const readyAt = isOffered ? own.ready_at : line.clock.nextAt;
-  if (readyAt === undefined) return yield* putInLine(line, own, { reason: 'stepsPerSecond' });
+  if (readyAt === undefined) return yield* putInLine(line, own, line.need('stepsPerSecond', state));
   if (!isOffered) line.clock.take();
   yield* line.clock.save();
   if (readyAt <= tenant.now) return yield* givePlace(line, asker, state);
   if (!isOffered) yield* saveTicket(line, own, { readyAt, patienceMs: readyAt - tenant.now });
-  return { wait: waitOf(own, readyAt - tenant.now, 'stepsPerSecond'), isLeased: false, offers: [] };
+  const wait = waitOf(own, readyAt - tenant.now, line.need('stepsPerSecond', state));
+  return { wait, isLeased: false, offers: [] };
 }
 
 /** What it has to wait for; undefined where there is a place for it, and for all who come first. */
@@ -221,19 +222,24 @@ class Line {
     this.reason = isStep ? 'concurrentSteps' : 'flows';
     this.exhaustedUntil = isStep ? cpuExhaustedUntil(tenant, quotas) : undefined;
   }
+
+  /** What the flow is told that it waits for. */
+  need(reason: QuotaReason, { leases, offers }: Pick<LineState, 'leases' | 'offers'>): QuotaNeed {
+    const { cpuTime, stepsPerSecond: rate } = this.quotas;
+    const until = this.exhaustedUntil;
+    if (reason === 'cpuTime') return { reason, ...(cpuTime && { limit: cpuTime.maxMs }), ...(until && { until }) };
+    if (reason === 'stepsPerSecond') return { reason, ...(rate && { limit: rate }) };
+    return { reason, limit: this.limit, used: leases + offers };
+  }
 }
 
-function* putInLine(
-  line: Line,
-  own: TicketRow,
-  { reason, afterMs }: { reason: QuotaReason; afterMs?: number },
-): Rule<Verdict> {
+function* putInLine(line: Line, own: TicketRow, need: QuotaNeed, afterMs?: number): Rule<Verdict> {
   const { tenant, kind, quotas } = line;
   const patienceMs = afterMs ?? patienceOf(kind, own, tenant);
   yield* saveTicket(line, own, { readyAt: 0, patienceMs });
   // Leases may have expired since: then it is the turn of those before it.
   const offers = yield* offerPlaces(tenant, kind, quotas);
-  return { wait: waitOf(own, patienceMs, reason), isLeased: false, offers };
+  return { wait: waitOf(own, patienceMs, need), isLeased: false, offers };
 }
 
 function* giveLease({ lease, tenant, kind, worker, namespace, flowId }: Asker, now: number): Rule<void> {

@@ -3,13 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CompactEncrypt, exportJWK, generateKeyPair } from 'jose';
 import { FlowError } from '../../../src/dsl/errors';
-import {
-  type AuthKey,
-  generateAuthKey,
-  isOpenToOthers,
-  readAuthKeys,
-  readSealKey,
-} from '../../../src/worker/identity/auth-key';
+import { isOpenToOthers } from '../../../src/worker/file-rights';
+import { type AuthKey, generateAuthKey, readAuthKeys, readSealKey } from '../../../src/worker/identity/auth-key';
 import { digestOf } from '../../../src/worker/identity/digest';
 import { type DeploymentTicket, Grants, type RunGrant } from '../../../src/worker/identity/grants';
 import { openToken, type SealPurpose, sealToken } from '../../../src/worker/identity/sealed-token';
@@ -68,6 +63,18 @@ test.each<[string, unknown, string]>([
   expect(error).toMatchObject({ data: { code: 'BLW_CONFIG', detail: expect.stringContaining(detail) } });
   expect((error as Error).message).not.toContain('secret');
   await expect(readAuthKeys(join(folder, 'nowhere.json'))).rejects.toThrow('ENOENT');
+});
+
+test.each([
+  ['the secret key', (set: { keys: unknown }) => set],
+  ['one of it, without the set around it', ({ keys }: { keys: unknown }) => (keys as unknown[])[0]],
+])('%s seals nothing: whoever has it is told to take the public one', async (_, pick) => {
+  const { privateSet } = await generateAuthKey();
+  const error: unknown = await readSealKey(fileOf('k.json', pick(privateSet as { keys: unknown }))).catch((e) => e);
+  expect(error).toMatchObject({ data: { code: 'BLW_CONFIG' } });
+  expect((error as Error).message).toMatch(
+    /--seal-key .*k\.json: it is a secret key.* take the public one, seal-key\.json/,
+  );
 });
 
 test('tells whether others may read a key', () => {
