@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { KeyRing } from '../activities/payloads/key-ring';
 import { keyRingOf } from '../worker/encryption-keys';
 import { DEFAULT_BLOB_ROOT, environmentName } from '../worker/options';
-import type { TemporalTarget } from '../worker/temporal-connection';
+import { connectionConfig, type TemporalTarget } from '../worker/temporal-connection';
 import type { Cli } from './cli';
 import { printable, shellWord } from './output';
 
@@ -64,6 +64,11 @@ export function addBlobRootFlag(command: Command): Command {
 
 export function targetOf({ address, namespace }: ConnectionFlags): TemporalTarget {
   return { address, namespace };
+}
+
+/** The namespace in Temporal, from wherever it is set. Throws BLW_CONFIG. */
+export function namespaceOf(flags: ConnectionFlags): string {
+  return connectionConfig(targetOf(flags)).namespace;
 }
 
 /** As {@link targetOf}, for commands that have {@link addDataFlags}. Throws BLW_CONFIG. */

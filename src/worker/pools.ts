@@ -45,7 +45,7 @@ import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
 import type { PolicySource } from './policy/policy';
 import { stepAccess } from './policy/step-access';
 import { shareOf } from './policy/tenant-share';
-import { admitFlow } from './quota/flow-admission';
+import { admitFlow, createFlowPlaceSinks } from './quota/flow-admission';
 import { countAskedApproval, createQuotaActivities } from './quota/quota-activities';
 import type { QuotaKeeper } from './quota/quota-keeper';
 import { stepQuota } from './quota/step-quota';
@@ -127,7 +127,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     // A cancellation comes with the answer to a heartbeat; the default would hold these back for up to a minute.
     maxHeartbeatThrottleInterval: HEARTBEAT_INTERVAL_MS,
     shutdownGraceTime: config.shutdownGraceMs,
-    ...(resources === 'io' ? flowOptions(config) : {}),
+    ...(resources === 'io' ? { ...flowOptions(config), sinks: createFlowPlaceSinks(keeper) } : {}),
     ...versioning(config),
   });
   return { resources, taskQueue, slots, worker, processes };
@@ -143,7 +143,8 @@ function flowActivities({ expressions, catalog, gate, policy, keeper }: PoolPart
         const share = shareOf(policy, admission.tenant);
         return { ...admission, ...(share === undefined ? {} : { share }) };
       });
-      return { ...prepared, ...(await admitFlow(keeper, prepared.tenant, isAwaited(value, origin))) };
+      const flow = { firstRunId: origin.firstRunId, isAwaited: isAwaited(value, origin) };
+      return { ...prepared, ...(await admitFlow(keeper, prepared.tenant, flow)) };
     }),
     [VALIDATE_DATA]: localOnly((_, request: Parameters<typeof validateData>[0]) => validateData(request)),
     [VALIDATE_ARGUMENTS]: localOnly(
@@ -182,10 +183,19 @@ function versioning({ deployment }: WorkerConfig): Partial<WorkerOptions> {
   };
 }
 
+/**
+ * Workflow tasks at once: the SDK's default. A task also needs one of the `maxCachedFlows` places, and a poll holds the place of the
+ * task that it waits for. The SDK shares places between the polls of the normal queue and those of the sticky one by this number, so
+ * that with more than there are places the polls of one queue take them all, and the other is served only when they time out: with 2
+ * places a flow that continued as new stood still for 60 s, measured (SDK 1.23).
+ */
+const MAX_WORKFLOW_TASKS = 40;
+
 function flowOptions(config: WorkerConfig): Partial<WorkerOptions> {
   return {
     workflowBundle: { codePath: WORKFLOW_BUNDLE },
     maxCachedWorkflows: config.maxCachedFlows,
+    maxConcurrentWorkflowTaskExecutions: Math.min(MAX_WORKFLOW_TASKS, config.maxCachedFlows),
     reuseV8Context: true,
     ...LARGE_VALUES,
   };

@@ -6,7 +6,7 @@ import type { SqlDatabase } from '../../src/activities/ports/sql-databases';
 import type { ErrorCode } from '../../src/dsl/error-codes';
 import type { JsonObject } from '../../src/dsl/json';
 import { failureOf, makeContext } from '../helpers/block-context';
-import { CuttingProxy } from '../helpers/cutting-proxy';
+import { CommitProxy } from '../helpers/commit-proxy';
 import { findPostgresBinaries, startPostgres, type TestPostgres } from '../helpers/postgres';
 
 const binaries = findPostgresBinaries();
@@ -82,7 +82,7 @@ describeWithServer(`the ledger of a PostgreSQL database${suffix}`, () => {
   });
 
   it('finds after a COMMIT whose answer was lost that it took effect', async () => {
-    const proxy = await CuttingProxy.start(server.port);
+    const proxy = await CommitProxy.start(server.port);
     try {
       const database = open(server.url.replace(`:${server.port}/`, `:${proxy.port}/`));
       await execute(database, "INSERT INTO items (name) VALUES ('before')", { step: { idempotencyKey: 'another' } });

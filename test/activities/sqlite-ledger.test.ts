@@ -92,6 +92,7 @@ describe('the ledger of a SQLite database', () => {
 
   it('records nothing of what reads', async () => {
     await sqlQuery({ database: 'shop', statement: 'SELECT * FROM items' }, contextOf({}));
+    await transaction(['SELECT * FROM items', 'WITH a AS (VALUES (1)) SELECT * FROM a']);
     expect(besides.prepare("SELECT name FROM sqlite_schema WHERE name LIKE 'beamline%'").all()).toEqual([]);
   });
 

@@ -9,7 +9,7 @@ import { createFileBlobStore, type FileBlobStore } from '../../src/activities/po
 import { connectClient } from '../../src/worker/temporal-connection';
 import { findTemporal } from '../../temporal-dev/locate-temporal';
 import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
-import { CuttingProxy } from '../helpers/cutting-proxy';
+import { CommitProxy } from '../helpers/commit-proxy';
 import { findPostgresBinaries, startPostgres, type TestPostgres } from '../helpers/postgres';
 import { Ledger } from './ledger';
 import { TcpProxy } from './tcp-proxy';
@@ -30,7 +30,7 @@ export class World {
   temporalProxy!: TcpProxy;
   postgres!: TestPostgres;
   /** Between workers and PostgreSQL. */
-  postgresProxy!: CuttingProxy;
+  postgresProxy!: CommitProxy;
   ledger!: Ledger;
   client!: Client;
   blobs!: FileBlobStore;
@@ -70,7 +70,7 @@ export class World {
     this.#releases.push(() => this.ledger.stop());
     this.postgres = await startPostgres(binaries);
     this.#releases.push(() => this.postgres.stop());
-    this.postgresProxy = await CuttingProxy.start(this.postgres.port);
+    this.postgresProxy = await CommitProxy.start(this.postgres.port);
     this.#releases.push(() => this.postgresProxy.close());
     await this.#makeTables();
     this.blobs = await createFileBlobStore({ root: this.blobRoot });

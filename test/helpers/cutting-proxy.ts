@@ -1,75 +1,67 @@
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
+import type { LoopbackServers } from './loopback';
 
-/**
- * A proxy on loopback in front of PostgreSQL that can lose or delay the answer to a COMMIT: it passes the COMMIT on, waits until the
- * server has answered, and then cuts both connections, or keeps the answer until it is let go.
- */
+/** `ReadyForQuery` outside of a transaction (PostgreSQL, "Message Formats"): what was sent is done. */
+const READY = Buffer.from([0x5a, 0, 0, 0, 5, 0x49]);
+
+/** Where a connection breaks: before the server hears of the end of a transaction, or once it has done it and nobody was told. */
+export type Cut = 'before COMMIT' | 'after COMMIT';
+
+/** A proxy on loopback in front of PostgreSQL, which breaks connections at the worst moments. */
 export class CuttingProxy {
-  /** Answers to COMMIT that are still to be lost. */
+  #next: { readonly cut: Cut; readonly text: string } | undefined;
+  #port = 0;
+  /** Connections that were cut. */
   cuts = 0;
-  /** Answers to COMMIT that were lost. */
-  lost = 0;
-  /** Answers to COMMIT that are still to be kept. */
-  holds = 0;
-  readonly #held: (() => void)[] = [];
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
 
-  private constructor(private readonly targetPort: number) {
-    this.#server = createServer((client) => this.#serve(client));
+  async open(servers: LoopbackServers, serverPort: number): Promise<this> {
+    const proxy = await servers.tcp((client) => this.#connect(client, serverPort));
+    this.#port = proxy.port;
+    return this;
   }
 
-  static async start(targetPort: number): Promise<CuttingProxy> {
-    const proxy = new CuttingProxy(targetPort);
-    proxy.#server.listen(0, '127.0.0.1');
-    await once(proxy.#server, 'listening');
-    return proxy;
+  /** A URL of the server, through the proxy. */
+  through(url: string): string {
+    const parsed = new URL(url);
+    parsed.port = String(this.#port);
+    return parsed.href;
   }
 
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
+  /** Cuts the connection on which the next transaction ends whose last message has this text. */
+  cutNext(cut: Cut, text: string): void {
+    this.#next = { cut, text };
   }
 
-  /** Answers that are kept now. */
-  get held(): number {
-    return this.#held.length;
-  }
-
-  let(): void {
-    for (const pass of this.#held.splice(0)) pass();
-  }
-
-  async close(): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy();
-    this.#server.close();
-    await once(this.#server, 'close');
-  }
-
-  #serve(client: Socket): void {
-    const server = connect(this.targetPort, '127.0.0.1');
-    const end = (): void => {
+  #connect(client: Socket, port: number): void {
+    const server = connect(port, '127.0.0.1');
+    let isCut = false;
+    const cut = (): void => {
+      this.cuts += 1;
       client.destroy();
       server.destroy();
     };
-    for (const socket of [client, server]) {
-      this.#sockets.add(socket);
-      socket.on('error', end).on('close', end);
-    }
-    client.pipe(server);
-    server.on('data', (data: Buffer) => {
-      // CommandComplete: its tag is the name of the command.
-      const isAnswer = data.includes('COMMIT\0');
-      if (isAnswer && this.holds > 0) {
-        this.holds -= 1;
-        this.#held.push(() => client.write(data));
-      } else if (isAnswer && this.cuts > 0) {
-        this.cuts -= 1;
-        this.lost += 1;
-        end();
-      } else {
-        client.write(data);
+    client.on('data', (chunk: Buffer) => {
+      const isIt = this.#next !== undefined && chunk.includes('COMMIT') && chunk.includes(this.#next.text);
+      if (isIt && this.#next?.cut === 'before COMMIT') {
+        this.#next = undefined;
+        return cut();
       }
+      if (isIt) {
+        this.#next = undefined;
+        isCut = true;
+      }
+      server.write(chunk);
+      return undefined;
     });
+    let answer = Buffer.alloc(0);
+    server.on('data', (chunk: Buffer) => {
+      if (!isCut) return client.write(chunk);
+      answer = Buffer.concat([answer, chunk]);
+      if (answer.includes(READY)) cut();
+      return undefined;
+    });
+    server.on('error', () => client.destroy());
+    server.on('close', () => client.destroy());
+    client.on('close', () => server.destroy());
   }
 }

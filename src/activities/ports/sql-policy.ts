@@ -6,7 +6,8 @@ import type { BoundStatement } from './sql-parameters';
 /** What a statement is run for: `query` reads, `execute` writes, a statement inside of a `transaction` may do both. */
 export type StatementUse = 'query' | 'execute' | 'transaction';
 
-const SQLITE_READS = ['SELECT', 'VALUES'];
+/** What a SQLite statement that cannot write begins with, also behind WITH. */
+export const SQLITE_READS = ['SELECT', 'VALUES'];
 const SQLITE_WRITES = ['INSERT', 'REPLACE', 'UPDATE', 'DELETE', 'CREATE', 'DROP', 'ALTER', 'REINDEX', 'ANALYZE'];
 
 /** What a SQLite statement may begin with: all that is not listed reaches other files, or settings of the connection. */

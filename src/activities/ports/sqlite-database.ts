@@ -12,7 +12,7 @@ import {
   requireTimeLeft,
 } from './sql-limits';
 import { type BoundStatement, bindStatement } from './sql-parameters';
-import { requireAllowed, type StatementUse } from './sql-policy';
+import { requireAllowed, SQLITE_READS, type StatementUse } from './sql-policy';
 import { bigintToJson } from './sql-values';
 import { SqliteConnection, type SqliteStatement } from './sqlite-connection';
 import { sqliteCodeOf, sqliteFailure } from './sqlite-failure';
@@ -96,7 +96,9 @@ class SqliteDatabase implements SqlDatabase {
       const where = this.#place(`statement ${index + 1} of ${statements.length}`);
       return { statement, where, bound: bindAllowed('transaction', statement, where) };
     });
-    return this.#inTransaction({ limits, record }, (connection) =>
+    // What only reads leaves nothing behind, and would write for its record alone.
+    const isRecorded = work.some(({ bound }) => !SQLITE_READS.includes(bound.verbs.main));
+    return this.#inTransaction({ limits, record: isRecorded ? record : undefined }, (connection) =>
       work.map(({ statement, where, bound }) =>
         mapFailures(where, statement, () => runInTransaction(connection, bound, { budget, where, limits })),
       ),

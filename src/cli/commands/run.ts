@@ -10,7 +10,14 @@ import { environmentName } from '../../worker/options';
 import type { AddCommand, Cli } from '../cli';
 import { errorDataOf, usageError } from '../command-error';
 import { beamlineCommand } from '../command-name';
-import { addConnectionFlags, addDataFlags, type ConnectionFlags, dataTargetOf, repeatFlags } from '../connection-flags';
+import {
+  addConnectionFlags,
+  addDataFlags,
+  type ConnectionFlags,
+  dataTargetOf,
+  namespaceOf,
+  repeatFlags,
+} from '../connection-flags';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { printProblems, readFlowFile } from '../flow-file';
 import { isFlowName } from '../flow-name';
@@ -169,7 +176,9 @@ async function startOf(
   const workflowId = id ?? newWorkflowId(name);
   const seal = await readSeal(flags, cli);
   const tenant = flags.tenant ?? (seal === undefined ? DEFAULT_TENANT : undefined);
-  const token = await seal?.(startPurpose(workflowId, { flow, input: given, tenant }));
+  const token = await seal?.(
+    startPurpose({ namespace: namespaceOf(flags), workflowId }, { flow, input: given, tenant }),
+  );
   return {
     input: {
       ...startInput(flow, { input: given, tenant, priorityKey, requestedBy }),

@@ -11,7 +11,7 @@ import { decisionPurpose, startPurpose } from '../../worker/identity/sealed-toke
 import { findApproval } from '../approval-client';
 import type { ActionWrapper, AddCommand, Cli } from '../cli';
 import { usageError } from '../command-error';
-import { addConnectionFlags, type ConnectionFlags, targetOf } from '../connection-flags';
+import { addConnectionFlags, type ConnectionFlags, namespaceOf, targetOf } from '../connection-flags';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { printProblems, readFlowFile } from '../flow-file';
 import { isFlowName } from '../flow-name';
@@ -198,8 +198,9 @@ async function sealStart(flags: SealFlags, seal: Seal, cli: Cli): Promise<JsonOb
   const flow = await readFlow(source, cli);
   if (flow === undefined) return undefined;
   const input: Json = flags.input === undefined ? null : await readJsonArgument('--input', flags.input, cli);
+  const place = { namespace: namespaceOf(flags), workflowId };
   const start = { flow, input, ...(tenant === undefined ? {} : { tenant }) };
-  return { ...start, token: await seal(startPurpose(workflowId, { flow, input, tenant })) };
+  return { ...start, token: await seal(startPurpose(place, { flow, input, tenant })) };
 }
 
 async function readFlow(source: string, cli: Cli): Promise<JsonObject | string | undefined> {
@@ -215,6 +216,9 @@ async function sealDecision(flags: SealFlags, seal: Seal, cli: Cli): Promise<Jso
   if (decision === undefined) throw usageError('--approval: needs --decision approved or rejected');
   const form = flags.form === undefined ? {} : { form: await readJsonArgument('--form', flags.form, cli) };
   const said = { decision, ...(comment === undefined ? {} : { comment }), ...form };
-  const { id, runId } = await withTemporal(targetOf(flags), ({ client }) => findApproval(client, approval));
-  return { ...said, token: await seal(decisionPurpose({ workflowId: id, runId }, said)) };
+  const place = await withTemporal(targetOf(flags), async ({ client, namespace }) => {
+    const { id: workflowId, runId } = await findApproval(client, approval);
+    return { namespace, workflowId, runId };
+  });
+  return { ...said, token: await seal(decisionPurpose(place, said)) };
 }

@@ -43,7 +43,7 @@ export async function prepareGate(
   const problem = await explainKeyFile(identity);
   if (problem !== undefined) warn(`identity.jwks: ${problem}; nobody can start a flow or decide until that is mended`);
   return (connection, namespace) =>
-    new TokenGate({ keys, policy, findFirstRun: firstRunFinder(connection, namespace), warn });
+    new TokenGate({ keys, namespace, policy, findFirstRun: firstRunFinder(connection, namespace), warn });
 }
 
 const OPEN_WARNING =
