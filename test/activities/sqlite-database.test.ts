@@ -412,6 +412,9 @@ const named = isRoot ? '' : ' (skipped: a file system can be mounted by root onl
 (isRoot ? test : test.skip)(`opens a file anew that could not be written to${named}`, async () => {
   await execute('CREATE TABLE t (id INTEGER PRIMARY KEY)');
   await database.close();
+  // Keeps the files beside it, without which it could not be opened at all.
+  const other = new Sqlite(file);
+  other.prepare('SELECT id FROM t').all();
   execFileSync('mount', ['--bind', folder, folder]);
   try {
     execFileSync('mount', ['-o', 'remount,ro,bind', folder]);
@@ -420,6 +423,7 @@ const named = isRoot ? '' : ' (skipped: a file system can be mounted by root onl
     expect(failure.message).toContain('SQLITE_READONLY');
   } finally {
     execFileSync('umount', ['-l', folder]);
+    other.close();
   }
   await execute('INSERT INTO t VALUES (2)');
   expect((await query('SELECT id FROM t')).rows).toEqual([{ id: 2 }]);
