@@ -15,8 +15,18 @@ export class NamespaceClients {
     private readonly keys: KeyRing,
   ) {}
 
+  /** Encrypts for the tenant, where there is a key for it. */
   of(namespace: string, tenant: string): Client {
-    const key = `${namespace}/${tenant}`;
+    return this.#find(namespace, tenant);
+  }
+
+  /** Encrypts nothing: for what is no tenant's, and is read by workers that may have other keys. */
+  unencrypted(namespace: string): Client {
+    return this.#find(namespace);
+  }
+
+  #find(namespace: string, tenant?: string): Client {
+    const key = JSON.stringify([namespace, tenant]);
     const known = this.#clients.get(key);
     if (known !== undefined) return known;
     if (this.#clients.size >= MAX_KEPT) this.#clients.clear();

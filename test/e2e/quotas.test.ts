@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -154,6 +154,37 @@ async function inStore<T>(rule: () => Rule<T>): Promise<T> {
     await store.close();
   }
 }
+
+test('a worker with keys calls flows of workers without them, which share its store', async () => {
+  allow({ concurrentSteps: 1 });
+  const keys = join(folder, 'keys.yaml');
+  writeFileSync(keys, `acme: [{ id: k1, key: "${randomBytes(32).toString('base64')}" }]\n`, { mode: 0o600 });
+  const withKeys = await startWorkers(1, { 'encryption-keys': keys });
+  await startWorkers(1);
+  const without = workers[1];
+  if (without === undefined) throw new Error('there is no second worker');
+  const first = await start(withKeys, `do: [${call()}]`);
+  await gate.holds(1);
+  const second = await start(without, `do: [${call()}]`);
+  await progressWhen(second, isWaiting);
+  gate.let();
+  await first.result();
+  await gate.holds(1);
+  gate.let();
+  await second.result();
+  expect(await signalsOf(second)).toBe(1);
+  // With its payloads encrypted, a flow takes the news as they are.
+  const third = await start(without, `do: [${call()}]`);
+  await gate.holds(1);
+  const fourth = await start(withKeys, `do: [${call()}]`);
+  await progressWhen(fourth, isWaiting);
+  gate.let();
+  await third.result();
+  await gate.holds(1);
+  gate.let();
+  await fourth.result();
+  expect(await signalsOf(fourth)).toBe(1);
+});
 
 test('a flow that is cancelled while it waits leaves the line at once', async () => {
   allow({ concurrentSteps: 1 });

@@ -13,7 +13,10 @@ export interface OfferSender {
   inform(tenant: string, flows: readonly FlowAddress[], concurrentSteps: number | undefined): Promise<void>;
 }
 
-/** Sends signals. A flow may be of another namespace of the same server. */
+/**
+ * Sends signals. A flow may be of another namespace of the same server, and of workers without the keys that are here: its news are
+ * tickets and numbers, nothing of the tenant's, and go as they are.
+ */
 export function createOfferSender(clients: NamespaceClients, logger: Logger): OfferSender {
   /** False where the flow has ended. */
   const signal = async (
@@ -22,12 +25,12 @@ export function createOfferSender(clients: NamespaceClients, logger: Logger): Of
     lines: readonly QuotaNews[],
   ): Promise<boolean> => {
     try {
-      await clients.of(namespace, tenant).workflow.getHandle(flowId).signal(QUOTA_SIGNAL, lines);
+      await clients.unencrypted(namespace).workflow.getHandle(flowId).signal(QUOTA_SIGNAL, lines);
       return true;
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return false;
       const text = error instanceof Error ? error.message : String(error);
-      logger.log('debug', 'a flow could not be told of its quota', { flow_id: flowId, error: text });
+      logger.log('debug', 'a flow could not be told of its quota', { flow_id: flowId, tenant, error: text });
       return true;
     }
   };
