@@ -4,7 +4,9 @@ import { type Client, isGrpcServiceError, type WorkflowHandle } from '@temporali
 import type { FlowError } from '../dsl/errors';
 import { PROGRESS_QUERY } from '../dsl/names';
 import type { FlowProgress } from '../dsl/progress';
+import { findFailingTask } from './failing-task';
 import { awaitOutcome, type FlowOutcome } from './flow-outcome';
+import { printable } from './output';
 import { unreadableError } from './unreadable-flow';
 import { hasWorker, startWorkerHint } from './worker-presence';
 
@@ -124,11 +126,9 @@ class ProgressPoller {
     const silentMs = Date.now() - this.#answeredAt;
     const { client, taskQueue } = this.flow;
     if (silentMs > SILENCE_MS && !this.#hasToldNoWorker) {
-      const isThere = await hasWorker(client, taskQueue).catch((error: unknown) => {
-        if (isGrpcServiceError(error)) return true;
-        throw error;
-      });
-      if (!isThere) {
+      const isThere = await hasWorker(client, taskQueue).catch(unlessOfServer(true));
+      if (isThere) await this.#tellFailingTask();
+      else {
         this.#hasToldNoWorker = true;
         this.observer.onNotice(`no worker polls ${taskQueue} yet; ${startWorkerHint(taskQueue)}`);
       }
@@ -138,4 +138,25 @@ class ProgressPoller {
       this.observer.onNotice(`the workers of ${taskQueue} do not answer; they are busy, or have just gone`);
     }
   }
+
+  /** Of a flow whose workflow task fails, Temporal refuses queries: that is no silence of the workers. */
+  async #tellFailingTask(): Promise<void> {
+    if (this.#hasToldSilence) return;
+    const { client, workflowId, taskQueue } = this.flow;
+    const failing = await findFailingTask(client, workflowId).catch(unlessOfServer(undefined));
+    if (failing === undefined) return;
+    this.#hasToldSilence = true;
+    const { attempt, reason = 'see the log of the workers' } = failing;
+    this.observer.onNotice(
+      `the workers of ${taskQueue} cannot go on with the flow: its workflow task fails (attempt ${attempt}), and Temporal tries it again; ${printable(reason)}`,
+    );
+  }
+}
+
+/** What counts where the server does not answer, or refuses to. */
+function unlessOfServer<T>(fallback: T): (error: unknown) => T {
+  return (error) => {
+    if (isGrpcServiceError(error)) return fallback;
+    throw error;
+  };
 }

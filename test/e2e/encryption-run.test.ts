@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runCli } from '../helpers/cli';
+import { runCli, startCli } from '../helpers/cli';
 import { Gate } from '../helpers/gate';
 import { LoopbackServers } from '../helpers/loopback';
 import { testTemporal } from '../helpers/temporal';
@@ -80,3 +80,26 @@ test('with the key there is nothing of all that', async () => {
   expect({ code, stdout: JSON.parse(stdout) }).toEqual({ code: 0, stdout: { a: 1 } });
   expect(stderr).not.toMatch(/warning|cannot/);
 });
+
+test('run says that the workers fail for want of a key, where they do', async () => {
+  const without = await startTestWorker();
+  const file = join(folder, 'stuck.yaml');
+  writeFileSync(
+    file,
+    "document: { dsl: '1.0.3', namespace: enc, name: stuck, version: '1.0.0' }\ndo: [{ a: { set: { b: 1 } } }]\n",
+  );
+  const { address, namespace } = testTemporal();
+  const where = ['--address', address, '--namespace', namespace, '--queue-prefix', without.queuePrefix];
+  const who = ['--tenant', 'acme', '--encryption-keys', 'keys.yaml', '--id', without.queuePrefix];
+  const cli = startCli(['run', file, ...who, ...where], { cwd: folder });
+  try {
+    const fails =
+      /^the workers of \S+-io cannot go on with the flow: its workflow task fails \(attempt \d+\), and Temporal tries it again; a payload of the tenant "acme" is encrypted with the key "k1", which is not here; .*$/m;
+    await cli.waitFor(fails, { stream: 'stderr', timeoutMs: 40_000 });
+    expect(cli.stderr()).not.toMatch(/do not answer|no worker polls/);
+  } finally {
+    cli.kill();
+    await without.client.workflow.getHandle(without.queuePrefix).terminate();
+    await without.stop();
+  }
+}, 60_000);
