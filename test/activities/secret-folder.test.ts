@@ -116,6 +116,31 @@ it('follows no link out of the folder, of a file or of a tenant', async () => {
   });
 });
 
+it("follows no link out of one tenant's folder, into another's or to what is for all", async () => {
+  const acme = join(folder, 'acme');
+  symlinkSync('../other/private', join(acme, 'viaLink'));
+  symlinkSync(join(folder, 'other', 'private'), join(acme, 'absolute'));
+  symlinkSync('../token', join(acme, 'shared'));
+  symlinkSync('../other', join(acme, 'folder'));
+  symlinkSync('folder/private', join(acme, 'inTwoSteps'));
+  mkdirSync(join(folder, 'acme-2'));
+  writeFileSync(join(folder, 'acme-2', 'key'), 'of acme-2');
+  symlinkSync('../acme-2/key', join(acme, 'sameBeginning'));
+  for (const name of ['viaLink', 'absolute', 'shared', 'inTwoSteps', 'sameBeginning']) {
+    expect(await store.get(name, 'acme')).toBeUndefined();
+  }
+  expect(await store.get('private', 'other')).toEqual({ user: 'o', password: 'p' });
+});
+
+it("follows links within a tenant's folder, as Kubernetes mounts one there", async () => {
+  const acme = join(folder, 'acme');
+  mkdirSync(join(acme, '..v1'));
+  writeFileSync(join(acme, '..v1', 'own'), 'mounted');
+  symlinkSync('..v1', join(acme, '..data'));
+  symlinkSync('..data/own', join(acme, 'own'));
+  expect(await store.get('own', 'acme')).toBe('mounted');
+});
+
 it('reads regular files only, of a size that secrets have', async () => {
   execFileSync('mkfifo', [join(folder, 'pipe')]);
   mkdirSync(join(folder, 'directory'));

@@ -19,7 +19,7 @@ const TRIES = 3;
 
 /**
  * Secrets in a folder: the files `NAME` for all tenants, and `TENANT/NAME` for one. Files may be links, as Kubernetes mounts
- * secrets; what they lead to has to be a regular file in the folder. It is read for every step.
+ * secrets; what they lead to has to be a regular file in the folder, and for one tenant in that tenant's own. It is read for every step.
  */
 export class SecretFolder {
   /** `folder` is absolute. Throws BLW_CONFIG where it is not a folder. */
@@ -46,7 +46,7 @@ export class SecretFolder {
     if (!FILE_NAME.test(name)) return undefined;
     for (let left = TRIES - 1; ; left -= 1) {
       try {
-        const file = await this.#resolve(join(folder, name));
+        const file = await this.#resolve(name, folder);
         const text = file === undefined ? undefined : await readRegularFile(file);
         return text === undefined ? undefined : parseSecret(text);
       } catch (error) {
@@ -58,11 +58,18 @@ export class SecretFolder {
     }
   }
 
-  /** Where a path leads; undefined where that is not in the folder. */
-  async #resolve(path: string): Promise<string | undefined> {
-    const [root, file] = await Promise.all([realpath(this.folder), realpath(path)]);
-    return file.startsWith(root.endsWith(sep) ? root : root + sep) ? file : undefined;
+  /** Where a name leads; undefined where that is not in the folder it is looked up in: who writes there has no part in the others. */
+  async #resolve(name: string, folder: string): Promise<string | undefined> {
+    // The folder first, and the name there: it may be a link that is changed just now.
+    const [root, owner] = await Promise.all([realpath(this.folder), realpath(folder)]);
+    if (owner !== root && !isIn(owner, root)) return undefined;
+    const file = await realpath(join(owner, name));
+    return isIn(file, owner) ? file : undefined;
   }
+}
+
+function isIn(path: string, folder: string): boolean {
+  return path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
 }
 
 /** Undefined where it is something else: a folder of a tenant, a device. */
