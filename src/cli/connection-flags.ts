@@ -49,6 +49,15 @@ export function keysOf(flags: ConnectionFlags, { env, cwd, err }: Pick<Cli, 'env
   );
 }
 
+/** Warns where a file with keys was given that has none for a tenant to which something is sent: it goes as it is. */
+export function warnOfMissingKey(keys: KeyRing | undefined, tenant: string, { err }: Pick<Cli, 'err'>): void {
+  if (keys === undefined || keys.isEmpty || keys.encrypting(tenant) !== undefined) return;
+  const name = JSON.stringify(printable(tenant));
+  err.line(
+    `${err.style.yellow('warning:')} the file of --encryption-keys has no key for the tenant ${name}: what is sent is not encrypted`,
+  );
+}
+
 /** Adds `--blob-root` and `--encryption-keys`, for commands that read or send data of flows of any size. */
 export function addDataFlags(command: Command): Command {
   return addBlobRootFlag(addEncryptionKeysFlag(command));

@@ -25,6 +25,7 @@ import { keyRingOf, type WarnOfFile } from './encryption-keys';
 import { prepareGate } from './identity/create-gate';
 import { stepIdentity } from './identity/step-identity';
 import type { Logger } from './logger';
+import { warnOfMissingKeys } from './missing-keys';
 import { NamespaceClients } from './namespace-clients';
 import { EXPRESSION_HOST_ENTRY } from './package-files';
 import { openPolicy } from './policy/open-policy';
@@ -92,6 +93,7 @@ export async function startWorker(options: {
     const catalog = await openCatalog(config.catalog);
     const warnOfFile: WarnOfFile = (...line) => logger.log('warn', ...line);
     const keys = keyRingOf(config.encryptionKeys, process.env, warnOfFile);
+    warnOfMissingKeys(keys, policy.current(), logger);
     const http = createHttpClients({ allowHosts: config.allowHosts }, wrapHttp);
     releases.push(() => http.close());
     const databases = createSqlDatabases(config.databases, config.ledger);

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCli, startCli } from '../helpers/cli';
+import { runInProcess } from '../helpers/cli-in-process';
 import { Gate } from '../helpers/gate';
 import { LoopbackServers } from '../helpers/loopback';
 import { testTemporal } from '../helpers/temporal';
@@ -79,6 +80,37 @@ test('with the key there is nothing of all that', async () => {
   const { code, stdout, stderr } = await run('readable', '{ one: { set: { a: 1 } } }', ...keys);
   expect({ code, stdout: JSON.parse(stdout) }).toEqual({ code: 0, stdout: { a: 1 } });
   expect(stderr).not.toMatch(/warning|cannot/);
+});
+
+test('with keys of others only, run says that what it sends is not encrypted', async () => {
+  writeFileSync(join(folder, 'globex.yaml'), 'globex: [{ id: k1, key: file:./acme.key }]\n', { mode: 0o600 });
+  const keys = ['--encryption-keys', 'globex.yaml', '--detach'];
+  const { code, stderr } = await run('readable-input', '{ one: { set: { a: 1 } } }', ...keys);
+  expect(code).toBe(0);
+  expect(stderr).toMatch(
+    /^warning: the file of --encryption-keys has no key for the tenant "acme": what is sent is not encrypted$/m,
+  );
+});
+
+test.each([
+  ['emit', ['emit', '--type', 't', '--source', '/s']],
+  ['deploy', ['deploy', 'scheduled.yaml']],
+])('so does %s', async (_, args) => {
+  writeFileSync(join(folder, 'globex.yaml'), 'globex: [{ id: k1, key: file:./acme.key }]\n', { mode: 0o600 });
+  writeFileSync(
+    join(folder, 'scheduled.yaml'),
+    "document: { dsl: '1.0.3', namespace: enc, name: scheduled, version: '1.0.0' }\nschedule: { every: { days: 300 } }\ndo: [{ a: { set: { b: 1 } } }]\n",
+  );
+  const { address, namespace } = testTemporal();
+  const where = ['--address', address, '--namespace', namespace, '--queue-prefix', worker.queuePrefix];
+  const given = ['--tenant', 'initech', '--encryption-keys', 'globex.yaml'];
+  const { code, stderr } = await runInProcess([...args, ...given, ...where], { cwd: folder });
+  expect({ code, stderr }).toEqual({
+    code: 0,
+    stderr:
+      'warning: the file of --encryption-keys has no key for the tenant "initech": what is sent is not encrypted\n',
+  });
+  if (args[0] === 'deploy') await runInProcess([...args, '--delete', ...given, ...where], { cwd: folder });
 });
 
 test('run says that the workers fail for want of a key, where they do', async () => {

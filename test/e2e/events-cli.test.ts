@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { BusOverview } from '../../src/dsl/events/bus-messages';
+import type { FlowProgress } from '../../src/dsl/progress';
 import { findTemporal } from '../../temporal-dev/locate-temporal';
 import { runCli } from '../helpers/cli';
 import { testTemporal } from '../helpers/temporal';
@@ -64,8 +65,25 @@ describe('beamline emit', () => {
     expect(stderr).toContain(`no flow with the id "${flow.workflowId}" runs`);
   });
 
+  test("refuses to send to a flow that is another tenant's", async () => {
+    const tenant = newTenant();
+    const flow = await listening(tenant);
+    const send = (...args: string[]) =>
+      emit('--type', 'reply', '--source', '/crm', '--data', '1', '--flow', flow.workflowId, ...args);
+    const refused = await send('--tenant', 'globex');
+    expect(refused).toMatchObject({ code: 2, stdout: '' });
+    expect(refused.stderr).toContain(
+      `the flow "${flow.workflowId}" is not one of the tenant "globex"; nothing was sent`,
+    );
+    expect(refused.stderr).not.toContain(tenant);
+    expect((await flow.query<FlowProgress>('progress')).steps.map(({ status }) => status)).toEqual(['listening']);
+    expect(await send('--tenant', tenant)).toMatchObject({ code: 0 });
+    expect(await flow.result()).toEqual([1]);
+  });
+
   test.each([
-    ['a bad tenant', ['--tenant', 'a:b'], '--tenant: expected'],
+    ['a bad tenant', ['--tenant', 'a:b'], '--tenant: got "a:b", expected'],
+    ['a bad tenant with a flow', ['--tenant', 'a b', '--flow', 'f'], '--tenant: got "a b", expected'],
     ['data that is no JSON', ['--data', '{'], '--data: not JSON'],
     ['an event that is too large', ['--id', 'x'.repeat(600)], 'id: expected at most 500 characters'],
   ])('refuses %s', async (_, args, message) => {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -62,6 +63,22 @@ describe('the policy file of a worker', () => {
     }
     // Nobody looks at the file any more, so nothing is left that could say something.
     expect(lines.filter(({ level }) => level === 'error')).toHaveLength(1);
+  });
+
+  it('makes the worker say which of its tenants have no key where others have', async () => {
+    writeFileSync(
+      file,
+      'version: 1\ntenants:\n  acme: { scopes: [] }\n  globex: { scopes: [] }\n  initech: { scopes: [] }\n',
+    );
+    const keys = join(folder, 'keys.yaml');
+    writeFileSync(keys, `acme: [{ id: k1, key: "${randomBytes(32).toString('base64')}" }]\n`, { mode: 0o600 });
+    const worker = await startTestWorker({ policy: file, 'encryption-keys': keys }, testTemporal(), logger);
+    await worker.stop();
+    expect(lines.filter(({ level }) => level === 'warn')).toContainEqual({
+      level: 'warn',
+      message: 'tenants of the policy have no key in the file of --encryption-keys; what is theirs is not encrypted',
+      fields: { tenants: 'globex, initech' },
+    });
   });
 
   it('decides what steps may do, from the next step on after it changed', async () => {

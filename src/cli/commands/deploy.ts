@@ -10,7 +10,14 @@ import { environmentName } from '../../worker/options';
 import { openCatalog } from '../catalog-check';
 import type { AddCommand, Cli } from '../cli';
 import { usageError } from '../command-error';
-import { addConnectionFlags, addEncryptionKeysFlag, type ConnectionFlags, keysOf, targetOf } from '../connection-flags';
+import {
+  addConnectionFlags,
+  addEncryptionKeysFlag,
+  type ConnectionFlags,
+  keysOf,
+  targetOf,
+  warnOfMissingKey,
+} from '../connection-flags';
 import { authorize } from '../deploy/authorize';
 import { type DeployResult, deployFlow, undeployFlow } from '../deploy/deploy-flow';
 import { type DeployedFlow, listDeployed } from '../deploy/deployed-list';
@@ -23,6 +30,7 @@ import { printable } from '../output';
 import { checkStart, startInput } from '../start-flow';
 import { formatTable } from '../table';
 import { withTemporal } from '../temporal-session';
+import { checkTenantFlag } from '../tenant-flag';
 import { addTokenFlags, readSeal, type TokenFlags } from '../token-flags';
 
 const EXAMPLES = `
@@ -104,6 +112,7 @@ function parsePriority(text: string): number {
 type NamedFlow = FlowFile & { readonly source: string };
 
 async function deploy(sources: readonly string[], flags: DeployFlags, cli: Cli): Promise<ExitCode> {
+  checkTenantFlag(flags.tenant);
   const index = flags.catalog === undefined ? undefined : await openCatalog(flags.catalog, cli);
   if (flags.delete === true) return deleteAll(await namesOf(sources, index, cli), flags, cli);
   const files: NamedFlow[] = [];
@@ -220,6 +229,7 @@ async function report<T extends { readonly id: string; readonly flow: string } &
   const done: JsonObject[] = [];
   // Temporal adds the time to the workflow ids of a schedule's runs.
   const target = { ...targetOf(flags), keys: keysOf(flags, cli), tenant: flags.tenant, isBound: false };
+  if (flags.delete !== true) warnOfMissingKey(target.keys, flags.tenant, cli);
   await withTemporal(target, async ({ client }) => {
     for (const item of items) {
       const results = await work(client, item);
@@ -246,6 +256,7 @@ function printResult(
 }
 
 async function showList(flags: ConnectionFlags & { tenant?: string; json?: boolean }, cli: Cli): Promise<ExitCode> {
+  checkTenantFlag(flags.tenant);
   const target = { ...targetOf(flags), keys: keysOf(flags, cli) };
   const deployments = await withTemporal(target, ({ client }) => listDeployed(client, flags.tenant));
   if (flags.json === true) cli.out.line(JSON.stringify({ deployments }));

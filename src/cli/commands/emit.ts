@@ -3,17 +3,25 @@ import { flowError } from '../../dsl/errors';
 import type { EmitAnswer, EventAnswer } from '../../dsl/events/bus-messages';
 import { type CloudEvent, parseCloudEvent } from '../../dsl/events/cloud-event';
 import { DEFAULT_QUEUE_PREFIX, taskQueueOf } from '../../dsl/names';
-import { DEFAULT_TENANT, TENANT } from '../../dsl/start';
+import { DEFAULT_TENANT } from '../../dsl/start';
 import { environmentName } from '../../worker/options';
 import type { AddCommand, Cli } from '../cli';
-import { CommandError, usageError } from '../command-error';
-import { addConnectionFlags, addEncryptionKeysFlag, type ConnectionFlags, keysOf, targetOf } from '../connection-flags';
+import { CommandError } from '../command-error';
+import {
+  addConnectionFlags,
+  addEncryptionKeysFlag,
+  type ConnectionFlags,
+  keysOf,
+  targetOf,
+  warnOfMissingKey,
+} from '../connection-flags';
 import { emitEvent, sendEvent } from '../event-client';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { counted } from '../flow-file';
 import { readJsonArgument } from '../json-argument';
 import { printable } from '../output';
 import { withTemporal } from '../temporal-session';
+import { checkTenantFlag } from '../tenant-flag';
 
 const EXAMPLES = `
 Examples:
@@ -31,7 +39,7 @@ interface EmitFlags extends ConnectionFlags {
   readonly data?: string;
   readonly id?: string;
   readonly subject?: string;
-  readonly tenant: string;
+  readonly tenant?: string;
   readonly flow?: string;
   readonly queuePrefix: string;
   readonly json?: boolean;
@@ -47,7 +55,7 @@ export const addEmit: AddCommand = (command, cli, action) => {
     .option('--data <JSON>', 'data of the event: JSON, @FILE, or - for standard input')
     .option('--id <ID>', 'id of the event; one with the same source and id counts once (default: a new one)')
     .option('--subject <TEXT>', 'what it is about')
-    .option('--tenant <NAME>', 'owner of the flows that listen', DEFAULT_TENANT)
+    .option('--tenant <NAME>', `owner of the flows that listen (default: ${DEFAULT_TENANT}, with --flow that flow's)`)
     .option('--flow <ID>', 'workflow id of the one flow that it is for')
     .option(
       '--queue-prefix <NAME>',
@@ -61,16 +69,20 @@ export const addEmit: AddCommand = (command, cli, action) => {
 };
 
 async function emit(flags: EmitFlags, cli: Cli): Promise<ExitCode> {
-  const { tenant, flow, queuePrefix } = flags;
-  if (!TENANT.test(tenant)) throw usageError(`--tenant: expected 1 to 63 letters, digits, ".", "_" or "-"`);
+  const { flow, queuePrefix } = flags;
+  checkTenantFlag(flags.tenant);
+  // A flow that is named says itself whose it is.
+  const tenant = flags.tenant ?? (flow === undefined ? DEFAULT_TENANT : undefined);
   const event = await readEvent(flags, cli);
-  // A flow that is named is asked whose it is.
-  const target = { ...targetOf(flags), keys: keysOf(flags, cli), ...(flow === undefined ? { tenant } : {}) };
-  const answer = await withTemporal(target, async ({ client }) =>
-    flow === undefined
-      ? emitEvent(client, event, { tenant, taskQueue: taskQueueOf(queuePrefix, 'io') })
-      : sendEvent(client, event, flow),
-  );
+  const keys = keysOf(flags, cli);
+  const onTenant = (owner: string) => warnOfMissingKey(keys, owner, cli);
+  const target = { ...targetOf(flags), keys, ...(flow === undefined ? { tenant } : {}) };
+  const answer = await withTemporal(target, async ({ client }) => {
+    if (flow !== undefined) return sendEvent(client, event, { flowId: flow, tenant, onTenant });
+    const owner = tenant ?? DEFAULT_TENANT;
+    onTenant(owner);
+    return emitEvent(client, event, { tenant: owner, taskQueue: taskQueueOf(queuePrefix, 'io') });
+  });
   cli.out.line(flags.json === true ? JSON.stringify(answer) : printable(describe(answer, flags)));
   return EXIT.done;
 }
@@ -91,7 +103,7 @@ async function readEvent({ type, source, id, subject, data }: EmitFlags, cli: Cl
   throw new CommandError(flowError('BLW_EVENT_INVALID', parsed.problem), EXIT.invalid);
 }
 
-function describe(answer: EmitAnswer | EventAnswer, { tenant, flow }: EmitFlags): string {
+function describe(answer: EmitAnswer | EventAnswer, { tenant = DEFAULT_TENANT, flow }: EmitFlags): string {
   const { id } = answer;
   if ('status' in answer) {
     if (answer.status === 'duplicate') return `event ${id} was sent to ${flow} before; nothing was done`;

@@ -17,6 +17,7 @@ import {
   dataTargetOf,
   namespaceOf,
   repeatFlags,
+  warnOfMissingKey,
 } from '../connection-flags';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { printProblems, readFlowFile } from '../flow-file';
@@ -130,6 +131,7 @@ async function runToEnd(
   if (tenant === undefined && target.keys?.isEmpty === false) {
     throw usageError('--tenant: expected the tenant whose key encrypts the flow; a token is not read here');
   }
+  if (tenant !== undefined) warnOfMissingKey(target.keys, tenant, cli);
   return withTemporal({ ...target, tenant }, async (session) => {
     const flow = await startFlow(session.client, start);
     started.flow = flow;
