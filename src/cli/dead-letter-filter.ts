@@ -5,6 +5,7 @@ import { parseDuration } from '../dsl/durations';
 import { type FlowStatus, RUN_FLOW, RUN_WINDOW, SEARCH_ATTRIBUTES } from '../dsl/names';
 import { shortText } from '../dsl/problems';
 import { quote } from './approval-client';
+import { checkTenantFlag } from './tenant-flag';
 
 const PARKED: FlowStatus = 'DeadLettered';
 
@@ -47,8 +48,9 @@ export function addFilterFlags(command: Command): Command {
     .addOption(new Option('--until <TIME>', 'only those that failed before: 2h (ago), or a date').argParser(parseTime));
 }
 
-/** The filter alone, of a command's flags. */
+/** The filter alone, of a command's flags. Throws BLW_USAGE where no tenant can have the name. */
 export function filterOf({ tenant, flow, block, code, since, until }: LetterFilter): LetterFilter {
+  checkTenantFlag(tenant);
   const all = { tenant, flow, block, code, since, until };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }

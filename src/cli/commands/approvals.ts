@@ -10,6 +10,7 @@ import { addConnectionFlags, addDataFlags, type ConnectionFlags, dataTargetOf } 
 import { EXIT, type ExitCode } from '../exit-codes';
 import { readJsonArgument } from '../json-argument';
 import { withTemporal } from '../temporal-session';
+import { checkTenantFlag } from '../tenant-flag';
 import { addTokenFlags, readSeal, type TokenFlags } from '../token-flags';
 
 const MAX_LISTED = 1_000;
@@ -111,6 +112,7 @@ function parseLimit(text: string): number {
 
 async function showList(flags: ListFlags, cli: Cli): Promise<ExitCode> {
   const { tenant, limit } = flags;
+  checkTenantFlag(tenant);
   const { approvals, hasMore } = await withTemporal(dataTargetOf(flags, cli), ({ client }) =>
     listApprovals(client, { tenant, limit }),
   );

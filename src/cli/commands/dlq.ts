@@ -162,8 +162,9 @@ function limitUpTo(most: number): (text: string) => number {
 
 async function showList(flags: ListFlags, cli: Cli): Promise<ExitCode> {
   const { limit } = flags;
+  const filter = filterOf(flags);
   const { letters, hasMore } = await withTemporal(dataTargetOf(flags, cli), ({ client }) =>
-    findLetters(client, filterOf(flags), limit),
+    findLetters(client, filter, limit),
   );
   if (flags.json === true) {
     cli.out.line(JSON.stringify({ deadLetters: letters.map(letterToJson), hasMore }));

@@ -13,6 +13,7 @@ import { type FailedFlow, type FailedFlowFilter, listFailedFlows } from '../redr
 import { planRedrive, type RedrivePlan } from '../redrive/plan-redrive';
 import { planToJson, redriveTable } from '../redrive/redrive-view';
 import { withTemporal } from '../temporal-session';
+import { checkTenantFlag } from '../tenant-flag';
 
 const REDRIVES_AT_ONCE = 4;
 const MAX_LIMIT = 10_000;
@@ -77,6 +78,7 @@ async function redrive(id: string | undefined, flags: Flags, cli: Cli): Promise<
 
 function refuseContradictions(id: string | undefined, flags: Flags): void {
   const { tenant, flow, since, until, code, runId, dryRun, yes } = flags;
+  checkTenantFlag(tenant);
   const hasFilter = [tenant, flow, since, until, code].some((value) => value !== undefined);
   if (id !== undefined && hasFilter) throw usageError('an id and filters: expected one of them');
   if (id !== undefined) return;

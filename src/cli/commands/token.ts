@@ -5,8 +5,6 @@ import { decodeJwt, decodeProtectedHeader } from 'jose';
 import type { DecisionInput } from '../../dsl/approval';
 import { RESOLVE_ACTIONS, type Resolution } from '../../dsl/dead-letter';
 import { isJsonObject, type Json, type JsonObject } from '../../dsl/json';
-import { shortText } from '../../dsl/problems';
-import { TENANT } from '../../dsl/start';
 import { generateAuthKey } from '../../worker/identity/auth-key';
 import { decisionPurpose, resolutionPurpose, startPurpose } from '../../worker/identity/sealed-token';
 import { findApproval } from '../approval-client';
@@ -27,6 +25,7 @@ import { isFlowName } from '../flow-name';
 import { readJsonArgument } from '../json-argument';
 import { STDIN } from '../read-source';
 import { withTemporal } from '../temporal-session';
+import { checkTenantFlag } from '../tenant-flag';
 import {
   addTokenFileFlag,
   addTokenFlags,
@@ -220,10 +219,7 @@ function refuseMixed(flags: SealFlags): void {
     const owners = SEALED_FOR.filter((one) => (one.flags as readonly string[]).includes(given));
     throw usageError(`--${given}: counts ${owners.map(({ which }) => which).join(' or ')} only, not ${own.which}`);
   }
-  const { tenant } = flags;
-  if (tenant !== undefined && !TENANT.test(tenant)) {
-    throw usageError(`--tenant: got "${shortText(tenant)}", expected 1 to 63 letters, digits, ".", "_" or "-"`);
-  }
+  checkTenantFlag(flags.tenant);
   if (
     [flags.tokenFile, flags.flow, flags.input, flags.form, flags.with, flags.output].filter((name) => name === STDIN)
       .length > 1

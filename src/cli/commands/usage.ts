@@ -9,6 +9,7 @@ import { readUsage, sumUsage, type UsageDay, type UsageRange } from '../../worke
 import type { AddCommand, Cli } from '../cli';
 import { CommandError, usageError } from '../command-error';
 import { EXIT, type ExitCode } from '../exit-codes';
+import { checkTenantFlag } from '../tenant-flag';
 import { usageTable } from '../usage-view';
 
 const STORE_VARIABLE = environmentName('state-store');
@@ -61,6 +62,7 @@ function parseDay(text: string): string {
 
 async function showUsage(flags: Flags, cli: Cli): Promise<ExitCode> {
   const { tenant, from, to, json } = flags;
+  checkTenantFlag(tenant);
   if (from !== undefined && to !== undefined && from > to) {
     throw usageError(`--from ${from} is after --to ${to}; expected the first day, then the last`);
   }
