@@ -1,9 +1,11 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import type { ApprovalState } from '../dsl/approval';
+import type { FlowError } from '../dsl/errors';
 import { APPROVAL, SEARCH_ATTRIBUTES } from '../dsl/names';
 import { quote, readState } from './approval-client';
 import { mapBounded } from './bounded';
+import { unreadableError } from './unreadable-flow';
 import { hasWorker } from './worker-presence';
 
 /** Queries at a time; each replays the approval where no worker has it in memory. */
@@ -12,11 +14,16 @@ const QUERIES_AT_ONCE = 8;
 /** Longest wait for one answer; a list is of use without them too. */
 const QUERY_TIMEOUT_MS = 4_000;
 
-/** An approval that waits. `state` is absent where no worker answers; the rest is from Temporal's list. */
+/** An approval that waits. `state` is absent where no worker answers, or it cannot be read; the rest is from Temporal's list. */
 export interface WaitingApproval {
   readonly id: string;
   readonly since: Date;
+  /** `namespace/name:version` of its flow, and whose that is; absent where Temporal does not know. */
+  readonly flow?: string;
+  readonly tenant?: string;
   readonly state?: ApprovalState;
+  /** Why the answer cannot be read here: a key that is missing. */
+  readonly unreadable?: FlowError;
 }
 
 /** What waits for a decision, the newest first, and whether there are more than `limit`. */
@@ -44,14 +51,18 @@ class StateReader {
   constructor(private readonly client: Client) {}
 
   /** Undefined where it has been decided since it was listed. */
-  async read({ workflowId, startTime, taskQueue }: WorkflowExecutionInfo): Promise<WaitingApproval | undefined> {
-    const listed = { id: workflowId, since: startTime };
+  async read(info: WorkflowExecutionInfo): Promise<WaitingApproval | undefined> {
+    const { workflowId, startTime, taskQueue } = info;
+    const listed = { id: workflowId, since: startTime, ...attributesOf(info) };
     if (!(await this.#hasWorker(taskQueue))) return listed;
     try {
       const state = await readState(this.client, { id: workflowId, taskQueue }, QUERY_TIMEOUT_MS);
       return state.status === 'pending' ? { ...listed, state } : undefined;
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return undefined;
+      const unreadable = unreadableError(error);
+      // It was an answer, and there may be others with another key.
+      if (unreadable !== undefined) return { ...listed, unreadable };
       // The server remembers workers for some minutes after they have gone.
       this.#workers.set(taskQueue, Promise.resolve(false));
       return listed;
@@ -63,4 +74,10 @@ class StateReader {
     this.#workers.set(taskQueue, known);
     return known;
   }
+}
+
+function attributesOf({ searchAttributes }: WorkflowExecutionInfo): Pick<WaitingApproval, 'flow' | 'tenant'> {
+  const [flow] = searchAttributes[SEARCH_ATTRIBUTES.flow] ?? [];
+  const [tenant] = searchAttributes[SEARCH_ATTRIBUTES.tenant] ?? [];
+  return { ...(typeof flow === 'string' ? { flow } : {}), ...(typeof tenant === 'string' ? { tenant } : {}) };
 }

@@ -1,5 +1,6 @@
 import type { ApprovalState } from '../dsl/approval';
 import { formatDuration } from '../dsl/durations';
+import { flowErrorToJson } from '../dsl/errors';
 import type { Json, JsonObject } from '../dsl/json';
 import type { WaitingApproval } from './approval-list';
 import { printable, type Style, type TextOutput } from './output';
@@ -16,9 +17,14 @@ export function approvalTable(approvals: readonly WaitingApproval[], now: number
   );
 }
 
-function rowOf({ id, since, state }: WaitingApproval, now: number): string[] {
+function rowOf(approval: WaitingApproval, now: number): string[] {
+  const { id, since, state, unreadable } = approval;
   const waiting = formatDuration(Math.max(0, now - since.getTime()));
-  if (state === undefined) return [id, '(no worker answers)', '', '', '', waiting, '', ''];
+  if (state === undefined) {
+    const { flow = '', tenant = '' } = approval;
+    const why = unreadable === undefined ? 'no worker answers' : `cannot be read: ${unreadable.data.code}`;
+    return [id, `(${why})`, flow, tenant, '', waiting, '', ''];
+  }
   const { title, flow, tenant } = state;
   return [id, title, flow, tenant, countOf(state), waiting, expiryOf(state, now), whoOf(state)];
 }
@@ -37,6 +43,17 @@ function whoOf({ assignees, requestedBy }: ApprovalState): string {
   const people = [...(assignees?.users ?? []), ...(assignees?.groups ?? []).map((group) => `group ${group}`)];
   if (people.length > 0) return people.join(', ');
   return requestedBy === undefined ? 'anyone' : `anyone but ${requestedBy}`;
+}
+
+/** What scripts read of an approval in the list; `error` says why the rest cannot be read. */
+export function waitingToJson({ id, since, flow, tenant, state, unreadable }: WaitingApproval): JsonObject {
+  return {
+    ...(flow === undefined ? {} : { flow }),
+    ...(tenant === undefined ? {} : { tenant }),
+    ...approvalToJson(id, state),
+    requestedAt: state?.requestedAt ?? since.toISOString(),
+    ...(unreadable === undefined ? {} : { error: flowErrorToJson(unreadable.data) }),
+  };
 }
 
 /** What scripts read of an approval. */

@@ -30,6 +30,11 @@ export function unreadableError(error: unknown): FlowError | undefined {
   return undefined;
 }
 
+/** Says why a list has rows of which not everything can be read: of the first of them. */
+export function tellUnreadableRows({ message, data }: FlowError, { err }: Cli): void {
+  err.line(`${err.style.yellow('warning:')} not everything can be read here: ${printable(message)} [${data.code}]`);
+}
+
 /** Where a command says what it cannot read. */
 interface Told {
   readonly flags: ConnectionFlags & { readonly json?: boolean };

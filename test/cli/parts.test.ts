@@ -188,6 +188,10 @@ describe('approvalTable', () => {
 
   it('shows what is known where no worker answers', () => {
     expect(rows({ id: 'refund-1/ask', since })[1]).toMatch(/^refund-1\/ask +\(no worker answers\) +1 h 0 min$/);
+    const { flow, tenant } = state;
+    expect(rows({ id: 'refund-1/ask', since, flow, tenant })[1]).toMatch(
+      /^refund-1\/ask +\(no worker answers\) +shop\/refund:1\.0\.0 +acme +1 h 0 min$/,
+    );
   });
 
   it('names whom it is not for', () => {

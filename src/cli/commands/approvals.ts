@@ -3,7 +3,7 @@ import type { DecisionInput } from '../../dsl/approval';
 import { decisionPurpose } from '../../worker/identity/sealed-token';
 import { decide, findApproval, readState } from '../approval-client';
 import { listApprovals } from '../approval-list';
-import { approvalTable, approvalToJson, decisionLine, printApproval } from '../approval-view';
+import { approvalTable, approvalToJson, decisionLine, printApproval, waitingToJson } from '../approval-view';
 import type { AddCommand, Cli } from '../cli';
 import { usageError } from '../command-error';
 import { addConnectionFlags, addDataFlags, type ConnectionFlags, dataTargetOf } from '../connection-flags';
@@ -12,6 +12,7 @@ import { readJsonArgument } from '../json-argument';
 import { withTemporal } from '../temporal-session';
 import { checkTenantFlag } from '../tenant-flag';
 import { addTokenFlags, readSeal, type TokenFlags } from '../token-flags';
+import { tellUnreadableRows } from '../unreadable-flow';
 
 const MAX_LISTED = 1_000;
 
@@ -117,15 +118,13 @@ async function showList(flags: ListFlags, cli: Cli): Promise<ExitCode> {
     listApprovals(client, { tenant, limit }),
   );
   if (flags.json === true) {
-    const rows = approvals.map(({ id, since, state }) => ({
-      ...approvalToJson(id, state),
-      requestedAt: state?.requestedAt ?? since.toISOString(),
-    }));
-    cli.out.line(JSON.stringify({ approvals: rows, hasMore }));
+    cli.out.line(JSON.stringify({ approvals: approvals.map(waitingToJson), hasMore }));
     return EXIT.done;
   }
   if (approvals.length === 0) cli.out.line('no approval waits');
   else for (const line of approvalTable(approvals, Date.now(), cli.out.style)) cli.out.line(line);
+  const unreadable = approvals.find((approval) => approval.unreadable !== undefined)?.unreadable;
+  if (unreadable !== undefined) tellUnreadableRows(unreadable, cli);
   if (hasMore) cli.err.line(`there are more than ${limit}; see them with --limit`);
   return EXIT.done;
 }
