@@ -1,12 +1,14 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { JsonObject } from '../../src/dsl/json';
 import { runCli, startCli } from '../helpers/cli';
 import { runInProcess } from '../helpers/cli-in-process';
 import { Gate } from '../helpers/gate';
 import { LoopbackServers } from '../helpers/loopback';
 import { testTemporal } from '../helpers/temporal';
-import { startTestWorker, type TestWorker } from '../helpers/test-worker';
+import { eventually, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 const folder = mkdtempSync(join(tmpdir(), 'beamline-test-'));
 const servers = new LoopbackServers();
@@ -135,3 +137,81 @@ test('run says that the workers fail for want of a key, where they do', async ()
     await without.stop();
   }
 }, 60_000);
+
+describe('lists, without the key', () => {
+  const where = () => ['--address', testTemporal().address, '--namespace', testTemporal().namespace];
+  const command = (...args: string[]) => runInProcess([...args, '--tenant', tenant, ...where()], { cwd: folder });
+  /** One of its own, so that lists have only what the tests made. */
+  const tenant = `t${randomUUID().slice(0, 8)}`;
+  const document = (name: string, rest: string) =>
+    writeFileSync(
+      join(folder, `${name}.yaml`),
+      `document: { dsl: '1.0.3', namespace: enc, name: ${name}, version: '1.0.0' }\n${rest}\n`,
+    );
+  let host: TestWorker;
+  let own: string[];
+  beforeAll(async () => {
+    writeFileSync(join(folder, 'own.yaml'), `${tenant}: [{ id: k1, key: file:./acme.key }]\n`, { mode: 0o600 });
+    host = await startTestWorker({ 'encryption-keys': join(folder, 'own.yaml') });
+    own = ['--encryption-keys', 'own.yaml', '--queue-prefix', host.queuePrefix];
+  });
+  afterAll(() => host.stop());
+
+  test('deploy list shows what Temporal knows of schedules and chains, and why not the rest', async () => {
+    document('timed', 'schedule: { every: { days: 300 } }\ndo: [{ a: { set: { b: 1 } } }]');
+    document('chained', 'schedule: { after: { days: 300 } }\ndo: [{ a: { set: { b: 1 } } }]');
+    document('readable', 'schedule: { every: { days: 200 } }\ndo: [{ a: { set: { b: 1 } } }]');
+    try {
+      expect(await command('deploy', 'timed.yaml', 'chained.yaml', ...own)).toMatchObject({ code: 0 });
+      expect(await command('deploy', 'readable.yaml', '--queue-prefix', host.queuePrefix)).toMatchObject({ code: 0 });
+      const { stdout } = await eventually(async () => {
+        const listed = await command('deploy', 'list');
+        if (listed.code !== 0) throw new Error(listed.stderr);
+        const hasMemo = /BLW_PAYLOAD_KEY/.test(listed.stderr);
+        return hasMemo && listed.stdout.includes('chained') ? listed : undefined;
+      });
+      expect(stdout).toMatch(/:enc\/timed +enc\/timed:1\.0\.0 +every \S.* +\d{4}-\S+Z +active$/m);
+      expect(stdout).toMatch(/:enc\/readable +enc\/readable:1\.0\.0 +every \S.* +\d{4}-\S+Z +active$/m);
+      const { deployments } = await eventually(async () => {
+        const json = JSON.parse((await command('deploy', 'list', '--json')).stdout) as { deployments: JsonObject[] };
+        return json.deployments.filter(({ error }) => error !== undefined).length === 2 ? json : undefined;
+      });
+      expect(deployments).toMatchObject([
+        { kind: 'repeat', tenant, flow: 'enc/chained', when: '?', error: { code: 'BLW_PAYLOAD_KEY' } },
+        { kind: 'schedule', flow: 'enc/readable:1.0.0', isPaused: false },
+        { kind: 'schedule', tenant, flow: 'enc/timed:1.0.0', isPaused: false, error: { code: 'BLW_PAYLOAD_KEY' } },
+      ]);
+      const readable = await command('deploy', 'list', '--encryption-keys', 'own.yaml');
+      expect(readable).toMatchObject({ code: 0, stderr: '' });
+      expect(readable.stdout).not.toContain('?');
+    } finally {
+      await command('deploy', 'timed.yaml', 'chained.yaml', 'readable.yaml', '--delete', ...own);
+    }
+  });
+
+  test('approvals list shows whose they are, and why not the rest', async () => {
+    document('asking', 'do: [{ ask: { call: human.approval, with: { title: Right? } } }]');
+    const started = await command('run', 'asking.yaml', '--id', `${host.queuePrefix}-ask`, '--detach', ...own);
+    expect(started).toMatchObject({ code: 0 });
+    try {
+      const { stdout, stderr } = await eventually(async () => {
+        const listed = await command('approvals', 'list');
+        return listed.stdout.includes('enc/asking') && listed.stderr !== '' ? listed : undefined;
+      });
+      expect(stdout).toMatch(
+        new RegExp(`-ask/ask +\\(cannot be read: BLW_PAYLOAD_KEY\\) +enc/asking:1\\.0\\.0 +${tenant} +`, 'm'),
+      );
+      expect(stderr).toMatch(
+        /^warning: not everything can be read here: a payload of the tenant .* \[BLW_PAYLOAD_KEY\]$/m,
+      );
+      expect(JSON.parse((await command('approvals', 'list', '--json')).stdout)).toMatchObject({
+        approvals: [
+          { flow: 'enc/asking:1.0.0', tenant, requestedAt: expect.any(String), error: { code: 'BLW_PAYLOAD_KEY' } },
+        ],
+      });
+      expect((await command('approvals', 'list', '--encryption-keys', 'own.yaml')).stdout).toContain('Right?');
+    } finally {
+      await host.client.workflow.getHandle(`${host.queuePrefix}-ask`).terminate();
+    }
+  });
+});

@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { CatalogIndex } from '../../dsl/catalog/catalog-index';
 import { parseFlowReference } from '../../dsl/catalog/references';
 import { jsonBytes } from '../../dsl/encoded-json';
+import { flowErrorToJson } from '../../dsl/errors';
 import { isJsonObject, type Json, type JsonObject } from '../../dsl/json';
 import { DEFAULT_QUEUE_PREFIX } from '../../dsl/names';
 import { readSchedule } from '../../dsl/schedule/schedule';
@@ -32,6 +33,7 @@ import { formatTable } from '../table';
 import { withTemporal } from '../temporal-session';
 import { checkTenantFlag } from '../tenant-flag';
 import { addTokenFlags, readSeal, type TokenFlags } from '../token-flags';
+import { tellUnreadableRows } from '../unreadable-flow';
 
 const EXAMPLES = `
 Examples:
@@ -259,16 +261,23 @@ async function showList(flags: ConnectionFlags & { tenant?: string; json?: boole
   checkTenantFlag(flags.tenant);
   const target = { ...targetOf(flags), keys: keysOf(flags, cli) };
   const deployments = await withTemporal(target, ({ client }) => listDeployed(client, flags.tenant));
-  if (flags.json === true) cli.out.line(JSON.stringify({ deployments }));
+  if (flags.json === true) cli.out.line(JSON.stringify({ deployments: deployments.map(deployedToJson) }));
   else if (deployments.length === 0) cli.out.line('nothing is deployed');
   else {
     const rows = deployments.map((deployed) => rowOf(deployed).map(printable));
     for (const line of formatTable(['ID', 'FLOW', 'WHEN', 'NEXT', 'STATE'], rows, cli.out.style)) cli.out.line(line);
   }
+  const unreadable = deployments.find((deployed) => deployed.unreadable !== undefined)?.unreadable;
+  if (unreadable !== undefined) tellUnreadableRows(unreadable, cli);
   return EXIT.done;
 }
 
 function rowOf({ id, flow, when, next, kind, isPaused }: DeployedFlow): string[] {
-  const nextRun = next?.toISOString() ?? (kind === 'repeat' && !isPaused ? 'after the one before' : '');
-  return [id, flow, when, nextRun, isPaused ? 'paused' : 'active'];
+  const nextRun = next?.toISOString() ?? (kind === 'repeat' && isPaused === false ? 'after the one before' : '');
+  return [id, flow, when, nextRun, isPaused === undefined ? '?' : isPaused ? 'paused' : 'active'];
+}
+
+/** What scripts read of it; `error` says why the rest cannot be read. */
+function deployedToJson({ unreadable, ...deployed }: DeployedFlow): object {
+  return unreadable === undefined ? deployed : { ...deployed, error: flowErrorToJson(unreadable.data) };
 }
