@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { ANY_TENANT, type EncryptionKey, KEY_BYTES, KeyRing } from '../activities/payloads/key-ring';
+import { ANY_TENANT, DERIVED_PREFIX, type EncryptionKey, KEY_BYTES, KeyRing } from '../activities/payloads/key-ring';
 import { type ParsedDocument, parseDocumentText } from '../dsl/document';
 import { flowError } from '../dsl/errors';
 import { describeJsonType, isJsonObject, type Json } from '../dsl/json';
@@ -9,6 +9,8 @@ import { TENANT } from '../dsl/start';
 import { isOpenToOthers, openToOthers } from './file-rights';
 
 const KEY_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+/** Of a key that was derived for one tenant, as `beamline codec export` gives it. */
+const DERIVED_KEY_ID = /^\*\/[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const KEY_FORMS = 'expected env:VARIABLE, file:PATH, or 32 bytes in base64 (`beamline codec keygen` makes some)';
 const FIELDS = ['id', 'key'];
 
@@ -79,8 +81,19 @@ class KeyFile {
       }
       keys.set(tenant, this.#readKeys(tenant, list));
     }
+    this.#refuseDerivedTwice(keys);
     if (keys.size > 0) return new KeyRing(keys);
     throw this.#wrong([], 'got no tenant, expected at least one, or "*"');
+  }
+
+  /** Where the key of every tenant is, what is derived from it has no place of its own: the two could differ. */
+  #refuseDerivedTwice(keys: ReadonlyMap<string, readonly EncryptionKey[]>): void {
+    const derived = new Set((keys.get(ANY_TENANT) ?? []).map(({ id }) => `${DERIVED_PREFIX}${id}`));
+    for (const [tenant, own] of keys) {
+      const index = own.findIndex(({ id }) => derived.has(id));
+      if (index < 0) continue;
+      throw this.#wrong([tenant, index, 'id'], 'is derived from a key of "*", which is here; leave it out');
+    }
   }
 
   #readKeys(tenant: string, list: Json): EncryptionKey[] {
@@ -104,7 +117,8 @@ class KeyFile {
       throw this.#wrong([...path, name], `"${shortText(name)}" is not known; ${advice}`, 'key');
     }
     const { id, key } = item;
-    if (typeof id !== 'string' || !KEY_ID.test(id)) {
+    const isDerived = path[0] !== ANY_TENANT && typeof id === 'string' && DERIVED_KEY_ID.test(id);
+    if (typeof id !== 'string' || !(KEY_ID.test(id) || isDerived)) {
       throw this.#wrong([...path, 'id'], 'expected 1 to 64 letters, digits, ".", "_" or "-" as text');
     }
     if (typeof key !== 'string') throw this.#wrong([...path, 'key'], KEY_FORMS);

@@ -97,7 +97,12 @@ it.each<[string, string, string]>([
   ['no object', 'acme: [a]', '1:8 "acme": got a string, expected { id, key }'],
   ['another field', `acme:\n  - idd: a\n    key: ${TEXT}`, '2:5 "acme": "idd" is not known; did you mean "id"?'],
   ['no id', `acme:\n  - key: ${TEXT}`, '2:5 "acme": expected 1 to 64 letters'],
-  ['an id with a sign', `acme:\n  - { key: ${TEXT}, id: "*/a" }`, '"acme": expected 1 to 64 letters'],
+  ['an id with a sign', `acme:\n  - { key: ${TEXT}, id: "/a" }`, '"acme": expected 1 to 64 letters'],
+  [
+    'a derived id beside its key',
+    `acme:\n  - { key: ${TEXT}, id: "*/a" }\n"*": [{ id: a, key: "${TEXT}" }]`,
+    'is derived from a key of "*", which is here; leave it out',
+  ],
   ['an id twice', `acme: [{ id: a, key: "${TEXT}" }, { id: a, key: "${TEXT}" }]`, 'got the id "a" twice'],
   ['no key', 'acme:\n  - id: a', '2:5 "acme": expected env:VARIABLE, file:PATH, or 32 bytes in base64'],
   ['a short key', `acme:\n  - id: a\n    key: "${TEXT.slice(0, 20)}"`, '3:10 "acme": got 15 bytes, expected'],

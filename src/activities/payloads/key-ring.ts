@@ -7,7 +7,7 @@ export const KEY_BYTES = 32;
 export const ANY_TENANT = '*';
 
 /** Ids of keys that are derived from the one for every tenant begin with this; ids of a tenant's own have no such sign. */
-const DERIVED_PREFIX = `${ANY_TENANT}/`;
+export const DERIVED_PREFIX = `${ANY_TENANT}/`;
 
 /** Derived keys that are kept; deriving one takes some 12 µs. */
 const MAX_DERIVED = 1_000;
@@ -27,7 +27,7 @@ export class KeyRing {
   static readonly EMPTY = new KeyRing(new Map());
   readonly #derived = new Map<string, EncryptionKey>();
 
-  /** By tenant, or {@link ANY_TENANT}; lists are not empty. */
+  /** By tenant, or {@link ANY_TENANT}; lists are not empty, and have no derived key beside the one that it is derived from. */
   constructor(private readonly keys: ReadonlyMap<string, readonly EncryptionKey[]>) {}
 
   get isEmpty(): boolean {
@@ -42,9 +42,17 @@ export class KeyRing {
     return master === undefined ? undefined : this.#derive(master, tenant);
   }
 
-  /** The key of that id; undefined where there is none. */
+  /** All keys of a tenant: its own, and those derived for it. With them alone, it reads and writes as with the whole ring. */
+  allOf(tenant: string): readonly EncryptionKey[] {
+    const own = this.keys.get(tenant) ?? [];
+    const derived = (this.keys.get(ANY_TENANT) ?? []).map((master) => this.#derive(master, tenant));
+    return [...own, ...derived];
+  }
+
+  /** The key of that id; undefined where there is none. A derived one may be given to a tenant as it is. */
   decrypting(tenant: string, id: string): EncryptionKey | undefined {
-    if (!id.startsWith(DERIVED_PREFIX)) return this.keys.get(tenant)?.find((key) => key.id === id);
+    const own = this.keys.get(tenant)?.find((key) => key.id === id);
+    if (own !== undefined || !id.startsWith(DERIVED_PREFIX)) return own;
     const masterId = id.slice(DERIVED_PREFIX.length);
     const master = this.keys.get(ANY_TENANT)?.find((key) => key.id === masterId);
     return master === undefined ? undefined : this.#derive(master, tenant);
