@@ -252,12 +252,15 @@ function typeOf(schema, name) {
   return types.join(' or ');
 }
 
-function limitsOf({ minimum, maximum, minItems, maxItems, maxLength }) {
+function limitsOf({ minimum, maximum, minItems, maxItems, maxLength, description }) {
   return [
     minimum !== undefined && maximum !== undefined ? `${count(minimum)} to ${count(maximum)}` : undefined,
     minimum !== undefined && maximum === undefined ? `At least ${count(minimum)}` : undefined,
     maxItems !== undefined ? `${count(minItems ?? 0)} to ${count(maxItems)} of them` : undefined,
-    maxLength !== undefined ? `At most ${count(maxLength)} characters` : undefined,
+    // A limit in bytes is the smaller one.
+    maxLength !== undefined && !/At most .* bytes/.test(description ?? '')
+      ? `At most ${count(maxLength)} characters`
+      : undefined,
   ];
 }
 

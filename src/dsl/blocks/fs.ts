@@ -6,7 +6,7 @@ const path: JsonObject = {
   type: 'string',
   minLength: 1,
   maxLength: 1024,
-  description: 'Blob path: relative, `/` between segments, no `.` or `..`',
+  description: 'Blob path: relative, `/` between segments, no `.` or `..`. At most 1,024 bytes in UTF-8',
 };
 const sha256: JsonObject = { type: 'string', description: 'SHA-256 of the content, hex' };
 const size: JsonObject = { type: 'integer', description: 'Bytes' };
