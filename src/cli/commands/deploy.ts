@@ -115,6 +115,14 @@ type NamedFlow = FlowFile & { readonly source: string };
 
 async function deploy(sources: readonly string[], flags: DeployFlags, cli: Cli): Promise<ExitCode> {
   checkTenantFlag(flags.tenant);
+  if (flags.delete === true && flags.tokenFile !== undefined) {
+    throw usageError(
+      '--token-file counts for nothing with --delete: no token says who may take flows off their schedules',
+      {
+        help: "That is a matter of Temporal's own authorizer. Leave --token-file out.",
+      },
+    );
+  }
   const index = flags.catalog === undefined ? undefined : await openCatalog(flags.catalog, cli);
   if (flags.delete === true) return deleteAll(await namesOf(sources, index, cli), flags, cli);
   const files: NamedFlow[] = [];
