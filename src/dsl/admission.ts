@@ -44,6 +44,17 @@ export interface DeploymentRequest {
   readonly idPrefix: string;
 }
 
+/** Asks workers whether a deployment needs a token. The other start input of `authorizeDeployment`. */
+export interface DeploymentQuestion {
+  readonly question: 'needsToken';
+  readonly tenant: string;
+}
+
+/** The answer to it. */
+export interface DeploymentAnswer {
+  readonly needsToken: boolean;
+}
+
 /** Result of `authorizeDeployment`. */
 export interface DeploymentGrant {
   /** To be sent as `grant` with each start. */

@@ -422,3 +422,16 @@ describe('deploys nothing', () => {
     });
   });
 });
+
+test('says nothing of tokens where the workers need none, and that it does not know where there is no worker', async () => {
+  const file = write('tokenless', 'schedule: { every: { days: 300 } }');
+  expect(await deploy(file)).toMatchObject({ code: 0, stderr: '' });
+  const nobody = ['--queue-prefix', `nobody-${randomUUID()}`];
+  const { code, stderr } = await runInProcess(['deploy', file, '--tenant', TENANT, ...nobody, ...CONNECTION], {
+    cwd: folder.folder,
+  });
+  expect({ code, stderr }).toEqual({
+    code: 0,
+    stderr: expect.stringMatching(/^note: no worker of nobody-\S+-io said whether a token is needed; /),
+  });
+});

@@ -338,6 +338,25 @@ describe('a flow that is deployed', () => {
     expect(overview.triggers.map(({ id }) => id)).not.toContain('mine');
   });
 
+  test('is not deployed without a token', async () => {
+    const file = join(catalog.folder, 'bare.flow');
+    const command = (...args: string[]) =>
+      runInProcess([
+        ...['deploy', file, '--tenant', 'acme', '--queue-prefix', acme.worker.queuePrefix],
+        ...['--address', server.address, '--namespace', server.namespace, ...args],
+      ]);
+    for (const schedule of ["{cron: '0 0 1 1 *'}", "{on: {one: {with: {type: 'order'}}}}"]) {
+      writeFileSync(file, flowText('jobs/bare:1.0.0', `schedule: ${schedule}\ndo: [{ping: ${acme.ping}}]`));
+      const { code, stdout, stderr } = await command();
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      expect(stderr).toContain('start no flow without a token; nothing was deployed [BLW_TOKEN_REQUIRED]');
+    }
+    expect(await command('--dry-run')).toMatchObject({ code: 0, stderr: '' });
+    const elsewhere = await command('--queue-prefix', 'nobody', '--dry-run');
+    expect(elsewhere).toMatchObject({ code: 0, stderr: '' });
+    await expect(acme.worker.client.schedule.getHandle('beamline:acme:jobs/bare').describe()).rejects.toThrow();
+  });
+
   test('is not deployed with a token of another tenant, or one that may not start flows', async () => {
     expect(await deploy('denied', "{cron: '0 0 1 1 *'}", { tenant: 'meek' })).toMatchObject({
       code: 1,

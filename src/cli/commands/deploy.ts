@@ -23,6 +23,7 @@ import { authorize } from '../deploy/authorize';
 import { type DeployResult, deployFlow, undeployFlow } from '../deploy/deploy-flow';
 import { type DeployedFlow, listDeployed } from '../deploy/deployed-list';
 import { type Deployment, deploymentKey, makeDeployment, timingOf } from '../deploy/deployment';
+import { refuseWhereTokenIsNeeded } from '../deploy/token-need';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { type FlowFile, printProblems, readFlowFile } from '../flow-file';
 import { isFlowName } from '../flow-name';
@@ -136,8 +137,11 @@ async function deploy(sources: readonly string[], flags: DeployFlags, cli: Cli):
   const isPaused = flags.paused === true ? true : flags.resume === true ? false : undefined;
   const isDryRun = flags.dryRun === true;
   const seal = await readSeal(flags, cli);
+  let hasAsked = false;
   return report(deployments, { flags, cli }, async (client, deployment) => {
     // A dry run asks nobody for anything.
+    if (seal === undefined && !isDryRun && !hasAsked) await refuseWhereTokenIsNeeded(client, deployment, cli);
+    hasAsked = true;
     const authorized = seal === undefined || isDryRun ? deployment : await authorize(client, deployment, seal);
     return deployFlow(client, authorized, { isPaused, isDryRun });
   });

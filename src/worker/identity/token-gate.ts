@@ -222,6 +222,9 @@ function readDeployment(value: Json) {
   ) {
     return { token, tenant, flow, ...(input === undefined ? {} : { input }), idPrefix };
   }
+  if (token === undefined) {
+    throw notRetryable('BLW_TOKEN_REQUIRED', 'token: is missing; use `beamline deploy --token-file FILE`');
+  }
   throw notRetryable(
     'BLW_START_INVALID',
     'expected {"token", "tenant", "flow", "input"?, "idPrefix"}; use `beamline deploy --token-file FILE`',
