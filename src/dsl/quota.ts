@@ -22,6 +22,14 @@ export interface QuotaClaim {
   readonly priority?: number;
 }
 
+/**
+ * What a flow tells its worker beside history: that it is open, where another run of it may have given its place back, as before
+ * a reset of a flow that had ended.
+ */
+export type FlowPlaceSinks = {
+  readonly flowPlaces: { hold(flow: { readonly tenant: string; readonly place: string }): void };
+};
+
 /** What a flow need not ask for, as of now. */
 export interface QuotaHint {
   /** Steps of the tenant that may run at once: a flow does not send out more. */

@@ -45,7 +45,7 @@ import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
 import type { PolicySource } from './policy/policy';
 import { stepAccess } from './policy/step-access';
 import { shareOf } from './policy/tenant-share';
-import { admitFlow } from './quota/flow-admission';
+import { admitFlow, createFlowPlaceSinks } from './quota/flow-admission';
 import { countAskedApproval, createQuotaActivities } from './quota/quota-activities';
 import type { QuotaKeeper } from './quota/quota-keeper';
 import { stepQuota } from './quota/step-quota';
@@ -122,7 +122,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     // A cancellation comes with the answer to a heartbeat; the default would hold these back for up to a minute.
     maxHeartbeatThrottleInterval: HEARTBEAT_INTERVAL_MS,
     shutdownGraceTime: config.shutdownGraceMs,
-    ...(resources === 'io' ? flowOptions(config) : {}),
+    ...(resources === 'io' ? { ...flowOptions(config), sinks: createFlowPlaceSinks(keeper) } : {}),
     ...versioning(config),
   });
   return { resources, taskQueue, slots, worker, processes };
@@ -138,7 +138,8 @@ function flowActivities({ expressions, catalog, gate, policy, keeper }: PoolPart
         const share = shareOf(policy, admission.tenant);
         return { ...admission, ...(share === undefined ? {} : { share }) };
       });
-      return { ...prepared, ...(await admitFlow(keeper, prepared.tenant, isAwaited(value, origin))) };
+      const flow = { firstRunId: origin.firstRunId, isAwaited: isAwaited(value, origin) };
+      return { ...prepared, ...(await admitFlow(keeper, prepared.tenant, flow)) };
     }),
     [VALIDATE_DATA]: localOnly((_, request: Parameters<typeof validateData>[0]) => validateData(request)),
     [VALIDATE_ARGUMENTS]: localOnly(

@@ -117,7 +117,7 @@ export async function startWorker(options: {
     const store = await openWorkerStore(config.stateStore, (error) =>
       logger.log('warn', 'the state store does not answer', { error: error.message }),
     );
-    const keeper = new QuotaKeeper({ store, quotasOf, sender, probe, logger });
+    const keeper = new QuotaKeeper({ store, worker: workerId, quotasOf, sender, probe, logger });
     releases.push(() => keeper.close());
 
     const parts = {

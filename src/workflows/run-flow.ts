@@ -15,7 +15,7 @@ import { FlowRun, type RunParts } from './flow-run';
 import { refuseTooLarge } from './json-size';
 import { proxyBoundedActivities } from './local-activities';
 import { readable } from './lost-payload';
-import { awaitPlace, holdingPlace } from './quota/flow-place';
+import { awaitPlace, holdingPlace, keepPlace } from './quota/flow-place';
 import { receiveOffers } from './quota/quota-line';
 import { runOrigin } from './run-origin';
 import { runTaskList } from './run-task';
@@ -105,6 +105,7 @@ function* runPlan(run: FlowRun, carried: CarriedFlow | undefined): Routine<Json>
   const { plan, constants } = run;
   // The flow's time begins when it may.
   if (carried === undefined) yield* awaitPlace(run);
+  else keepPlace(run);
   const { input, deadline } = carried ?? (yield* placed(plan.inputFrom ? '/input' : '/timeout', transformInput(run)));
   if (carried === undefined) run.context = input;
   const steps = {};

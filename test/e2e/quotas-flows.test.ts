@@ -9,6 +9,7 @@ import { execute, query, type Rule, type StateRow } from '../../src/worker/state
 import { openSqliteStore } from '../../src/worker/state/sqlite-store';
 import { Gate } from '../helpers/gate';
 import { LoopbackServers } from '../helpers/loopback';
+import { testTemporal } from '../helpers/temporal';
 import { errorOf, eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 const servers = new LoopbackServers();
@@ -153,3 +154,98 @@ test('a flow that runs by itself counts, whoever began it', async () => {
   gate.let();
   await next.result();
 });
+
+/** Resets a flow as `temporal workflow reset` does: to the end of one of its workflow tasks, the first being 0. */
+async function reset(handle: WorkflowHandle, task: number): Promise<WorkflowHandle> {
+  const { namespace } = testTemporal();
+  const { workflowId } = handle;
+  const { runId } = await handle.describe();
+  const { events = [] } = await handle.fetchHistory();
+  const ends = (events ?? []).filter((event) => event.workflowTaskCompletedEventAttributes != null);
+  const workflowTaskFinishEventId = ends[task]?.eventId;
+  if (workflowTaskFinishEventId == null) throw new Error(`the flow has no workflow task ${task}`);
+  await worker.client.workflowService.resetWorkflowExecution({
+    namespace,
+    workflowExecution: { workflowId, runId },
+    workflowTaskFinishEventId,
+    requestId: randomUUID(),
+    reason: 'test',
+  });
+  return worker.client.workflow.getHandle(workflowId);
+}
+
+/** As if the minute had passed after which a worker looks, and once it has looked. */
+async function probe(): Promise<void> {
+  await inStore(() => execute("UPDATE beamline_leases SET checked_at = 0 WHERE kind = 'flow'"));
+  await eventually(
+    async () => ((await rowsOf('leases')).every(({ checked_at: at }) => at !== 0) ? true : undefined),
+    30_000,
+  );
+}
+
+test.each([
+  ['before it had its place', 0],
+  ['after', 1],
+])(
+  'a flow that is reset to a point %s has one place, and gives it back at its end',
+  async (_, task) => {
+    const first = await start(`{w: {wait: {milliseconds: 50}}}, ${call()}`);
+    await gate.holds(1);
+    const second = await start();
+    await progressWhen(second, isWaiting);
+    const again = await reset(first, task);
+    await gate.saw(2);
+    await probe();
+    expect(await rowsOf('leases')).toMatchObject([{ flow_id: first.workflowId }]);
+    expect(isWaiting(await second.query<FlowProgress>('progress'))).toBe(true);
+    gate.let();
+    await again.result();
+    await gate.saw(3);
+    expect(await rowsOf('leases')).toMatchObject([{ flow_id: second.workflowId }]);
+    gate.let();
+    await second.result();
+    expect(await rowsOf('leases')).toEqual([]);
+  },
+  60_000,
+);
+
+test('a flow that had ended and is reset counts again, and so do those that came after it', async () => {
+  const first = await start(`{w: {wait: {milliseconds: 50}}}, ${call()}`);
+  await gate.holds(1);
+  gate.let();
+  await first.result();
+  const second = await start();
+  await gate.holds(1);
+  const again = await reset(first, 1);
+  await gate.holds(2);
+  await eventually(async () => ((await rowsOf('leases')).length === 2 ? true : undefined));
+  const third = await start();
+  await progressWhen(third, isWaiting);
+  await probe();
+  expect((await rowsOf('leases')).map(({ flow_id: id }) => id).sort()).toEqual(
+    [first.workflowId, second.workflowId].sort(),
+  );
+  gate.let();
+  await Promise.all([again.result(), second.result()]);
+  await gate.holds(1);
+  expect(await rowsOf('leases')).toMatchObject([{ flow_id: third.workflowId }]);
+  gate.let();
+  await third.result();
+  expect(await rowsOf('leases')).toEqual([]);
+}, 60_000);
+
+test('another flow of the same id is not taken for one that was ended by force', async () => {
+  const first = await start();
+  await gate.holds(1);
+  await first.terminate();
+  const next = await worker.client.workflow.start('runFlow', {
+    taskQueue: `${worker.queuePrefix}-io`,
+    workflowId: first.workflowId,
+    args: [{ flow: flowOf(`do: [${call()}]`), tenant: 'acme' }],
+  });
+  await progressWhen(next, isWaiting);
+  await inStore(() => execute('UPDATE beamline_leases SET checked_at = 0'));
+  await gate.saw(2, 30_000);
+  gate.let();
+  await next.result();
+}, 45_000);

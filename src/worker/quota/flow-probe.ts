@@ -1,15 +1,12 @@
 import { isGrpcServiceError } from '@temporalio/client';
-import type { temporal } from '@temporalio/proto';
 import { within } from '../../activities/within';
 import type { Logger } from '../logger';
 import type { NamespaceClients } from '../namespace-clients';
 import { runOfPlace } from './flow-admission';
 import type { FlowAddress } from './lines';
 
-/** Asks Temporal whether the flow that began with a run is open still: in that run, or in one that it continued as. */
-export type FlowProbe = (flow: FlowAddress & { readonly tenant: string }, runId: string) => Promise<boolean>;
-
-type Run = temporal.api.workflow.v1.IWorkflowExecutionInfo;
+/** Asks Temporal whether the flow that began with a run is open still: in that run, or in one that came of it. */
+export type FlowProbe = (flow: FlowAddress & { readonly tenant: string }, firstRunId: string) => Promise<boolean>;
 
 /** How long Temporal is asked about one flow. */
 const PROBE_MS = 5_000;
@@ -17,23 +14,19 @@ const PROBE_MS = 5_000;
 /** Codes of gRPC and of Temporal's API. */
 const NOT_FOUND = 5;
 const RUNNING = 1;
-const CONTINUED_AS_NEW = 6;
 
-/** Throws where Temporal does not answer. */
+/**
+ * The newest run of the flow's id says all: where it came of the first one, by continuing as new or by a reset, it has the same first
+ * run, and it is another flow's otherwise. Throws where Temporal does not answer.
+ */
 export function createFlowProbe(clients: NamespaceClients): FlowProbe {
-  return async ({ namespace, flowId: workflowId, tenant }, firstRun) => {
-    // Not by a handle, which reads the memo, too: that may be encrypted with a key that is not here.
-    const describe = async (runId = ''): Promise<Run> => {
-      const request = { namespace, execution: { workflowId, runId } };
-      const { workflowService } = clients.of(namespace, tenant);
-      const { workflowExecutionInfo } = await workflowService.describeWorkflowExecution(request);
-      return workflowExecutionInfo ?? {};
-    };
+  return async ({ namespace, flowId: workflowId, tenant }, firstRunId) => {
     try {
-      const begun = await describe(firstRun);
-      if (begun.status !== CONTINUED_AS_NEW) return begun.status === RUNNING;
-      const last = await describe();
-      return last.status === RUNNING && last.firstRunId === begun.firstRunId;
+      // Not by a handle, which reads the memo, too: that may be encrypted with a key that is not here.
+      const { workflowService } = clients.of(namespace, tenant);
+      const request = { namespace, execution: { workflowId, runId: '' } };
+      const { workflowExecutionInfo: newest } = await workflowService.describeWorkflowExecution(request);
+      return newest?.status === RUNNING && newest.firstRunId === firstRunId;
     } catch (error) {
       if (isGrpcServiceError(error) && error.code === NOT_FOUND) return false;
       throw error;

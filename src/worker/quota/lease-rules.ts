@@ -1,5 +1,5 @@
 import { execute, query, type Rule } from '../state/rule';
-import { LEASE_MS, type LineKind } from './lines';
+import { LEASE_MS } from './lines';
 
 /** A lease of a step that runs on this worker. */
 export interface HeldLease {
@@ -12,6 +12,9 @@ export interface HeldLease {
 
 /** What was counted once may be reported again by a repeated attempt; so long it is remembered. */
 const COUNTED_FOR_MS = 3 * 86_400_000;
+
+/** A report whose answer was lost is repeated as soon as the store is back; so long the store may be away. */
+const CHARGED_FOR_MS = 86_400_000;
 
 /** How long an open flow is believed to be open, and how many are asked about at once. */
 const CHECK_AFTER_MS = 60_000;
@@ -40,17 +43,15 @@ export function* renewLeases(leases: readonly HeldLease[], isHeld: (id: string) 
   }
 }
 
-/** Lines in which somebody stands, and those before which somebody may stand in a flow of its own. */
-export function* findLines(): Rule<readonly { readonly tenant: string; readonly kind: LineKind }[]> {
-  return yield* query(
-    "SELECT tenant, kind FROM beamline_tickets UNION SELECT tenant, kind FROM beamline_leases WHERE kind = 'step'",
-  );
-}
-
 /** Flows that nobody has looked at for a while, taken so that no other worker looks at the same time. */
 export function* takeUncheckedFlows(): Rule<
   readonly { readonly id: string; readonly tenant: string; readonly namespace: string; readonly flow_id: string }[]
 > {
+  const [due] = yield* query(
+    "SELECT 1 AS one FROM beamline_leases WHERE kind = 'flow' AND checked_at < now_ms() - ? LIMIT 1",
+    CHECK_AFTER_MS,
+  );
+  if (due === undefined) return [];
   return yield* query(
     `UPDATE beamline_leases SET checked_at = now_ms() WHERE id IN
        (SELECT id FROM beamline_leases WHERE kind = 'flow' AND checked_at < now_ms() - ? ORDER BY checked_at LIMIT ?)
@@ -64,11 +65,17 @@ export function* takeUncheckedFlows(): Rule<
 export function* pruneExpired(): Rule<boolean> {
   yield* execute('DELETE FROM beamline_leases WHERE expires_at <= now_ms()');
   yield* execute('DELETE FROM beamline_tickets WHERE expires_at <= now_ms()');
-  const removed = yield* query(
+  const counted = yield* query(
     `DELETE FROM beamline_counted WHERE id IN
        (SELECT id FROM beamline_counted WHERE counted_at < now_ms() - ? ORDER BY counted_at LIMIT ?) RETURNING id`,
     COUNTED_FOR_MS,
     PRUNED_AT_ONCE,
   );
-  return removed.length < PRUNED_AT_ONCE;
+  const charged = yield* query(
+    `DELETE FROM beamline_charged WHERE id IN
+       (SELECT id FROM beamline_charged WHERE charged_at < now_ms() - ? ORDER BY charged_at LIMIT ?) RETURNING id`,
+    CHARGED_FOR_MS,
+    PRUNED_AT_ONCE,
+  );
+  return counted.length < PRUNED_AT_ONCE && charged.length < PRUNED_AT_ONCE;
 }

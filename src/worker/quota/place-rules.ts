@@ -1,6 +1,7 @@
 import type { QuotaReason, QuotaWait } from '../../dsl/quota';
 import type { Quotas } from '../policy/policy';
 import { execute, query, type Rule } from '../state/rule';
+import { knownLimitOf, LineLimits } from './line-limits';
 import {
   countAhead,
   countOffersAhead,
@@ -18,7 +19,6 @@ import {
   revokeLastOffers,
   type TicketRow,
 } from './lines';
-import { cpuExhaustedUntil, StepClock } from './rates';
 import { type Asker, hasLapsed, MIN_PATIENCE_MS, newTicket, OFFER_MS, patienceOf, saveTicket, waitOf } from './tickets';
 
 /** Offers of one transaction; the next one makes more. */
@@ -44,7 +44,7 @@ export function* askForPlace(asker: Asker, quotas: Quotas): Rule<Verdict> {
   if (asker.kind === 'flow' && (yield* hasLease(asker))) return { isLeased: true, offers: [] };
   const state = yield* readLine(tenant, asker.kind, asker.ticket);
   const own = state.ticket ?? newTicket(asker, tenant);
-  const line = new Line(tenant, asker.kind, quotas);
+  const line = new LineLimits(tenant, asker.kind, quotas);
   if (line.exhaustedUntil !== undefined) {
     const afterMs = line.exhaustedUntil - tenant.now + MIN_PATIENCE_MS;
     return yield* putInLine(line, own, { reason: 'cpuTime', afterMs });
@@ -62,7 +62,7 @@ export function* askForPlace(asker: Asker, quotas: Quotas): Rule<Verdict> {
 }
 
 /** What it has to wait for; undefined where there is a place for it, and for all who come first. */
-function* findObstacle(line: Line, state: LineState, own: TicketRow): Rule<QuotaReason | undefined> {
+function* findObstacle(line: LineLimits, state: LineState, own: TicketRow): Rule<QuotaReason | undefined> {
   const { tenant, kind, limit, clock, reason } = line;
   const isLimited = limit !== Number.POSITIVE_INFINITY;
   const isLate = isLimited && hasLapsed(own, tenant);
@@ -76,7 +76,7 @@ function* findObstacle(line: Line, state: LineState, own: TicketRow): Rule<Quota
   return free - (yield* countAhead(tenant, kind, own, clampLimit(free))) >= 1 ? undefined : reason;
 }
 
-function* givePlace({ tenant, kind, limit }: Line, asker: Asker, { leases, offers }: LineState): Rule<Verdict> {
+function* givePlace({ tenant, kind, limit }: LineLimits, asker: Asker, { leases, offers }: LineState): Rule<Verdict> {
   const isLeased = limit !== Number.POSITIVE_INFINITY;
   if (isLeased) {
     yield* giveLease(asker, tenant.now);
@@ -84,6 +84,14 @@ function* givePlace({ tenant, kind, limit }: Line, asker: Asker, { leases, offer
   }
   yield* execute('DELETE FROM beamline_tickets WHERE tenant = ? AND id = ?', asker.tenant, asker.ticket);
   return { isLeased, offers: [] };
+}
+
+/** Gives an open flow its place where it has none: what runs counts, as after a reset of a flow that had ended. */
+export function* holdPlace(asker: Asker): Rule<readonly Offer[]> {
+  if (yield* hasLease(asker)) return [];
+  const { now } = yield* lockTenant(asker.tenant);
+  yield* giveLease(asker, now);
+  return [];
 }
 
 /** Gives the place of a flow back, or its place in the line, and says whose turn it is then. */
@@ -123,7 +131,7 @@ export function* reviewLine(name: string, kind: PlaceKind, quotas: Quotas): Rule
 /** A flow does not send out more steps than may run at once, so that it has to hear when these become more. */
 function* findUninformed(locked: LockedTenant, quotas: Quotas): Rule<readonly FlowAddress[]> {
   const { tenant, known_limit: known } = locked;
-  if (known === limitOf(quotas)) return [];
+  if (known === knownLimitOf(quotas)) return [];
   yield* noteLimit(locked, quotas);
   if (known === null) return [];
   const flows = yield* query<{ namespace: string; flow_id: string }>(
@@ -141,11 +149,7 @@ function* hasLease({ lease, tenant }: Asker): Rule<boolean> {
 }
 
 function* noteLimit({ tenant }: LockedTenant, quotas: Quotas): Rule<void> {
-  yield* execute('UPDATE beamline_tenants SET known_limit = ? WHERE tenant = ?', limitOf(quotas), tenant);
-}
-
-function limitOf({ concurrentSteps = -1 }: Quotas): number {
-  return concurrentSteps;
+  yield* execute('UPDATE beamline_tenants SET known_limit = ? WHERE tenant = ?', knownLimitOf(quotas), tenant);
 }
 
 /** Sets free places aside for the first in the line; those who missed an offer come last. */
@@ -156,7 +160,7 @@ export function* offerPlaces(tenant: LockedTenant, kind: PlaceKind, quotas: Quot
     kind,
   );
   if (waiting.length === 0) return [];
-  const line = new Line(tenant, kind, quotas);
+  const line = new LineLimits(tenant, kind, quotas);
   if (line.exhaustedUntil !== undefined) return [];
   const { leases, offers: setAside } = yield* countPlaces(tenant, kind);
   const free = clampLimit(Math.min(MAX_OFFERS, line.limit - leases - setAside));
@@ -202,29 +206,8 @@ function* firstInLine({ tenant, now }: LockedTenant, kind: PlaceKind, count: num
   return [...fresh, ...lapsed];
 }
 
-/** A tenant's line of one kind, and what limits it. */
-class Line {
-  readonly clock: StepClock;
-  readonly limit: number;
-  readonly reason: QuotaReason;
-  /** Set where nobody may go: the CPU time of the window is used up. */
-  readonly exhaustedUntil: number | undefined;
-
-  constructor(
-    readonly tenant: LockedTenant,
-    readonly kind: PlaceKind,
-    readonly quotas: Quotas,
-  ) {
-    const isStep = kind === 'step';
-    this.clock = new StepClock(tenant, isStep ? quotas : {});
-    this.limit = (isStep ? quotas.concurrentSteps : quotas.flows) ?? Number.POSITIVE_INFINITY;
-    this.reason = isStep ? 'concurrentSteps' : 'flows';
-    this.exhaustedUntil = isStep ? cpuExhaustedUntil(tenant, quotas) : undefined;
-  }
-}
-
 function* putInLine(
-  line: Line,
+  line: LineLimits,
   own: TicketRow,
   { reason, afterMs }: { reason: QuotaReason; afterMs?: number },
 ): Rule<Verdict> {

@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { BlobSpace, SpaceAnswer, SpaceChange } from '../../activities/ports/blob-space';
 import type { Quotas } from '../policy/policy';
 import type { Rule } from '../state/rule';
-import { StateStoreUnavailable } from '../state/state-store';
+import { type RunOptions, StateStoreUnavailable } from '../state/state-store';
 import type { Offer } from './lines';
 import { beginChange, endChange, endCount, extendChange, forgetSpace, renewChanges } from './space-rules';
 
 /** How the keeper of quotas deals with the store. */
 export interface SpaceParts {
   readonly quotasOf: (tenant: string) => Quotas;
-  run<T>(rule: () => Rule<T>): Promise<T>;
+  run<T>(rule: () => Rule<T>, options?: RunOptions): Promise<T>;
   /** Writes now, or once the store is back; tells who may go on then. Never throws. */
   report(tenant: string, rule: () => Rule<readonly Offer[]>): Promise<void>;
 }
@@ -25,7 +25,7 @@ export class SpaceKeeper implements BlobSpace {
     const id = randomUUID();
     const quotas = this.parts.quotasOf(tenant);
     try {
-      const answer = await this.parts.run(() => beginChange({ tenant, id, bytes }, quotas));
+      const answer = await this.parts.run(() => beginChange({ tenant, id, bytes }, quotas), { tenant });
       if (answer.kind === 'granted' || answer.kind === 'count') this.#open.set(id, { tenant, id });
       return answer;
     } catch (error) {
@@ -36,8 +36,9 @@ export class SpaceKeeper implements BlobSpace {
   }
 
   async extend(change: SpaceChange & { readonly bytes: number }): Promise<{ isGranted: boolean; limit?: number }> {
+    const { tenant } = change;
     try {
-      return await this.parts.run(() => extendChange(change, this.parts.quotasOf(change.tenant)));
+      return await this.parts.run(() => extendChange(change, this.parts.quotasOf(tenant)), { tenant });
     } catch (error) {
       if (error instanceof StateStoreUnavailable) return { isGranted: false };
       throw error;

@@ -122,18 +122,25 @@ export function* reviewSpace(name: string, quotas: Quotas): Rule<readonly Offer[
 }
 
 /** Tells the first of those who wait for room, as far as it goes; a smaller one may go before a larger. */
-function* offerSpace(tenant: LockedTenant, { blobBytes: limit }: Quotas): Rule<readonly Offer[]> {
-  const waiting = yield* query<TicketRow & { readonly needs_bytes: number }>(
-    `SELECT * FROM beamline_tickets WHERE tenant = ? AND kind = 'space' AND offered_until <= ? AND expires_at > ?
-       ORDER BY priority, since, seq LIMIT ?`,
-    tenant.tenant,
-    tenant.now,
-    tenant.now,
+function* offerSpace(
+  tenant: LockedTenant,
+  { blobBytes: limit = Number.MAX_SAFE_INTEGER }: Quotas,
+): Rule<readonly Offer[]> {
+  const { tenant: name, now, blob_bytes: used } = tenant;
+  const room = limit - (used ?? 0);
+  const waiting = yield* query<TicketRow & { readonly needs_bytes: number; readonly reserved: number }>(
+    `SELECT ticket.*, changes.reserved FROM beamline_tickets AS ticket CROSS JOIN
+         (SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) AS reserved FROM beamline_blob_changes WHERE tenant = ?) AS changes
+       WHERE ticket.tenant = ? AND ticket.kind = 'space' AND ticket.offered_until <= ? AND ticket.expires_at > ?
+         AND ticket.needs_bytes + changes.reserved <= ? ORDER BY ticket.priority, ticket.since, ticket.seq LIMIT ?`,
+    name,
+    name,
+    now,
+    now,
+    room,
     MAX_OFFERS,
   );
-  if (waiting.length === 0) return [];
-  const { reserved } = yield* readChanges(tenant.tenant);
-  let free = limit === undefined ? Number.POSITIVE_INFINITY : limit - (tenant.blob_bytes ?? 0) - reserved;
+  let free = room - (waiting[0]?.reserved ?? 0);
   const offers: Offer[] = [];
   for (const { id, namespace, flow_id: flowId, needs_bytes: needed } of waiting) {
     if (needed > free) continue;

@@ -2,7 +2,7 @@ import pg from 'pg';
 import { FlowError } from '../../dsl/errors';
 import { query, type Rule, type Statement, type StateRow, type StateValue } from './rule';
 import { ensureSchema } from './schema';
-import { type StateStore, StateStoreUnavailable } from './state-store';
+import { type RunOptions, type StateStore, StateStoreUnavailable } from './state-store';
 
 /** Connections of one worker process. Transactions of one tenant follow each other anyway. */
 const MAX_CONNECTIONS = 4;
@@ -51,7 +51,7 @@ class PostgresStore implements StateStore {
     this.#pool.on('error', () => undefined);
   }
 
-  async run<T>(rule: () => Rule<T>, { mayBeLost = false }: { readonly mayBeLost?: boolean } = {}): Promise<T> {
+  async run<T>(rule: () => Rule<T>, options: RunOptions = {}): Promise<T> {
     try {
       this.#hasSchema ??= this.#transact(() => alone(ensureSchema));
       await this.#hasSchema.catch((error: unknown) => {
@@ -60,7 +60,7 @@ class PostgresStore implements StateStore {
       });
       for (let tries = 1; ; tries += 1) {
         try {
-          return await this.#transact(rule, mayBeLost);
+          return await this.#transact(rule, options);
         } catch (error) {
           if (tries === MAX_TRIES || !isConflict(error)) throw error;
         }
@@ -74,12 +74,15 @@ class PostgresStore implements StateStore {
    * A round trip for each statement whose rows are looked at, and one for the end: whatever else there is goes along with these.
    * Measured on loopback, a step's lease and usage took 2.9 ms with a round trip for every statement.
    */
-  async #transact<T>(rule: () => Rule<T>, mayBeLost = false): Promise<T> {
+  async #transact<T>(rule: () => Rule<T>, { mayBeLost, isReading }: RunOptions = {}): Promise<T> {
     const client = await this.#pool.connect();
+    // A connection that breaks fails what was sent on it, and says so once more: to nobody, it would end the process.
+    client.on('error', ignoreBroken);
     let isClean = false;
     try {
+      const pending = [isReading === true ? 'BEGIN READ ONLY' : 'BEGIN'];
       // Waiting for the disk is most of what a transaction takes, and the tenant's row is locked meanwhile.
-      const pending = mayBeLost ? ['BEGIN', 'SET LOCAL synchronous_commit TO off'] : ['BEGIN'];
+      if (mayBeLost === true) pending.push('SET LOCAL synchronous_commit TO off');
       const running = rule();
       let step = running.next();
       while (step.done !== true) {
@@ -91,6 +94,7 @@ class PostgresStore implements StateStore {
       return step.value;
     } finally {
       // A connection on which something failed is thrown away, and PostgreSQL rolls back.
+      if (isClean) client.off('error', ignoreBroken);
       client.release(!isClean);
     }
   }
@@ -106,6 +110,8 @@ class PostgresStore implements StateStore {
     await this.#pool.end();
   }
 }
+
+function ignoreBroken(): void {}
 
 /** Sends statements as one message; gives the rows of the last. */
 async function send(client: pg.PoolClient, statements: readonly string[]): Promise<readonly StateRow[]> {

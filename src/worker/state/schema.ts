@@ -2,7 +2,7 @@ import { flowError } from '../../dsl/errors';
 import { execute, query, type Rule } from './rule';
 
 /** Version of the tables below. A change adds a step to {@link ensureSchema} and never edits one. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /** Times are milliseconds since 1970, by the store's clock. */
 const VERSION_1 = [
@@ -77,6 +77,21 @@ const VERSION_1 = [
   'CREATE INDEX beamline_counted_at ON beamline_counted (counted_at)',
 ];
 
+const VERSION_2 = [
+  // What one worker does for all of them, until it is not heard of any more.
+  `CREATE TABLE beamline_duties (
+    name TEXT PRIMARY KEY,
+    holder TEXT NOT NULL,
+    expires_at BIGINT NOT NULL
+  )`,
+  // What attempts used that has been added to beamline_usage and beamline_tenants, for the case that it is reported again.
+  `CREATE TABLE beamline_charged (
+    id TEXT PRIMARY KEY,
+    charged_at BIGINT NOT NULL
+  )`,
+  'CREATE INDEX beamline_charged_at ON beamline_charged (charged_at)',
+];
+
 /**
  * Makes the tables where there are none. To be run alone: the driver excludes other processes meanwhile. Throws BLW_CONFIG where a newer
  * version of this program has been here.
@@ -92,6 +107,7 @@ export function* ensureSchema(): Rule<void> {
     );
   }
   if (version === SCHEMA_VERSION) return;
-  for (const statement of VERSION_1) yield* execute(statement);
+  for (const statement of [VERSION_1, VERSION_2].slice(version).flat()) yield* execute(statement);
+  yield* execute('DELETE FROM beamline_state');
   yield* execute('INSERT INTO beamline_state (version) VALUES (?)', SCHEMA_VERSION);
 }

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import Sqlite from 'better-sqlite3';
 import type { Rule, Statement, StateRow } from './rule';
 import { ensureSchema } from './schema';
-import { type StateStore, StateStoreUnavailable } from './state-store';
+import { type RunOptions, type StateStore, StateStoreUnavailable } from './state-store';
 
 /** Longest wait for other processes; a transaction takes well under a millisecond. */
 const MAX_WAIT_MS = 2_000;
@@ -27,10 +27,10 @@ class SqliteStore implements StateStore {
     private readonly clock: () => number,
   ) {}
 
-  async run<T>(rule: () => Rule<T>): Promise<T> {
+  async run<T>(rule: () => Rule<T>, { isReading = false }: RunOptions = {}): Promise<T> {
     try {
       const database = this.#database ?? (await this.#open());
-      return await this.#transact(database, rule);
+      return await this.#transact(database, rule, isReading);
     } catch (error) {
       throw isSqliteError(error) && !isMistake(error) ? new StateStoreUnavailable(error) : error;
     }
@@ -59,11 +59,12 @@ class SqliteStore implements StateStore {
   }
 
   /** Synchronous once it has begun, so that nothing else of this process gets in between. */
-  async #transact<T>(database: Sqlite.Database, rule: () => Rule<T>): Promise<T> {
+  async #transact<T>(database: Sqlite.Database, rule: () => Rule<T>, isReading = false): Promise<T> {
     return await untilFree(() => {
-      database.exec('BEGIN IMMEDIATE');
+      // Who only reads waits for nobody in WAL mode, and nobody waits for him.
+      database.exec(isReading ? 'BEGIN' : 'BEGIN IMMEDIATE');
       try {
-        const result = this.#drive(database, rule());
+        const result = this.#drive(database, rule(), isReading);
         database.exec('COMMIT');
         return result;
       } catch (error) {
@@ -73,17 +74,18 @@ class SqliteStore implements StateStore {
     });
   }
 
-  #drive<T>(database: Sqlite.Database, rule: Rule<T>): T {
+  #drive<T>(database: Sqlite.Database, rule: Rule<T>, isReading: boolean): T {
     let step = rule.next();
-    while (step.done !== true) step = rule.next(this.#execute(database, step.value));
+    while (step.done !== true) step = rule.next(this.#execute(database, step.value, isReading));
     return step.value;
   }
 
-  #execute(database: Sqlite.Database, { sql, values }: Statement): readonly StateRow[] {
+  #execute(database: Sqlite.Database, { sql, values }: Statement, isReading: boolean): readonly StateRow[] {
     // While the tables are made, statements are prepared once only, against what is there by then.
     const isKept = database === this.#database;
     const prepared = (isKept ? this.#statements.get(sql) : undefined) ?? database.prepare<unknown[], StateRow>(sql);
     if (isKept) this.#statements.set(sql, prepared);
+    if (isReading && !prepared.readonly) throw new TypeError(`a rule that only reads cannot do this: ${sql}`);
     if (prepared.reader) return prepared.all(...values);
     prepared.run(...values);
     return [];

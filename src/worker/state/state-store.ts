@@ -5,11 +5,20 @@ export interface StateStore {
   /**
    * Runs a rule in one transaction and gives its result once that is committed. Throws {@link StateStoreUnavailable} where the
    * store is busy or out of reach; whether the transaction was committed is not known then. What is wrong with the rule itself,
-   * and would be at the next try, is thrown as it is. With `mayBeLost` a crash of the store's
-   * server right after may undo it, as if it had never been asked: right for what says who runs now.
+   * and would be at the next try, is thrown as it is.
    */
-  run<T>(rule: () => Rule<T>, options?: { readonly mayBeLost?: boolean }): Promise<T>;
+  run<T>(rule: () => Rule<T>, options?: RunOptions): Promise<T>;
   close(): Promise<void>;
+}
+
+/** What is known of a rule before it runs. */
+export interface RunOptions {
+  /** Whose rows it locks: where these are not free, only this tenant's rules wait. */
+  readonly tenant?: string;
+  /** A crash of the store's server right after may undo it, as if it had never been asked: right for what says who runs now. */
+  readonly mayBeLost?: boolean;
+  /** It changes nothing; the store holds it to that. */
+  readonly isReading?: boolean;
 }
 
 /** The store is busy, broken or out of reach; what was asked may be asked again later. */

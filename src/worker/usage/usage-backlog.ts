@@ -1,39 +1,80 @@
 /** Entries that are kept while the store does not answer: some megabytes. */
 const MAX_KEPT = 10_000;
 
-/** Usage that waits for the store; the oldest goes where there is too much. In memory: it does not outlive the process. */
-export class UsageBacklog<T> {
-  #entries: T[] = [];
+/** What of an entry could not be written, to be kept in its place. */
+export interface Unwritten<T> {
+  readonly entry: T;
+  /** Nobody's can be written now; else the same tenant's are left alone until the next time. */
+  readonly isOut: boolean;
+}
+
+/**
+ * Usage that waits for the store, by tenant, so that one whose rows are locked holds up no other. Where there is too much, the oldest
+ * goes of who has most. In memory: it does not outlive the process.
+ */
+export class UsageBacklog<T extends { readonly tenant: string }> {
+  readonly #queues = new Map<string, T[]>();
+  #size = 0;
   #dropped = 0;
 
   /** `onDropped` is told, once the store is back, how many entries are lost. */
   constructor(private readonly onDropped: (count: number) => void) {}
 
   get size(): number {
-    return this.#entries.length;
+    return this.#size;
   }
 
   add(entry: T): void {
-    this.#entries.push(entry);
-    if (this.#entries.length <= MAX_KEPT) return;
-    this.#entries.shift();
-    this.#dropped += 1;
+    this.#queueOf(entry).push(entry);
+    this.#size += 1;
+    if (this.#size > MAX_KEPT) this.#dropOne();
   }
 
   /**
-   * Writes what is kept, the oldest first, for so long at most; what `write` throws is passed on, and the rest stays. What `write`
-   * adds again comes after all others, and not in this call.
+   * Writes what is kept, for so long at most: a tenant's oldest first, the tenants in turn. `write` must not throw, and gives back what it
+   * could not write, which is not tried again in this call.
    */
-  async flush(write: (entry: T) => Promise<void>, limitMs: number): Promise<void> {
+  async flush(write: (entry: T) => Promise<Unwritten<T> | undefined>, limitMs: number): Promise<void> {
     const stopAt = performance.now() + limitMs;
-    for (let left = this.#entries.length; left > 0 && performance.now() < stopAt; left -= 1) {
-      const entry = this.#entries[0];
+    const stuck = new Set<string>();
+    while (performance.now() < stopAt) {
+      const entry = this.#takeNext(stuck);
       if (entry === undefined) break;
-      await write(entry);
-      // Others may have been dropped from the front meanwhile.
-      if (this.#entries[0] === entry) this.#entries.shift();
+      const unwritten = await write(entry);
+      if (unwritten === undefined) continue;
+      this.#queueOf(entry).unshift(unwritten.entry);
+      this.#size += 1;
+      if (unwritten.isOut) return;
+      stuck.add(entry.tenant);
     }
     if (this.#dropped > 0) this.onDropped(this.#dropped);
     this.#dropped = 0;
+  }
+
+  #queueOf({ tenant }: T): T[] {
+    const queue = this.#queues.get(tenant) ?? [];
+    this.#queues.set(tenant, queue);
+    return queue;
+  }
+
+  #takeNext(stuck: ReadonlySet<string>): T | undefined {
+    for (const [tenant, queue] of this.#queues) {
+      if (stuck.has(tenant)) continue;
+      const entry = queue.shift();
+      this.#size -= 1;
+      // Its next turn comes after all others'.
+      this.#queues.delete(tenant);
+      if (queue.length > 0) this.#queues.set(tenant, queue);
+      return entry;
+    }
+    return undefined;
+  }
+
+  #dropOne(): void {
+    let longest: T[] = [];
+    for (const queue of this.#queues.values()) if (queue.length > longest.length) longest = queue;
+    longest.shift();
+    this.#size -= 1;
+    this.#dropped += 1;
   }
 }

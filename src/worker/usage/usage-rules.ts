@@ -39,6 +39,24 @@ export function* countUsage({ tenant, id, attempt, end, usage }: UsageEntry): Ru
   yield* correctEnd(tenant, { id, attempt, end });
 }
 
+/** What an attempt used is added once, however often it is reported: this names the report. */
+export interface Charge {
+  readonly id: string;
+  /** It may have been done: the store's answer was lost. */
+  readonly isRepeat: boolean;
+}
+
+/**
+ * True where the charge has not been made; it is remembered with it. Only a repeat has to look, so that no other waits for an answer: a first
+ * report that comes after its own repeat, held up on the way, fails as a whole.
+ */
+export function* chargeOnce({ id, isRepeat }: Charge): Rule<boolean> {
+  const insert = 'INSERT INTO beamline_charged (id, charged_at) VALUES (?, now_ms())';
+  if (isRepeat) return (yield* query(`${insert} ON CONFLICT (id) DO NOTHING RETURNING id`, id)).length > 0;
+  yield* execute(insert, id);
+  return true;
+}
+
 /** True where there is nothing to be added. */
 export function isNothing(usage: StepUsage | undefined): boolean {
   return usage === undefined || Object.values(usage).every((value) => value === 0);

@@ -1,16 +1,19 @@
-import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import { CancellationScope, condition, isCancellation, proxySinks, workflowInfo } from '@temporalio/workflow';
 import { FlowError } from '../../dsl/errors';
-import type { QuotaWait } from '../../dsl/quota';
+import type { FlowPlaceSinks, QuotaWait } from '../../dsl/quota';
 import { type Routine, waitFor } from '../drive';
 import { toFlowError } from '../failures';
 import type { FlowRun } from '../flow-run';
 import { quotaActivities } from './quota-activities';
 
+const { flowPlaces } = proxySinks<FlowPlaceSinks>();
+
 /** Waits until the flow is one of those of its tenant that may be open; leaves the line where it is cancelled before. */
 export function* awaitPlace(run: FlowRun): Routine<void> {
   const { tenant, prepared, quota } = run;
   const { place, waiting } = prepared;
-  if (place === undefined || waiting === undefined) return;
+  if (place === undefined) return;
+  if (waiting === undefined) return keepPlace(run);
   let wait: QuotaWait | undefined = waiting;
   run.status.quotaWaitBegins();
   while (wait !== undefined) {
@@ -21,6 +24,22 @@ export function* awaitPlace(run: FlowRun): Routine<void> {
   }
   quota.forget(place);
   run.status.quotaWaitEnds();
+  keepPlace(run);
+}
+
+/**
+ * Tells the worker that the flow has its place, where it is not in its first run: a flow that had ended and was reset has given it back.
+ * Only once what it did before has been replayed, and without a command, so that it is in no history.
+ */
+export function keepPlace({ tenant, prepared: { place } }: FlowRun): void {
+  const { runId, firstExecutionRunId } = workflowInfo();
+  if (place === undefined || runId === firstExecutionRunId) return;
+  const isLive = condition(() => !workflowInfo().unsafe.isReplaying);
+  isLive.then(
+    () => flowPlaces.hold({ tenant, place }),
+    // The flow has ended before.
+    () => undefined,
+  );
 }
 
 /** Gives the flow's place back at its end. Where the flow is ended by force, a worker notices. */

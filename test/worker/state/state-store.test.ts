@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { openStateStore, openWorkerStore, parseStateStore } from '../../../src/worker/state/open-state-store';
 import { execute, query } from '../../../src/worker/state/rule';
+import { SCHEMA_VERSION } from '../../../src/worker/state/schema';
 import { StateStoreUnavailable } from '../../../src/worker/state/state-store';
 import { storeKinds } from '../../helpers/state-stores';
 
@@ -35,7 +36,9 @@ describe.each(storeKinds())('a state store in $name', (kind) => {
     const stores = Array.from({ length: 5 }, () => kind.open());
     try {
       await Promise.all(stores.map((store) => store.run(() => query('SELECT 1 AS one FROM beamline_usage'))));
-      expect(await stores[0]?.run(() => query('SELECT version FROM beamline_state'))).toEqual([{ version: 1 }]);
+      expect(await stores[0]?.run(() => query('SELECT version FROM beamline_state'))).toEqual([
+        { version: SCHEMA_VERSION },
+      ]);
     } finally {
       await Promise.all(stores.map((store) => store.close()));
     }
@@ -48,6 +51,29 @@ describe.each(storeKinds())('a state store in $name', (kind) => {
     const again = kind.open();
     await expect(again.run(() => query('SELECT 1 AS one'))).rejects.toMatchObject({ data: { code: 'BLW_CONFIG' } });
     await again.close();
+  });
+
+  test('of the first version is kept, and gets what is new', async () => {
+    const old = kind.open();
+    await old.run(function* () {
+      for (const table of ['duties', 'charged']) yield* execute(`DROP TABLE beamline_${table}`);
+      yield* execute('UPDATE beamline_state SET version = 1');
+      yield* execute("INSERT INTO beamline_tenants (tenant, blob_bytes) VALUES ('acme', 7)");
+    });
+    await old.close();
+    const store = kind.open();
+    expect(await store.run(() => query('SELECT blob_bytes FROM beamline_tenants'))).toEqual([{ blob_bytes: 7 }]);
+    expect(await store.run(() => query('SELECT name FROM beamline_duties'))).toEqual([]);
+    expect(await store.run(() => query('SELECT version FROM beamline_state'))).toEqual([{ version: SCHEMA_VERSION }]);
+    await store.close();
+  });
+
+  test('a rule that only reads cannot write', async () => {
+    const store = kind.open();
+    const insert = () => execute("INSERT INTO beamline_tenants (tenant) VALUES ('acme')");
+    await expect(store.run(insert, { isReading: true })).rejects.toThrow(/read/);
+    expect(await store.run(() => query('SELECT tenant FROM beamline_tenants'), { isReading: true })).toEqual([]);
+    await store.close();
   });
 
   test('a rule is done as a whole or not at all', async () => {

@@ -1,0 +1,80 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Quotas } from '../policy/policy';
+import { isOutOfReach } from '../state/state-store';
+import { DUTY_MS, leaveDuty, takeDuty } from './duty-rules';
+import { needsReview, surveyLines } from './line-survey';
+import type { OfferCourier, TenantLine } from './offer-courier';
+import { reviewLine } from './place-rules';
+import { prune } from './prune';
+import { reviewSpace } from './space-rules';
+import type { StoreAccess } from './store-access';
+
+/** In reviews. */
+const PRUNE_EVERY = 30;
+
+/** What must be left of the duty; then a holder that lives is never taken for dead, and writes twice in a duty's time. */
+const MIN_LEFT_MS = DUTY_MS * 0.7;
+
+/**
+ * Looks at the tenants' lines: for leases of dead workers, lapsed offers, ends of windows, changed quotas. One worker at a time does
+ * it for all, and another when nothing is heard of that one. Two that do it at once, as after a standstill, do no harm.
+ */
+export class LineReviewer {
+  #reviews = 0;
+  #hasMoreToPrune = false;
+  #hasDuty = false;
+
+  constructor(
+    private readonly parts: {
+      readonly worker: string;
+      readonly store: StoreAccess;
+      readonly courier: OfferCourier;
+      readonly quotasOf: (tenant: string) => Quotas;
+    },
+  ) {}
+
+  /** Writes only where something is to be changed. Throws where the store is out of reach. */
+  async review(): Promise<void> {
+    const { store, worker, quotasOf } = this.parts;
+    const { isOthers, leftMs, lines } = await store.run(() => surveyLines(worker), { isReading: true });
+    if (isOthers) return;
+    // Where nobody waits there is no duty, and nothing is written at all.
+    if (lines.length > 0 && leftMs < MIN_LEFT_MS) {
+      this.#hasDuty = await store.run(() => takeDuty(worker), { mayBeLost: true });
+      if (!this.#hasDuty) return;
+    }
+    for (const line of lines) if (needsReview(line, quotasOf(line.tenant))) await this.#reviewLine(line);
+    this.#reviews += 1;
+    if (this.#hasMoreToPrune || this.#reviews % PRUNE_EVERY === 0) {
+      this.#hasMoreToPrune = !(await prune((rule) => store.run(rule)));
+    }
+  }
+
+  /** Leaves the duty to others. */
+  async close(): Promise<void> {
+    const { store, worker } = this.parts;
+    if (!this.#hasDuty || store.isOut) return;
+    await store.run(() => leaveDuty(worker)).catch((error: unknown) => store.warn(error));
+  }
+
+  /** One tenant's line may be out of order, or its row locked; the others go on. */
+  async #reviewLine({ tenant, kind }: TenantLine): Promise<void> {
+    const { store, courier, quotasOf } = this.parts;
+    const quotas = quotasOf(tenant);
+    const options = { tenant, mayBeLost: true };
+    try {
+      if (kind === 'space') {
+        courier.tell({ tenant, kind }, await store.run(() => reviewSpace(tenant, quotas), options));
+      } else {
+        const { offers, news } = await store.run(() => reviewLine(tenant, kind, quotas), options);
+        courier.tell({ tenant, kind }, offers);
+        if (news.length > 0) courier.inform(tenant, news);
+      }
+    } catch (error) {
+      if (isOutOfReach(error)) throw error;
+      store.warn(error);
+    }
+    // Rules of SQLite run on this thread, one after the other without a pause.
+    await nextTurn();
+  }
+}

@@ -1,0 +1,135 @@
+import type { Quotas } from '../../../src/worker/policy/policy';
+import { DUTY_MS } from '../../../src/worker/quota/duty-rules';
+import { QuotaKeeper } from '../../../src/worker/quota/quota-keeper';
+import type { Asker } from '../../../src/worker/quota/tickets';
+import { query } from '../../../src/worker/state/rule';
+import { CountingStore } from '../../helpers/counting-store';
+import { storeKinds } from '../../helpers/state-stores';
+
+const NOW = 1_800_000_000_000;
+const INTERVAL_MS = 2_000;
+const TENANTS = 20;
+
+describe.each(storeKinds())('review of lines by several workers, in $name', (kind) => {
+  let now: number;
+  let quotas: Quotas;
+  let offered: string[];
+  let workers: { name: string; keeper: QuotaKeeper; store: CountingStore }[];
+
+  beforeAll(() => kind.setUp(), 60_000);
+  afterAll(() => kind.tearDown());
+  beforeEach(async () => {
+    await kind.begin();
+    now = NOW;
+    quotas = { concurrentSteps: 1 };
+    offered = [];
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'clearImmediate', 'queueMicrotask', 'performance'] });
+    workers = ['w1', 'w2', 'w3'].map(startWorker);
+  });
+  afterEach(async () => {
+    jest.useRealTimers();
+    for (const { keeper } of workers) await keeper.close();
+  });
+
+  function startWorker(worker: string): (typeof workers)[number] {
+    const store = new CountingStore(kind.open(() => now));
+    const keeper = new QuotaKeeper({
+      store,
+      worker,
+      quotasOf: () => quotas,
+      sender: {
+        send: async (_, offers) => {
+          offered.push(...offers.map(({ ticket }) => ticket));
+          return [];
+        },
+        inform: async () => undefined,
+      },
+      probe: async () => true,
+      logger: { log: () => undefined },
+    });
+    return { name: worker, keeper, store };
+  }
+
+  const asker = (tenant: string, name: string): Asker => ({
+    tenant,
+    kind: 'step',
+    ticket: `ticket ${name}`,
+    lease: `lease ${name}`,
+    worker: 'elsewhere',
+    namespace: 'default',
+    flowId: name,
+    priority: 3,
+  });
+
+  /** Each of the tenants has one step that runs, and one that waits for its end. */
+  async function fillLines(): Promise<void> {
+    const [first] = workers;
+    for (let index = 0; index < TENANTS; index += 1) {
+      const tenant = `t${index}`;
+      expect(await first?.keeper.ask(asker(tenant, `${tenant}-runs`))).toBeUndefined();
+      expect(await first?.keeper.ask(asker(tenant, `${tenant}-waits`))).toMatchObject({ reason: 'concurrentSteps' });
+    }
+    for (const { store } of workers) store.writes.splice(0);
+  }
+
+  async function passInterval(): Promise<void> {
+    now += INTERVAL_MS;
+    jest.advanceTimersByTime(INTERVAL_MS);
+    for (const { store } of workers) await store.quiet();
+  }
+
+  async function dutyHolders(): Promise<unknown[]> {
+    const store = kind.open(() => now);
+    const rows = await store.run(() => query('SELECT holder FROM beamline_duties'));
+    await store.close();
+    return rows.map(({ holder }) => holder);
+  }
+
+  const written = (): string[] => workers.flatMap(({ store }) => store.writes.splice(0));
+
+  test('what finds nothing to change writes nothing but whose duty it is', async () => {
+    await fillLines();
+    const counts: number[] = [];
+    for (let interval = 0; interval < 12; interval += 1) {
+      await passInterval();
+      // Leases of steps are renewed by who runs them.
+      counts.push(written().filter((sql) => sql !== 'INSERT INTO beamline_leases').length);
+    }
+    // Before one worker did it for all: 60, for 3 workers and 20 lines.
+    const [first, ...others] = counts;
+    // All may try for it at first.
+    expect(first).toBeLessThanOrEqual(workers.length);
+    expect(others).toEqual([0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0]);
+  });
+
+  test('where nobody waits nothing is written at all', async () => {
+    for (let interval = 0; interval < 12; interval += 1) await passInterval();
+    expect(written()).toEqual([]);
+  });
+
+  test('another worker takes over when nothing is heard of the one that did it', async () => {
+    await fillLines();
+    for (let interval = 0; interval < 3; interval += 1) await passInterval();
+    const [holder] = await dutyHolders();
+    workers.find(({ name }) => name === holder)?.store.cut();
+    quotas = { concurrentSteps: 2 };
+    await passInterval();
+    expect(offered).toEqual([]);
+    while (now < NOW + 3 * INTERVAL_MS + DUTY_MS) await passInterval();
+    expect(offered).toHaveLength(TENANTS);
+    const [next] = await dutyHolders();
+    expect([next === holder, workers.map(({ name }) => name).includes(String(next))]).toEqual([false, true]);
+  });
+
+  test('a worker that stops leaves it to the next at once', async () => {
+    await fillLines();
+    await passInterval();
+    const [holder] = await dutyHolders();
+    await workers.find(({ name }) => name === holder)?.keeper.close();
+    workers = workers.filter(({ name }) => name !== holder);
+    expect(await dutyHolders()).toEqual([]);
+    quotas = { concurrentSteps: 2 };
+    await passInterval();
+    expect(offered).toHaveLength(TENANTS);
+  });
+});
