@@ -58,6 +58,8 @@ export interface PreparedFlow {
   readonly waiting?: QuotaWait;
   /** Steps that failed without a word of their worker are counted by the flow; absent in histories of before. */
   readonly countsFailures?: true;
+  /** What becomes of dead letters is told to others (`dead-letter-event.ts`); absent: on a worker without NATS, or in histories of before. */
+  readonly publishesDeadLetters?: true;
   /** Steps of the tenant that may run at once, as of then; absent: any number. Results of steps have newer news. */
   readonly concurrentSteps?: number;
   /** Flows above this one; absent: none. */

@@ -1,8 +1,9 @@
+import { tellCancelled } from './dead-letter-news';
 import type { Routine } from './drive';
 import type { FlowRun } from './flow-run';
 import type { TrackedStep } from './progress-tracker';
 import { leaveQuotaLine } from './quota/leave-line';
-import type { BranchCursor, Cursor, ListCursor, TaskCursor } from './suspension';
+import type { BranchCursor, Cursor, ListCursor, ParkedStep, TaskCursor } from './suspension';
 import { endListening } from './tasks/listen-task';
 
 /** Parts of the flow that stand still and will not go on. */
@@ -15,12 +16,14 @@ type AnyCursor = Cursor | ListCursor | TaskCursor | BranchCursor | { readonly li
 
 /**
  * Ends what is suspended beside something that ends all of it, such as a branch that failed: it would have gone on in the
- * next run of the flow, and has no code running that could clean up after it. Ends subscriptions, gives back events and leaves lines.
+ * next run of the flow, and has no code running that could clean up after it. Ends subscriptions, gives back events,
+ * leaves lines and tells of dead letters.
  */
 export function* abandon(run: FlowRun, { cursors, steps }: Abandoned): Routine<void> {
   for (const step of steps) step.end('cancelled');
-  for (const { listener } of cursors.flatMap(leavesOf)) {
+  for (const { listener, parked } of cursors.flatMap(leavesOf)) {
     if (listener !== undefined) yield* endListening(run, run.inbox.reopen(listener));
+    if (parked !== undefined) yield* tellCancelled(run, parked.letter);
   }
   yield* leaveQuotaLine(
     run,
@@ -32,6 +35,7 @@ export function* abandon(run: FlowRun, { cursors, steps }: Abandoned): Routine<v
 interface Inner {
   readonly listener?: string | undefined;
   readonly ticket?: string | undefined;
+  readonly parked?: ParkedStep | undefined;
   readonly task?: TaskCursor;
   readonly at?: Cursor;
   readonly list?: ListCursor;
@@ -40,10 +44,11 @@ interface Inner {
   readonly branches?: readonly BranchCursor[];
 }
 
-/** What there is to clean up: of a step that listens, and of one that waits for a quota. */
-function leavesOf(cursor: AnyCursor): Pick<Inner, 'listener' | 'ticket'>[] {
-  const { listener, ticket, task, at, list, current, begun = [], branches = [] } = cursor as Inner;
+/** What there is to clean up: of a step that listens, of one that waits for a quota, and of a dead letter. */
+function leavesOf(cursor: AnyCursor): Pick<Inner, 'listener' | 'ticket' | 'parked'>[] {
+  const { listener, ticket, parked, task, at, list, current, begun = [], branches = [] } = cursor as Inner;
   const inner = [task, at, list, current, ...begun, ...branches].filter((part) => part !== undefined);
-  const own = listener === undefined && ticket === undefined ? [] : [{ listener, ticket }];
+  const isLeaf = listener !== undefined || ticket !== undefined || parked !== undefined;
+  const own = isLeaf ? [{ listener, ticket, parked }] : [];
   return [...own, ...inner.flatMap(leavesOf)];
 }

@@ -28,7 +28,10 @@ export async function startNats(binary: string, settings = ''): Promise<TestNats
   const folder = mkdtempSync(join(tmpdir(), 'blw-nats-'));
   const port = await findFreePort();
   const file = join(folder, 'nats.conf');
-  writeFileSync(file, `listen: "127.0.0.1:${port}"\njetstream { store_dir: "${join(folder, 'store')}" }\n${settings}\n`);
+  writeFileSync(
+    file,
+    `listen: "127.0.0.1:${port}"\njetstream { store_dir: "${join(folder, 'store')}" }\n${settings}\n`,
+  );
   const start = async (): Promise<ChildProcess> => {
     const server = spawn(binary, ['-c', file], { stdio: ['ignore', 'ignore', 'pipe'], cwd: folder });
     await untilReady(server);
