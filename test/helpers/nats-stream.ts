@@ -11,8 +11,8 @@ export interface StoredMessage {
   readonly body: JsonObject;
 }
 
-/** All messages of a stream, in its order; none where there is no such stream yet. */
-export async function messagesOf(url: string, stream: string): Promise<StoredMessage[]> {
+/** All messages of a stream whose subjects begin so, in its order; none where there is no such stream yet. */
+export async function messagesOf(url: string, stream: string, prefix = ''): Promise<StoredMessage[]> {
   return await withNats(url, async (nats) => {
     const manager = await jetstreamManager(nats);
     const info = await manager.streams.info(stream).catch(() => undefined);
@@ -21,7 +21,7 @@ export async function messagesOf(url: string, stream: string): Promise<StoredMes
     const messages: StoredMessage[] = [];
     for (let sequence = Math.max(1, first); sequence <= last; sequence += 1) {
       const message = await manager.streams.getMessage(stream, { seq: sequence });
-      if (message === null) continue;
+      if (message?.subject.startsWith(prefix) !== true) continue;
       messages.push({
         sequence,
         subject: message.subject,
