@@ -33,9 +33,9 @@ describeWithNats('dead letters on NATS (needs nats-server)', () => {
     await once(server, 'listening');
     origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const log = (_: string, message: string, fields: LogFields = {}) => logged.push({ message, fields });
-    worker = await startTestWorker({ 'nats-url': nats.url, secret: ['token=env:NATS_TEST_SECRET'] }, undefined, {
-      log,
-    });
+    // Few flows stay in memory, so that most of them are rebuilt from history before they go on.
+    const settings = { 'nats-url': nats.url, secret: ['token=env:NATS_TEST_SECRET'], 'max-cached-flows': '2' };
+    worker = await startTestWorker(settings, undefined, { log });
   }, 60_000);
   afterAll(async () => {
     delete process.env.NATS_TEST_SECRET;

@@ -55,7 +55,11 @@ export class EventIntake {
     const lanes = new Map<string, Promise<void>>();
     try {
       for await (const message of messages) {
-        if (signal.aborted) break;
+        if (signal.aborted) {
+          // Fetched ahead: others may have it at once.
+          message.nak();
+          continue;
+        }
         const { subject } = message;
         const lane = tenantOfSubject(subject) ?? '';
         const work = (lanes.get(lane) ?? Promise.resolve()).then(() => this.#take(message));

@@ -42,12 +42,13 @@ export async function openMessaging(parts: {
 }): Promise<Messaging> {
   const { config, connection, namespace, worker, store, keys, policy, events, logger } = parts;
   const { nats, queuePrefix } = config;
-  const origin = await installationOf(connection, { namespace, queuePrefix });
   const bodies = new MessageBodies(keys);
   if (nats === undefined) {
-    const outbox = new StoreOutbox({ store, bodies, origin });
+    // Nobody takes dead letters in again, so that it does not matter whose they are.
+    const outbox = new StoreOutbox({ store, bodies, origin: '' });
     return { events, outbox, start: () => undefined, close: async () => undefined };
   }
+  const origin = await installationOf(connection, { namespace, queuePrefix });
   const sender = new OutboxSender({ store, bodies, worker, logger });
   const taskQueue = taskQueueOf(queuePrefix, 'io');
   const intake = new EventIntake({ events, taskQueue, origin, policy, logger });

@@ -21,8 +21,8 @@ const DUPLICATE_WINDOW_MS = 600_000;
 /** A durable consumer that nobody has used for so long is removed: that of an installation that is gone. */
 const MAX_INACTIVE_MS = 30 * DAY_MS;
 
-/** How long a worker may take with an event until another gets it. */
-const ACK_WAIT_MS = 30_000;
+/** How long a worker may take with an event until another gets it: also what an event waits for whose worker was killed. */
+const ACK_WAIT_MS = 15_000;
 
 /** Both are made where they are missing, and left as they are where they are there: an operator may want other limits. */
 const STREAMS = [
