@@ -33,8 +33,7 @@ describeWithNats('dead letters on NATS (needs nats-server)', () => {
     await once(server, 'listening');
     origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const log = (_: string, message: string, fields: LogFields = {}) => logged.push({ message, fields });
-    // Few flows stay in memory, so that most of them are rebuilt from history before they go on.
-    const settings = { 'nats-url': nats.url, secret: ['token=env:NATS_TEST_SECRET'], 'max-cached-flows': '2' };
+    const settings = { 'nats-url': nats.url, secret: ['token=env:NATS_TEST_SECRET'] };
     worker = await startTestWorker(settings, undefined, { log });
   }, 60_000);
   afterAll(async () => {

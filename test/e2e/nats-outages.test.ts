@@ -171,6 +171,37 @@ describeWithNats('with something away (needs nats-server)', () => {
     expect(emitted).toBe(200);
   }, 120_000);
 
+  test('a flow with a dead letter is rebuilt on another worker, also one without NATS, and tells all once', async () => {
+    const prefix = `nats-${randomUUID()}`;
+    const shared = { 'queue-prefix': prefix, 'blob-root': join(folder, 'blobs') };
+    const first = await start(shared);
+    const flow = flowOf("do: [{a: {call: fs.get, metadata: {onFailure: deadLetter}, with: {path: 'no/such'}}}]");
+    const handle = await first.client.workflow.start('runFlow', {
+      taskQueue: `${prefix}-io`,
+      workflowId: `flow-${randomUUID()}`,
+      args: [{ flow, tenant: 'acme' }],
+    });
+    const lettersOf = () => messagesOf(nats.url, 'BEAMLINE_DLQ', 'beamline.dlq.acme');
+    await eventually(async () => ((await lettersOf()).length === 1 ? true : undefined));
+    await first.stop();
+    worker = undefined;
+    const second = await startTestWorker({ ...shared, pools: 'io' });
+    try {
+      const again = second.client.workflow.getHandle(handle.workflowId);
+      await again.executeUpdate('resolve', { args: [{ action: 'skip', output: 7 }] });
+      expect(await again.result()).toBe(7);
+    } finally {
+      await second.stop();
+    }
+    expect(await lettersOf()).toHaveLength(1);
+    await start(shared);
+    await eventually(async () => ((await lettersOf()).length > 1 ? true : undefined));
+    expect((await lettersOf()).map(({ body }) => body.type)).toEqual([
+      'beamline.deadletter.parked',
+      'beamline.deadletter.resolved',
+    ]);
+  }, 60_000);
+
   test('dead letters stay one message each when their flow continues as new, and have no values of encrypted tenants', async () => {
     const log = () => undefined;
     temporal = await startTemporalServer({
