@@ -131,6 +131,25 @@ describeWithNats('access to NATS (needs nats-server)', () => {
     expect((await untilLogged('NATS is away')).fields.error).toMatch(/tls/);
   }, 60_000);
 
+  test('with a policy, events for tenants that it does not know are refused', async () => {
+    nats = await startNats(binary ?? '');
+    const tenants = { acme: { scopes: ['flow:start', 'resources:*'] } };
+    const policy = fileOf('policy.yaml', JSON.stringify({ version: 1, tenants }));
+    const at = await start({ 'nats-url': nats.url, policy });
+    await untilLogged('NATS is connected');
+    const publish = publisher({ servers: nats.url.replace('nats://', '') });
+    await publish('beamline.events.globex.said', eventOf('nobody'));
+    const { fields } = await untilLogged('a message from NATS was refused');
+    expect(fields).toMatchObject({
+      subject: 'beamline.events.globex.said',
+      error: 'the policy knows no such tenant',
+    });
+    await hears(at, publish);
+    await expect(at.client.workflow.getHandle(`${at.queuePrefix}-events:globex`).describe()).rejects.toThrow(
+      /not found/i,
+    );
+  }, 60_000);
+
   test('with the .creds file of a user', async () => {
     const { settings, creds } = makeOperator();
     nats = await startNats(binary ?? '', settings);
