@@ -17,6 +17,13 @@ export interface StepIdentity {
   readonly blockType: string;
   /** `tenant:workflowId:stepPath:iteration:generation`; the same on every attempt. */
   readonly idempotencyKey: string;
+  /** Tells what the step asks for from what it asked for before under its key; of blocks that record their outcome. */
+  readonly argumentsDigest?: string;
+  /**
+   * What the attempts of the step have in common with each other and, unlike the key, with nothing else: a reset or another round of a
+   * `try` has one of its own. Absent in flows from before there was one.
+   */
+  readonly execution?: string;
   /** Number of this attempt, from 1. */
   readonly attempt: number;
   /** The author's word that doing it twice is harmless (`metadata.idempotent`), or the block's own. */

@@ -10,13 +10,23 @@ import type { Access } from './access/access';
  * secret counts by its name: its placeholder is new each time.
  */
 export function cacheDigest(blockType: string, request: StepRequest, access?: Access): string {
-  const { tenant, flow, stepId, cache, secrets } = request;
+  const { tenant, flow, stepId, cache } = request;
   const subject = cache?.key === undefined ? { with: request.with } : { key: cache.key };
-  const text = JSON.stringify(sortKeys({ ...subject, policies: (secrets?.policies ?? []) as unknown as Json }));
   const [name = ''] = flow.split(':', 1);
-  const parts = [tenant, name, stepId, blockType, nameSecrets(text, secrets?.placeholders ?? [])];
+  const parts = [tenant, name, stepId, blockType, describeValues(subject, request)];
   if (access !== undefined) parts.push(JSON.stringify(access));
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
+
+/** Tells arguments from others, as a SHA-256 in hex. A secret counts by its name, so that a new value of it changes nothing. */
+export function argumentsDigest(request: StepRequest): string {
+  const parts = describeValues({ with: request.with }, request);
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
+
+function describeValues(subject: JsonObject, { secrets }: StepRequest): (string | SecretPath)[] {
+  const text = JSON.stringify(sortKeys({ ...subject, policies: (secrets?.policies ?? []) as unknown as Json }));
+  return nameSecrets(text, secrets?.placeholders ?? []);
 }
 
 /** Equal values are equal text, in whatever order they were put together. */

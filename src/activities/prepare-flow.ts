@@ -87,6 +87,8 @@ async function prepare(
     offloadsExpressions: true,
     exportsInTurn: true,
     countsFailures: true,
+    tellsUnknownOutcomes: true,
+    namesExecutions: true,
     ...(priorityKey === undefined ? {} : { priorityKey }),
     ...(requestedBy === undefined ? {} : { requestedBy }),
     ...(depth === undefined ? {} : { depth }),

@@ -2,13 +2,17 @@ import { CancelledFailure, Context } from '@temporalio/activity';
 import { BLOCK_SPECS } from '../dsl/block-registry';
 import { measureJson } from '../dsl/encoded-json';
 import { isJsonObject, type Json, type JsonObject } from '../dsl/json';
+import { isRecordedBlock } from '../dsl/recorded-blocks';
+import { isRepeatable } from '../dsl/repeatable';
 import { MAX_PAYLOAD_BYTES, type StepRequest, type StepResult } from '../dsl/step-request';
 import { lostPayloadOf } from '../dsl/undecodable';
 import { type ScopedPorts, scopeSecrets } from './access/scoped-ports';
 import type { BlockContext, BlockExecutor, Ports, StepIdentity } from './block';
 import { notRetryable } from './block-failure';
+import { argumentsDigest } from './cache-digest';
 import type { CpuShare } from './cpu-share';
 import { Heartbeat } from './heartbeat';
+import { outcomeUnknown } from './outcome-unknown';
 import type { SecretStore } from './ports/secret-store';
 import type { ResultCache } from './result-cache';
 import { Mask } from './secrets/mask';
@@ -69,8 +73,10 @@ async function runStep(
     stepId: request.stepId,
     blockType,
     idempotencyKey: request.key,
+    ...(request.execution === undefined ? {} : { execution: request.execution }),
     attempt,
     idempotent: request.idempotent,
+    ...(isRecordedBlock(blockType) ? { argumentsDigest: argumentsDigest(request) } : {}),
     ...(request.grant === undefined ? {} : { grant: request.grant }),
     ...(request.quota === undefined ? {} : { claim: request.quota }),
   };
@@ -87,7 +93,15 @@ async function runStep(
       if (problem !== undefined) throw problem;
       const context = blockContext(admitted, ports.of(access), temporal, { beat, mask });
       // What is kept has been masked.
-      const run = async () => mask.json(await meter.run(() => runBlock(blockType, args, context)));
+      const run = async () => {
+        try {
+          return mask.json(await meter.run(() => runBlock(blockType, args, context)));
+        } catch (error) {
+          const isFinal =
+            isInterruption(error) && !isRepeatable({ block: blockType, idempotent: step.idempotent }, args);
+          throw isFinal ? outcomeUnknown(`${blockType}: the worker stopped the block (${error.message})`) : error;
+        }
+      };
       return checkSize({ ...(await results.reuse(request, context, run)), attempt });
     } catch (error) {
       throw mask.error(error);
@@ -105,6 +119,14 @@ async function runStep(
   } finally {
     beat.stop();
   }
+}
+
+/**
+ * True where Temporal makes another attempt although the block was told to stop: the worker shuts down and its grace time is over, or
+ * an operator pauses or resets the activity. (TypeScript SDK, activity.ts: the message is the reason.)
+ */
+function isInterruption(error: unknown): error is CancelledFailure {
+  return error instanceof CancelledFailure && ['WORKER_SHUTDOWN', 'PAUSED', 'RESET'].includes(error.message);
 }
 
 function blockContext(

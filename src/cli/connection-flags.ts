@@ -3,9 +3,9 @@ import type { Command } from 'commander';
 import type { KeyRing } from '../activities/payloads/key-ring';
 import { keyRingOf } from '../worker/encryption-keys';
 import { DEFAULT_BLOB_ROOT, environmentName } from '../worker/options';
-import type { TemporalTarget } from '../worker/temporal-connection';
+import { connectionConfig, type TemporalTarget } from '../worker/temporal-connection';
 import type { Cli } from './cli';
-import { shellWord } from './output';
+import { printable, shellWord } from './output';
 
 const BLOB_ROOT_VARIABLE = environmentName('blob-root');
 const KEYS_VARIABLE = environmentName('encryption-keys');
@@ -35,10 +35,18 @@ export function addEncryptionKeysFlag(command: Command): Command {
   );
 }
 
+/** The file of {@link addEncryptionKeysFlag}, where one was given. */
+export function keysFileOf({ encryptionKeys }: ConnectionFlags, { env }: Pick<Cli, 'env'>): string | undefined {
+  // A variable that is set to nothing is how shells and containers take one away.
+  return (encryptionKeys ?? env[KEYS_VARIABLE]) || undefined;
+}
+
 /** The keys of {@link addEncryptionKeysFlag}. Throws BLW_CONFIG. */
-export function keysOf({ encryptionKeys }: ConnectionFlags, { env, cwd }: Pick<Cli, 'env' | 'cwd'>): KeyRing {
-  const file = encryptionKeys ?? env[KEYS_VARIABLE];
-  return keyRingOf(file ? resolve(cwd, file) : undefined, env);
+export function keysOf(flags: ConnectionFlags, { env, cwd, err }: Pick<Cli, 'env' | 'cwd' | 'err'>): KeyRing {
+  const name = keysFileOf(flags, { env });
+  return keyRingOf(name ? resolve(cwd, name) : undefined, env, (message, { file }) =>
+    err.line(`${err.style.yellow('warning:')} ${message}: ${printable(file)}`),
+  );
 }
 
 /** Adds `--blob-root` and `--encryption-keys`, for commands that read or send data of flows of any size. */
@@ -58,11 +66,17 @@ export function targetOf({ address, namespace }: ConnectionFlags): TemporalTarge
   return { address, namespace };
 }
 
+/** The namespace in Temporal, from wherever it is set. Throws BLW_CONFIG. */
+export function namespaceOf(flags: ConnectionFlags): string {
+  return connectionConfig(targetOf(flags)).namespace;
+}
+
 /** As {@link targetOf}, for commands that have {@link addDataFlags}. Throws BLW_CONFIG. */
-export function dataTargetOf(flags: ConnectionFlags, { env, cwd }: Pick<Cli, 'env' | 'cwd'>): TemporalTarget {
+export function dataTargetOf(flags: ConnectionFlags, cli: Pick<Cli, 'env' | 'cwd' | 'err'>): TemporalTarget {
+  const { env, cwd } = cli;
   // A variable that is set to nothing is how shells and containers take one away.
   const blobRoot = flags.blobRoot ?? (env[BLOB_ROOT_VARIABLE] || DEFAULT_BLOB_ROOT);
-  return { ...targetOf(flags), blobRoot: resolve(cwd, blobRoot), keys: keysOf(flags, { env, cwd }) };
+  return { ...targetOf(flags), blobRoot: resolve(cwd, blobRoot), keys: keysOf(flags, cli) };
 }
 
 /** The flags as they were given, to be put at the end of a command that a person copies. */

@@ -1,9 +1,11 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Client, isGrpcServiceError, type WorkflowHandle } from '@temporalio/client';
+import type { FlowError } from '../dsl/errors';
 import { PROGRESS_QUERY } from '../dsl/names';
 import type { FlowProgress } from '../dsl/progress';
 import { awaitOutcome, type FlowOutcome } from './flow-outcome';
+import { unreadableError } from './unreadable-flow';
 import { hasWorker, startWorkerHint } from './worker-presence';
 
 /** Pause between two queries while steps begin and end, and the longest one while nothing happens. */
@@ -32,6 +34,8 @@ export interface FlowObserver {
   onProgress(progress: FlowProgress): void;
   /** Called with a line about the watching itself, e.g. that no worker answers. */
   onNotice(line: string): void;
+  /** Called once where the answers cannot be read here: the outcome may not be either. */
+  onUnreadable?(reason: FlowError): void;
 }
 
 /**
@@ -65,6 +69,8 @@ class ProgressPoller {
   #answeredAt = Date.now();
   #hasToldNoWorker = false;
   #hasToldSilence = false;
+  #hasToldUnreadable = false;
+  #isOver = false;
 
   constructor(
     private readonly flow: WatchedFlow,
@@ -73,14 +79,13 @@ class ProgressPoller {
   ) {}
 
   async pollUntil(outcome: Promise<unknown>, signal: AbortSignal): Promise<void> {
-    let isOver = false;
     const over = outcome.finally(() => {
-      isOver = true;
+      this.#isOver = true;
     });
     let pauseMs = BUSY_PAUSE_MS;
-    while (!isOver) {
+    while (!this.#isOver) {
       const hasNews = await Promise.race([this.poll(QUERY_TIMEOUT_MS), over.then(() => false)]);
-      if (isOver) return;
+      if (this.#isOver) return;
       await Promise.race([this.#tellSilence(), over]);
       pauseMs = hasNews ? BUSY_PAUSE_MS : Math.min(pauseMs * 1.3, IDLE_PAUSE_MS);
       await Promise.race([delay(pauseMs, undefined, { signal }), over]);
@@ -94,7 +99,8 @@ class ProgressPoller {
       progress = await this.flow.client.withDeadline(Date.now() + timeoutMs, () =>
         this.handle.query<FlowProgress, [{ since: number }]>(PROGRESS_QUERY, { since: this.#since }),
       );
-    } catch {
+    } catch (error) {
+      this.#tellUnreadable(error);
       return false;
     }
     this.#answeredAt = Date.now();
@@ -102,6 +108,16 @@ class ProgressPoller {
     this.#since = progress.version;
     this.observer.onProgress(progress);
     return true;
+  }
+
+  #tellUnreadable(error: unknown): void {
+    const reason = unreadableError(error);
+    if (reason === undefined) return;
+    // It was an answer.
+    this.#answeredAt = Date.now();
+    if (this.#hasToldUnreadable || this.#isOver) return;
+    this.#hasToldUnreadable = true;
+    this.observer.onUnreadable?.(reason);
   }
 
   async #tellSilence(): Promise<void> {

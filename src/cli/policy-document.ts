@@ -1,8 +1,9 @@
 import { dirname, resolve } from 'node:path';
 import type { LocatedProblem } from '../dsl/problems';
+import { explainKeyFile } from '../worker/identity/issuer-keys';
 import { parsePolicy, policyDigest } from '../worker/policy/parse-policy';
 import type { Policy } from '../worker/policy/policy';
-import { findWarnings } from '../worker/policy/policy-warnings';
+import { findWarnings, type PolicyWarning } from '../worker/policy/policy-warnings';
 import type { Cli } from './cli';
 import { readSource, STDIN, sourceName } from './read-source';
 
@@ -25,6 +26,15 @@ export async function readPolicyDocument(source: string, cli: Cli): Promise<Poli
   const parsed = parsePolicy(bytes, source === STDIN ? cli.cwd : dirname(resolve(cli.cwd, source)));
   if (parsed.policy === undefined) return { name, problems: parsed.problems };
   const { policy, locate } = parsed;
-  const warnings = findWarnings(policy).map((warning) => ({ ...warning, position: locate(warning.path) }));
+  const warnings = [...(await findFileWarnings(policy)), ...findWarnings(policy)].map((warning) => ({
+    ...warning,
+    position: locate(warning.path),
+  }));
   return { name, policy, digest: policyDigest(bytes), warnings, problems: [] };
+}
+
+/** What is wrong with files that the policy names: without them it is valid, and lets nobody in. Addresses are not called. */
+async function findFileWarnings({ identity }: Policy): Promise<readonly PolicyWarning[]> {
+  const problem = identity && (await explainKeyFile(identity));
+  return problem === undefined ? [] : [{ path: ['identity', 'jwks'], message: `identity.jwks: ${problem}` }];
 }

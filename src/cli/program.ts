@@ -112,8 +112,9 @@ export async function runProgram(argv: readonly string[], cli: Cli): Promise<Exi
     await program.parseAsync([...argv], { from: 'user' });
     return exitCode;
   } catch (error) {
-    if (!(error instanceof CommanderError)) throw withHelpOf(argv, error);
-    return usageExit(error, argv);
+    const help = seeHelp(program, argv);
+    if (!(error instanceof CommanderError)) throw withHelpOf(error, help);
+    return usageExit(error, help);
   }
 }
 
@@ -143,23 +144,30 @@ function createProgram(argv: readonly string[], cli: Cli, action: ActionWrapper)
 }
 
 /** Help and version end the parsing as well; whatever else does is a mistake of the user's. */
-function usageExit(error: CommanderError, argv: readonly string[]): ExitCode {
+function usageExit(error: CommanderError, help: string): ExitCode {
   if (error.exitCode === 0) return EXIT.done;
   // A group without its command: its help has been printed.
   if (error.code === 'commander.help') return EXIT.invalid;
   throw usageError(error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' '), {
-    help: seeHelp(argv),
+    help,
     cause: error,
   });
 }
 
 /** A mistake for which the command has no better help than its own. */
-function withHelpOf(argv: readonly string[], error: unknown): unknown {
+function withHelpOf(error: unknown, help: string): unknown {
   const isBare = error instanceof CommandError && error.help === undefined && error.error.data.code === 'BLW_USAGE';
-  return isBare ? new CommandError(error.error, error.exitCode, seeHelp(argv)) : error;
+  return isBare ? new CommandError(error.error, error.exitCode, help) : error;
 }
 
-function seeHelp(argv: readonly string[]): string {
-  const command = COMMANDS.find(({ name }) => name === argv[0])?.name;
-  return `See \`beamline ${command === undefined ? '' : `${command} `}--help\`.`;
+/** Of the command that was meant, or of that within its group. */
+function seeHelp(program: Command, argv: readonly string[]): string {
+  const names: string[] = [];
+  let command: Command | undefined = program;
+  for (const word of argv) {
+    command = command.commands.find((candidate) => candidate.name() === word);
+    if (command === undefined) break;
+    names.push(`${word} `);
+  }
+  return `See \`beamline ${names.join('')}--help\`.`;
 }

@@ -1,6 +1,7 @@
 import { formatDuration } from '../dsl/durations';
 import type { FlowProgress, StepProgress, StepStatus } from '../dsl/progress';
 import { printable, type Style, type StyleName, type TextOutput } from './output';
+import { type QuotaNotice, QuotaNotices } from './quota-notices';
 
 /** Kinds of tasks that only hold others: their steps are told, not they. */
 const GROUPS = new Set(['do', 'for', 'fork', 'try']);
@@ -17,10 +18,11 @@ const PATH_WIDTH = 44;
 const BLOCK_WIDTH = 14;
 const POOL_WIDTH = 3;
 
-/** Prints a line for every step that has ended, and for every approval that waits, each once. */
+/** Prints a line for every step that has ended, for every approval that waits, each once, and for what waits for a quota. */
 export class ProgressPrinter {
   readonly #ended = new Set<number>();
   readonly #awaited = new Set<string>();
+  readonly #quotas = new QuotaNotices();
   #missed = 0;
 
   constructor(
@@ -29,11 +31,13 @@ export class ProgressPrinter {
     private readonly approveCommand?: (workflowId: string) => string,
   ) {}
 
-  show({ steps, stepsEnded }: FlowProgress): void {
+  show(progress: FlowProgress): void {
+    const { steps, stepsEnded } = progress;
     for (const step of steps) {
       if (step.status === 'awaitingApproval') this.#showApproval(step);
       else if (step.endedAt !== undefined) this.#showEnded(step);
     }
+    for (const notice of this.#quotas.find(progress)) this.#showQuota(notice);
     this.#showMissed(stepsEnded);
   }
 
@@ -54,6 +58,13 @@ export class ProgressPrinter {
     const place = pad(placeOf({ id, iteration }), PATH_WIDTH);
     this.output.line(`${yellow('?')} ${place} ${pad(block, BLOCK_WIDTH)} awaits approval ${printable(approval)}`);
     if (this.approveCommand !== undefined) this.output.line(`    ${this.approveCommand(approval)}`);
+  }
+
+  #showQuota({ step, others, text }: QuotaNotice): void {
+    const place = pad(step === undefined ? 'the flow' : placeOf(step), PATH_WIDTH);
+    const more = others === 0 ? '' : ` (and ${others} more step${others === 1 ? '' : 's'})`;
+    const line = `${place} ${pad(step?.block ?? '', BLOCK_WIDTH)} waits: ${printable(text)}${more}`;
+    this.output.line(`${this.output.style.yellow('…')} ${line}`);
   }
 
   /** The query keeps the newest steps only: where they end faster than it is asked, some go by unseen. */

@@ -6,7 +6,9 @@ import { isPlainToken, type SealPurpose, sealToken } from '../worker/identity/se
 import { environmentName } from '../worker/options';
 import type { Cli } from './cli';
 import { usageError } from './command-error';
+import { printable } from './output';
 import { readSource, sourceName } from './read-source';
+import { tokenWarnings } from './token-warnings';
 
 const TOKEN_VARIABLE = environmentName('token');
 const SEAL_KEY_VARIABLE = environmentName('seal-key');
@@ -45,9 +47,10 @@ export function deciderHint({ tokenFile }: TokenFlags, { env }: Cli): string {
 export type Seal = (purpose: SealPurpose) => Promise<string>;
 
 /** How the user's token is sealed; undefined where none was given. Throws BLW_USAGE, BLW_CONFIG. */
-export async function readSeal(flags: TokenFlags, cli: Cli): Promise<Seal | undefined> {
+export async function readSeal(flags: TokenFlags & { readonly tenant?: string }, cli: Cli): Promise<Seal | undefined> {
   const token = await readToken(flags, cli);
   if (token === undefined) return undefined;
+  warnOfToken(token, flags, cli);
   const file = flags.sealKey ?? (cli.env[SEAL_KEY_VARIABLE] || undefined);
   if (file === undefined) {
     throw usageError(
@@ -59,6 +62,12 @@ export async function readSeal(flags: TokenFlags, cli: Cli): Promise<Seal | unde
   }
   const key = await readSealKey(resolve(cli.cwd, file));
   return (purpose) => sealToken(token, purpose, key);
+}
+
+/** Says why workers will probably refuse the token: they are asked later, maybe much later. */
+export function warnOfToken(token: string, { tenant }: { readonly tenant?: string }, { err }: Cli): void {
+  for (const warning of tokenWarnings(token, { tenant }))
+    err.line(`${err.style.yellow('warning:')} ${printable(warning)}`);
 }
 
 /** The user's token; undefined where none was given. Throws BLW_USAGE, without a word of what is in the file. */

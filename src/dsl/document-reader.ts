@@ -23,6 +23,8 @@ class DocumentTooLarge extends Error {}
  */
 export class DocumentReader {
   readonly problems: LocatedProblem[] = [];
+  /** False where something is missing in the value that the text was meant to have: what is missed in it may only be that. */
+  isWhole = true;
   readonly #anchors = new Map<string, Node>();
   readonly #path: (string | number)[] = [];
   /** Anchored nodes that are being read: an alias to one of them would never end. */
@@ -99,6 +101,7 @@ export class DocumentReader {
     this.#remember(node);
     const key = String(node.value ?? '');
     if (key === '<<' && node.type === Scalar.PLAIN) {
+      this.isWhole = false;
       this.#report('BLW_DOC_SYNTAX', node, 'merge keys (<<) are no part of YAML 1.2; write the keys out');
       return undefined;
     }
@@ -127,6 +130,7 @@ export class DocumentReader {
 
   #readAlias(name: string, node: Node, depth: number): Json {
     const target = this.#anchors.get(name);
+    if (target === undefined || this.#open.has(target)) this.isWhole = false;
     if (target === undefined) {
       this.#report('BLW_DOC_SYNTAX', node, `*${shortText(name)}: there is no anchor &${shortText(name)} before it`);
       return null;
@@ -147,6 +151,7 @@ export class DocumentReader {
 
   #tooLarge(node: Node | null, reason: string): DocumentTooLarge {
     this.problems.length = 0;
+    this.isWhole = false;
     this.#path.length = 0;
     this.#aliases = 0;
     this.#report('BLW_DOC_TOO_LARGE', node, `the document is too large: ${reason}`);

@@ -39,12 +39,13 @@ export interface ParsedDocument {
 /**
  * Reads YAML 1.2 or JSON text (JSON is YAML). All syntax errors are reported at once. An integer of more than 53 bits is one,
  * unless `roundsNumbers` says that it may become the nearest number, as in schemas that others wrote (`maximum: 2^63 - 1`).
+ * `partial`: what there is to be checked all the same; of keys that are there twice the first counts.
  * `keepsSource`: the nodes of the tree have their text (`srcToken`).
  */
 export function parseDocumentText(
   text: string,
   { roundsNumbers = false, keepsSource = false }: { roundsNumbers?: boolean; keepsSource?: boolean } = {},
-): { document: ParsedDocument } | { problems: LocatedProblem[] } {
+): { document: ParsedDocument } | { problems: LocatedProblem[]; partial?: ParsedDocument } {
   if (text.length > MAX_DOCUMENT_LENGTH) {
     return tooLarge(`got ${text.length} characters, expected at most ${MAX_DOCUMENT_LENGTH}`);
   }
@@ -68,8 +69,10 @@ export function parseDocumentText(
   }
   const reader = new DocumentReader(position, roundsNumbers);
   const value = reader.read(parsed.contents);
-  if (reader.problems.length > 0) return { problems: reader.problems.sort(byPosition) };
-  return { document: { value, tree: parsed, locate: locator(parsed.contents, position) } };
+  const document = { value, tree: parsed, locate: locator(parsed.contents, position) };
+  if (reader.problems.length === 0) return { document };
+  const problems = reader.problems.sort(byPosition);
+  return reader.isWhole ? { problems, partial: document } : { problems };
 }
 
 function parseYaml(source: string, options: { lineCounter: LineCounter; keepSourceTokens: boolean }): Document.Parsed {
@@ -151,7 +154,7 @@ const SCALAR_FOLLOWS = '\u001f';
 function locator(root: Node | null, position: (offset: number) => Position): ParsedDocument['locate'] {
   const pairs = new WeakMap<YAMLMap, Map<string, Pair>>();
   const pairsOf = (map: YAMLMap): Map<string, Pair> => {
-    const known = pairs.get(map) ?? new Map(map.items.map((pair) => [keyText(pair), pair]));
+    const known = pairs.get(map) ?? firstPairs(map);
     pairs.set(map, known);
     return known;
   };
@@ -173,6 +176,16 @@ function locator(root: Node | null, position: (offset: number) => Position): Par
     }
     return position(offset);
   };
+}
+
+/** Of those with the same key the first, as the reader has it. */
+function firstPairs({ items }: YAMLMap): Map<string, Pair> {
+  const pairs = new Map<string, Pair>();
+  for (const pair of items) {
+    const key = keyText(pair);
+    if (!pairs.has(key)) pairs.set(key, pair);
+  }
+  return pairs;
 }
 
 function keyText({ key }: Pair): string {

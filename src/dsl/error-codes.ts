@@ -228,7 +228,13 @@ export const ERROR_CODES = define({
     type: 'timeout',
     status: 408,
     title: 'The worker that ran the step stopped reporting',
-    help: 'Look at the worker: it was ended, or stalled. Was the step not repeated, it may have taken effect: check, or set metadata.idempotent.',
+    help: 'Look at the worker: it was ended, or stalled, on every attempt of the step.',
+  },
+  BLW_OUTCOME_UNKNOWN: {
+    type: 'runtime',
+    status: 500,
+    title: 'It is not known whether the step took effect, and it is not repeated',
+    help: 'Check where the effect would be; where it is missing, run the step again. Set metadata.idempotent: true where doing it twice is harmless.',
   },
   BLW_RESULT_TOO_LARGE: {
     type: 'runtime',
@@ -255,6 +261,12 @@ export const ERROR_CODES = define({
     title:
       'A payload was not made for this flow: a claim of another store or flow, or encrypted for another tenant or flow',
     help: 'Send the data itself, with a client that uses the blob root and the encryption keys of the workers.',
+  },
+  BLW_CODEC_REQUEST: {
+    type: 'validation',
+    status: 400,
+    title: 'The codec server cannot do what a request asks for',
+    help: 'POST to /decode, /TENANT/decode or /TENANT/encode, as the Temporal UI and CLI do; see docs/encryption.md.',
   },
   BLW_PAYLOAD_KEY: {
     type: 'runtime',
@@ -382,7 +394,7 @@ export const ERROR_CODES = define({
     type: 'authorization',
     status: 403,
     title: 'The host may not be called',
-    help: 'Private and loopback addresses are refused; allow one with --allow-host HOST[:PORT].',
+    help: 'Private and loopback addresses are refused. The operator allows one with --allow-host HOST[:PORT] for all, or in the policy for one tenant with privateHosts: [HOST:PORT].',
   },
   BLW_HTTP_STATUS: {
     type: 'communication',
@@ -487,7 +499,7 @@ export const ERROR_CODES = define({
     type: 'configuration',
     status: 400,
     title: 'The database is not configured',
-    help: 'Add it with --database NAME=sqlite:FILE or NAME=postgres://…',
+    help: 'The operator adds it with --database NAME=sqlite:FILE or NAME=postgres://…, for one tenant alone with TENANT/NAME=…',
   },
   BLW_SQL_STATEMENT: {
     type: 'validation',
@@ -518,6 +530,12 @@ export const ERROR_CODES = define({
     status: 408,
     title: 'The statement took longer than allowed and was stopped',
     help: 'Raise the timeout of the step, or add an index.',
+  },
+  BLW_SQL_LEDGER: {
+    type: 'configuration',
+    status: 403,
+    title: 'The database cannot remember what steps write',
+    help: 'Let an administrator run the statements of the message, or set metadata.idempotent: true where running the step twice is harmless.',
   },
   BLW_SQL_FAILED: {
     type: 'runtime',

@@ -1,5 +1,5 @@
 /** Methods that may be sent again, whatever became of the first time (RFC 9110, section 9.2.2). */
-const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
 /** True for a method that may be sent again; in any case of letters. */
 export function isIdempotentMethod(method: string): boolean {

@@ -1,5 +1,6 @@
 import type { JsonObject } from './json';
 import type { FlowStatus } from './names';
+import type { QuotaNeed } from './quota';
 
 export type StepStatus =
   | 'running'
@@ -36,6 +37,8 @@ export interface StepProgress {
   readonly error?: JsonObject;
   /** Workflow id of the approval that is awaited. */
   readonly approval?: string;
+  /** What it waits for, while its status is `awaitingQuota`. */
+  readonly waitsFor?: QuotaNeed;
   /** Workflow id of the flow that the step runs. */
   readonly child?: string;
 }
@@ -52,6 +55,8 @@ export interface FlowProgress {
   readonly stepsEnded: number;
   /** The newest steps, oldest first. With `{ since }` in the query only those that changed after that version. */
   readonly steps: readonly StepProgress[];
+  /** What the flow itself waits for, before its first step. */
+  readonly waitsFor?: QuotaNeed;
   /** The newest things that went unheard: events that were refused, dropped, or that a filter could not be evaluated on. */
   readonly notes?: readonly string[];
   /** Pass it as `since` to get what changed from here on. */

@@ -1,15 +1,38 @@
 /** What a step or a flow waits for: the quota of its tenant that is used up, or the store that knows. */
 export type QuotaReason = 'concurrentSteps' | 'stepsPerSecond' | 'cpuTime' | 'blobBytes' | 'flows' | 'store';
 
+/**
+ * Which quota holds a step or a flow up, as far as its tenant may know: its own limits, and what is its own. In histories: add
+ * optional fields, never change one.
+ */
+export interface QuotaNeed {
+  readonly reason: QuotaReason;
+  /** What the policy gives: steps, steps a second, ms of CPU time, bytes or flows. */
+  readonly limit?: number;
+  /** How much of it is in use or set aside for those whose turn it is. */
+  readonly used?: number;
+  /** When the window of CPU time ends, in ms since 1970. */
+  readonly until?: number;
+}
+
+/** Of a wait, what is of interest to people. */
+export function needOf({ reason, limit, used, until }: QuotaNeed): QuotaNeed {
+  return {
+    reason,
+    ...(limit === undefined ? {} : { limit }),
+    ...(used === undefined ? {} : { used }),
+    ...(until === undefined ? {} : { until }),
+  };
+}
+
 /** Answer of an activity that did nothing, since its tenant is over a quota. In histories: add optional fields, never change one. */
-export interface QuotaWait {
+export interface QuotaWait extends QuotaNeed {
   /** Names the place in the tenant's line. */
   readonly ticket: string;
   /** When it was asked first, in ms since 1970: what the line is ordered by. */
   readonly since: number;
   /** When to ask again, unless a signal says that it is time. */
   readonly afterMs: number;
-  readonly reason: QuotaReason;
 }
 
 /** What a flow brings when it asks for a step: empty where it asks for the first time. In histories, as above. */

@@ -58,6 +58,10 @@ export interface PreparedFlow {
   readonly waiting?: QuotaWait;
   /** Steps that failed without a word of their worker are counted by the flow; absent in histories of before. */
   readonly countsFailures?: true;
+  /** A step that was lost and is not repeated says so by a code of its own; absent in histories of before. */
+  readonly tellsUnknownOutcomes?: true;
+  /** Requests of steps say which run of the step they are of, which makes them larger; absent in histories of before. */
+  readonly namesExecutions?: true;
   /** What becomes of dead letters is told to others (`dead-letter-event.ts`); absent: on a worker without NATS, or in histories of before. */
   readonly publishesDeadLetters?: true;
   /** Steps of the tenant that may run at once, as of then; absent: any number. Results of steps have newer news. */

@@ -26,6 +26,8 @@ export interface StepRequest {
   readonly stepId: string;
   /** Idempotency key: `tenant:workflowId:stepPath:iteration:generation`. */
   readonly key: string;
+  /** Names this run of the step, with all its attempts; absent in requests of flows from before. */
+  readonly execution?: string;
   /** Doing it twice is harmless: the block's word, or the author's. */
   readonly idempotent: boolean;
   /** Resolved arguments; where they hold a secret, a placeholder stands for it. */

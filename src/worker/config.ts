@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { DatabaseConfig } from '../activities/ports/configured-databases';
 import { parseDatabaseFlag } from '../activities/ports/configured-databases';
 import { parseSecretFlag, type SecretConfig } from '../activities/ports/configured-secrets';
+import type { LedgerRules } from '../activities/ports/sql-ledger';
 import { RESOURCE_CLASSES, type ResourceClass } from '../dsl/block-spec';
 import { flowError } from '../dsl/errors';
 import { type NatsConfig, parseNats } from './nats/nats-config';
@@ -43,6 +44,7 @@ export interface WorkerConfig {
   /** Absolute; absent: nothing is encrypted. */
   readonly encryptionKeys?: string;
   readonly databases: readonly DatabaseConfig[];
+  readonly ledger: LedgerRules;
   readonly stateStore: StateStoreConfig;
   /** Of a tenant's steps in a day; absent: no limit. */
   readonly maxCpuTimeMs?: number;
@@ -100,6 +102,7 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     ...(text('encryption-keys') === '' ? {} : { encryptionKeys: resolve(cwd, text('encryption-keys')) }),
     ...(text('secret-folder') === '' ? {} : { secretFolder: resolve(cwd, text('secret-folder')) }),
     databases: list('database').map((flag) => parseDatabaseFlag(flag, cwd)),
+    ledger: { retentionMs: integer('ledger-retention-days', 1, 36_500) * 86_400_000 },
     stateStore: parseStateStore(text('state-store'), { cwd, blobRoot: resolve(cwd, text('blob-root')) }),
     ...(text('max-cpu-time-ms') === '' ? {} : { maxCpuTimeMs: integer('max-cpu-time-ms', 1, Number.MAX_SAFE_INTEGER) }),
     secrets: list('secret').map((flag) => parseSecretFlag(flag, cwd)),

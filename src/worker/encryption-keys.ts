@@ -6,31 +6,40 @@ import { flowError } from '../dsl/errors';
 import { describeJsonType, isJsonObject, type Json } from '../dsl/json';
 import { closestName, shortText } from '../dsl/problems';
 import { TENANT } from '../dsl/start';
+import { isOpenToOthers, openToOthers } from './file-rights';
 
 const KEY_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const KEY_FORMS = 'expected env:VARIABLE, file:PATH, or 32 bytes in base64 (`beamline codec keygen` makes some)';
 const FIELDS = ['id', 'key'];
+
+/** Hears of files with keys that everybody may read. */
+export type WarnOfFile = (message: string, fields: { readonly file: string }) => void;
 
 /** A place in the key file. */
 type Path = readonly (string | number)[];
 
 /**
  * Reads a key file: YAML or JSON, a list of `{id, key}` by tenant or `*`. A relative path in it is taken from its folder. Throws
- * BLW_CONFIG with file, line and column; no message has any of a key.
+ * BLW_CONFIG with file, line and column; no message has any of a key. `warn` hears of files that everybody may read.
  */
-export function readKeyRing(file: string, env: NodeJS.ProcessEnv): KeyRing {
+export function readKeyRing(file: string, env: NodeJS.ProcessEnv, warn: WarnOfFile = () => undefined): KeyRing {
   const parsed = parseDocumentText(readText(file));
   if ('problems' in parsed) {
     const { line, column } = parsed.problems[0]?.position ?? { line: 1, column: 1 };
     // What the parser says may quote the line, and with it a key.
     throw flowError('BLW_CONFIG', `${file}:${line}:${column} not well-formed YAML or JSON; mend the text there`);
   }
-  return new KeyFile(file, parsed.document, env).read();
+  const keyFile = new KeyFile(file, parsed.document, env);
+  const ring = keyFile.read();
+  for (const secret of keyFile.filesWithKeys) {
+    if (isOpenToOthers(secret)) warn(openToOthers('a file with keys of --encryption-keys'), { file: secret });
+  }
+  return ring;
 }
 
 /** As {@link readKeyRing}; no keys where no file is given. */
-export function keyRingOf(file: string | undefined, env: NodeJS.ProcessEnv): KeyRing {
-  return file === undefined ? KeyRing.EMPTY : readKeyRing(file, env);
+export function keyRingOf(file: string | undefined, env: NodeJS.ProcessEnv, warn?: WarnOfFile): KeyRing {
+  return file === undefined ? KeyRing.EMPTY : readKeyRing(file, env, warn);
 }
 
 function readText(file: string): string {
@@ -46,6 +55,9 @@ function reasonOf(error: unknown): string {
 }
 
 class KeyFile {
+  /** Those that a key stands in: the key file itself, where it has one. */
+  readonly filesWithKeys = new Set<string>();
+
   constructor(
     private readonly file: string,
     private readonly document: ParsedDocument,
@@ -107,9 +119,11 @@ class KeyFile {
       if (value) return value;
       throw this.#wrong(path, `the variable ${shortText(place)} is not set; expected it to have the key`);
     }
+    const file = kind === 'file' ? resolve(dirname(this.file), place) : this.file;
+    this.filesWithKeys.add(file);
     if (kind !== 'file') return source;
     try {
-      return readFileSync(resolve(dirname(this.file), place), 'utf8');
+      return readFileSync(file, 'utf8');
     } catch (error) {
       throw this.#wrong(path, `the file ${shortText(place)} cannot be read (${reasonOf(error)})`);
     }

@@ -91,6 +91,13 @@ export const WORKER_OPTIONS = [
       'a database for sql blocks: NAME=sqlite:FILE or NAME=postgres://…; TENANT/NAME=… is for one tenant only and comes before NAME',
   },
   {
+    name: 'ledger-retention-days',
+    value: 'N',
+    default: '90',
+    description:
+      'how long databases remember what steps have written, so that a repeat does nothing; longer than any step may be retried',
+  },
+  {
     name: 'state-store',
     value: 'URL',
     description:

@@ -100,7 +100,12 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     size: resources === 'io' ? SQLITE_PROCESSES : slots,
     maxMemoryMb: config.maxMemoryMb,
     space: keeper.space,
-    init: { databases: config.databases, blobRoot: config.blobRoot, allowHosts: config.allowHosts },
+    init: {
+      databases: config.databases,
+      ledger: config.ledger,
+      blobRoot: config.blobRoot,
+      allowHosts: config.allowHosts,
+    },
   });
   const runBlock = resources === 'io' ? ioRunner(config, processes) : processRunner(processes);
   const worker = await Worker.create({
@@ -177,10 +182,19 @@ function versioning({ deployment }: WorkerConfig): Partial<WorkerOptions> {
   };
 }
 
+/**
+ * Workflow tasks at once: the SDK's default. A task also needs one of the `maxCachedFlows` places, and a poll holds the place of the
+ * task that it waits for. The SDK shares places between the polls of the normal queue and those of the sticky one by this number, so
+ * that with more than there are places the polls of one queue take them all, and the other is served only when they time out: with 2
+ * places a flow that continued as new stood still for 60 s, measured (SDK 1.23).
+ */
+const MAX_WORKFLOW_TASKS = 40;
+
 function flowOptions(config: WorkerConfig): Partial<WorkerOptions> {
   return {
     workflowBundle: { codePath: WORKFLOW_BUNDLE },
     maxCachedWorkflows: config.maxCachedFlows,
+    maxConcurrentWorkflowTaskExecutions: Math.min(MAX_WORKFLOW_TASKS, config.maxCachedFlows),
     reuseV8Context: true,
     ...LARGE_VALUES,
   };

@@ -92,7 +92,10 @@ function signalsOf(router: EventRouter): Readonly<Record<string, { take(value: J
       description:
         'Starts flows for events: {"id", "flow", "on": {"one": {"with": {"type": "…"}}}, "read"?, "input"?}.',
     },
-    [UNTRIGGER_SIGNAL]: { take: (value) => router.untrigger(value), description: 'Ends a trigger: {"id"}.' },
+    [UNTRIGGER_SIGNAL]: {
+      take: (value) => router.untrigger(value),
+      description: 'Ends a trigger: {"id", "ifMissing"?: "ignore"}.',
+    },
   };
 }
 

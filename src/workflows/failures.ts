@@ -46,6 +46,29 @@ export function childError(thrown: unknown, workflowId: string): unknown {
   return flowError('BLW_CANCELLED', `the workflow ${workflowId} was cancelled`, { cause: thrown });
 }
 
+/** True where an attempt began and nobody reported on it: what it did is not known. */
+export function isLostAttempt(error: unknown): error is ActivityFailure {
+  if (!(error instanceof ActivityFailure) || !(error.cause instanceof TimeoutFailure)) return false;
+  const { timeoutType } = error.cause;
+  return timeoutType === TimeoutType.HEARTBEAT || timeoutType === TimeoutType.START_TO_CLOSE;
+}
+
+/** The failure of a step that is not repeated after a lost attempt. */
+export function unknownOutcome({ cause }: ActivityFailure): FlowError {
+  const what =
+    cause instanceof TimeoutFailure && cause.timeoutType === TimeoutType.HEARTBEAT
+      ? 'the worker that ran the step stopped reporting'
+      : "the worker did not report before the step's time was up";
+  return flowError(
+    'BLW_OUTCOME_UNKNOWN',
+    `${what}; it is not known whether the step took effect, so it is not repeated`,
+    {
+      data: { outcome: 'unknown' },
+      cause,
+    },
+  );
+}
+
 function timeoutError(failure: TimeoutFailure): FlowError {
   if (failure.timeoutType === TimeoutType.HEARTBEAT) {
     return flowError('BLW_STEP_STALLED', 'the worker stopped reporting on the step', { cause: failure });

@@ -89,6 +89,7 @@ export class FlowRun {
   /** Arguments that are the same for every expression of the flow. */
   readonly constants: { readonly workflow: JsonObject; readonly runtime: JsonObject };
   #stepsSinceWait = 0;
+  #executions = 0;
   #repeatsSinceWait = 0;
   /** Waits under way that may take long, and cannot be taken along to another run. */
   #longWaits = 0;
@@ -215,6 +216,12 @@ export class FlowRun {
     if (this.prepared.continuesAsNew !== true || this.#stepsSinceWait % STEPS_BETWEEN_PAUSES !== 0) return;
     yield* waitFor(sleep(1, { summary: 'lets other flows run' }));
     this.#evaluator.renewBudget();
+  }
+
+  /** A name that no other run of a step has, also after a reset. */
+  nextExecution(): string {
+    this.#executions += 1;
+    return `${workflowInfo().runId}:${this.#executions}`;
   }
 
   /** To be called where the flow does again what it did. Throws BLW_STEP_LIMIT where it does so for ever. */

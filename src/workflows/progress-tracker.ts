@@ -2,6 +2,7 @@ import { setCurrentDetails } from '@temporalio/workflow';
 import type { JsonObject } from '../dsl/json';
 import type { FlowStatus } from '../dsl/names';
 import type { FlowProgress, StepProgress, StepStatus } from '../dsl/progress';
+import type { QuotaNeed } from '../dsl/quota';
 
 /** Executions that are kept for the query; a long loop would otherwise grow every cached workflow. */
 const KEPT_STEPS = 1_000;
@@ -37,6 +38,8 @@ export interface TrackedStep {
     cached?: true;
     error?: JsonObject | undefined;
   }): void;
+  /** The step waits for a quota; its next status ends that. `need`: which one, where that is known. */
+  awaitQuota(need: QuotaNeed | undefined): void;
   end(status: StepStatus, error?: JsonObject): void;
 }
 
@@ -75,6 +78,7 @@ export class ProgressTracker {
   /** Running leaf steps, by sequence number. */
   readonly #running = new Map<number, StepProgress>();
   readonly #notes: string[] = [];
+  #waitsFor: QuotaNeed | undefined;
 
   begin(description: StepDescription): TrackedStep {
     this.#stepsStarted += 1;
@@ -90,6 +94,12 @@ export class ProgressTracker {
   note(text: string): void {
     this.#notes.push(text);
     if (this.#notes.length > KEPT_NOTES) this.#notes.shift();
+    this.#version += 1;
+  }
+
+  /** What the flow waits for before its first step; undefined: nothing any more. */
+  waitFor(need: QuotaNeed | undefined): void {
+    this.#waitsFor = need;
     this.#version += 1;
   }
 
@@ -128,11 +138,19 @@ export class ProgressTracker {
     return {
       shown: step,
       update: (changes) => {
+        delete step.waitsFor;
         Object.assign(step, changes);
         entry.version = ++this.#version;
         this.#showDetails();
       },
+      awaitQuota: (need) => {
+        step.status = 'awaitingQuota';
+        if (need !== undefined) step.waitsFor = need;
+        entry.version = ++this.#version;
+        this.#showDetails();
+      },
       end: (status, error) => {
+        delete step.waitsFor;
         step.status = status;
         step.endedAt = Date.now();
         if (error !== undefined) step.error = error;
@@ -160,6 +178,7 @@ export class ProgressTracker {
       stepsStarted: this.#stepsStarted,
       stepsEnded: this.#stepsEnded,
       steps,
+      ...(this.#waitsFor === undefined ? {} : { waitsFor: this.#waitsFor }),
       ...(this.#notes.length === 0 ? {} : { notes: [...this.#notes] }),
       version: this.#version,
     };
@@ -176,9 +195,9 @@ export class ProgressTracker {
 
   #showDetails(): void {
     const names: string[] = [];
-    for (const { id, block, iteration, status } of this.#running.values()) {
+    for (const { id, block, iteration, status, waitsFor } of this.#running.values()) {
       if (names.length === NAMED_STEPS) break;
-      const what = WAITS[status] ?? block;
+      const what = `${WAITS[status] ?? block}${waitsFor === undefined ? '' : ` \`${waitsFor.reason}\``}`;
       names.push(`- \`${id}\`${iteration === undefined ? '' : ` [${iteration}]`} ${what}`);
     }
     const more = this.#running.size > names.length ? `\n- and ${this.#running.size - names.length} more` : '';

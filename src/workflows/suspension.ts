@@ -2,6 +2,7 @@ import type { DeadLetter } from '../dsl/dead-letter';
 import type { FlowErrorData } from '../dsl/errors';
 import type { BatchValues } from '../dsl/expressions/batch';
 import type { Json, JsonObject } from '../dsl/json';
+import type { QuotaNeed } from '../dsl/quota';
 import type { StepSecrets } from '../dsl/secrets';
 import type { Routine } from './drive';
 import type { ConsumerState } from './events/event-consumer';
@@ -142,6 +143,7 @@ export interface CallCursor {
   readonly since?: number;
   /** When it asks by itself, in ms since 1970. */
   readonly askAt?: number;
+  readonly waitsFor?: QuotaNeed;
   readonly attempts: number;
   /** Of the step's timeout, what attempts have used. */
   readonly spentMs: number;

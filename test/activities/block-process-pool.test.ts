@@ -27,6 +27,7 @@ const MISBEHAVING = `
     }),
     'test.heap': async () => { const kept = []; for (;;) kept.push(new Array(100000).fill(kept.length)); },
     'test.exit': async ({ code }) => process.exit(code),
+    'http.test': async ({ code }) => process.exit(code),
     'test.throw': async () => { setImmediate(() => { throw new Error('thrown by nobody'); }); await forever(); },
     'test.fail': async ({ how }) => { throw failures[how](); },
     'test.block': async (args, { heartbeat }) => { heartbeat('begun'); for (;;); },
@@ -107,8 +108,15 @@ const openMisbehaving = (options: Partial<BlockProcessPoolOptions> = {}) =>
   openPool({ entry: misbehaving, ...options });
 
 const sql = (statement: string): JsonObject => ({ database: 'shop', statement });
-const inTime = (timeoutMs?: number, signal?: AbortSignal) =>
-  makeContext({}, { ...(timeoutMs === undefined ? {} : { timeoutMs }), ...(signal === undefined ? {} : { signal }) });
+const inTime = (timeoutMs?: number, signal?: AbortSignal, idempotent = true) =>
+  makeContext(
+    {},
+    {
+      step: { idempotent },
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(signal === undefined ? {} : { signal }),
+    },
+  );
 
 const ENDLESS = 'WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c';
 
@@ -349,6 +357,19 @@ describe('a process that ends under its block', () => {
     expect(failure.data.data).toMatchObject(data);
     expect(failure.options.retryable).toBe(true);
     await expect(pool.run('test.echo', {}, inTime())).resolves.toMatchObject({ args: {} });
+  });
+
+  it.each<[string, string, JsonObject, boolean, ErrorCode]>([
+    ['of a block that may have taken effect', 'test.exit', { code: 3 }, false, 'BLW_OUTCOME_UNKNOWN'],
+    ['of a request whose method may not be repeated', 'http.test', { method: 'post' }, false, 'BLW_OUTCOME_UNKNOWN'],
+    ['of a request whose method may be repeated', 'http.test', { method: 'put' }, true, 'BLW_BLOCK_CRASHED'],
+  ])('%s is retryable only where that is harmless', async (_name, blockType, args, isRetryable, code) => {
+    const pool = openMisbehaving();
+    const failure = await failureOf(pool.run(blockType, { code: 3, ...args }, inTime(20_000, undefined, false)));
+    expect(failure.data.code).toBe(code);
+    expect(failure.message).toContain('ended with exit code 3');
+    expect(failure.options.retryable).toBe(isRetryable);
+    if (!isRetryable) expect(failure.data.data).toEqual({ outcome: 'unknown' });
   });
 
   it('by SIGKILL is a retryable failure, and the next block runs', async () => {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -265,6 +266,62 @@ describe('delete', () => {
     expect(await blobs.contentOf('a')).toBe('new');
     expect(await blobs.store.delete(TENANT, 'a', { ...key, isRetry: false })).toBe(true);
     expect(await blobs.store.stat(TENANT, 'a')).toBeUndefined();
+  });
+
+  describe('for the attempts of one step', () => {
+    const execution = 'run:1';
+
+    test('puts once, and gives the late one what the first gave', async () => {
+      const first = await blobs.store.put(TENANT, 'a', bytes('mine'), { execution });
+      expect(await blobs.store.put(TENANT, 'a', bytes('mine'), { execution })).toEqual(first);
+      expect(first).not.toHaveProperty('writer');
+      expect(await blobs.store.stat(TENANT, 'a')).toEqual(first);
+    });
+
+    test.each<[string, () => Promise<unknown>, string | undefined]>([
+      ['overwritten by a step', () => blobs.store.put(TENANT, 'a', bytes('new'), { execution: 'run:2' }), 'new'],
+      ['overwritten by somebody', () => blobs.store.put(TENANT, 'a', bytes('new')), 'new'],
+      ['deleted by a step', () => blobs.store.delete(TENANT, 'a', { idempotencyKey: 'k' }), undefined],
+      ['deleted by somebody', () => blobs.store.delete(TENANT, 'a'), undefined],
+    ])('a late put leaves alone what was %s since', async (_how, change, expected) => {
+      const first = await blobs.store.put(TENANT, 'a', bytes('mine'), { execution, ifMatch: 'none' });
+      await change();
+      expect(await blobs.store.put(TENANT, 'a', bytes('mine'), { execution, ifMatch: 'none' })).toEqual(first);
+      expect(await blobs.store.stat(TENANT, 'a')).toEqual(
+        expected === undefined ? undefined : expect.objectContaining({ size: expected.length }),
+      );
+    });
+
+    test('a put that is under way while another attempt is through leaves alone what was put since', async () => {
+      const source = new PassThrough();
+      const late = blobs.store.put(TENANT, 'a', source, { execution });
+      source.write('mi');
+      const first = await blobs.store.put(TENANT, 'a', bytes('mine'), { execution });
+      await blobs.store.put(TENANT, 'a', bytes('new'), { execution: 'run:2' });
+      source.end('ne');
+      expect(await late).toEqual(first);
+      expect(await blobs.contentOf('a')).toBe('new');
+    });
+
+    test('a put of another run of the step, or at another path, is done', async () => {
+      await blobs.store.put(TENANT, 'a', bytes('one'), { execution });
+      await blobs.store.put(TENANT, 'b', bytes('two'), { execution });
+      await blobs.store.put(TENANT, 'a', bytes('three'), { execution: 'run:2' });
+      expect([await blobs.contentOf('a'), await blobs.contentOf('b')]).toEqual(['three', 'two']);
+    });
+
+    test('a put that was cut off between keeping the old pointer and moving the new one is done again', async () => {
+      await blobs.store.put(TENANT, 'a', bytes('old'), { execution });
+      const pointer = join(blobs.root, 'acme=t', 'blobs', 'a=b');
+      const before = readFileSync(pointer);
+      await blobs.store.put(TENANT, 'a', bytes('new'), { execution: 'run:2' });
+      // As after a crash: the old pointer is kept already, and still in its place.
+      writeFileSync(pointer, before);
+      await blobs.store.put(TENANT, 'a', bytes('new'), { execution: 'run:2' });
+      expect(await blobs.contentOf('a')).toBe('new');
+      expect(await blobs.store.put(TENANT, 'a', bytes('old'), { execution })).toMatchObject({ size: 3 });
+      expect(await blobs.contentOf('a')).toBe('new');
+    });
   });
 
   test('does not claim for a retry what another step deleted', async () => {

@@ -213,6 +213,16 @@ describe('fs.list', () => {
   });
 });
 
+describe('a late attempt of fs.put', () => {
+  test('gives what the other attempt gave and leaves alone what another step put there since', async () => {
+    const execution = 'run:1';
+    const first = await run(fsPut, { path: 'a', content: 'x', ifMatch: 'none' }, { execution, attempt: 2 });
+    await run(fsPut, { path: 'a', content: 'new' }, { execution: 'run:2' });
+    expect(await run(fsPut, { path: 'a', content: 'x', ifMatch: 'none' }, { execution, attempt: 1 })).toEqual(first);
+    expect((await stored('a'))?.toString()).toBe('new');
+  });
+});
+
 describe('fs.stat', () => {
   test('tells size and hash of a blob', async () => {
     await run(fsPut, { path: 'a', content: 'abc' });
@@ -265,6 +275,17 @@ describe('fs.delete', () => {
       expect(await run(fsDelete, { path: 'a' }, { attempt: 1 })).toEqual({ path: 'a', deleted: true });
       expect(await stored('a')).toBeUndefined();
     }
+  });
+
+  test('deletes nothing where the first attempt comes late, after the second and what another step put', async () => {
+    const execution = 'run:1';
+    await run(fsPut, { path: 'a', content: 'x' });
+    expect(await run(fsDelete, { path: 'a' }, { execution, attempt: 2 })).toEqual({ path: 'a', deleted: true });
+    await run(fsPut, { path: 'a', content: 'new' });
+    expect(await run(fsDelete, { path: 'a' }, { execution, attempt: 1 })).toEqual({ path: 'a', deleted: true });
+    expect((await stored('a'))?.toString()).toBe('new');
+    expect(await run(fsDelete, { path: 'a' }, { execution: 'run:2' })).toEqual({ path: 'a', deleted: true });
+    expect(await stored('a')).toBeUndefined();
   });
 
   test('passes on what the store fails with', async () => {

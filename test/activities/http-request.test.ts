@@ -1,6 +1,7 @@
 import type { RequestListener } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import type { StepIdentity } from '../../src/activities/block';
+import { BlockFailure } from '../../src/activities/block-failure';
 import { httpRequest } from '../../src/activities/blocks/http-request';
 import { parseRetryAfter } from '../../src/activities/http/status-failure';
 import { createHttpClient } from '../../src/activities/ports/guarded-http-client';
@@ -474,6 +475,50 @@ describe('a lost answer', () => {
     const failure = await failureOf(callUri(server.origin, { method }, { step: { idempotent } }));
     expect(failure.data.code).toBe('BLW_HTTP_OUTCOME_UNKNOWN');
     expect(failure.options.retryable).toBe(isRetryable);
+    expect(failure.data.data).toEqual(isRetryable ? undefined : { outcome: 'unknown' });
+  });
+
+  it.each(['get', 'post'])('of a %s on a kept connection is not asked for again by the client', async (method) => {
+    const seen: string[] = [];
+    const server = await servers.tcp((socket) => {
+      let isKept = false;
+      socket.on('data', (data) => {
+        seen.push(data.toString().split(' ')[1] ?? '');
+        // The first answer keeps the connection; the next request on it gets none.
+        if (isKept) socket.resetAndDestroy();
+        else socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
+        isKept = true;
+      });
+    });
+    // Now and then the client opens a connection although one is about to be free.
+    const attempts = async () => {
+      for (let n = 0; n < 1_000; n += 1) {
+        const outcome = await callUri(`${server.origin}/${n}`, { method }).catch((error: unknown) => error);
+        if (outcome instanceof BlockFailure) return outcome;
+      }
+      throw new Error('no connection was used twice');
+    };
+    const failure = await attempts();
+    expect(failure.data.code).toBe('BLW_HTTP_OUTCOME_UNKNOWN');
+    expect(failure.options.retryable).toBe(method === 'get');
+    expect(new Set(seen).size).toBe(seen.length);
+  });
+
+  it('never means two requests where servers end connections that the client takes for kept', async () => {
+    const seen: string[] = [];
+    const server = await servers.tcp((socket) =>
+      socket.on('data', (data) => {
+        seen.push(data.toString().split(' ')[1] ?? '');
+        socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
+      }),
+    );
+    const paths = Array.from({ length: 100 }, (_, n) => `/${n}`);
+    for (const path of paths) {
+      const outcome = await callUri(`${server.origin}${path}`, { method: 'post' }).catch((error: unknown) => error);
+      if (outcome instanceof BlockFailure)
+        expect(outcome.options.retryable).toBe(outcome.data.code === 'BLW_HTTP_UNREACHABLE');
+    }
+    expect(new Set(seen).size).toBe(seen.length);
   });
 
   it('in the middle of the body of a POST is not retryable either', async () => {
@@ -510,6 +555,15 @@ describe('the deadline', () => {
     expect(failure.options.retryable).toBe(isRetryable);
     // 250 ms less the 50 that are kept for reporting, less what passed before the call.
     expect(failure.message).toMatch(/within (1\d\d|200) ms/);
+  });
+
+  it('lets a POST be tried again where it passed before anything was sent', async () => {
+    const silentBeforeTls = await servers.tcp(() => undefined);
+    const uri = silentBeforeTls.origin.replace('http:', 'https:');
+    const failure = await failureOf(callUri(uri, { method: 'post' }, { timeoutMs: 250 }));
+    expect(failure.data.code).toBe('BLW_HTTP_TIMEOUT');
+    expect(failure.message).toContain('nothing was sent');
+    expect(failure.options.retryable).toBe(true);
   });
 
   it('that has passed keeps the request from being sent', async () => {

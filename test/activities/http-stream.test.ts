@@ -211,6 +211,19 @@ it.each([
   },
 );
 
+it.each([
+  ['get', true],
+  ['post', false],
+])('a %s whose answer cannot be stored just now is retryable: %s', async (method, isRetryable) => {
+  const server = await servers.http((_request, response) => response.end(content));
+  const blobs = { put: () => Promise.reject(retryable('BLW_FS_IO', 'the disk is full')) } as unknown as BlobStore;
+  const context = makeStreamContext({ step: { idempotent: false } }, blobs);
+  const failure = await failureOf(stream(server.origin, { method }, context));
+  expect(failure.data.code).toBe('BLW_FS_IO');
+  expect(failure.options.retryable).toBe(isRetryable);
+  expect(server.requests).toHaveLength(1);
+});
+
 it('passes on what the store refuses, and closes the connection', async () => {
   const closed: Promise<unknown>[] = [];
   const server = await servers.tcp((socket) => {

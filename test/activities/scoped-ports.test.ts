@@ -131,6 +131,8 @@ test('who may only read a database writes nothing, and learns of no other', asyn
   ] as const) {
     const failure = await failureOf((async () => ports.of(access([scope])).databases.get('other', 'acme'))());
     expect([failure.data.code, failure.message]).toEqual([code, expect.not.stringContaining('shop')]);
+    const isUnknown = code === 'BLW_SQL_DATABASE_UNKNOWN';
+    expect(failure.message.includes('or --database acme/other=URL for this one')).toBe(isUnknown);
   }
 
   const writer = ports.of(access(['sql:write:shop'])).databases.get('shop', 'acme');

@@ -9,6 +9,7 @@ import { parseDocumentText } from '../../src/dsl/document';
 import { validateFlow } from '../../src/dsl/validation/validate-flow';
 import { makeContext } from '../helpers/block-context';
 import { type Compiled, compileSources } from '../helpers/compiled';
+import { UNLIMITED_SPACE } from '../helpers/unlimited-space';
 import { type AttackCase, type AttackSuite, described, label, outcomeOf, refusedWith } from './attack';
 import {
   INJECTIONS,
@@ -41,6 +42,7 @@ class SqliteWorld {
     size: 1,
     maxMemoryMb: MAX_MEMORY_MB,
     init: { databases: this.configs, blobRoot: join(this.folder, 'blobs-shm'), allowHosts: [] },
+    space: UNLIMITED_SPACE,
   });
 
   async prepare(): Promise<void> {

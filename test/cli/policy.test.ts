@@ -50,6 +50,8 @@ let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'beamline-policy-'));
   writeFileSync(join(folder, 'good.yaml'), POLICY);
+  writeFileSync(join(folder, 'keys.json'), '{"keys": [{"kty": "EC"}]}');
+  writeFileSync(join(folder, 'keyless.yaml'), POLICY.replace('./keys.json', './nowhere/keys.json'));
   writeFileSync(join(folder, 'bad.yaml'), INVALID);
   writeFileSync(join(folder, 'odd.yaml'), ODD);
   writeFileSync(join(folder, 'none.yaml'), 'version: 1\ntenants: {}\n');
@@ -59,6 +61,38 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const policy = (...args: string[]) => runInProcess(['policy', ...args], { cwd: folder });
 
 describe('beamline policy check', () => {
+  it('lists what else is wrong beside a key that is there twice', async () => {
+    const text =
+      'version: 1\ntenants:\n  acme: { scopes: [htp:GET:x], quota: {} }\n  acme: { scopes: [] }\n  beta: { scope: [] }\n';
+    writeFileSync(join(folder, 'twice.yaml'), text);
+    const { code, stdout } = await policy('check', 'twice.yaml');
+    expect(code).toBe(2);
+    expect(stdout.split('\n').slice(0, -1)).toEqual([
+      expect.stringMatching(/^twice\.yaml:3:20 BLW_POLICY_INVALID scopes: got "htp:GET:x"/),
+      expect.stringMatching(/^twice\.yaml:3:32 BLW_POLICY_INVALID .*quota/),
+      expect.stringMatching(/^twice\.yaml:4:3 BLW_POLICY_INVALID "acme" is there already/),
+      expect.stringMatching(/^twice\.yaml:5:11 BLW_POLICY_INVALID .*scope/),
+      '4 problems in 1 file',
+    ]);
+  });
+
+  it('does not guess at what a merge key would have brought', async () => {
+    writeFileSync(join(folder, 'merge.yaml'), 'version: 1\ntenants:\n  a: &a { scopes: [] }\n  b: { <<: *a }\n');
+    expect((await policy('check', 'merge.yaml')).stdout).toMatch(
+      /^merge\.yaml:4:8 .* merge keys .*\n1 problem in 1 file\n$/,
+    );
+  });
+
+  it('warns of a file of keys that is not there, and calls no address', async () => {
+    const { code, stdout, stderr } = await policy('check', 'keyless.yaml');
+    expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/^ok: keyless\.yaml 2 tenants/) });
+    expect(stderr).toBe(
+      `keyless.yaml:3:9 warning: identity.jwks: no token can be verified with the keys in ${join(folder, 'nowhere', 'keys.json')}: there is no such file (at /identity/jwks)\n`,
+    );
+    writeFileSync(join(folder, 'address.yaml'), POLICY.replace('./keys.json', 'http://127.0.0.1:1/jwks'));
+    expect(await policy('check', 'address.yaml')).toMatchObject({ code: 0, stderr: '' });
+  });
+
   it('tells how many tenants a valid file has, and the digest that workers log', async () => {
     expect(await policy('check', 'good.yaml')).toEqual({
       code: 0,
@@ -121,7 +155,7 @@ describe('beamline policy check', () => {
   });
 
   it('reads standard input for -, as a program of its own', async () => {
-    const good = await runCli(['policy', 'check', '-'], { stdin: POLICY });
+    const good = await runCli(['policy', 'check', '-'], { stdin: POLICY, cwd: folder });
     expect(good).toMatchObject({ code: 0, stdout: expect.stringMatching(/^ok: <stdin> 2 tenants/), stderr: '' });
     const bad = await runCli(['policy', 'check', '-'], { stdin: '' });
     expect(bad).toMatchObject({

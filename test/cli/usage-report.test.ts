@@ -75,6 +75,11 @@ test('takes the store from --state-store, and says where nothing was used', asyn
 test.each([
   [['--from', '2026-02-30'], 2, 'Expected a day, such as 2026-11-28.'],
   [['--to', 'yesterday'], 2, 'Expected a day'],
+  [
+    ['--from', '2026-11-29', '--to', '2026-11-28'],
+    2,
+    '--from 2026-11-29 is after --to 2026-11-28; expected the first day, then the last [BLW_USAGE]',
+  ],
   [['--blob-root', 'elsewhere'], 2, 'there is no state store at'],
   [['--state-store', 'postgres://nobody@127.0.0.1:1/none'], 1, 'the state store cannot be used'],
 ])('with %j ends with %d: %s', async (flags, code, message) => {

@@ -17,12 +17,15 @@ const COMMANDS = [
   'usage',
   'worker',
   'dev',
+  'codec',
+  'codec-server',
   'demo',
 ];
 const GROUPED = [
   ...['list', 'show', 'approve', 'reject'].map((name) => ['approvals', name]),
   ...['keygen', 'show', 'seal'].map((name) => ['token', name]),
   ['deploy', 'list'],
+  ['codec', 'keygen'],
   ...['check', 'show'].map((name) => ['policy', name]),
 ];
 
@@ -62,10 +65,37 @@ describe('beamline', () => {
     [['run', 'a.yaml', '--timeout', '5m'], 'Got "5m", expected ISO 8601 such as PT30S', 'run --help'],
     [['schema', '--format', 'toml'], '--format: got "toml", expected json or yaml', 'schema --help'],
     [['graph'], 'expected a flow document, or --run with a workflow id', 'graph --help'],
-    [['approvals', 'approve', 'x'], 'who decides? Expected --by NAME, or --token-file FILE', 'approvals --help'],
-    [['approvals', 'list', '--limit', '0'], 'Expected a whole number from 1 to 1000.', 'approvals --help'],
-    [['policy', 'check'], "missing required argument 'file'", 'policy --help'],
-    [['policy', 'show', 'a.yaml', '--can', 'flow:start'], '--can needs --tenant', 'policy --help'],
+    [
+      ['approvals', 'approve', 'x'],
+      'who decides? Expected --by NAME, or --token-file FILE',
+      'approvals approve --help',
+    ],
+    [['approvals', 'list', '--limit', '0'], 'Expected a whole number from 1 to 1000.', 'approvals list --help'],
+    [['policy', 'check'], "missing required argument 'file'", 'policy check --help'],
+    [['policy', 'show', 'a.yaml', '--can', 'flow:start'], '--can needs --tenant', 'policy show --help'],
+    [['policy', 'chek'], "unknown command 'chek' (Did you mean check?)", 'policy --help'],
+    [['token', 'keygen'], "required option '--out <DIR>' not specified", 'token keygen --help'],
+    [
+      ['token', 'seal', '--for', 'x', '--flow', 'a/b:1.0.0', '--comment', 'hi'],
+      '--comment: counts with --approval only',
+      'token seal --help',
+    ],
+    [
+      ['token', 'seal', '--approval', 'x', '--decision', 'approved', '--tenant', 'acme'],
+      '--tenant: counts for a start only, not with --approval',
+      'token seal --help',
+    ],
+    [
+      ['token', 'seal', '--for', 'x', '--flow', 'a/b:1.0.0', '--tenant', 'a b'],
+      '--tenant: got "a b", expected 1 to 63 letters',
+      'token seal --help',
+    ],
+    [
+      ['token', 'seal', '--for', 'x', '--flow', '-', '--token-file', '-'],
+      '- can be given only once',
+      'token seal --help',
+    ],
+    [['codec', 'keygen', 'x'], 'too many arguments', 'codec keygen --help'],
     [['dev', '--port', '70000'], 'Expected a whole number from 1 to 65535.', 'dev --help'],
   ])('refuses %j as bad usage', async (args, detail, help) => {
     const { code, stdout, stderr } = await runCli(args);
@@ -75,7 +105,7 @@ describe('beamline', () => {
     expect(stderr).toContain(`beamline ${help}`);
   });
 
-  it.each([[[]], [['approvals']], [['policy']]])(
+  it.each([[[]], [['approvals']], [['policy']], [['token']], [['codec']]])(
     'prints the help on stderr for %j, which lacks a command',
     async (args) => {
       const { code, stdout, stderr } = await runCli(args);

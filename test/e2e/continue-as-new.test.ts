@@ -193,6 +193,19 @@ test('a cancellation reaches whichever run there is', async () => {
   await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
 });
 
+test('flows go on where the worker keeps but two of them in memory, more of them than that too', async () => {
+  const small = await startTestWorker({ 'max-cached-flows': '2', pools: 'io' }, server);
+  try {
+    const loop = `do: [{l: {for: {in: workflow.input}, do: [{a: {${COUNT}, output: {as: '\${ item }'}}}]}}]`;
+    const windows = `do: [{l: {for: {in: workflow.input}, metadata: {concurrency: 10, batchSize: 10}, do: [{a: {${COUNT}, output: {as: '\${ item }'}}}]}}]`;
+    const flows = await Promise.all([loop, loop, loop, windows].map((text) => small.start(text, range(30))));
+    expect(await Promise.all(flows.map((flow) => flow.result()))).toEqual([29, 29, 29, range(30)]);
+    expect((await runsOf(flows[0] as WorkflowHandle)).length).toBeGreaterThan(1);
+  } finally {
+    await small.stop();
+  }
+});
+
 test('nobody else may bring what a run carries', async () => {
   const handle = await worker.client.workflow.start('runFlow', {
     taskQueue: `${worker.queuePrefix}-io`,

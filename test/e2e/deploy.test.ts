@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
+import type { BusOverview } from '../../src/dsl/events/bus-messages';
 import type { JsonObject } from '../../src/dsl/json';
 import { connectClient } from '../../src/worker/temporal-connection';
 import { INVALID_CRONS, VALID_CRONS } from '../dsl/crons';
@@ -281,9 +282,35 @@ it('registers a flow with on at the event bus of its tenant', async () => {
         flow: expect.objectContaining({ do: expect.anything() }),
       }),
     ],
-    ['untrigger', { id: 'cron/events' }],
+    ['untrigger', { id: 'cron/events', ifMissing: 'ignore' }],
   ]);
   expect((await bus.describe()).type).toBe('eventBus');
+});
+
+it('leaves no refusal at a bus that did not answer in time, whether it had a trigger of the flow or not', async () => {
+  const prefix = `late-${TENANT}`;
+  const late = async (file: string) =>
+    runInProcess(['deploy', file, '--tenant', TENANT, '--queue-prefix', prefix, ...CONNECTION], { cwd: folder.folder });
+  const on = 'schedule: { on: { one: { with: { type: com.example.late } } } }';
+  await late(write('stays', on));
+  await late(write('leaves', on));
+  await late(write('leaves', "schedule: { cron: '0 0 1 1 *' }"));
+  await late(write('never', "schedule: { cron: '0 0 1 1 *' }"));
+  const served = await startTestWorker({ pools: 'io', 'queue-prefix': prefix });
+  try {
+    const bus = client.workflow.getHandle(`${prefix}-events:${TENANT}`);
+    const overview = await eventually(async () => {
+      const now = await bus.query<BusOverview>('subscriptions');
+      return now.pending === 0 ? now : undefined;
+    });
+    expect(overview).toMatchObject({ triggers: [{ id: 'cron/stays' }], refused: [] });
+    await bus.signal('untrigger', { id: 'cron/never' });
+    expect((await bus.query<BusOverview>('subscriptions')).refused).toMatchObject([
+      { reason: 'there is no trigger "cron/never"' },
+    ]);
+  } finally {
+    await served.stop();
+  }
 });
 
 it('starts a flow for the events that it was deployed for, by its name too', async () => {

@@ -7,8 +7,9 @@ import Sqlite from 'better-sqlite3';
 import type { Json } from '../../src/dsl/json';
 import { RUN_FLOW } from '../../src/dsl/names';
 import type { FlowProgress } from '../../src/dsl/progress';
+import type { OptionValues } from '../../src/worker/options';
 import type { Quotas } from '../../src/worker/policy/policy';
-import { query, type Rule, type StateRow } from '../../src/worker/state/rule';
+import { execute, query, type Rule, type StateRow } from '../../src/worker/state/rule';
 import { openSqliteStore } from '../../src/worker/state/sqlite-store';
 import { Gate } from '../helpers/gate';
 import { LoopbackServers } from '../helpers/loopback';
@@ -52,8 +53,9 @@ function allow(quotas: Omit<Quotas, 'cpuTime'> & { cpuTime?: { max: string; wind
 }
 
 /** Workers on the same task queues and with the same store; gives the first. */
-async function startWorkers(count: number): Promise<TestWorker> {
+async function startWorkers(count: number, more: OptionValues = {}): Promise<TestWorker> {
   const shared = {
+    ...more,
     'queue-prefix': `quota-${randomUUID()}`,
     'state-store': `sqlite:${join(folder, 'state.sqlite')}`,
     policy,
@@ -330,6 +332,43 @@ test('CPU time: steps wait for the next window once it is used up, and go on whe
   await progressWhen(second, ({ status }) => status === 'Running');
   gate.let();
   await second.result();
+});
+
+test('CPU time: of flows of many short steps only those go past the window that run at the moment', async () => {
+  allow({ cpuTime: { max: 'PT0.001S', window: 'P1D' } });
+  const worker = await startWorkers(1);
+  const quick = await servers.http((_, response) => response.end('{}'));
+  const steps = Array.from(
+    { length: 10 },
+    (_, index) => `{s${index}: {call: http, with: {method: get, endpoint: '${quick.origin}'}}}`,
+  );
+  const flows = [await start(worker, `do: [${steps.join(', ')}]`), await start(worker, `do: [${steps.join(', ')}]`)];
+  for (const flow of flows) await progressWhen(flow, ({ status }) => status === 'AwaitingQuota');
+  const [tenant] = await inStore(() => query('SELECT cpu_used_ms FROM beamline_tenants'));
+  const [used] = await inStore(() => query('SELECT steps, cpu_ms FROM beamline_usage'));
+  expect(Number(tenant?.cpu_used_ms)).toBeGreaterThanOrEqual(1);
+  expect(tenant?.cpu_used_ms).toBe(used?.cpu_ms);
+  expect(used?.steps).toBe(quick.requests.length);
+  expect(quick.requests.length).toBeLessThan(20);
+  allow({ cpuTime: { max: 'PT1H', window: 'P1D' } });
+  for (const flow of flows) await flow.result();
+  expect(quick.requests).toHaveLength(20);
+}, 30_000);
+
+test('CPU time: a default that a worker is given later counts what was used that day', async () => {
+  allow({});
+  const first = await startWorkers(1);
+  const before = await start(first, `do: [${call()}]`);
+  await gate.holds(1);
+  gate.let();
+  await before.result();
+  for (const worker of workers.splice(0)) await worker.stop();
+  const second = await startWorkers(1, { 'max-cpu-time-ms': '1' });
+  await inStore(() => execute('UPDATE beamline_usage SET cpu_ms = cpu_ms + 1'));
+  const after = await start(second, `do: [${call()}]`);
+  await progressWhen(after, ({ status }) => status === 'AwaitingQuota');
+  expect(gate.server.requests).toHaveLength(1);
+  await after.terminate();
 });
 
 test.each(['io', 'cpu'])('blobs that have no room wait, on pool %s, until others are deleted', async (resources) => {

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Client, Connection, type WorkflowHandle } from '@temporalio/client';
+import { type Client, Connection, type WorkflowExecutionInfo, type WorkflowHandle } from '@temporalio/client';
 import type { Payload } from '@temporalio/common';
 import Database from 'better-sqlite3';
 import { Client as PostgresClient } from 'pg';
@@ -13,7 +13,8 @@ import { connectClient } from '../../src/worker/temporal-connection';
 import { findTemporal } from '../../temporal-dev/locate-temporal';
 import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
 import { type AuthorizationServer, startAuthorizationServer } from '../helpers/authorization-server';
-import { type RunningCli, runCli, startCli } from '../helpers/cli';
+import { type RunningCli, startCli } from '../helpers/cli';
+import { runInProcess } from '../helpers/cli-in-process';
 import { ECHO_ROUTES, startEchoServer } from '../helpers/echo-server';
 import { type LoopbackServer, LoopbackServers } from '../helpers/loopback';
 import { findPostgresBinaries, startPostgres, type TestPostgres } from '../helpers/postgres';
@@ -371,20 +372,20 @@ function start(name: string, text: string): Promise<WorkflowHandle> {
   });
 }
 
-/** Runs all flows to their ends, decides on what they ask, and prints what commands say of them. */
+/** Runs all flows to their ends, side by side, decides on what they ask, and prints what commands say of them. */
 async function runAll(): Promise<void> {
-  const handles: WorkflowHandle[] = [];
-  for (const secret of Object.keys(SECRETS)) {
-    const handle = await start(secret, flowText(secret, 'cel', stepsOf(secret)));
-    handles.push(handle);
-    await approve(handle);
-    handles.push(await start(`failing-${secret}`, flowText('failing', 'cel', failingSteps(secret))));
-  }
-  for (const language of ['jq', 'jsonata'] as const)
-    handles.push(await start(language, flowText(language, language, foreignSteps(language))));
-  handles.push(await start('login', flowText('login', 'cel', loginSteps())));
-  authorization.behaviour.refuse = undefined;
-  for (const handle of handles) await handle.result().catch(() => undefined);
+  const flows = [
+    ...Object.keys(SECRETS).map((secret) => runApproved(secret)),
+    ...Object.keys(SECRETS).map((secret) =>
+      start(`failing-${secret}`, flowText('failing', 'cel', failingSteps(secret))),
+    ),
+    ...(['jq', 'jsonata'] as const).map((language) =>
+      start(language, flowText(language, language, foreignSteps(language))),
+    ),
+    start('login', flowText('login', 'cel', loginSteps())),
+  ];
+  const handles = await Promise.all(flows);
+  await Promise.all(handles.map((handle) => handle.result().catch(() => undefined)));
   const file = join(folder, 'failing.json');
   writeFileSync(file, flowText('failing', 'cel', failingSteps('odd')));
   const input = JSON.stringify({ canary: CANARY });
@@ -396,16 +397,17 @@ async function runAll(): Promise<void> {
     ['approvals', 'show', `${handles[0]?.workflowId}/ask`, '--json', ...where],
     ['approvals', 'list', ...where],
   ]) {
-    const { stdout, stderr } = await runCli(args);
+    const { stdout, stderr } = await runInProcess(args);
     printed.push(stdout, stderr);
   }
 }
 
-async function approve(handle: WorkflowHandle): Promise<void> {
+async function runApproved(secret: string): Promise<WorkflowHandle> {
+  const handle = await start(secret, flowText(secret, 'cel', stepsOf(secret)));
   await progressWhen(handle, ({ status }) => status !== 'Running', 90_000);
   if ((await handle.describe()).status.name !== 'RUNNING') await handle.result();
   const where = ['--address', temporal.address, '--blob-root', paths.blobs];
-  const { stdout, stderr, code } = await runCli([
+  const { stdout, stderr, code } = await runInProcess([
     'approvals',
     'approve',
     handle.workflowId,
@@ -417,39 +419,26 @@ async function approve(handle: WorkflowHandle): Promise<void> {
   ]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   printed.push(stdout, stderr);
+  return handle;
 }
+
+/** Workflows that are looked through at once. */
+const LANES = 6;
+
+/** What workflows leave, by place. */
+type Parts = Record<'histories' | 'payloads' | 'visibility' | 'queries', (string | Buffer)[]>;
 
 /** Everything that a run leaves, by place. */
 async function collect(): Promise<SearchedPlace[]> {
-  const parts: Record<string, (string | Buffer)[]> = { histories: [], payloads: [], visibility: [], queries: [] };
-  const store = new PayloadStore({ blobRoot: paths.blobs, canCreate: false });
-  const { namespace } = temporal;
+  const parts: Parts = { histories: [], payloads: [], visibility: [], queries: [] };
   const connection = await Connection.connect({ address: temporal.address });
-  for await (const info of client.workflow.list()) {
-    const { workflowId, runId } = info;
-    parts.visibility?.push(JSON.stringify({ ...info, raw: undefined }), JSON.stringify(info.raw));
-    const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
-    parts.histories?.push(JSON.stringify(history));
-    const codec = new ClaimCodec({ store, namespace, role: 'client' });
-    for (const payload of payloadsOf(history)) {
-      parts.payloads?.push(Buffer.from(payload.data ?? []));
-      // A claim is for one workflow id: this one's, or a child's.
-      for (const id of [workflowId, ...childrenOf(history)]) {
-        const [whole] = await codec.decode([payload], { type: 'workflow', namespace, workflowId: id }).catch(() => []);
-        if (whole !== undefined && whole !== payload) parts.payloads?.push(Buffer.from(whole.data ?? []));
-      }
-    }
-    for (const queryType of ['progress', 'state', 'subscriptions', '__temporal_workflow_metadata', '__stack_trace']) {
-      const query = { namespace, execution: { workflowId, runId }, query: { queryType } };
-      const answer = await connection.workflowService
-        .queryWorkflow(query)
-        .catch((error: Error) => ({ queryResult: undefined, error: error.message }));
-      parts.queries?.push(
-        JSON.stringify(answer),
-        ...(answer.queryResult?.payloads ?? []).map(({ data }) => Buffer.from(data ?? [])),
-      );
-    }
-  }
+  const workflows: WorkflowExecutionInfo[] = [];
+  for await (const info of client.workflow.list()) workflows.push(info);
+  const lane = async () => {
+    for (let info = workflows.pop(); info !== undefined; info = workflows.pop())
+      await collectWorkflow(info, connection, parts);
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
   await connection.close();
   const found = Object.entries(parts).map(([name, content]) => placeOf(name, content));
   return [
@@ -466,6 +455,34 @@ async function collect(): Promise<SearchedPlace[]> {
     ),
     placeOf('rows of the database', rowsOf(paths.db)),
   ];
+}
+
+async function collectWorkflow(info: WorkflowExecutionInfo, connection: Connection, parts: Parts): Promise<void> {
+  const { workflowId, runId } = info;
+  const { namespace } = temporal;
+  parts.visibility.push(JSON.stringify({ ...info, raw: undefined }), JSON.stringify(info.raw));
+  const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+  const text = JSON.stringify(history);
+  parts.histories.push(text);
+  const store = new PayloadStore({ blobRoot: paths.blobs, canCreate: false });
+  const codec = new ClaimCodec({ store, namespace, role: 'client' });
+  // A claim is for one workflow id: this one's, or a child's.
+  const ids = [workflowId, ...childrenIn(text)];
+  for (const payload of payloadsOf(history)) {
+    parts.payloads.push(Buffer.from(payload.data ?? []));
+    for (const id of ids) {
+      const [whole] = await codec.decode([payload], { type: 'workflow', namespace, workflowId: id }).catch(() => []);
+      if (whole !== undefined && whole !== payload) parts.payloads.push(Buffer.from(whole.data ?? []));
+    }
+  }
+  for (const queryType of ['progress', 'state', 'subscriptions', '__temporal_workflow_metadata', '__stack_trace']) {
+    const query = { namespace, execution: { workflowId, runId }, query: { queryType } };
+    const answer = await connection.workflowService
+      .queryWorkflow(query)
+      .catch((error: Error) => ({ queryResult: undefined, error: error.message }));
+    const found = (answer.queryResult?.payloads ?? []).map(({ data }) => Buffer.from(data ?? []));
+    parts.queries.push(JSON.stringify(answer), ...found);
+  }
 }
 
 function placeOf(name: string, content: readonly (string | Buffer)[]): SearchedPlace {
@@ -516,8 +533,9 @@ function bytesOf({ metadata, data }: Payload): Payload {
   };
 }
 
-function childrenOf(history: unknown): string[] {
-  const ids = JSON.stringify(history).matchAll(/"workflowId":"([^"]+)"/g);
+/** Workflow ids in the text of a history. */
+function childrenIn(history: string): string[] {
+  const ids = history.matchAll(/"workflowId":"([^"]+)"/g);
   return [...new Set([...ids].map(([, id = '']) => id))];
 }
 

@@ -38,6 +38,8 @@ export interface StartOptions {
   readonly tenant?: string;
   readonly extra?: JsonObject;
   readonly id?: string;
+  /** That the token is sealed for; default: the worker's. */
+  readonly namespace?: string;
 }
 
 /** `jwks` is where the issuer's keys are; by default a file. */
@@ -57,10 +59,18 @@ export async function startIdentityWorker(
   const flags = { auth: 'jwt', 'auth-key': identity.authKeyFile, policy: policyFile, ...settings };
   const worker = await startTestWorker(flags, target);
   const taskQueue = `${worker.queuePrefix}-io`;
+  const { namespace: own } = worker.client.options;
 
-  const sealed: IdentityWorker['sealed'] = async (workflowId, text, { claims, input = null, tenant, extra } = {}) => {
+  const sealed: IdentityWorker['sealed'] = async (
+    workflowId,
+    text,
+    { claims, input = null, tenant, extra, namespace = own } = {},
+  ) => {
     const flow = typeof text === 'string' ? flowOf(text) : text;
-    const token = await identity.seal(await identity.token(claims), startPurpose(workflowId, { flow, input, tenant }));
+    const token = await identity.seal(
+      await identity.token(claims),
+      startPurpose({ namespace, workflowId }, { flow, input, tenant }),
+    );
     return { flow, input, token, ...(tenant === undefined ? {} : { tenant }), ...extra };
   };
   const send: IdentityWorker['send'] = (input, options = {}) =>
@@ -85,7 +95,7 @@ export async function startIdentityWorker(
     },
     decision: async (approval, said, claims) => {
       const { runId } = await approval.describe();
-      const place = { workflowId: approval.workflowId, runId };
+      const place = { namespace: own, workflowId: approval.workflowId, runId };
       const purpose = decisionPurpose(place, said as unknown as Parameters<typeof decisionPurpose>[1]);
       return { ...said, token: await identity.seal(await identity.token(claims), purpose) };
     },

@@ -365,6 +365,79 @@ describe('access', () => {
   });
 });
 
+describe('the log says why, and what to do', () => {
+  /** Level, message and fields of the newest line. */
+  const newest = () => {
+    const [level, message, fields] = JSON.parse(logged.at(-1) ?? '[]') as [string, string, JsonObject];
+    const { code, reason, help, status } = fields;
+    return { level, message, status, code, reason, help };
+  };
+  const json = { 'content-type': 'application/json' };
+
+  test.each<[string, string, RequestInit, object]>([
+    ['another path', '/other', {}, { status: 404, code: 'BLW_CODEC_REQUEST', help: expect.stringMatching(/^POST to/) }],
+    [
+      'a page of another origin',
+      '/decode',
+      { headers: { origin: 'https://ui.example', ...json } },
+      { status: 403, reason: 'a page of https://ui.example called', help: expect.stringContaining('--ui-origin') },
+    ],
+    [
+      'nobody’s data',
+      '/encode',
+      { body: JSON.stringify({ payloads: [{ data: 'QQ==' }] }) },
+      { status: 400, help: expect.stringContaining('--codec-endpoint http://…/TENANT') },
+    ],
+    [
+      'a tenant without a key',
+      '/nobody/encode',
+      { body: JSON.stringify({ payloads: [{ data: 'QQ==' }] }) },
+      { code: 'BLW_PAYLOAD_KEY', help: expect.stringContaining('--encryption-keys') },
+    ],
+  ])('of %s', async (_, path, init, expected) => {
+    await call(path, [], init);
+    expect(newest()).toMatchObject({ level: 'warn', message: 'codec request refused', ...expected });
+  });
+
+  test('of payloads of another tenant, and of those that cannot be read', async () => {
+    await call('/acme/decode', [await sealed('s', { tenant: 'other' })]);
+    expect(newest()).toMatchObject({
+      level: 'warn',
+      status: 403,
+      code: 'BLW_TENANT_DENIED',
+      reason: 'a payload is encrypted for another tenant than the address names',
+      help: expect.stringContaining('an address that names that tenant'),
+    });
+    await call('/decode', [await sealed('s', { namespace: 'elsewhere' })]);
+    expect(newest()).toMatchObject({ level: 'warn', status: 200, code: 'BLW_PAYLOAD_DENIED' });
+    expect(newest().message).toBe('codec request');
+  });
+
+  test('of callers, who are not told themselves', async () => {
+    const identity = await makeIdentity();
+    try {
+      const policy = policySource(identityPolicy({ file: identity.jwksFile }), [tenantPolicy('acme', [])]);
+      const url = await start({ access: identityAccess(policy, () => undefined) });
+      const as = async (claims: JsonObject) => ({
+        headers: { ...json, authorization: `Bearer ${await identity.token(claims)}` },
+      });
+      const expired = await call('/decode', [], await as({ exp: 1_000 }), url);
+      expect(newest()).toMatchObject({
+        status: 401,
+        code: 'BLW_TOKEN_INVALID',
+        reason: expect.stringMatching(/expired/),
+      });
+      expect(JSON.stringify(expired.json)).not.toContain('expired');
+      await call('/decode', [], await as({ tenant: 'other' }), url);
+      expect(newest().reason).toBe("the policy does not have the token's tenant");
+      await call('/decode', [], {}, url);
+      expect(newest()).toMatchObject({ code: 'BLW_TOKEN_REQUIRED', help: expect.stringContaining('--codec-auth') });
+    } finally {
+      identity.close();
+    }
+  });
+});
+
 test('nothing of a payload is in the log', async () => {
   await call('/acme/decode', [await sealed('NEVER-LOGGED', { tenant: 'other' })]);
   await call('/decode/NEVER-LOGGED', [plain('NEVER-LOGGED')]);

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FlowError } from '../../src/dsl/errors';
@@ -35,6 +35,30 @@ it('takes keys from the file, the environment and files beside it, in YAML and J
   expect(ring.encrypting('other')).toEqual({ id: 'k', secret: KEY });
   expect(ring.encrypting('third')).toBeUndefined();
   expect(ring.isEmpty).toBe(false);
+});
+
+it('warns of files with keys that everybody may read, and of no others', () => {
+  const key = join(folder, 'own.key');
+  writeFileSync(key, TEXT);
+  const warned = (text: string): string[] => {
+    const files: string[] = [];
+    writeFileSync(file, text);
+    readKeyRing(file, { KEY: TEXT }, (message, fields) => {
+      expect(message).toContain('every user of this machine may read a file with keys of --encryption-keys');
+      files.push(fields.file);
+    });
+    return files;
+  };
+  chmodSync(file, 0o644);
+  chmodSync(key, 0o644);
+  const [inline, inFile] = [`{ id: a, key: "${TEXT}" }`, '{ id: b, key: file:./own.key }'];
+  expect(warned(`acme: [${inline}, ${inFile}]`)).toEqual([file, key]);
+  // There is nothing secret in it.
+  expect(warned('acme: [{ id: c, key: env:KEY }]')).toEqual([]);
+  chmodSync(key, 0o640);
+  expect(warned(`acme: [${inFile}]`)).toEqual([]);
+  chmodSync(file, 0o600);
+  expect(warned(`acme: [${inline}]`)).toEqual([]);
 });
 
 it('derives a key for each tenant without one from that of "*"', () => {

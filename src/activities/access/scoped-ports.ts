@@ -132,7 +132,10 @@ function findDatabase({ name, tenant }: DatabaseOfTenant, databases: SqlDatabase
     return databases.get(name, tenant);
   } catch (error) {
     if (!(error instanceof FlowError) || error.data.code !== 'BLW_SQL_DATABASE_UNKNOWN') throw error;
-    throw notRetryable('BLW_SQL_DATABASE_UNKNOWN', `database "${name}" is not configured; ask the operator for it`);
+    throw notRetryable(
+      'BLW_SQL_DATABASE_UNKNOWN',
+      `database "${name}" is not configured; the operator can add it with --database ${name}=URL for all tenants, or --database ${tenant}/${name}=URL for this one`,
+    );
   }
 }
 

@@ -9,15 +9,16 @@ interface FsDeleteArguments {
 }
 
 /**
- * Deletes a blob. The step's key goes along, so that a retry knows whether its own step did it already; only a retry
- * asks, because a flow that was reset runs the step again under the same key, from its first attempt, and means it.
+ * Deletes a blob. What the step's attempts have in common goes along, so that one knows whether another did it already. A flow
+ * that was reset runs the step anew, and means it: where a flow from before names nothing but its key, only a retry asks.
  *
  * @throws BLW_FS_NOT_FOUND unless `ifMissing: ignore`, BLW_FS_PATH, BLW_FS_IO
  */
 export const fsDelete: BlockExecutor = async (args: JsonObject, { step, ports }: BlockContext) => {
   const { path, ifMissing = 'fail' } = args as unknown as FsDeleteArguments;
-  const { tenant, idempotencyKey, attempt } = step;
-  const deleted = await ports.blobs.delete(tenant, path, { idempotencyKey, isRetry: attempt > 1 });
+  const { tenant, idempotencyKey, execution = idempotencyKey, attempt } = step;
+  const isRetry = step.execution !== undefined || attempt > 1;
+  const deleted = await ports.blobs.delete(tenant, path, { idempotencyKey: execution, isRetry });
   if (!deleted && ifMissing === 'fail') throw blobNotFound('fs.delete', path);
   return { path, deleted };
 };

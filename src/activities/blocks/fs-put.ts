@@ -23,10 +23,11 @@ export const fsPut: BlockExecutor = async (args: JsonObject, context: BlockConte
   const { path, contentType, ifMatch, ...source } = args as unknown as FsPutArguments;
   const bytes = toBytes(source);
   try {
-    const { tenant } = context.step;
+    const { tenant, execution } = context.step;
     const { size, sha256 } = await context.ports.blobs.put(tenant, path, bytes, {
       ...(contentType === undefined ? {} : { contentType }),
       ...(ifMatch === undefined ? {} : { ifMatch }),
+      ...(execution === undefined ? {} : { execution }),
       signal: context.signal,
     });
     return { path, size, sha256 };

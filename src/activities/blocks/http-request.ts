@@ -26,8 +26,8 @@ export const httpRequest: BlockExecutor = async (args, context) => {
   // The block's schema has been applied: this is its shape.
   const { output = 'content', redirect = false, ...rest } = args as unknown as RequestArguments;
   const call = buildHttpCall(rest, context.step);
-  return runCall(call, context, async (signal) => {
-    const response = await sendCall(call, context, { signal, followRedirects: redirect });
+  return runCall(call, context, async (signal, onSending) => {
+    const response = await sendCall(call, context, { signal, followRedirects: redirect, onSending });
     const expected = redirect ? '200 to 399' : '200 to 299';
     if (!isSuccess(response.statusCode, redirect)) throw await statusFailure(call, response, expected, context.signal);
     const bytes = await readAnswer(call, response);

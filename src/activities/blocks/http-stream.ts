@@ -28,8 +28,8 @@ export const httpStream: BlockExecutor = async (args, context) => {
   const call = buildHttpCall(rest, context.step);
   const progress = reportProgress(context);
   try {
-    return await runCall(call, context, async (signal) => {
-      const response = await sendCall(call, context, { signal, followRedirects: true });
+    return await runCall(call, context, async (signal, onSending) => {
+      const response = await sendCall(call, context, { signal, followRedirects: true, onSending });
       if (response.statusCode < 200 || response.statusCode > 299) {
         throw await statusFailure(call, response, '200 to 299', context.signal);
       }
@@ -69,9 +69,11 @@ async function store(
   { to, isRepeatable, ...options }: StoreOptions,
 ): Promise<BlobInfo> {
   const contentType = response.headers['content-type'];
+  const { tenant, execution } = context.step;
   try {
-    return await context.ports.blobs.put(context.step.tenant, to, response.body, {
+    return await context.ports.blobs.put(tenant, to, response.body, {
       ...options,
+      ...(execution === undefined ? {} : { execution }),
       ...(contentType === undefined ? {} : { contentType }),
     });
   } catch (error) {

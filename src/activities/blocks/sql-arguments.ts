@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../../dsl/json';
 import type { BlockContext } from '../block';
-import { BlockFailure, notRetryable } from '../block-failure';
+import { type BlockFailure, notRetryable } from '../block-failure';
 import type { SqlDatabase, SqlStatement } from '../ports/sql-databases';
+import type { SqlRecord } from '../ports/sql-ledger';
 
 /** The database that `database` names. Throws BLW_SQL_DATABASE_UNKNOWN. */
 export function databaseOf(args: JsonObject, { ports, step }: BlockContext): SqlDatabase {
@@ -29,19 +31,14 @@ export function wrongArgument(name: string, expected: string, got: unknown): Blo
 }
 
 /**
- * Runs a write. Where its outcome is unknown (the answer to COMMIT was lost), it is tried again only if doing it twice is
- * harmless by the author's word (`metadata.idempotent`).
+ * Under what the database remembers the step's write. The key alone is not enough: after a reset, or in the next round of a
+ * `try`, the step may ask for something else under it. Undefined where the author says that doing it twice is harmless.
  */
-export async function runWrite<T>({ step }: BlockContext, write: () => Promise<T>): Promise<T> {
-  try {
-    return await write();
-  } catch (error) {
-    if (step.idempotent || !isOutcomeUnknown(error)) throw error;
-    const detail = `${error.message}; set metadata.idempotent: true on the step if running it twice is harmless`;
-    throw notRetryable('BLW_SQL_FAILED', detail, { data: { outcome: 'unknown' }, cause: error });
-  }
-}
-
-function isOutcomeUnknown(error: unknown): error is BlockFailure {
-  return error instanceof BlockFailure && isJsonObject(error.data.data) && error.data.data.outcome === 'unknown';
+export function recordOf(args: JsonObject, { step }: BlockContext): SqlRecord | undefined {
+  const { idempotencyKey, idempotent, blockType, argumentsDigest = JSON.stringify(args) } = step;
+  if (idempotent) return undefined;
+  const id = createHash('sha256')
+    .update(JSON.stringify([idempotencyKey, blockType, argumentsDigest]))
+    .digest('hex');
+  return { id, step: idempotencyKey };
 }

@@ -1,9 +1,9 @@
 import type { BlockExecutor } from '../block';
-import { databaseOf, runWrite, statementOf } from './sql-arguments';
+import { databaseOf, recordOf, statementOf } from './sql-arguments';
 
 /** `call: sql.execute`: one statement that writes; see src/dsl/blocks/sql.ts for what it promises. */
 export const sqlExecute: BlockExecutor = async (args, context) => {
   const database = databaseOf(args, context);
   const statement = statementOf(args);
-  return { ...(await runWrite(context, () => database.execute(statement, context))) };
+  return { ...(await database.execute(statement, context, recordOf(args, context))) };
 };

@@ -11,6 +11,8 @@ import { type ObtainedToken, obtainToken } from './token-cache';
 export interface SendOptions {
   readonly signal: AbortSignal;
   readonly followRedirects: boolean;
+  /** Called before the first byte of the call itself is sent. */
+  readonly onSending?: () => void;
 }
 
 /** Sends a call with these additional headers. */

@@ -1,5 +1,8 @@
+import type { ErrorCode } from '../../dsl/error-codes';
+import { FlowError } from '../../dsl/errors';
 import type { BlockContext } from '../block';
-import { BlockFailure, notRetryable, retryable } from '../block-failure';
+import { BlockFailure, retryable } from '../block-failure';
+import { outcomeUnknown } from '../outcome-unknown';
 import type { HttpCall } from './call';
 
 /** Longest delay that setTimeout takes; longer ones fire at once. */
@@ -7,25 +10,28 @@ const MAX_TIMER_MS = 2_147_483_647;
 
 /**
  * Runs the work of a call under a signal that aborts with the step or shortly before the attempt's deadline, so that
- * the block reports the timeout itself. Decides what may be tried again: a lost answer and a timeout only where the
- * call is repeatable. Throws the step's abort reason, BLW_HTTP_TIMEOUT, or what the work throws.
+ * the block reports the timeout itself. Decides what may be tried again: once the call is being sent, which `work` says, a lost
+ * answer, a timeout and what fails behind them only where the call is repeatable. Throws the step's abort reason, BLW_HTTP_TIMEOUT, or what the work throws.
  */
 export async function runCall<T>(
   call: HttpCall,
   context: BlockContext,
-  work: (signal: AbortSignal) => Promise<T>,
+  work: (signal: AbortSignal, onSending: () => void) => Promise<T>,
 ): Promise<T> {
   context.signal.throwIfAborted();
   const budgetMs = attemptBudgetMs(context.deadline - Date.now());
-  if (budgetMs <= 0) throw timeoutFailure(call, 0);
+  let isSent = false;
+  if (budgetMs <= 0) throw timeoutFailure(call, { budgetMs: 0, isSent });
   const deadline = new AbortController();
-  const timeUp = timeoutFailure(call, budgetMs);
-  const timer = setTimeout(() => deadline.abort(timeUp), Math.min(budgetMs, MAX_TIMER_MS));
+  const onTime = () => deadline.abort(timeoutFailure(call, { budgetMs, isSent }));
+  const timer = setTimeout(onTime, Math.min(budgetMs, MAX_TIMER_MS));
   try {
-    return await work(AbortSignal.any([context.signal, deadline.signal]));
+    return await work(AbortSignal.any([context.signal, deadline.signal]), () => {
+      isSent = true;
+    });
   } catch (error) {
     if (context.signal.aborted) throw context.signal.reason;
-    throw call.isRepeatable ? error : withoutRetry(error);
+    throw call.isRepeatable || !isSent ? error : withoutRetry(call, error);
   } finally {
     clearTimeout(timer);
   }
@@ -36,15 +42,33 @@ function attemptBudgetMs(remainingMs: number): number {
   return remainingMs - Math.min(250, Math.max(50, remainingMs * 0.05));
 }
 
-function timeoutFailure(call: HttpCall, budgetMs: number): BlockFailure {
-  const detail =
-    `${call.label}: got no complete answer within ${Math.round(budgetMs)} ms, expected one before the step's time is up; ` +
-    'raise the timeout of the step, or look at why the server is slow';
-  return call.isRepeatable ? retryable('BLW_HTTP_TIMEOUT', detail) : notRetryable('BLW_HTTP_TIMEOUT', detail);
+function timeoutFailure(
+  call: HttpCall,
+  { budgetMs, isSent }: { readonly budgetMs: number; readonly isSent: boolean },
+): BlockFailure {
+  const what = `${call.label}: got no complete answer within ${Math.round(budgetMs)} ms, expected one before the step's time is up`;
+  const advice = 'raise the timeout of the step, or look at why the server is slow';
+  if (isSent && !call.isRepeatable) return outcomeUnknown(`${what}; ${advice}`, { code: 'BLW_HTTP_TIMEOUT' });
+  return retryable('BLW_HTTP_TIMEOUT', isSent ? `${what}; ${advice}` : `${what}; nothing was sent; ${advice}`);
 }
 
-/** A lost answer of a call that is not repeatable must not be sent again: it may have taken effect. */
-function withoutRetry(error: unknown): unknown {
-  if (!(error instanceof BlockFailure) || error.data.code !== 'BLW_HTTP_OUTCOME_UNKNOWN') return error;
-  return notRetryable('BLW_HTTP_OUTCOME_UNKNOWN', error.message, { cause: error.cause });
+/** Failures that say themselves that the request was not carried out. */
+const NOT_CARRIED_OUT: ReadonlySet<string | undefined> = new Set<ErrorCode>([
+  'BLW_HTTP_UNREACHABLE',
+  'BLW_HTTP_STATUS',
+  'BLW_AUTH_FAILED',
+]);
+
+/** What goes wrong after a call was sent that is not repeatable must not lead to another attempt: it may have taken effect. */
+function withoutRetry(call: HttpCall, error: unknown): unknown {
+  if (!(error instanceof FlowError)) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return outcomeUnknown(`${call.label}: the answer could not be handled (${reason})`, { cause: error });
+  }
+  if (!(error instanceof BlockFailure) || !error.options.retryable || NOT_CARRIED_OUT.has(error.data.code))
+    return error;
+  return outcomeUnknown(error.message, {
+    ...(error.data.code === undefined ? {} : { code: error.data.code }),
+    cause: error,
+  });
 }

@@ -8,7 +8,7 @@ import { encodeBlob, encodeFolders, encodeTenant, parseBlobPath, parseListPrefix
  *     <root>/lock.sqlite                     what writers exclude each other with (blob-lock.ts)
  *     <root>/<tenant>=t/objects/ab/<sha256>  contents, named by their hash, never changed
  *     <root>/<tenant>=t/blobs/…=d/…=b        pointers, a tree like the paths (blob-path.ts)
- *     <root>/<tenant>=t/deleted/<hash>       pointers that a step took out, so that its retry knows
+ *     <root>/<tenant>=t/deleted/<hash>       pointers that a step took out, or made before another did, so that its retry knows
  *     <root>/<tenant>=t/temporary/<uuid>     what is being written
  */
 export interface TenantPlaces {
@@ -69,8 +69,14 @@ export function objectPlace(places: TenantPlaces, sha256: string): { folder: str
   return { folder, file: join(folder, sha256) };
 }
 
-/** Where the pointer goes that the step with this key takes out. */
-export function deletedPlace(place: BlobPlace, idempotencyKey: string): string {
-  const name = createHash('sha256').update(`${idempotencyKey}\0${place.path}`).digest('hex');
-  return join(place.tenant.deleted, name);
+/** Under what a blob's pointer is kept that a step took out, or that it made: hex. `use` keeps the two apart. */
+export function markOf(place: BlobPlace, use: 'delete' | 'put', key: string): string {
+  return createHash('sha256')
+    .update(`${use === 'put' ? 'put\0' : ''}${key}\0${place.path}`)
+    .digest('hex');
+}
+
+/** Where that pointer is kept. */
+export function markPlace(place: BlobPlace, mark: string): string {
+  return join(place.tenant.deleted, mark);
 }

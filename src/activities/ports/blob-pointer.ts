@@ -30,14 +30,25 @@ export function checkContentType(path: string, contentType: string | undefined):
   );
 }
 
+/** What a pointer file holds. */
+export interface StoredPointer extends BlobInfo {
+  /** Mark of the step that put it (blob-marks.ts). */
+  readonly writer?: string;
+}
+
 /** A blob's info as the text of its pointer file. */
-export function formatPointer(info: BlobInfo): string {
-  const { path, size, sha256, contentType, modifiedAt } = info;
-  return `${JSON.stringify({ path, size, sha256, contentType, modifiedAt: modifiedAt.toISOString() })}\n`;
+export function formatPointer(info: StoredPointer): string {
+  const { path, size, sha256, contentType, modifiedAt, writer } = info;
+  return `${JSON.stringify({ path, size, sha256, contentType, modifiedAt: modifiedAt.toISOString(), writer })}\n`;
+}
+
+/** What is told of a blob. */
+export function infoOf({ writer: _writer, ...info }: StoredPointer): BlobInfo {
+  return info;
 }
 
 /** Reads a blob's pointer; undefined where there is none. @throws BLW_FS_IO where it is damaged */
-export async function readPointer(place: Pick<BlobPlace, 'path' | 'pointer'>): Promise<BlobInfo | undefined> {
+export async function readPointer(place: Pick<BlobPlace, 'path' | 'pointer'>): Promise<StoredPointer | undefined> {
   const subject = blobSubject(place.path);
   const opened = await openToRead(subject, place.pointer);
   if (opened === undefined) return undefined;
@@ -53,16 +64,23 @@ export async function readPointer(place: Pick<BlobPlace, 'path' | 'pointer'>): P
   return info;
 }
 
-function parsePointer(text: string): BlobInfo | undefined {
+function parsePointer(text: string): StoredPointer | undefined {
   const value = parseJson(text);
   if (!isJsonObject(value)) return undefined;
-  const { path, size, sha256, contentType, modifiedAt } = value;
+  const { path, size, sha256, contentType, modifiedAt, writer } = value;
   if (typeof path !== 'string' || typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) return undefined;
   if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/.test(sha256)) return undefined;
   if (typeof modifiedAt !== 'string' || Number.isNaN(Date.parse(modifiedAt))) return undefined;
   if (contentType !== undefined && typeof contentType !== 'string') return undefined;
-  const info = { path, size, sha256, modifiedAt: new Date(modifiedAt) };
-  return contentType === undefined ? info : { ...info, contentType };
+  if (writer !== undefined && !(typeof writer === 'string' && /^[0-9a-f]{64}$/.test(writer))) return undefined;
+  return {
+    path,
+    size,
+    sha256,
+    modifiedAt: new Date(modifiedAt),
+    ...(contentType === undefined ? {} : { contentType }),
+    ...(writer === undefined ? {} : { writer }),
+  };
 }
 
 function parseJson(text: string): Json | undefined {

@@ -26,6 +26,11 @@ export interface BlobStore {
     options?: {
       contentType?: string;
       ifMatch?: string;
+      /**
+       * What the attempts of one step have in common. Once one of them has put the blob, until a sweep after its grace, the others
+       * write nothing and give what it gave, whatever has become of the blob since.
+       */
+      execution?: string;
       maxBytes?: number;
       expectedSha256?: string;
       signal?: AbortSignal;
@@ -48,7 +53,7 @@ export interface BlobStore {
   ): Promise<{ entries: BlobInfo[]; next?: string }>;
   /**
    * Deletes a blob durably; true where there was one. With `idempotencyKey` the store remembers, until a sweep after its
-   * grace, what was deleted under the key: a call with `isRetry` and the same key and path is then true, and deletes
+   * grace, what was deleted under the key: a call with `isRetry` (it may be one) and the same key and path is then true, and deletes
    * nothing that was put since.
    */
   delete(

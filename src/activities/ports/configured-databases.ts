@@ -4,6 +4,7 @@ import { flowError } from '../../dsl/errors';
 import { notRetryable } from '../block-failure';
 import { openPostgresDatabase } from './postgres-database';
 import type { SqlDatabase, SqlDatabases } from './sql-databases';
+import { DEFAULT_LEDGER_RETENTION_MS, type LedgerRules } from './sql-ledger';
 import { isMemoryFile, openSqliteDatabase } from './sqlite-database';
 
 /** One `--database`; JSON, so that it can be handed to other processes. A URL may hold a password: never log it. */
@@ -85,14 +86,18 @@ function parseUrl(key: string, url: string): string {
 /**
  * The databases of a worker; each is opened on first use. Throws BLW_CONFIG where one tenant has two of one name.
  */
-export function createSqlDatabases(configs: readonly DatabaseConfig[]): SqlDatabases {
+export function createSqlDatabases(
+  configs: readonly DatabaseConfig[],
+  ledger: LedgerRules = { retentionMs: DEFAULT_LEDGER_RETENTION_MS },
+): SqlDatabases {
   const opened = new Map<DatabaseConfig, SqlDatabase>();
   for (const config of configs) {
     if ([...opened.keys()].some(({ name, tenant }) => name === config.name && tenant === config.tenant)) {
       const detail = `--database ${keyOf(config)}: got the name twice; expected one database per name`;
       throw flowError('BLW_CONFIG', detail);
     }
-    opened.set(config, config.kind === 'sqlite' ? openSqliteDatabase(config) : openPostgresDatabase(config));
+    const open = config.kind === 'sqlite' ? openSqliteDatabase(config, ledger) : openPostgresDatabase(config, ledger);
+    opened.set(config, open);
   }
   return {
     get(name, tenant) {

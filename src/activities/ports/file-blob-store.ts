@@ -1,16 +1,25 @@
-import { mkdir, realpath, rename, rmdir } from 'node:fs/promises';
+import { mkdir, realpath, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { FlowError, flowError } from '../../dsl/errors';
 import { notRetryable, retryable } from '../block-failure';
 import { abandonSource, type ContentRules, TemporaryFiles, writeContent } from './blob-content';
-import { holdFolder, inFolder, makeFolder, releaseAfter } from './blob-folder';
+import { holdFolder, inFolder, releaseAfter } from './blob-folder';
 import { damaged, errorCode, guardIo, hasCode, removeFile, syncFolders } from './blob-io';
-import { type BlobPlace, blobPlace, deletedPlace, listStart, tenantPlaces } from './blob-layout';
+import { type BlobPlace, blobPlace, listStart, markOf, tenantPlaces } from './blob-layout';
 import { openStoreLock, type StoreLock } from './blob-lock';
-import { type PlacedObject, placeObject, readObject, touch, type WrittenContent } from './blob-objects';
+import { keepForDeleter, keepForWriter, readMark } from './blob-marks';
+import { type PlacedObject, placeObject, readObject, type WrittenContent } from './blob-objects';
 import { quote } from './blob-path';
-import { blobSubject, checkContentType, formatPointer, movePointer, readPointer } from './blob-pointer';
+import {
+  blobSubject,
+  checkContentType,
+  formatPointer,
+  infoOf,
+  movePointer,
+  readPointer,
+  type StoredPointer,
+} from './blob-pointer';
 import type { BlobInfo, BlobStore } from './blob-store';
 import { sweepStore } from './blob-sweep';
 import { walkBlobs } from './blob-walk';
@@ -34,6 +43,7 @@ type DeleteOptions = NonNullable<Parameters<BlobStore['delete']>[2]>;
  *   small pointer file of the path, atomically. Readers take no lock: they see one whole version.
  * - Pointers change only under the store's lock, so `ifMatch` and `delete` are decided one after another among all
  *   stores on the root, in this and in other processes (blob-lock.ts says where that ends).
+ * - A put or delete that the attempts of one step make is done once, however late one of them comes (blob-marks.ts).
  * - What was acknowledged is on the disk, content first, together with the entries of its folders.
  * - Links below the root are refused, the root itself may be one.
  *
@@ -77,10 +87,9 @@ class LocalBlobStore implements FileBlobStore {
 
   async #put(place: BlobPlace, source: Uint8Array | Readable, options: PutOptions): Promise<BlobInfo> {
     const subject = blobSubject(place.path);
-    // Fails before a large content is fetched in vain; what counts is the check under the lock.
-    if (options.ifMatch !== undefined) {
-      checkPrecondition(place.path, options.ifMatch, await guardIo(subject, () => readPointer(place)));
-    }
+    // Ends before a large content is fetched in vain; what counts is the look under the lock.
+    const before = await guardIo(subject, () => lookBefore(place, options));
+    if (before !== undefined) return before;
     const temporary = await guardIo(subject, () => this.#temporary.create(subject, place.tenant));
     try {
       const written = await writeContent(subject, temporary.handle, source, contentRules(options));
@@ -103,31 +112,38 @@ class LocalBlobStore implements FileBlobStore {
     options: PutOptions,
   ): Promise<BlobInfo> {
     const subject = blobSubject(place.path);
-    const { contentType, ifMatch, signal, onPublished } = options;
+    const { contentType, execution, signal, onPublished } = options;
     const { size, sha256 } = content;
     const known = { path: place.path, size, sha256, modifiedAt: new Date() };
     const info: BlobInfo = contentType === undefined ? known : { ...known, contentType };
+    const writer = execution === undefined ? {} : { writer: markOf(place, 'put', execution) };
     const temporary = await this.#temporary.create(subject, place.tenant);
+    let before: BlobInfo | undefined;
     try {
-      await temporary.handle.writeFile(formatPointer(info));
+      await temporary.handle.writeFile(formatPointer({ ...info, ...writer }));
       await temporary.handle.sync();
       await this.lock.run(async () => {
-        if (ifMatch !== undefined) checkPrecondition(place.path, ifMatch, await readPointer(place));
-        const replacedBytes = onPublished === undefined ? undefined : await sizeAt(place);
+        before = await lookBefore(place, options);
+        if (before !== undefined) return;
+        const replaced = await readUnlessDamaged(place);
+        if (replaced?.writer !== undefined) await keepReplaced(place, replaced);
         await object.refresh();
         await movePointer(temporary.file, place);
-        onPublished?.(size, replacedBytes);
+        onPublished?.(size, replaced === null ? 0 : replaced?.size);
       }, signal);
     } finally {
       await temporary.discard();
     }
-    await syncFolders(place.folder, this.root);
-    return info;
+    // Also where an earlier attempt did it: that may have ended before this line.
+    const touched = execution === undefined ? [place.folder] : [place.folder, place.tenant.deleted];
+    await Promise.all(touched.map((folder) => syncFolders(folder, this.root)));
+    return before ?? info;
   }
 
   async stat(tenant: string, path: string): Promise<BlobInfo | undefined> {
     const place = blobPlace(this.root, tenant, path);
-    return await guardIo(blobSubject(path), () => readPointer(place));
+    const pointer = await guardIo(blobSubject(path), () => readPointer(place));
+    return pointer === undefined ? undefined : infoOf(pointer);
   }
 
   async read(tenant: string, path: string, maxBytes: number): Promise<{ info: BlobInfo; content: Buffer } | undefined> {
@@ -146,7 +162,7 @@ class LocalBlobStore implements FileBlobStore {
       for await (const info of walkBlobs(subject, range)) {
         const last = entries.at(-1);
         if (entries.length === options.limit && last !== undefined) return { entries, next: last.path };
-        entries.push(info);
+        entries.push(infoOf(info));
       }
       return { entries };
     });
@@ -212,7 +228,7 @@ async function readConsistently(
       );
     }
     const content = await readObject(place.tenant, info);
-    if (content !== undefined) return { info, content };
+    if (content !== undefined) return { info: infoOf(info), content };
     if (info.sha256 === previous?.sha256 && info.modifiedAt.getTime() === previous.modifiedAt.getTime()) {
       throw damaged(subject, `its content ${info.sha256} is missing`);
     }
@@ -221,14 +237,32 @@ async function readConsistently(
   throw retryable('BLW_FS_IO', `${subject} was replaced ${MAX_READS} times while it was read. The step is retried.`);
 }
 
-/** What a blob takes; undefined where its pointer is damaged, which a put mends. */
-async function sizeAt(place: BlobPlace): Promise<number | undefined> {
+/** What an earlier attempt of the same step has put; else the step's precondition is checked. */
+async function lookBefore(place: BlobPlace, { execution, ifMatch }: PutOptions): Promise<BlobInfo | undefined> {
+  if (execution !== undefined) {
+    const mark = markOf(place, 'put', execution);
+    const current = await readUnlessDamaged(place);
+    const found = current?.writer === mark ? current : await readMark(place, mark);
+    if (found !== undefined) return infoOf(found);
+  }
+  if (ifMatch !== undefined) checkPrecondition(place.path, ifMatch, await readPointer(place));
+  return undefined;
+}
+
+/** Null where there is no blob, undefined where its pointer is damaged, which a put mends. */
+async function readUnlessDamaged(place: BlobPlace): Promise<StoredPointer | null | undefined> {
   try {
-    return (await readPointer(place))?.size ?? 0;
+    return (await readPointer(place)) ?? null;
   } catch (error) {
     if (error instanceof FlowError) return undefined;
     throw error;
   }
+}
+
+async function keepReplaced(place: BlobPlace, replaced: StoredPointer): Promise<void> {
+  await inFolder(blobSubject(place.path), place.folder, (folder) =>
+    keepForWriter(folder.at(basename(place.pointer)), replaced, place),
+  );
 }
 
 /**
@@ -237,31 +271,21 @@ async function sizeAt(place: BlobPlace): Promise<number | undefined> {
  */
 async function removePointer(place: BlobPlace, options: DeleteOptions): Promise<boolean> {
   const { idempotencyKey, isRetry = false } = options;
-  const kept = idempotencyKey === undefined ? undefined : deletedPlace(place, idempotencyKey);
-  if (isRetry && kept !== undefined && (await readPointer({ path: place.path, pointer: kept })) !== undefined) {
-    return true;
-  }
+  const mark = idempotencyKey === undefined ? undefined : markOf(place, 'delete', idempotencyKey);
+  if (isRetry && mark !== undefined && (await readMark(place, mark)) !== undefined) return true;
   const wasThere = await inFolder(blobSubject(place.path), place.folder, async (folder) => {
     const current = await readPointer(place);
     if (current === undefined) return false;
     const pointer = folder.at(basename(place.pointer));
-    if (kept === undefined) await removeFile(pointer);
-    else await keepPointer(pointer, kept, place);
+    await keepForWriter(pointer, current, place);
+    if (mark === undefined) await removeFile(pointer);
+    else await keepForDeleter(pointer, mark, place);
     options.onDeleted?.(current.size);
     return true;
   });
   if (wasThere !== true) return false;
   await pruneFolders(place);
   return true;
-}
-
-async function keepPointer(pointer: string, kept: string, place: BlobPlace): Promise<void> {
-  const { deleted, root } = place.tenant;
-  await releaseAfter(await makeFolder(blobSubject(place.path), deleted, root), async (folder) => {
-    const file = folder.at(basename(kept));
-    await rename(pointer, file);
-    await touch(file);
-  });
 }
 
 /** Removes folders that have become empty, from the pointer's upwards. Under the lock, so no put is about to use one. */

@@ -70,7 +70,7 @@ async function send(transport: Transport, request: HttpRequest): Promise<HttpRes
   for (let redirects = 0; ; redirects += 1) {
     signal.throwIfAborted();
     admit(hop, transport.allowed);
-    const answer = await exchange(hop, transport.agent, signal);
+    const answer = await exchange(hop, transport.agent, request);
     if (!request.followRedirects || !isRedirect(answer.statusCode)) return toResponse(hop, answer, signal);
     discard(answer.body);
     if (redirects === MAX_REDIRECTS) throw tooManyRedirects(labelOf(request));
@@ -93,9 +93,9 @@ function isPrivateLiteral(hostname: string): boolean {
   return isIP(address) !== 0 && !isPublicAddress(address);
 }
 
-async function exchange(hop: Hop, agent: Agent, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
+async function exchange(hop: Hop, agent: Agent, { signal, onSending }: HttpRequest): Promise<Dispatcher.ResponseData> {
   const { method, url, headers, body } = hop;
-  const sending = watchSending(agent);
+  const sending = watchSending(agent, onSending);
   const path = `${url.pathname}${url.search}`;
   try {
     return await untilAborted(
@@ -206,10 +206,11 @@ function sendFailure(error: unknown, hop: Hop, hasStarted: boolean): BlockFailur
 /** Says nothing of the addresses behind a name: they are the operator's, the flow may be a stranger's. */
 function hostDenied(hop: Hop): BlockFailure {
   const host = normalizeHost(hop.url.hostname);
+  const place = `${host}:${portOf(hop.url)}`;
   return notRetryable(
     'BLW_HTTP_HOST_DENIED',
-    `${labelOf(hop)}: got the host ${host}, which is not, or not only, at public addresses; expected a public host; ` +
-      `the worker's operator can allow it with --allow-host ${host}:${portOf(hop.url)}`,
+    `${labelOf(hop)}: got the host ${host}, which is not, or not only, at public addresses; expected a public host; the worker's ` +
+      `operator can allow it with --allow-host ${place}, or for this tenant alone with privateHosts: [${JSON.stringify(place)}] in the policy`,
   );
 }
 

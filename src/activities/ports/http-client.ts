@@ -9,6 +9,8 @@ export interface HttpRequest {
   readonly signal: AbortSignal;
   /** Follow redirects, at most 10; credentials are dropped when the origin changes. */
   readonly followRedirects: boolean;
+  /** Called before the first byte is sent. */
+  readonly onSending?: () => void;
   /** Asked before a redirect is followed; throws where the request must not go there. */
   readonly admitRedirect?: (method: string, url: URL) => void;
 }

@@ -1,7 +1,7 @@
 import { DatabaseError } from 'pg';
 import type { ErrorCode } from '../../dsl/error-codes';
 import { FlowError } from '../../dsl/errors';
-import type { JsonObject } from '../../dsl/json';
+import { isJsonObject, type JsonObject } from '../../dsl/json';
 import { BlockFailure, notRetryable, retryable } from '../block-failure';
 
 type Verdict = readonly [ErrorCode, 'retryable' | 'final'];
@@ -67,12 +67,19 @@ export function postgresFailure(error: unknown, where: string): unknown {
   return retryable('BLW_SQL_UNAVAILABLE', `${where}: ${connectionMessage(error)}`, { cause: error });
 }
 
+/** The server's own code, where a failure is one that it reported. */
+export function sqlStateOf(error: unknown): string | undefined {
+  if (!(error instanceof FlowError) || !isJsonObject(error.data.data)) return undefined;
+  const { sqlState } = error.data.data;
+  return typeof sqlState === 'string' ? sqlState : undefined;
+}
+
 /**
- * The failure of a COMMIT whose answer was lost. Retryable as far as the database is concerned; `data.outcome` is
- * `unknown`, for the block to decide whether the statement may be run twice.
+ * The failure of a COMMIT whose answer was lost: `data.outcome` is `unknown`. Retryable: the next attempt finds in the ledger
+ * whether it took effect, or the author has said that doing it twice is harmless.
  */
 export function outcomeUnknown(where: string): BlockFailure {
-  const detail = `${where}: the connection was lost during COMMIT; check in the database whether it took effect`;
+  const detail = `${where}: the connection was lost during COMMIT; the next attempt finds out whether it took effect, after the last one check in the database`;
   return retryable('BLW_SQL_FAILED', detail, { data: { outcome: 'unknown' } });
 }
 

@@ -88,8 +88,8 @@ export class PostgresSession {
     return this.#stop !== undefined;
   }
 
-  /** Starts the transaction with its limits, in one round trip. */
-  async begin(where: string): Promise<void> {
+  /** Starts the transaction with its limits, in one round trip; `first` is done in it, too, and what it gives is given. */
+  async begin(where: string, first: readonly string[] = []): Promise<QueryResult> {
     const left = Math.ceil(requireTimeLeft(this.limits));
     const commands = [
       this.use === 'query' ? 'BEGIN READ ONLY' : 'BEGIN',
@@ -98,8 +98,22 @@ export class PostgresSession {
       // Where this process stalls, its locks do not outlive the step for long.
       `SET LOCAL idle_in_transaction_session_timeout = ${left + 5_000}`,
       ...SESSION_FORMATS,
+      ...first,
     ];
-    await this.#guard(where, () => this.client.query(commands.join('; ')));
+    return await this.#guard(where, () => this.#send(commands));
+  }
+
+  /** Runs statements of the worker's own, and gives what the last one gave. */
+  async command(text: string, where: string): Promise<QueryResult> {
+    return await this.#guard(where, () => this.#send([text]));
+  }
+
+  /** Several statements give several results. */
+  async #send(commands: readonly string[]): Promise<QueryResult> {
+    const results: QueryResult | QueryResult[] = await this.client.query(commands.join('; '));
+    const last = Array.isArray(results) ? results.at(-1) : results;
+    if (last === undefined) throw new Error('node-postgres gave no result');
+    return last;
   }
 
   /** Runs one statement, in batches of rows. */
@@ -152,11 +166,11 @@ export class PostgresSession {
     });
   }
 
-  /** Ends the transaction; once it returns the effects are durable. */
-  async commit(where: string): Promise<void> {
+  /** Ends the transaction, after `last`; once it returns the effects are durable. */
+  async commit(where: string, last: readonly string[] = []): Promise<void> {
     requireTimeLeft(this.limits);
     try {
-      await this.client.query('COMMIT');
+      await this.#send([...last, 'COMMIT']);
     } catch (error) {
       this.limits.signal.throwIfAborted();
       throw saysRolledBack(error) ? postgresFailure(error, `${where}, commit`) : outcomeUnknown(where);

@@ -11,10 +11,11 @@ export interface WatchedSending {
  * Watches one request. undici starts a request (`onRequestStart`) when it has a connection and is about to write to it;
  * any failure before that happened while the name was resolved, the socket connected or TLS set up.
  */
-export function watchSending(dispatcher: Dispatcher): WatchedSending {
+export function watchSending(dispatcher: Dispatcher, onSending?: () => void): WatchedSending {
   let started = false;
   const onStart = () => {
     started = true;
+    onSending?.();
   };
   return {
     dispatcher: dispatcher.compose((dispatch) => (options, handler) => dispatch(options, withStart(handler, onStart))),

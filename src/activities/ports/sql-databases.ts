@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../../dsl/json';
+import type { SqlRecord } from './sql-ledger';
 
 /** A statement with its values: an object for `:name`, an array for `?`. */
 export interface SqlStatement {
@@ -29,11 +30,16 @@ export interface SqlDatabase {
   readonly kind: 'sqlite' | 'postgres';
   /** Runs read-only. */
   query(statement: SqlStatement, maxRows: number, limits: SqlLimits): Promise<SqlRows>;
-  execute(statement: SqlStatement, limits: SqlLimits): Promise<SqlChange>;
-  /** All or nothing. */
+  /**
+   * With a record, the database remembers under it what the call gave, in the call's own transaction: another call with the same
+   * record gives that and does nothing, also where it comes while the first is under way. BLW_SQL_LEDGER where it cannot.
+   */
+  execute(statement: SqlStatement, limits: SqlLimits, record?: SqlRecord): Promise<SqlChange>;
+  /** All or nothing; `record` as for `execute`. */
   transaction(
     statements: readonly SqlStatement[],
     limits: SqlLimits,
+    record?: SqlRecord,
   ): Promise<Array<SqlChange & { rows?: JsonObject[] }>>;
   close(): Promise<void>;
 }

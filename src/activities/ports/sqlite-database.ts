@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import type { JsonObject } from '../../dsl/json';
 import { notRetryable } from '../block-failure';
 import type { SqlChange, SqlDatabase, SqlLimits, SqlRows, SqlStatement } from './sql-databases';
+import { DEFAULT_LEDGER_RETENTION_MS, type LedgerRules, type SqlRecord } from './sql-ledger';
 import {
   MAX_TRANSACTION_ROWS,
   ResultBudget,
@@ -11,10 +12,11 @@ import {
   requireTimeLeft,
 } from './sql-limits';
 import { type BoundStatement, bindStatement } from './sql-parameters';
-import { requireAllowed, type StatementUse } from './sql-policy';
+import { requireAllowed, SQLITE_READS, type StatementUse } from './sql-policy';
 import { bigintToJson } from './sql-values';
 import { SqliteConnection, type SqliteStatement } from './sqlite-connection';
 import { sqliteCodeOf, sqliteFailure } from './sqlite-failure';
+import { SqliteLedger } from './sqlite-ledger';
 import { sqliteValueToJson } from './sqlite-values';
 
 /** Longest wait for another writer; a step that waits longer is better tried again than kept. */
@@ -36,12 +38,15 @@ type TransactionResult = SqlChange & { rows?: JsonObject[] };
  * be killed (src/activities/process). The deadline is honoured between rows and while waiting for other writers.
  * Throws BLW_CONFIG for a database in memory, which no other process would see.
  */
-export function openSqliteDatabase({ name, file }: { name: string; file: string }): SqlDatabase {
+export function openSqliteDatabase(
+  { name, file }: { name: string; file: string },
+  ledger: LedgerRules = { retentionMs: DEFAULT_LEDGER_RETENTION_MS },
+): SqlDatabase {
   if (isMemoryFile(file)) {
     const detail = `database "${name}": "${file}" lives in memory, and every step would see one of its own; give a file`;
     throw notRetryable('BLW_CONFIG', detail);
   }
-  return new SqliteDatabase(name, file);
+  return new SqliteDatabase(name, file, new SqliteLedger(ledger));
 }
 
 /** True for names that SQLite takes as a database in memory, or as a URI that may name one. */
@@ -57,6 +62,7 @@ class SqliteDatabase implements SqlDatabase {
   constructor(
     private readonly name: string,
     private readonly file: string,
+    private readonly ledger: SqliteLedger,
   ) {}
 
   async query(statement: SqlStatement, maxRows: number, limits: SqlLimits): Promise<SqlRows> {
@@ -72,21 +78,27 @@ class SqliteDatabase implements SqlDatabase {
     });
   }
 
-  async execute(statement: SqlStatement, limits: SqlLimits): Promise<SqlChange> {
+  async execute(statement: SqlStatement, limits: SqlLimits, record?: SqlRecord): Promise<SqlChange> {
     const where = this.#place('statement');
     const bound = bindAllowed('execute', statement, where);
-    return this.#inTransaction(limits, (connection) =>
+    return this.#inTransaction({ limits, record }, (connection) =>
       mapFailures(where, statement, () => change(connection, connection.prepare(bound.text), bound)),
     );
   }
 
-  async transaction(statements: readonly SqlStatement[], limits: SqlLimits): Promise<TransactionResult[]> {
+  async transaction(
+    statements: readonly SqlStatement[],
+    limits: SqlLimits,
+    record?: SqlRecord,
+  ): Promise<TransactionResult[]> {
     const budget = new ResultBudget();
     const work = statements.map((statement, index) => {
       const where = this.#place(`statement ${index + 1} of ${statements.length}`);
       return { statement, where, bound: bindAllowed('transaction', statement, where) };
     });
-    return this.#inTransaction(limits, (connection) =>
+    // What only reads leaves nothing behind, and would write for its record alone.
+    const isRecorded = work.some(({ bound }) => !SQLITE_READS.includes(bound.verbs.main));
+    return this.#inTransaction({ limits, record: isRecorded ? record : undefined }, (connection) =>
       work.map(({ statement, where, bound }) =>
         mapFailures(where, statement, () => runInTransaction(connection, bound, { budget, where, limits })),
       ),
@@ -100,13 +112,20 @@ class SqliteDatabase implements SqlDatabase {
     for (const connection of connections) connection?.close();
   }
 
-  /** BEGIN IMMEDIATE takes the write lock at once: waiting happens there, and not in the middle of the work. */
-  #inTransaction<T>(limits: SqlLimits, work: (connection: SqliteConnection) => T): T {
+  /**
+   * BEGIN IMMEDIATE takes the write lock at once: waiting happens there, and not in the middle of the work. Whoever asks for the
+   * same record meanwhile waits there, too, and finds it.
+   */
+  #inTransaction<T>(
+    { limits, record }: { limits: SqlLimits; record: SqlRecord | undefined },
+    work: (connection: SqliteConnection) => T,
+  ): T {
     return mapFailures(this.#place('transaction'), undefined, () => {
       const connection = this.#openWriter(limits);
       connection.prepare('BEGIN IMMEDIATE').run();
       try {
-        const result = work(connection);
+        const result =
+          record === undefined ? work(connection) : this.ledger.once(connection, record, () => work(connection));
         requireTimeLeft(limits);
         connection.prepare('COMMIT').run();
         return result;

@@ -1,5 +1,7 @@
 import type { Json, JsonObject } from '../../dsl/json';
+import { isRepeatable } from '../../dsl/repeatable';
 import type { BlockContext, StepIdentity } from '../block';
+import { outcomeUnknown } from '../outcome-unknown';
 import { StepMeter, type StepUsage } from '../step-meter';
 import { BlockProcess, type BlockProcessOptions, type JobOutcome, maxRssBytes } from './block-process';
 import { closedFailure, crashFailure, deadlineFailure } from './process-failures';
@@ -33,6 +35,7 @@ export interface BlockProcessPool {
   /**
    * Runs a block as its executor would here: same output, same failures, heartbeats passed on. In addition, all retryable:
    * BLW_SQL_TIMEOUT (`sql.*`) or BLW_STEP_TIMEOUT 0.1 s after the context's deadline, BLW_BLOCK_CRASHED where the process ends.
+   * Where the block had begun and must not be run twice, these are BLW_OUTCOME_UNKNOWN instead, not retryable.
    * Throws `signal.reason` once cancelled, at the latest a second later. The context's ports are not used.
    */
   run(blockType: string, args: JsonObject, context: BlockContext): Promise<Json>;
@@ -109,7 +112,7 @@ class ProcessPool implements BlockProcessPool {
     const wasIdleLoss = first.outcome.kind === 'lost' && !first.outcome.wasStarted && first.stopped === undefined;
     const run = wasIdleLoss ? await this.#runOnce(job, context) : first;
     meter?.add(usedIn(run));
-    return this.#unwrap(run, blockType, context);
+    return this.#unwrap(run, job, context);
   }
 
   stats(): BlockProcessPoolStats {
@@ -168,15 +171,28 @@ class ProcessPool implements BlockProcessPool {
     }
   }
 
-  #unwrap({ outcome, stopped }: Run, blockType: string, { signal, step }: BlockContext): Json {
+  #unwrap({ outcome, stopped }: Run, { blockType, args }: JobRequest, { signal, step }: BlockContext): Json {
     // What was done was done: a result counts even where it crossed with a cancellation.
     if (outcome.kind === 'result') return outcome.output;
     if (outcome.kind === 'lost') this.#lost += 1;
-    if (stopped === 'deadline') throw deadlineFailure(blockType, 'the block was stopped');
     if (stopped === 'cancelled') throw signal.reason;
-    if (this.#closing !== undefined) throw closedFailure(blockType);
-    if (outcome.kind === 'failure') throw decodeFailure(outcome.failure);
-    throw crashFailure(blockType, outcome.exit, {
+    if (outcome.kind === 'failure' && stopped === undefined && this.#closing === undefined) {
+      throw decodeFailure(outcome.failure);
+    }
+    const failure = this.#stoppedFailure({ outcome, stopped }, blockType, step);
+    const isOpen = outcome.kind !== 'lost' || outcome.wasStarted;
+    const isFinal = isOpen && !isRepeatable({ block: blockType, idempotent: step.idempotent }, args);
+    throw isFinal ? outcomeUnknown(failure.message, { cause: failure }) : failure;
+  }
+
+  #stoppedFailure(
+    { outcome, stopped }: Pick<Run, 'outcome' | 'stopped'>,
+    blockType: string,
+    step: StepIdentity,
+  ): Error {
+    if (stopped === 'deadline') return deadlineFailure(blockType, 'the block was stopped');
+    if (this.#closing !== undefined || outcome.kind !== 'lost') return closedFailure(blockType);
+    return crashFailure(blockType, outcome.exit, {
       memoryMb: this.#memoryOf(step),
       isTenants: step.memoryMb !== undefined,
     });

@@ -10,10 +10,10 @@ import type { ChildInit } from './protocol';
 
 /** The real ports of a child process, with its parent's account of blobs. Throws BLW_CONFIG where the blob root cannot be used. */
 export async function createChildPorts(
-  { databases, blobRoot, allowHosts }: ChildInit,
+  { databases, ledger, blobRoot, allowHosts }: ChildInit,
   space: BlobSpace,
 ): Promise<ClosablePorts> {
-  const sql = createSqlDatabases(databases);
+  const sql = createSqlDatabases(databases, ledger);
   const blobs = await createFileBlobStore({ root: blobRoot });
   const http = createHttpClients({ allowHosts });
   return {

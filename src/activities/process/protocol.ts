@@ -4,11 +4,14 @@ import type { StepIdentity } from '../block';
 import { BlockFailure, notRetryable } from '../block-failure';
 import type { SPACE_METHODS, SpaceChange } from '../ports/blob-space';
 import type { DatabaseConfig } from '../ports/configured-databases';
+import type { LedgerRules } from '../ports/sql-ledger';
 import type { StepUsage } from '../step-meter';
 
 /** What a child process needs to build its ports; JSON. It travels as a message, so no secret shows in a process list. */
 export interface ChildInit {
   readonly databases: readonly DatabaseConfig[];
+  /** How long databases remember writes; absent: as long as by default. */
+  readonly ledger?: LedgerRules;
   readonly blobRoot: string;
   /** `HOST[:PORT]` that HTTP blocks may reach although it is refused by default. */
   readonly allowHosts: readonly string[];

@@ -154,7 +154,8 @@ async function decideOn(
   };
   const { found, state } = await withTemporal(dataTargetOf(flags, cli), async ({ client }) => {
     const approval = await findApproval(client, id);
-    const token = await seal?.(decisionPurpose({ workflowId: approval.id, runId: approval.runId }, input));
+    const place = { namespace: client.options.namespace, workflowId: approval.id, runId: approval.runId };
+    const token = await seal?.(decisionPurpose(place, input));
     const sent = token === undefined ? input : { ...input, token };
     return { found: approval.id, state: await decide(client, approval, sent) };
   });

@@ -5,6 +5,8 @@ import { flowError } from '../../dsl/errors';
 import { type CodecAccess, identityAccess, OPEN_ACCESS, tokenAccess } from '../../worker/codec-server/access';
 import { RemoteCodec } from '../../worker/codec-server/remote-codec';
 import { type CodecServerOptions, startCodecServer } from '../../worker/codec-server/server';
+import { isOpenToOthers, openToOthers } from '../../worker/file-rights';
+import { explainKeyFile } from '../../worker/identity/issuer-keys';
 import { createLogger, type Logger } from '../../worker/logger';
 import { environmentName } from '../../worker/options';
 import { openPolicy } from '../../worker/policy/open-policy';
@@ -105,6 +107,7 @@ async function serve(flags: Flags, cli: Cli): Promise<ExitCode> {
   try {
     const policyFile = flags.policy ?? (flags.tokenFile === undefined ? cli.env[POLICY_VARIABLE] : undefined);
     policy = await openPolicy(policyFile ? resolve(cli.cwd, policyFile) : undefined, logger);
+    await warnOfFiles(flags, { cli, policy, logger });
     const server = await startCodecServer({ ...optionsOf(flags, { cli, policy, logger }), logger });
     cli.err.line(`codec server at ${server.url}`);
     await stop.wanted();
@@ -141,6 +144,15 @@ function optionsOf(flags: Flags, parts: ServerParts): Omit<CodecServerOptions, '
     isLoopbackOnly: flags.tokenFile === undefined && policy.current() === undefined,
     codec: new RemoteCodec({ keys, store, maxBytes }),
   };
+}
+
+/** What a start may pass over, and callers would meet. */
+async function warnOfFiles({ tokenFile }: Flags, { cli, policy, logger }: ServerParts): Promise<void> {
+  const identity = policy.current()?.identity;
+  const problem = identity && (await explainKeyFile(identity));
+  if (problem !== undefined) logger.log('warn', `identity.jwks: ${problem}; no caller is known until that is mended`);
+  const file = tokenFile && resolve(cli.cwd, tokenFile);
+  if (file && isOpenToOthers(file)) logger.log('warn', openToOthers('--token-file'), { file });
 }
 
 function accessOf({ host, tokenFile }: Flags, { cli, policy, logger }: ServerParts): CodecAccess {

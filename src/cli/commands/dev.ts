@@ -9,7 +9,8 @@ import { newWorkerId, type RunningWorker } from '../../worker/run-worker';
 import { installRuntime } from '../../worker/runtime';
 import type { AddCommand, Cli } from '../cli';
 import { CommandError } from '../command-error';
-import { type DevParts, printNextSteps, printWhere } from '../dev-guide';
+import { type DevParts, printWhere } from '../dev-guide';
+import { printNextSteps } from '../dev-next-steps';
 import { ownTarget, temporalCommand } from '../embedded-temporal';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { LOOPBACK_HOSTS } from '../loopback-hosts';
@@ -65,7 +66,7 @@ async function develop(flags: Flags, cli: Cli): Promise<ExitCode> {
   try {
     const parts = await start(flags, { config, logger, stop, releases, cli });
     printWhere(parts, cli);
-    printNextSteps(parts, cli);
+    await printNextSteps(parts, cli);
     cli.out.line('ready');
     return await serve(parts, { stop, logger });
   } catch (error) {

@@ -27,7 +27,8 @@ Examples:
   $ make-policy | beamline policy check -
 
 Each problem is one line: file:line:column CODE message. Warnings are on stderr: scopes that are there twice, that another one
-covers, or that never allow anything. Exit codes: 0 valid, with warnings too; 2 there are problems.`;
+covers, or that never allow anything, and a file of identity.jwks that has no keys; an address is not called. Exit codes: 0 valid,
+with warnings too; 2 there are problems.`;
 
 const SHOW_EXAMPLES = `
 Examples:

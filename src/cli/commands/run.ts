@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '../../dsl/durations';
-import { flowErrorData, flowErrorToJson } from '../../dsl/errors';
+import { type FlowError, flowErrorData, flowErrorToJson } from '../../dsl/errors';
 import type { Json, JsonObject } from '../../dsl/json';
 import { DEFAULT_QUEUE_PREFIX } from '../../dsl/names';
 import { type Problem, toJsonPointer } from '../../dsl/problems';
@@ -10,7 +10,14 @@ import { environmentName } from '../../worker/options';
 import type { AddCommand, Cli } from '../cli';
 import { errorDataOf, usageError } from '../command-error';
 import { beamlineCommand } from '../command-name';
-import { addConnectionFlags, addDataFlags, type ConnectionFlags, dataTargetOf, repeatFlags } from '../connection-flags';
+import {
+  addConnectionFlags,
+  addDataFlags,
+  type ConnectionFlags,
+  dataTargetOf,
+  namespaceOf,
+  repeatFlags,
+} from '../connection-flags';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { printProblems, readFlowFile } from '../flow-file';
 import { isFlowName } from '../flow-name';
@@ -27,6 +34,7 @@ import { Stopped, StopRequest } from '../stop-request';
 import { type TemporalSession, withTemporal } from '../temporal-session';
 import { addTokenFlags, deciderHint, readSeal, type TokenFlags } from '../token-flags';
 import { uiLink } from '../ui-link';
+import { tellUnreadable, tellUnreadableEnd } from '../unreadable-flow';
 
 const EXAMPLES = `
 Examples:
@@ -39,8 +47,8 @@ Examples:
   $ echo '{"n": 1}' | beamline run flow.yaml --input -
 
 The flow's output is printed on stdout as JSON, its steps and everything else on stderr. Ctrl-C stops following; the flow
-goes on. Exit codes: 0 completed; 1 failed, cancelled, terminated or timed out; 2 nothing was started, since the flow, its
-input or the command line is wrong; 3 Temporal cannot be reached; 130 Ctrl-C.`;
+goes on. Exit codes: 0 completed, also where its output is encrypted and the key is not here; 1 failed, cancelled, terminated or
+timed out; 2 nothing was started, since the flow, its input or the command line is wrong; 3 Temporal cannot be reached; 130 Ctrl-C.`;
 
 interface RunFlags extends ConnectionFlags, TokenFlags {
   readonly input?: string;
@@ -168,7 +176,9 @@ async function startOf(
   const workflowId = id ?? newWorkflowId(name);
   const seal = await readSeal(flags, cli);
   const tenant = flags.tenant ?? (seal === undefined ? DEFAULT_TENANT : undefined);
-  const token = await seal?.(startPurpose(workflowId, { flow, input: given, tenant }));
+  const token = await seal?.(
+    startPurpose({ namespace: namespaceOf(flags), workflowId }, { flow, input: given, tenant }),
+  );
   return {
     input: {
       ...startInput(flow, { input: given, tenant, priorityKey, requestedBy }),
@@ -212,6 +222,7 @@ async function follow(flow: WatchedFlow, flags: RunFlags, cli: Cli): Promise<Exi
   const observer = {
     onProgress: (progress: Parameters<ProgressPrinter['show']>[0]) => printer.show(progress),
     onNotice: (line: string) => cli.err.line(cli.err.style.yellow(line)),
+    onUnreadable: (reason: FlowError) => tellUnreadable(reason, flow, { flags, cli }),
   };
   const stop = new StopRequest(() => undefined);
   try {
@@ -219,7 +230,7 @@ async function follow(flow: WatchedFlow, flags: RunFlags, cli: Cli): Promise<Exi
     printOutcome(outcome, { flow, flags, cli });
     return exitCodeOf(outcome);
   } catch (error) {
-    if (!(error instanceof Stopped)) throw error;
+    if (!(error instanceof Stopped)) return await tellUnreadableEnd(error, flow, { flags, cli });
     if (flags.json === true)
       cli.out.line(JSON.stringify({ workflowId: flow.workflowId, runId: flow.runId, status: 'Running' }));
     tellGoesOn(flow.workflowId, connection, cli);

@@ -4,18 +4,29 @@ import { type Command, Option } from 'commander';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import type { DecisionInput } from '../../dsl/approval';
 import type { Json, JsonObject } from '../../dsl/json';
+import { shortText } from '../../dsl/problems';
+import { TENANT } from '../../dsl/start';
 import { generateAuthKey } from '../../worker/identity/auth-key';
 import { decisionPurpose, startPurpose } from '../../worker/identity/sealed-token';
 import { findApproval } from '../approval-client';
 import type { ActionWrapper, AddCommand, Cli } from '../cli';
 import { usageError } from '../command-error';
-import { addConnectionFlags, type ConnectionFlags, targetOf } from '../connection-flags';
+import { addConnectionFlags, type ConnectionFlags, namespaceOf, targetOf } from '../connection-flags';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { printProblems, readFlowFile } from '../flow-file';
 import { isFlowName } from '../flow-name';
 import { readJsonArgument } from '../json-argument';
+import { STDIN } from '../read-source';
 import { withTemporal } from '../temporal-session';
-import { addTokenFileFlag, addTokenFlags, readSeal, readToken, type Seal, type TokenFlags } from '../token-flags';
+import {
+  addTokenFileFlag,
+  addTokenFlags,
+  readSeal,
+  readToken,
+  type Seal,
+  type TokenFlags,
+  warnOfToken,
+} from '../token-flags';
 
 const EXAMPLES = `
 Examples:
@@ -38,7 +49,7 @@ Examples:
   $ beamline token show --token-file token.jwt
   $ get-token | beamline token show --token-file -
 
-Nothing is verified. The token itself is not printed.`;
+Nothing is verified. The token itself is not printed. A warning on stderr says where it has expired.`;
 
 const SEAL_EXAMPLES = `
 Examples:
@@ -47,7 +58,9 @@ Examples:
   $ beamline token seal --token-file token.jwt --approval order-7/approve --decision approved --json
 
 What is sealed is good for this one start, or this one decision, and for nothing else: workflow id, flow, input and tenant, or
-decision, comment and form have to be the same when it is sent. --json prints all that is to be sent.`;
+decision, comment and form have to be the same when it is sent. --json prints all that is to be sent. A warning on stderr says
+where workers will most probably not accept the token. Exit codes: 0 done; 2 bad usage; 3 Temporal cannot be reached, which knows
+the run of an approval.`;
 
 interface SealFlags extends ConnectionFlags, TokenFlags {
   readonly for?: string;
@@ -83,8 +96,8 @@ function addSeal(command: Command, cli: Cli, action: ActionWrapper): void {
   command
     .description('Seals a token, for people who start flows or decide with the Temporal CLI or UI.')
     .option('--for <ID>', 'workflow id of the flow that will be started')
-    .option('--flow <FLOW>', 'its document, or namespace/name:version')
-    .option('--input <JSON>', 'its input: JSON, or @FILE (default: null)')
+    .option('--flow <FLOW>', 'its document (- reads standard input), or namespace/name:version')
+    .option('--input <JSON>', 'its input: JSON, @FILE, or - for standard input (default: null)')
     .option('--tenant <NAME>', 'its tenant, where the start input will have one')
     .addOption(new Option('--approval <ID>', 'the approval to decide on, in place of a flow').conflicts('for'))
     .addOption(new Option('--decision <DECISION>', 'approved or rejected').choices(['approved', 'rejected']))
@@ -125,6 +138,7 @@ async function showToken(flags: TokenFlags, cli: Cli): Promise<ExitCode> {
   const token = await readToken(flags, cli);
   if (token === undefined) throw usageError('there is no token; expected --token-file FILE or BEAMLINE_TOKEN');
   cli.out.line(JSON.stringify(contentOf(token), null, 2));
+  warnOfToken(token, {}, cli);
   return EXIT.done;
 }
 
@@ -147,12 +161,32 @@ function contentOf(token: string): JsonObject {
 }
 
 async function sealOne(flags: SealFlags, cli: Cli): Promise<ExitCode> {
+  refuseMixed(flags);
   const seal = await readSeal(flags, cli);
   if (seal === undefined) throw usageError('there is no token to seal; expected --token-file FILE or BEAMLINE_TOKEN');
   const sent = flags.approval === undefined ? await sealStart(flags, seal, cli) : await sealDecision(flags, seal, cli);
   if (sent === undefined) return EXIT.invalid;
   cli.out.line(flags.json === true ? JSON.stringify(sent) : String(sent.token));
   return EXIT.done;
+}
+
+/** What counts for the one and not for the other would be passed over. */
+function refuseMixed(flags: SealFlags): void {
+  const isDecision = flags.approval !== undefined;
+  const others = isDecision ? (['flow', 'input', 'tenant'] as const) : (['decision', 'comment', 'form'] as const);
+  const given = others.find((name) => flags[name] !== undefined);
+  if (given !== undefined) {
+    throw usageError(
+      `--${given}: counts ${isDecision ? 'for a start only, not with --approval' : 'with --approval only'}`,
+    );
+  }
+  const { tenant } = flags;
+  if (tenant !== undefined && !TENANT.test(tenant)) {
+    throw usageError(`--tenant: got "${shortText(tenant)}", expected 1 to 63 letters, digits, ".", "_" or "-"`);
+  }
+  if ([flags.tokenFile, flags.flow, flags.input, flags.form].filter((name) => name === STDIN).length > 1) {
+    throw usageError('- can be given only once');
+  }
 }
 
 /** The start input; undefined where the document has problems, which are printed then. */
@@ -164,8 +198,9 @@ async function sealStart(flags: SealFlags, seal: Seal, cli: Cli): Promise<JsonOb
   const flow = await readFlow(source, cli);
   if (flow === undefined) return undefined;
   const input: Json = flags.input === undefined ? null : await readJsonArgument('--input', flags.input, cli);
+  const place = { namespace: namespaceOf(flags), workflowId };
   const start = { flow, input, ...(tenant === undefined ? {} : { tenant }) };
-  return { ...start, token: await seal(startPurpose(workflowId, { flow, input, tenant })) };
+  return { ...start, token: await seal(startPurpose(place, { flow, input, tenant })) };
 }
 
 async function readFlow(source: string, cli: Cli): Promise<JsonObject | string | undefined> {
@@ -181,6 +216,9 @@ async function sealDecision(flags: SealFlags, seal: Seal, cli: Cli): Promise<Jso
   if (decision === undefined) throw usageError('--approval: needs --decision approved or rejected');
   const form = flags.form === undefined ? {} : { form: await readJsonArgument('--form', flags.form, cli) };
   const said = { decision, ...(comment === undefined ? {} : { comment }), ...form };
-  const { id, runId } = await withTemporal(targetOf(flags), ({ client }) => findApproval(client, approval));
-  return { ...said, token: await seal(decisionPurpose({ workflowId: id, runId }, said)) };
+  const place = await withTemporal(targetOf(flags), async ({ client, namespace }) => {
+    const { id: workflowId, runId } = await findApproval(client, approval);
+    return { namespace, workflowId, runId };
+  });
+  return { ...said, token: await seal(decisionPurpose(place, said)) };
 }

@@ -7,7 +7,7 @@ import { openStateStore, parseStateStore } from '../../worker/state/open-state-s
 import { type StateStore, type StateStoreConfig, StateStoreUnavailable } from '../../worker/state/state-store';
 import { readUsage, sumUsage, type UsageDay, type UsageRange } from '../../worker/usage/usage-report';
 import type { AddCommand, Cli } from '../cli';
-import { CommandError } from '../command-error';
+import { CommandError, usageError } from '../command-error';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { usageTable } from '../usage-view';
 
@@ -61,6 +61,9 @@ function parseDay(text: string): string {
 
 async function showUsage(flags: Flags, cli: Cli): Promise<ExitCode> {
   const { tenant, from, to, json } = flags;
+  if (from !== undefined && to !== undefined && from > to) {
+    throw usageError(`--from ${from} is after --to ${to}; expected the first day, then the last`);
+  }
   const days = await readDays(storeOf(flags, cli), { tenant, from, to });
   if (json === true) cli.out.line(JSON.stringify({ days, totals: sumUsage(days) }));
   else if (days.length === 0) cli.out.line('nothing was used');

@@ -38,7 +38,7 @@ async function askWorkers(
   { request, taskQueue, seal }: { request: DeploymentRequest; taskQueue: string; seal: Seal },
 ): Promise<DeploymentGrant> {
   const workflowId = `beamline-authorize:${randomUUID()}`;
-  const token = await seal(deploymentPurpose(workflowId, request));
+  const token = await seal(deploymentPurpose({ namespace: client.options.namespace, workflowId }, request));
   try {
     return await client.withDeadline(
       Date.now() + ANSWER_TIMEOUT_MS,

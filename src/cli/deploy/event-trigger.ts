@@ -43,10 +43,11 @@ export async function findTrigger(
   }
 }
 
-/** Takes a flow off the tenant's event bus, if there is a bus. */
+/** Takes a flow off the tenant's event bus, if there is one and it has it: a bus that did not answer in time may not. */
 export async function removeTrigger(client: Client, { triggerId, tenant, taskQueue }: DeploymentKey): Promise<void> {
   try {
-    await client.workflow.getHandle(eventBusId(taskQueue, tenant)).signal(UNTRIGGER_SIGNAL, { id: triggerId });
+    const bus = client.workflow.getHandle(eventBusId(taskQueue, tenant));
+    await bus.signal(UNTRIGGER_SIGNAL, { id: triggerId, ifMissing: 'ignore' });
   } catch (error) {
     // There is no bus, or it has ended: nothing is registered.
     if (!(error instanceof WorkflowNotFoundError)) throw error;

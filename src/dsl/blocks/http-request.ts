@@ -32,7 +32,7 @@ export const httpRequest: BlockSpec = {
   only for idempotent methods or with \`metadata.idempotent: true\`.
 - **Limits**: the step's timeout holds for the whole call; the answer may have 100 MiB (decompressed; 100 MiB of JSON as the step's output), its
   JSON 2.5 million objects and arrays, 12 million values, 500,000 different names and 500 levels. Larger: \`http.stream\`.
-- **Network**: private, loopback and link-local addresses are refused unless the worker allows the host (\`--allow-host\`).`,
+- **Network**: private, loopback and link-local addresses are refused unless the worker allows the host (\`--allow-host\`, or \`privateHosts\` of the tenant's policy).`,
   arguments: {
     type: 'object',
     required: ['method', 'endpoint'],

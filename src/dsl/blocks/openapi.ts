@@ -34,7 +34,7 @@ export const openapi: BlockSpec = {
 - **Checks**: an unknown, missing or ill-typed parameter fails before the request is sent, as
   [\`BLW_ARG_INVALID\`](../errors.md#blw_arg_invalid). Schemas of more than 500 parts are left to the server.
 - **Retry**: after an answer, or a lost one, by the operation's method as with \`http\`. Where the worker itself was lost, the method
-  is not known: the step is then not repeated, but fails with [\`BLW_STEP_STALLED\`](../errors.md#blw_step_stalled). Say
+  is not known: the step is then not repeated, but fails with [\`BLW_OUTCOME_UNKNOWN\`](../errors.md#blw_outcome_unknown). Say
   \`metadata.idempotent: true\` for operations that only read.`,
   arguments: {
     type: 'object',

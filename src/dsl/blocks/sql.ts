@@ -40,6 +40,11 @@ const PARAMETERS = `- **Statement**: one statement, text of the flow: it holds n
   object, \`?\` with an array, on SQLite and PostgreSQL alike. Every parameter must be given and every given one used.
 - **Values** that SQL has no type for (objects, arrays) are passed as JSON text; booleans are 0 and 1 on SQLite.`;
 
+const ONCE = `- **Once**: in its own transaction the database remembers, in the table \`beamline_ledger\`, what the step gave. A repeat (the
+  worker or the answer to the commit was lost, the flow was reset) that asks for the same gets that, and runs nothing; see
+  [guarantees](../guarantees.md). Where the role may not make that table, the error [\`BLW_SQL_LEDGER\`](../errors.md#blw_sql_ledger)
+  says what an administrator has to run. \`metadata.idempotent: true\` (it may safely run twice) does without.`;
+
 /** `call: sql.query`. */
 export const sqlQuery: BlockSpec = {
   ...common,
@@ -96,8 +101,7 @@ export const sqlExecute: BlockSpec = {
 
 ${PARAMETERS}
 - A violated constraint is not retried; a busy or unreachable database is.
-- Where the answer to the commit is lost, it is not tried again: the statement may have taken effect. With
-  \`metadata.idempotent: true\` (it may safely run twice, e.g. \`ON CONFLICT DO NOTHING\`) it is.`,
+${ONCE}`,
   arguments: {
     type: 'object',
     required: ['database', 'statement'],
@@ -106,7 +110,7 @@ ${PARAMETERS}
   },
   output: { type: 'object', properties: { rowsAffected, lastInsertId } },
   idempotent: false,
-  errors: [...errors, 'BLW_SQL_CONSTRAINT'],
+  errors: [...errors, 'BLW_SQL_CONSTRAINT', 'BLW_SQL_LEDGER'],
   example: `- insertOrder:
     call: sql.execute
     with:
@@ -128,7 +132,7 @@ export const sqlTransaction: BlockSpec = {
 
 ${PARAMETERS}
 - \`results\` has one entry per statement: \`{ rowsAffected, lastInsertId? }\`, and \`rows\` where it returned some (at most 1,000).
-- Where the answer to the commit is lost, it is not tried again unless \`metadata.idempotent: true\` says that it may run twice.`,
+${ONCE}`,
   arguments: {
     type: 'object',
     required: ['database', 'statements'],
@@ -159,7 +163,7 @@ ${PARAMETERS}
     },
   },
   idempotent: false,
-  errors: [...errors, 'BLW_SQL_CONSTRAINT'],
+  errors: [...errors, 'BLW_SQL_CONSTRAINT', 'BLW_SQL_LEDGER'],
   example: `- moveMoney:
     call: sql.transaction
     with:

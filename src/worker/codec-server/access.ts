@@ -4,11 +4,12 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { FlowError, flowError } from '../../dsl/errors';
 import { TokenVerifier } from '../identity/token-verifier';
 import type { PolicySource } from '../policy/policy';
+import { callerUnknown } from './refusal';
 
 /** Says who calls the codec server. Tokens of other kinds come in as another one of these. */
 export interface CodecAccess {
-  /** Undefined: nobody who is known; the answer is 401. Throws BLW_IDENTITY_UNAVAILABLE where nobody can be known just now. */
-  identify(headers: IncomingHttpHeaders): Promise<CodecCaller | undefined>;
+  /** Throws a {@link Refusal}, 401, where nobody who is known calls, and BLW_IDENTITY_UNAVAILABLE where nobody can be known just now. */
+  identify(headers: IncomingHttpHeaders): Promise<CodecCaller>;
 }
 
 /** Somebody who calls the codec server. */
@@ -43,9 +44,10 @@ export function tokenAccess(file: string): CodecAccess {
   const expected = digest(token);
   return {
     identify: async ({ authorization = '' }) => {
-      const [, given = ''] = BEARER.exec(authorization) ?? [];
+      const given = tokenIn(authorization);
       // Digests, since the comparison needs equal lengths, and that of the token is not to be found out either.
-      return timingSafeEqual(digest(given), expected) ? ANYBODY : undefined;
+      if (timingSafeEqual(digest(given), expected)) return ANYBODY;
+      throw callerUnknown('BLW_TOKEN_INVALID', 'the token is not the one in --token-file');
     },
   };
 }
@@ -55,16 +57,22 @@ export function identityAccess(policy: PolicySource, warn: (message: string) => 
   const verifier = new TokenVerifier(() => policy.current()?.identity, warn);
   return {
     identify: async ({ authorization = '' }) => {
-      const [, given] = BEARER.exec(authorization) ?? [];
-      if (given === undefined) return undefined;
-      const holder = await verifier.verify(given, new Date()).catch((error: unknown) => {
-        if (error instanceof FlowError && error.data.code === 'BLW_TOKEN_INVALID') return undefined;
-        throw error;
+      const holder = await verifier.verify(tokenIn(authorization), new Date()).catch((error: unknown) => {
+        if (!(error instanceof FlowError) || error.data.code !== 'BLW_TOKEN_INVALID') throw error;
+        throw callerUnknown('BLW_TOKEN_INVALID', error.message);
       });
-      if (holder === undefined || policy.current()?.tenants.has(holder.tenant) !== true) return undefined;
+      if (policy.current()?.tenants.has(holder.tenant) !== true) {
+        throw callerUnknown('BLW_TOKEN_INVALID', "the policy does not have the token's tenant");
+      }
       return { mayUse: (tenant) => tenant === holder.tenant };
     },
   };
+}
+
+function tokenIn(authorization: string): string {
+  const [, token] = BEARER.exec(authorization) ?? [];
+  if (token !== undefined) return token;
+  throw callerUnknown('BLW_TOKEN_REQUIRED', 'there is no token in the request');
 }
 
 function digest(text: string): Buffer {

@@ -1,13 +1,16 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Payload } from '@temporalio/common';
+import { ERROR_CODES } from '../../dsl/error-codes';
 import { FlowError, flowError } from '../../dsl/errors';
 import { isJsonObject, type Json } from '../../dsl/json';
+import { shortText } from '../../dsl/problems';
 import { TENANT } from '../../dsl/start';
-import type { Logger } from '../logger';
+import type { LogFields, Logger } from '../logger';
 import type { CodecAccess } from './access';
 import { payloadFromJson, payloadToJson } from './payload-json';
-import { CallerDenied, type CodecCall, type RemoteCodec } from './remote-codec';
+import { callerDenied, Refusal } from './refusal';
+import type { CodecCall, RemoteCodec } from './remote-codec';
 
 /** Settings of {@link startCodecServer}. */
 export interface CodecServerOptions {
@@ -40,14 +43,11 @@ const MAX_CONNECTIONS = 256;
 const LOOPBACK_NAMES: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 const ROUTE = /^(?:\/(?<tenant>[^/]+))?\/(?<work>encode|decode)$/;
 
-/** An answer that is an error. */
-class HttpError extends Error {
-  constructor(
-    readonly status: number,
-    message: string,
-  ) {
-    super(message);
-  }
+/** An answer, and what the log says of it. */
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+  readonly fields?: LogFields;
 }
 
 /**
@@ -88,11 +88,15 @@ async function serve(request: IncomingMessage, response: ServerResponse, options
   const answer = await answerOf(request, response, options);
   response.writeHead(answer.status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
   response.end(answer.body);
-  options.logger.log(answer.status >= 500 ? 'error' : 'info', 'codec request', {
+  const { status, fields } = answer;
+  const isRefused = status >= 400;
+  const level = status >= 500 ? 'error' : fields === undefined ? 'info' : 'warn';
+  options.logger.log(level, isRefused ? 'codec request refused' : 'codec request', {
     // The path as it was sent is no name of ours.
     route: ROUTE.exec(request.url ?? '')?.groups?.work ?? 'none',
-    status: answer.status,
+    status,
     latency_ms: Math.round(performance.now() - startedAt),
+    ...fields,
   });
 }
 
@@ -100,7 +104,7 @@ async function answerOf(
   request: IncomingMessage,
   response: ServerResponse,
   options: CodecServerOptions,
-): Promise<{ status: number; body: string }> {
+): Promise<Answer> {
   try {
     allowOrigin(request, response, options);
     if (request.method === 'OPTIONS') return { status: 204, body: '' };
@@ -108,30 +112,38 @@ async function answerOf(
     const given = await readPayloads(request, options.maxBytes);
     const payloads = given.map(({ payload }) => payload);
     const { codec } = options;
-    const done = work === 'decode' ? await codec.decode(payloads, call) : await encode(codec, payloads, call);
+    const lost: LogFields[] = [];
+    const onLost: CodecCall['onLost'] = ({ code, detail: reason }) =>
+      lost.push({ code, reason, help: ERROR_CODES[code].help });
+    const decode = () => codec.decode(payloads, { ...call, onLost });
+    const done = work === 'decode' ? await decode() : await encode(codec, payloads, call);
     // What was left as it is goes back as it came, with whatever else it has.
     const json = done.map((payload, index) =>
       payload === payloads[index] ? given[index]?.json : payloadToJson(payload),
     );
-    return { status: 200, body: JSON.stringify({ payloads: json }) };
+    const [first] = lost;
+    const fields = first === undefined ? {} : { fields: { lost: lost.length, ...first } };
+    return { status: 200, body: JSON.stringify({ payloads: json }), ...fields };
   } catch (error) {
-    const { status, message } = statusOf(error);
+    const refusal = refusalOf(error);
+    const { status, message, code, reason, help } = refusal;
     if (status === 401) response.setHeader('www-authenticate', 'Bearer');
     // A body that nobody reads would keep the connection busy.
     if (!request.complete) response.setHeader('connection', 'close');
-    if (status === 500) options.logger.log('error', 'codec request failed', { error: (error as Error).name });
-    return { status, body: JSON.stringify({ message }) };
+    return { status, body: JSON.stringify({ message }), fields: { code, reason, help } };
   }
 }
 
-function statusOf(error: unknown): { status: number; message: string } {
-  if (error instanceof HttpError) return error;
-  if (error instanceof CallerDenied) return { status: 403, message: 'these payloads are not for you' };
+function refusalOf(error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
   if (error instanceof FlowError) {
-    const status = error.data.code === 'BLW_IDENTITY_UNAVAILABLE' ? 503 : 400;
-    return { status, message: `${error.message} [${error.data.code}]` };
+    const { code = 'BLW_CODEC_REQUEST' } = error.data;
+    const status = code === 'BLW_IDENTITY_UNAVAILABLE' ? 503 : 400;
+    return new Refusal(status, `${error.message} [${code}]`, { code, reason: error.message });
   }
-  return { status: 500, message: 'the codec server failed; its log has more' };
+  // The message of an error that nobody expects may have anything in it.
+  const reason = error instanceof Error ? error.name : typeof error;
+  return new Refusal(500, 'the codec server failed; its log has more', { reason, help: 'Please report it.' });
 }
 
 /** Cross-origin requests are for the UI only (WHATWG Fetch, "CORS protocol"). */
@@ -141,11 +153,16 @@ function allowOrigin(
   { origins, isLoopbackOnly }: CodecServerOptions,
 ): void {
   if (isLoopbackOnly && !LOOPBACK_NAMES.has(host.replace(/:\d+$/, '').toLowerCase())) {
-    throw new HttpError(403, 'call this server by a name of the loopback: localhost, 127.0.0.1');
+    throw new Refusal(403, 'call this server by a name of the loopback: localhost, 127.0.0.1');
   }
   response.setHeader('vary', 'Origin');
   if (origin === undefined) return;
-  if (!origins.includes(origin)) throw new HttpError(403, 'pages of this origin may not call; see --ui-origin');
+  if (!origins.includes(origin)) {
+    throw new Refusal(403, 'pages of this origin may not call; see --ui-origin', {
+      reason: `a page of ${shortText(origin)} called`,
+      help: 'Where that is the address of your UI, start with --ui-origin and that address.',
+    });
+  }
   response.setHeader('access-control-allow-origin', origin);
   response.setHeader('access-control-allow-methods', 'POST, OPTIONS');
   response.setHeader('access-control-allow-headers', 'authorization, content-type, x-namespace');
@@ -157,14 +174,15 @@ async function readCall(
   { access, namespace }: CodecServerOptions,
 ): Promise<{ work: string; call: CodecCall }> {
   const { work, tenant } = ROUTE.exec(url)?.groups ?? {};
-  if (work === undefined) throw new HttpError(404, 'there are /decode, /TENANT/decode and /TENANT/encode');
-  if (method !== 'POST') throw new HttpError(405, 'expected POST');
-  if (tenant !== undefined && !TENANT.test(tenant)) throw new HttpError(404, 'no tenant can have this name');
+  if (work === undefined) throw new Refusal(404, 'there are /decode, /TENANT/decode and /TENANT/encode');
+  if (method !== 'POST') throw new Refusal(405, 'expected POST');
+  if (tenant !== undefined && !TENANT.test(tenant)) throw new Refusal(404, 'no tenant can have this name');
   const caller = await access.identify(headers);
-  if (caller === undefined) throw new HttpError(401, 'expected a token that is known: Authorization: Bearer …');
-  if (tenant !== undefined && !caller.mayUse(tenant)) throw new CallerDenied();
+  if (tenant !== undefined && !caller.mayUse(tenant)) {
+    throw callerDenied("the address names another tenant than the caller's");
+  }
   if (!/^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '')) {
-    throw new HttpError(415, 'expected the content type application/json');
+    throw new Refusal(415, 'expected the content type application/json');
   }
   const named = headers['x-namespace'];
   return { work, call: { namespace: typeof named === 'string' && named !== '' ? named : namespace, tenant, caller } };
@@ -175,7 +193,9 @@ async function encode(codec: RemoteCodec, payloads: Payload[], call: CodecCall):
   if (tenant !== undefined) return await codec.encode(payloads, { ...call, tenant });
   // A query without arguments, for one, asks all the same.
   if (payloads.length === 0) return [];
-  throw new HttpError(400, 'name the tenant in the address of the codec: http://…/TENANT');
+  throw new Refusal(400, 'name the tenant in the address of the codec: http://…/TENANT', {
+    help: 'Whoever sends data has to say whose it is: temporal --codec-endpoint http://…/TENANT',
+  });
 }
 
 async function readPayloads(request: IncomingMessage, maxBytes: number): Promise<{ payload: Payload; json: Json }[]> {
@@ -184,19 +204,19 @@ async function readPayloads(request: IncomingMessage, maxBytes: number): Promise
   try {
     for await (const chunk of request as AsyncIterable<Buffer>) {
       size += chunk.length;
-      if (size > maxBytes) throw new HttpError(413, `expected at most ${maxBytes} bytes`);
+      if (size > maxBytes) throw new Refusal(413, `expected at most ${maxBytes} bytes`);
       chunks.push(chunk);
     }
   } catch (error) {
-    throw error instanceof HttpError ? error : new HttpError(400, 'the request broke off');
+    throw error instanceof Refusal ? error : new Refusal(400, 'the request broke off');
   }
   const body = parse(Buffer.concat(chunks));
   const list = isJsonObject(body) ? (body.payloads ?? []) : undefined;
-  if (!Array.isArray(list)) throw new HttpError(400, 'expected {"payloads": […]}');
+  if (!Array.isArray(list)) throw new Refusal(400, 'expected {"payloads": […]}');
   return list.map((json, index) => {
     const payload = payloadFromJson(json);
     if (payload !== undefined) return { payload, json };
-    throw new HttpError(400, `payloads[${index}]: expected {"metadata": {…}, "data": "…"} with values in base64`);
+    throw new Refusal(400, `payloads[${index}]: expected {"metadata": {…}, "data": "…"} with values in base64`);
   });
 }
 
@@ -205,6 +225,6 @@ function parse(bytes: Buffer): Json {
   try {
     return JSON.parse(bytes.toString('utf8')) as Json;
   } catch {
-    throw new HttpError(400, 'the body is not JSON');
+    throw new Refusal(400, 'the body is not JSON');
   }
 }

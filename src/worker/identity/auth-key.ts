@@ -1,5 +1,5 @@
 import { hkdfSync } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { type CryptoKey, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
 import { flowError } from '../../dsl/errors';
 import { isJsonObject, type Json, type JsonObject } from '../../dsl/json';
@@ -46,16 +46,15 @@ export async function readAuthKeys(file: string): Promise<readonly [AuthKey, ...
   return [first, ...rest];
 }
 
-/** True where not only the worker's user and group may read the file. */
-export function isOpenToOthers(file: string): boolean {
-  return (statSync(file).mode & 0o007) !== 0;
-}
+/** Whoever has it can make grants for any tenant. */
+const SECRET_SEAL_KEY =
+  'it is a secret key, which belongs to the workers alone (--auth-key); take the public one, seal-key.json, and where this one was given to clients make new ones with `beamline token keygen`';
 
 /** Reads what clients seal tokens with (`--seal-key`): the public JWK, or a JWKS, of which the first one counts. Throws BLW_CONFIG. */
 export async function readSealKey(file: string): Promise<SealKey> {
   const [jwk] = readKeySet(file, '--seal-key');
   if (jwk === undefined) throw wrongKey(file, '--seal-key', 'there is no key in it');
-  // Where it is the private one, only its public part is used.
+  if (jwk.d !== undefined) throw flowError('BLW_CONFIG', `--seal-key ${file}: ${SECRET_SEAL_KEY}`);
   const [id, publicKey] = await importKey(publicPart(jwk), file, '--seal-key');
   return { id, publicKey };
 }

@@ -2,9 +2,11 @@ import type { NativeConnection } from '@temporalio/worker';
 import type { Gate } from '../../activities/ports/gate';
 import { flowError } from '../../dsl/errors';
 import type { AuthConfig } from '../config';
+import { isOpenToOthers, openToOthers } from '../file-rights';
 import type { Logger } from '../logger';
 import type { PolicySource } from '../policy/policy';
-import { isOpenToOthers, readAuthKeys } from './auth-key';
+import { readAuthKeys } from './auth-key';
+import { explainKeyFile } from './issuer-keys';
 import { isLoopbackAddress } from './loopback-address';
 import { createOpenGate } from './open-gate';
 import { firstRunFinder } from './run-chains';
@@ -28,19 +30,20 @@ export async function prepareGate(
       return createOpenGate(policy);
     };
   }
-  if (policy.current()?.identity === undefined) {
+  const identity = policy.current()?.identity;
+  if (identity === undefined) {
     const detail = '--auth jwt: needs --policy FILE with a section `identity`, which says whose tokens are accepted';
     throw flowError('BLW_CONFIG', detail);
   }
   const keys = await readAuthKeys(auth.keyFile);
   if (isOpenToOthers(auth.keyFile)) {
-    logger.log('warn', 'every user of this machine may read --auth-key; take their rights to it away', {
-      file: auth.keyFile,
-    });
+    logger.log('warn', openToOthers('--auth-key'), { file: auth.keyFile });
   }
   const warn = (message: string) => logger.log('warn', message);
+  const problem = await explainKeyFile(identity);
+  if (problem !== undefined) warn(`identity.jwks: ${problem}; nobody can start a flow or decide until that is mended`);
   return (connection, namespace) =>
-    new TokenGate({ keys, policy, findFirstRun: firstRunFinder(connection, namespace), warn });
+    new TokenGate({ keys, namespace, policy, findFirstRun: firstRunFinder(connection, namespace), warn });
 }
 
 const OPEN_WARNING =

@@ -33,6 +33,9 @@ export interface DeploymentTicket extends Holder {
 
 export type Grant = RunGrant | DeploymentTicket;
 
+/** A grant as it is written; earlier versions named no namespace. */
+type Signed = Grant & { readonly namespace?: string };
+
 /** Of a grant's header, which is the same for all that one key signs. */
 const TYPE = 'beamline-grant+jwt';
 
@@ -43,17 +46,21 @@ const TYPE = 'beamline-grant+jwt';
 export class Grants {
   readonly #signers: ReadonlyMap<string, AuthKey>;
 
-  constructor(private readonly keys: readonly [AuthKey, ...AuthKey[]]) {
+  /** Workers of several Temporal namespaces may have the same keys: a grant is good in the one that it was issued in. */
+  constructor(
+    private readonly keys: readonly [AuthKey, ...AuthKey[]],
+    private readonly namespace: string,
+  ) {
     this.#signers = new Map(keys.map((key) => [headerOf(key), key]));
   }
 
   issue(grant: Grant): string {
     const [key] = this.keys;
-    const content = `${headerOf(key)}.${encode(grant)}`;
+    const content = `${headerOf(key)}.${encode({ ...grant, namespace: this.namespace })}`;
     return `${content}.${signatureOf(content, key).toString('base64url')}`;
   }
 
-  /** Throws BLW_TOKEN_INVALID for what was not signed here. */
+  /** Throws BLW_TOKEN_INVALID for what was not signed here, or in another namespace. */
   read<Kind extends Grant['kind']>(text: string, ...kinds: readonly Kind[]): Grant & { kind: Kind } {
     const [header = '', claims = '', signature = '', ...more] = text.split('.');
     const key = this.#signers.get(header);
@@ -62,7 +69,11 @@ export class Grants {
     const given = Buffer.from(signature, 'base64url');
     if (given.length !== expected.length || !timingSafeEqual(given, expected)) throw forged('its signature is wrong');
     // Signed: it is as it was issued.
-    const grant = JSON.parse(Buffer.from(claims, 'base64url').toString('utf8')) as Grant;
+    const { namespace, ...grant } = JSON.parse(Buffer.from(claims, 'base64url').toString('utf8')) as Signed;
+    if (namespace === undefined) {
+      throw forged('an earlier version issued it, for no Temporal namespace; start the flow again, or deploy it again');
+    }
+    if (namespace !== this.namespace) throw forged('it is for another Temporal namespace');
     if (isOneOf(grant, kinds)) return grant;
     throw forged(`it is for ${grant.kind === 'run' ? 'steps' : 'a deployment'}`);
   }

@@ -97,8 +97,7 @@ export class IssuerKeys {
     const { mtimeMs, size, ino } = await stat(file);
     const version = `${ino} ${mtimeMs} ${size}`;
     if (this.#loaded?.version === version) return { ...this.#loaded, at: this.now() };
-    if (size > MAX_BYTES) throw new Error(`it has ${size} bytes, expected at most ${MAX_BYTES}`);
-    return { find: createLocalJWKSet(parseKeySet(await readFile(file, 'utf8'))), version, at: this.now() };
+    return { find: createLocalJWKSet(await readKeySet(file, size)), version, at: this.now() };
   }
 
   async #fetch(url: string): Promise<Loaded> {
@@ -118,7 +117,37 @@ export class IssuerKeys {
   }
 
   #place(): string {
-    return 'file' in this.source ? this.source.file : this.source.url;
+    return placeOf(this.source);
+  }
+}
+
+function placeOf(source: IdentityPolicy['jwks']): string {
+  return 'file' in source ? source.file : source.url;
+}
+
+async function readKeySet(file: string, size: number): Promise<JSONWebKeySet> {
+  if (size > MAX_BYTES) throw new Error(`it has ${size} bytes, expected at most ${MAX_BYTES}`);
+  return parseKeySet(await readFile(file, 'utf8'));
+}
+
+/**
+ * Why no token could be verified with the keys in the policy's file, in a sentence; undefined where nothing is wrong, and where they
+ * are at an address, which is not called. Never rejects.
+ */
+export async function explainKeyFile({ jwks }: IdentityPolicy): Promise<string | undefined> {
+  const problem = 'file' in jwks ? await problemOf(jwks.file) : undefined;
+  return problem && `no token can be verified with the keys in ${placeOf(jwks)}: ${problem}`;
+}
+
+async function problemOf(file: string): Promise<string | undefined> {
+  try {
+    const { keys } = await readKeySet(file, (await stat(file)).size);
+    return keys.length === 0 ? 'there is no public key in it' : undefined;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return 'there is no such file';
+    // The message of a parser quotes what it read.
+    return error instanceof SyntaxError ? 'it is not JSON' : (code ?? message);
   }
 }
 

@@ -5,8 +5,16 @@ import { isJsonObject, type Json } from '../../dsl/json';
 import { type AuthKey, SEAL_ALGORITHM, SEAL_ENCRYPTION, type SealKey } from './auth-key';
 import { digestOf } from './digest';
 
-/** What a token is good for, once it is sealed: one thing under one workflow id. */
+/** Where a sealed token is to be shown. */
+export interface SealPlace {
+  /** Name of the Temporal namespace: workers of several may have the same key. */
+  readonly namespace: string;
+  readonly workflowId: string;
+}
+
+/** What a token is good for, once it is sealed: one thing under one workflow id of one namespace. */
 export interface SealPurpose {
+  readonly namespace: string;
   /** Workflow id. */
   readonly for: string;
   readonly digest: string;
@@ -14,24 +22,28 @@ export interface SealPurpose {
 
 /** To start one flow, with one input, for one tenant. */
 export function startPurpose(
-  workflowId: string,
+  place: SealPlace,
   { flow, input, tenant }: { flow: unknown; input: unknown; tenant: string | undefined },
 ): SealPurpose {
-  return { for: workflowId, digest: digestOf('start', { flow, input: input ?? null, tenant: tenant ?? null }) };
+  return purposeOf(place, digestOf('start', { flow, input: input ?? null, tenant: tenant ?? null }));
 }
 
 /** To decide one way in one run of an approval: an approval that asks again does so under the same workflow id. */
 export function decisionPurpose(
-  { workflowId, runId }: { workflowId: string; runId: string },
+  { runId, ...place }: SealPlace & { runId: string },
   { decision, comment, form }: Pick<DecisionInput, 'decision' | 'comment' | 'form'>,
 ): SealPurpose {
   const said = { run: runId, decision, comment: comment ?? null, form: form ?? null };
-  return { for: workflowId, digest: digestOf('decide', said) };
+  return purposeOf(place, digestOf('decide', said));
 }
 
-/** To let one flow run by itself. `workflowId` is that of the workflow which checks the token. */
-export function deploymentPurpose(workflowId: string, request: object): SealPurpose {
-  return { for: workflowId, digest: digestOf('deploy', request) };
+/** To let one flow run by itself. The place is the workflow which checks the token. */
+export function deploymentPurpose(place: SealPlace, request: object): SealPurpose {
+  return purposeOf(place, digestOf('deploy', request));
+}
+
+function purposeOf({ namespace, workflowId }: SealPlace, digest: string): SealPurpose {
+  return { namespace, for: workflowId, digest };
 }
 
 /** Encrypts a token for the workers (JWE compact, RFC 7516). */
@@ -53,8 +65,14 @@ export async function openToken(sealed: string, purpose: SealPurpose, keys: read
       'it is a plain token, which everybody can read in the history now: revoke it, and seal the next one with `beamline token seal`',
     );
   }
-  const { token, for: workflowId, digest } = await decrypt(sealed, keys);
+  const { token, namespace, for: workflowId, digest } = await decrypt(sealed, keys);
   if (typeof token !== 'string') throw invalid('there is no token in it');
+  if (namespace === undefined) {
+    throw invalid('it was sealed by an earlier version, for no Temporal namespace; seal it again with this one');
+  }
+  if (namespace !== purpose.namespace) {
+    throw invalid('it was sealed for another Temporal namespace; seal it with the --namespace of these workers');
+  }
   if (workflowId !== purpose.for) throw invalid('it was sealed for another workflow id; seal it for this one');
   if (digest !== purpose.digest) {
     throw invalid(

@@ -13,7 +13,7 @@ import type { AuthKey } from './auth-key';
 import { digestOf } from './digest';
 import { type DeploymentTicket, Grants, type Holder } from './grants';
 import { type FindFirstRun, RunChains } from './run-chains';
-import { decisionPurpose, deploymentPurpose, openToken, startPurpose } from './sealed-token';
+import { decisionPurpose, deploymentPurpose, openToken, type SealPlace, startPurpose } from './sealed-token';
 import { TokenVerifier } from './token-verifier';
 
 /** Longest beginning of workflow ids that a deployment may have. */
@@ -26,16 +26,20 @@ export class TokenGate implements Gate {
   readonly #verifier: TokenVerifier;
   readonly #policy: PolicySource;
   readonly #keys: readonly AuthKey[];
+  readonly #namespace: string;
 
   constructor(options: {
     readonly keys: readonly [AuthKey, ...AuthKey[]];
+    /** Of Temporal, which the worker serves. */
+    readonly namespace: string;
     readonly policy: PolicySource;
     readonly findFirstRun: FindFirstRun;
     readonly warn: (message: string) => void;
   }) {
-    const { keys, policy, findFirstRun, warn } = options;
+    const { keys, namespace, policy, findFirstRun, warn } = options;
     this.#keys = keys;
-    this.#grants = new Grants(keys);
+    this.#namespace = namespace;
+    this.#grants = new Grants(keys, namespace);
     this.#chains = new RunChains(findFirstRun);
     this.#verifier = new TokenVerifier(() => policy.current()?.identity, warn);
     this.#policy = policy;
@@ -68,7 +72,7 @@ export class TokenGate implements Gate {
     const { decision, grant, tenant, origin } = request;
     // One that no flow of ours asked for is none.
     await this.#parentHolder(grant, tenant, origin);
-    const token = await openToken(decision.token ?? '', decisionPurpose(at, decision), this.#keys);
+    const token = await openToken(decision.token ?? '', decisionPurpose(this.#placeOf(at), decision), this.#keys);
     const decider = await this.#verifier.verify(token, new Date());
     if (decider.tenant !== tenant) throw otherTenant(tenant);
     requireScope(this.#access(decider), needWord('approval', 'decide'));
@@ -77,7 +81,7 @@ export class TokenGate implements Gate {
 
   async admitDeployment(value: Json, at: RunPlace & RunOrigin): Promise<DeploymentGrant> {
     const { token, ...request } = readDeployment(value);
-    const plain = await openToken(token, deploymentPurpose(at.workflowId, request), this.#keys);
+    const plain = await openToken(token, deploymentPurpose(this.#placeOf(at), request), this.#keys);
     const { sub, tenant, scopes } = await this.#verifier.verify(plain, new Date(at.startedAt));
     if (request.tenant !== tenant) throw otherTenant(request.tenant);
     requireScope(this.#access({ tenant, ...narrowed(scopes) }), needWord('flow', 'start'));
@@ -126,7 +130,7 @@ export class TokenGate implements Gate {
     if (token === undefined) {
       throw notRetryable('BLW_TOKEN_REQUIRED', 'token: got none; workers check who starts flows (--auth jwt)');
     }
-    const purpose = startPurpose(at.workflowId, { flow, input, tenant: sent.tenant });
+    const purpose = startPurpose(this.#placeOf(at), { flow, input, tenant: sent.tenant });
     // It has to be valid when the flow is started, however long a worker takes to look at it.
     return await this.#verifier.verify(await openToken(token, purpose, this.#keys), new Date(at.startedAt));
   }
@@ -148,6 +152,10 @@ export class TokenGate implements Gate {
     }
     if (owner !== tenant) throw forged('it is for another tenant');
     return { tenant, sub, ...narrowed(scopes) };
+  }
+
+  #placeOf({ workflowId, runId }: RunPlace): SealPlace & RunPlace {
+    return { namespace: this.#namespace, workflowId, runId };
   }
 
   #access({ tenant, scopes }: Pick<Holder, 'tenant' | 'scopes'>): Access {

@@ -2,7 +2,14 @@ import { createHash } from 'node:crypto';
 import { isMap } from 'yaml';
 import { type ParsedDocument, parseDocumentText } from '../../dsl/document';
 import { isJsonObject, type Json } from '../../dsl/json';
-import { byPosition, type LocatedProblem, type Position, type Problem, shortJson } from '../../dsl/problems';
+import {
+  byPosition,
+  type LocatedProblem,
+  MAX_PROBLEMS,
+  type Position,
+  type Problem,
+  shortJson,
+} from '../../dsl/problems';
 import { decodeUtf8 } from '../../dsl/utf8';
 import { Checker, ReportIsFull, type Shape } from '../../dsl/validation/checker';
 import type { Policy, TenantPolicy } from './policy';
@@ -32,20 +39,24 @@ export function parsePolicy(bytes: Uint8Array, folder: string): ParsedPolicy {
   const text = decodeUtf8(bytes);
   if (text === undefined) return invalid([{ ...AT_START, message: 'the file is not UTF-8 text; save it as UTF-8' }]);
   const parsed = parseDocumentText(text);
-  if ('problems' in parsed) return invalid(parsed.problems);
-  const { document } = parsed;
+  const document = 'document' in parsed ? parsed.document : parsed.partial;
+  const found = 'problems' in parsed ? parsed.problems : [];
+  if (document === undefined) return invalid(found);
   const cut = findCut(text, document);
-  if (cut !== undefined) return invalid([cut]);
+  if (cut !== undefined) return invalid([...found, cut]);
   const checker = new Checker();
   const policy = checkAll(document.value, { checker, folder });
-  if (policy !== undefined && checker.problems.length === 0) {
+  if (policy !== undefined && checker.problems.length === 0 && found.length === 0) {
     return { policy, locate: (path) => document.locate(path, 'value') };
   }
   const located = checker.problems.map((problem) => ({
     ...problem,
     position: document.locate(problem.path, problem.part ?? 'value'),
   }));
-  return invalid(located.sort(byPosition));
+  // What the text itself has wrong at a place is the reason of whatever else is wrong there.
+  const reasons = new Set(found.map(({ position }) => `${position.line}:${position.column}`));
+  const others = located.filter(({ position }) => !reasons.has(`${position.line}:${position.column}`));
+  return invalid([...found, ...others].sort(byPosition).slice(0, MAX_PROBLEMS));
 }
 
 /** Tells contents of policy files apart, in logs and in what commands print. */

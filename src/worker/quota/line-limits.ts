@@ -1,6 +1,6 @@
-import type { QuotaReason } from '../../dsl/quota';
+import type { QuotaNeed, QuotaReason } from '../../dsl/quota';
 import type { Quotas } from '../policy/policy';
-import type { LockedTenant, PlaceKind } from './lines';
+import type { LineState, LockedTenant, PlaceKind } from './lines';
 import { cpuExhaustedUntil, StepClock } from './rates';
 
 /** What limits a tenant's line of one kind. */
@@ -21,6 +21,15 @@ export class LineLimits {
     this.limit = (isStep ? quotas.concurrentSteps : quotas.flows) ?? Number.POSITIVE_INFINITY;
     this.reason = isStep ? 'concurrentSteps' : 'flows';
     this.exhaustedUntil = isStep ? cpuExhaustedUntil(tenant, quotas) : undefined;
+  }
+
+  /** What the flow is told that it waits for. */
+  need(reason: QuotaReason, { leases, offers }: Pick<LineState, 'leases' | 'offers'>): QuotaNeed {
+    const { cpuTime, stepsPerSecond: rate } = this.quotas;
+    const until = this.exhaustedUntil;
+    if (reason === 'cpuTime') return { reason, ...(cpuTime && { limit: cpuTime.maxMs }), ...(until && { until }) };
+    if (reason === 'stepsPerSecond') return { reason, ...(rate && { limit: rate }) };
+    return { reason, limit: this.limit, used: leases + offers };
   }
 }
 

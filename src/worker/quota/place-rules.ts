@@ -1,4 +1,4 @@
-import type { QuotaReason, QuotaWait } from '../../dsl/quota';
+import type { QuotaNeed, QuotaReason, QuotaWait } from '../../dsl/quota';
 import type { Quotas } from '../policy/policy';
 import { execute, query, type Rule } from '../state/rule';
 import { knownLimitOf, LineLimits } from './line-limits';
@@ -19,6 +19,7 @@ import {
   revokeLastOffers,
   type TicketRow,
 } from './lines';
+import { openCpuWindow } from './rates';
 import { type Asker, hasLapsed, MIN_PATIENCE_MS, newTicket, OFFER_MS, patienceOf, saveTicket, waitOf } from './tickets';
 
 /** Offers of one transaction; the next one makes more. */
@@ -39,7 +40,8 @@ export interface Verdict {
  * place of those behind him.
  */
 export function* askForPlace(asker: Asker, quotas: Quotas): Rule<Verdict> {
-  const tenant = yield* lockTenant(asker.tenant);
+  const locked = yield* lockTenant(asker.tenant);
+  const tenant = asker.kind === 'step' ? yield* openCpuWindow(locked, quotas) : locked;
   if (asker.kind === 'step' && tenant.known_limit === null) yield* noteLimit(tenant, quotas);
   if (asker.kind === 'flow' && (yield* hasLease(asker))) return { isLeased: true, offers: [] };
   const state = yield* readLine(tenant, asker.kind, asker.ticket);
@@ -47,18 +49,19 @@ export function* askForPlace(asker: Asker, quotas: Quotas): Rule<Verdict> {
   const line = new LineLimits(tenant, asker.kind, quotas);
   if (line.exhaustedUntil !== undefined) {
     const afterMs = line.exhaustedUntil - tenant.now + MIN_PATIENCE_MS;
-    return yield* putInLine(line, own, { reason: 'cpuTime', afterMs });
+    return yield* putInLine(line, own, line.need('cpuTime', state), afterMs);
   }
   const isOffered = own.offered_until > tenant.now;
   const obstacle = yield* findObstacle(line, state, own);
-  if (obstacle !== undefined) return yield* putInLine(line, own, { reason: obstacle });
+  if (obstacle !== undefined) return yield* putInLine(line, own, line.need(obstacle, state));
   const readyAt = isOffered ? own.ready_at : line.clock.nextAt;
-  if (readyAt === undefined) return yield* putInLine(line, own, { reason: 'stepsPerSecond' });
+  if (readyAt === undefined) return yield* putInLine(line, own, line.need('stepsPerSecond', state));
   if (!isOffered) line.clock.take();
   yield* line.clock.save();
   if (readyAt <= tenant.now) return yield* givePlace(line, asker, state);
   if (!isOffered) yield* saveTicket(line, own, { readyAt, patienceMs: readyAt - tenant.now });
-  return { wait: waitOf(own, readyAt - tenant.now, 'stepsPerSecond'), isLeased: false, offers: [] };
+  const wait = waitOf(own, readyAt - tenant.now, line.need('stepsPerSecond', state));
+  return { wait, isLeased: false, offers: [] };
 }
 
 /** What it has to wait for; undefined where there is a place for it, and for all who come first. */
@@ -153,13 +156,14 @@ function* noteLimit({ tenant }: LockedTenant, quotas: Quotas): Rule<void> {
 }
 
 /** Sets free places aside for the first in the line; those who missed an offer come last. */
-export function* offerPlaces(tenant: LockedTenant, kind: PlaceKind, quotas: Quotas): Rule<readonly Offer[]> {
+export function* offerPlaces(locked: LockedTenant, kind: PlaceKind, quotas: Quotas): Rule<readonly Offer[]> {
   const waiting = yield* query(
     'SELECT 1 AS one FROM beamline_tickets WHERE tenant = ? AND kind = ? LIMIT 1',
-    tenant.tenant,
+    locked.tenant,
     kind,
   );
   if (waiting.length === 0) return [];
+  const tenant = kind === 'step' ? yield* openCpuWindow(locked, quotas) : locked;
   const line = new LineLimits(tenant, kind, quotas);
   if (line.exhaustedUntil !== undefined) return [];
   const { leases, offers: setAside } = yield* countPlaces(tenant, kind);
@@ -206,17 +210,13 @@ function* firstInLine({ tenant, now }: LockedTenant, kind: PlaceKind, count: num
   return [...fresh, ...lapsed];
 }
 
-function* putInLine(
-  line: LineLimits,
-  own: TicketRow,
-  { reason, afterMs }: { reason: QuotaReason; afterMs?: number },
-): Rule<Verdict> {
+function* putInLine(line: LineLimits, own: TicketRow, need: QuotaNeed, afterMs?: number): Rule<Verdict> {
   const { tenant, kind, quotas } = line;
   const patienceMs = afterMs ?? patienceOf(kind, own, tenant);
   yield* saveTicket(line, own, { readyAt: 0, patienceMs });
   // Leases may have expired since: then it is the turn of those before it.
   const offers = yield* offerPlaces(tenant, kind, quotas);
-  return { wait: waitOf(own, patienceMs, reason), isLeased: false, offers };
+  return { wait: waitOf(own, patienceMs, need), isLeased: false, offers };
 }
 
 function* giveLease({ lease, tenant, kind, worker, namespace, flowId }: Asker, now: number): Rule<void> {

@@ -15,7 +15,7 @@ import { OfferCourier } from './offer-courier';
 import type { OfferSender } from './offer-sender';
 import { storeRetryMs } from './outage';
 import { askForPlace, holdPlace, offerPlaces, releasePlace } from './place-rules';
-import { chargeCpu } from './rates';
+import { chargeCpu, chargeOpenWindow } from './rates';
 import { ReportWriter } from './report-writer';
 import { SpaceKeeper } from './space-keeper';
 import { waitForSpace } from './space-rules';
@@ -194,7 +194,7 @@ export class QuotaKeeper {
       const tenant = yield* chargeCpu(yield* lockTenant(name), quotas, usage?.cpuMs ?? 0);
       if (lease !== undefined) yield* execute('DELETE FROM beamline_leases WHERE id = ?', lease);
       if (lease !== undefined) offers = yield* offerPlaces(tenant, 'step', quotas);
-    }
+    } else if (usage !== undefined) yield* chargeOpenWindow(name, usage.cpuMs);
     yield* countUsage({ ...settlement, ...(usage === undefined ? {} : { usage }) });
     return offers;
   }

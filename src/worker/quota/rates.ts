@@ -1,9 +1,12 @@
 import type { Quotas } from '../policy/policy';
-import { execute, type Rule } from '../state/rule';
+import { execute, query, type Rule } from '../state/rule';
+import { dayOf } from '../usage/usage-rules';
 import type { LockedTenant } from './lines';
 
 /** How far ahead times for steps are given out; later ones would be wrong where the quota changes. */
 export const RATE_HORIZON_MS = 10_000;
+
+const DAY_MS = 86_400_000;
 
 /** Part of a second's steps that may come at once. */
 const BURST_SHARE = 0.1;
@@ -59,11 +62,15 @@ export function cpuExhaustedUntil(tenant: LockedTenant, { cpuTime }: Quotas): nu
   return usedMs >= cpuTime.maxMs ? window + cpuTime.windowMs : undefined;
 }
 
-/** Adds CPU time to the tenant's window; gives the tenant as it is then. */
-export function* chargeCpu(tenant: LockedTenant, { cpuTime }: Quotas, cpuMs: number): Rule<LockedTenant> {
-  if (cpuTime === undefined || cpuMs <= 0) return tenant;
+/**
+ * Begins the tenant's window where it has not begun, with what usage says of its days: a quota that is new, or has another window, counts
+ * what was used before. A window that is not of whole days begins with nothing. Gives the tenant as it is then.
+ */
+export function* openCpuWindow(tenant: LockedTenant, { cpuTime }: Quotas): Rule<LockedTenant> {
+  if (cpuTime === undefined) return tenant;
   const window = windowAt(tenant.now, cpuTime.windowMs);
-  const usedMs = (tenant.cpu_window === window ? tenant.cpu_used_ms : 0) + cpuMs;
+  if (tenant.cpu_window === window) return tenant;
+  const usedMs = cpuTime.windowMs % DAY_MS === 0 ? yield* readCpuSince(tenant.tenant, window) : 0;
   yield* execute(
     'UPDATE beamline_tenants SET cpu_window = ?, cpu_used_ms = ? WHERE tenant = ?',
     window,
@@ -71,6 +78,35 @@ export function* chargeCpu(tenant: LockedTenant, { cpuTime }: Quotas, cpuMs: num
     tenant.tenant,
   );
   return { ...tenant, cpu_window: window, cpu_used_ms: usedMs };
+}
+
+function* readCpuSince(tenant: string, day: number): Rule<number> {
+  const [row] = yield* query<{ used: number | null }>(
+    'SELECT sum(cpu_ms) AS used FROM beamline_usage WHERE tenant = ? AND day >= ?',
+    tenant,
+    dayOf(day),
+  );
+  return row?.used ?? 0;
+}
+
+/**
+ * Adds CPU time to the tenant's window, where it ever had a quota: that may be taken away and given again. `cpuMs` is not in usage yet.
+ * Gives the tenant as it is then.
+ */
+export function* chargeCpu(locked: LockedTenant, quotas: Quotas, cpuMs: number): Rule<LockedTenant> {
+  const tenant = yield* openCpuWindow(locked, quotas);
+  if (cpuMs <= 0) return tenant;
+  yield* chargeOpenWindow(tenant.tenant, cpuMs);
+  return { ...tenant, cpu_used_ms: tenant.cpu_used_ms + cpuMs };
+}
+
+/** The same for a tenant whose row is not locked. */
+export function* chargeOpenWindow(tenant: string, cpuMs: number): Rule<void> {
+  yield* execute(
+    'UPDATE beamline_tenants SET cpu_used_ms = cpu_used_ms + ? WHERE tenant = ? AND cpu_window > 0',
+    cpuMs,
+    tenant,
+  );
 }
 
 function windowAt(now: number, windowMs: number): number {

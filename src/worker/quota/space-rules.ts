@@ -41,7 +41,14 @@ export function* waitForSpace(
   const patienceMs = patienceOf('step', own, tenant);
   yield* saveTicket({ tenant, kind: 'space' }, own, { readyAt: 0, patienceMs, needs });
   // Room may have come since it was refused.
-  return { wait: waitOf(own, patienceMs, 'blobBytes'), offers: yield* offerSpace(tenant, quotas) };
+  const { blobBytes: limit } = quotas;
+  const used = tenant.blob_bytes ?? undefined;
+  const need = {
+    reason: 'blobBytes' as const,
+    ...(limit !== undefined && { limit }),
+    ...(used !== undefined && { used }),
+  };
+  return { wait: waitOf(own, patienceMs, need), offers: yield* offerSpace(tenant, quotas) };
 }
 
 /** Gives a change room for so many bytes in all, where there is. */

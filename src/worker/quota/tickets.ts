@@ -1,4 +1,4 @@
-import type { QuotaReason, QuotaWait } from '../../dsl/quota';
+import type { QuotaNeed, QuotaWait } from '../../dsl/quota';
 import { execute, type Rule } from '../state/rule';
 import type { LineKind, LockedTenant, PlaceKind, TicketRow } from './lines';
 
@@ -92,6 +92,6 @@ export function* saveTicket(
 }
 
 /** What the flow is told. */
-export function waitOf({ id, since }: TicketRow, afterMs: number, reason: QuotaReason): QuotaWait {
-  return { ticket: id, since, afterMs: Math.ceil(afterMs), reason };
+export function waitOf({ id, since }: TicketRow, afterMs: number, need: QuotaNeed): QuotaWait {
+  return { ticket: id, since, afterMs: Math.ceil(afterMs), ...need };
 }

@@ -3,13 +3,19 @@ import { FlowError } from '../../dsl/errors';
 import { query, type Rule, type Statement, type StateRow, type StateValue } from './rule';
 import { ensureSchema } from './schema';
 import { type RunOptions, type StateStore, StateStoreUnavailable } from './state-store';
+import { TenantLanes } from './tenant-lanes';
 
-/** Connections of one worker process. Transactions of one tenant follow each other anyway. */
-const MAX_CONNECTIONS = 4;
+/** Connections of one worker process; of one tenant there are three at most (tenant-lanes.ts). */
+const MAX_CONNECTIONS = 8;
 
 const CONNECT_TIMEOUT_MS = 3_000;
 /** Of one statement, waiting for another's lock included. */
 const STATEMENT_TIMEOUT_MS = 3_000;
+/** Shorter than steps wait for the store; and of who only tries whether a lock is free by now. */
+const LOCK_TIMEOUT_MS = 1_500;
+const TRIAL_LOCK_TIMEOUT_MS = 300;
+/** Of a worker that stands still within a transaction: its locks go with it. */
+const IDLE_TRANSACTION_MS = 10_000;
 
 /** Times that a transaction is tried where PostgreSQL ends it because of others (deadlock, serialization). */
 const MAX_TRIES = 5;
@@ -28,8 +34,13 @@ export function openPostgresStore(url: string, clock?: () => number): StateStore
   return new PostgresStore(url, clock);
 }
 
+interface TransactionOptions extends RunOptions {
+  readonly isTrial?: boolean;
+}
+
 class PostgresStore implements StateStore {
   readonly #pool: pg.Pool;
+  readonly #lanes = new TenantLanes();
   #hasSchema: Promise<void> | undefined;
 
   constructor(
@@ -41,6 +52,8 @@ class PostgresStore implements StateStore {
       max: MAX_CONNECTIONS,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       statement_timeout: STATEMENT_TIMEOUT_MS,
+      lock_timeout: LOCK_TIMEOUT_MS,
+      idle_in_transaction_session_timeout: IDLE_TRANSACTION_MS,
       // For a server that does not answer at all any more.
       query_timeout: STATEMENT_TIMEOUT_MS * 2,
       keepAlive: true,
@@ -52,6 +65,12 @@ class PostgresStore implements StateStore {
   }
 
   async run<T>(rule: () => Rule<T>, options: RunOptions = {}): Promise<T> {
+    const { tenant } = options;
+    if (tenant === undefined) return await this.#run(rule, options);
+    return await this.#lanes.run(tenant, (isTrial) => this.#run(rule, { ...options, isTrial }));
+  }
+
+  async #run<T>(rule: () => Rule<T>, options: TransactionOptions): Promise<T> {
     try {
       this.#hasSchema ??= this.#transact(() => alone(ensureSchema));
       await this.#hasSchema.catch((error: unknown) => {
@@ -74,7 +93,7 @@ class PostgresStore implements StateStore {
    * A round trip for each statement whose rows are looked at, and one for the end: whatever else there is goes along with these.
    * Measured on loopback, a step's lease and usage took 2.9 ms with a round trip for every statement.
    */
-  async #transact<T>(rule: () => Rule<T>, { mayBeLost, isReading }: RunOptions = {}): Promise<T> {
+  async #transact<T>(rule: () => Rule<T>, { mayBeLost, isReading, isTrial }: TransactionOptions = {}): Promise<T> {
     const client = await this.#pool.connect();
     // A connection that breaks fails what was sent on it, and says so once more: to nobody, it would end the process.
     client.on('error', ignoreBroken);
@@ -83,6 +102,7 @@ class PostgresStore implements StateStore {
       const pending = [isReading === true ? 'BEGIN READ ONLY' : 'BEGIN'];
       // Waiting for the disk is most of what a transaction takes, and the tenant's row is locked meanwhile.
       if (mayBeLost === true) pending.push('SET LOCAL synchronous_commit TO off');
+      if (isTrial === true) pending.push(`SET LOCAL lock_timeout TO ${TRIAL_LOCK_TIMEOUT_MS}`);
       const running = rule();
       let step = running.next();
       while (step.done !== true) {

@@ -35,7 +35,11 @@ interface ActiveTrigger {
 }
 
 /** What happens one after the other: an event must find the triggers that were set before it. */
-export type TriggerWork = { readonly event: CloudEvent } | { readonly set: Json } | { readonly unset: string };
+export type TriggerWork =
+  | { readonly event: CloudEvent }
+  | { readonly set: Json }
+  /** `isMaybe`: nobody knows whether it is there. */
+  | { readonly unset: string; readonly isMaybe?: true };
 
 /** What of the triggers goes on when the bus continues as new. */
 export interface TriggersState {
@@ -127,7 +131,8 @@ export class BusTriggers {
       const trigger = yield* waitFor(eventActivities.prepareTrigger(work.set, this.tenant));
       this.#set(trigger);
     } else if ('unset' in work) {
-      if (!this.#active.delete(work.unset)) this.refuse(`there is no trigger "${shortText(work.unset)}"`);
+      const wasThere = this.#active.delete(work.unset);
+      if (!wasThere && work.isMaybe !== true) this.refuse(`there is no trigger "${shortText(work.unset)}"`);
     } else {
       for (const active of [...this.#active.values()]) {
         if (accepts(active, work.event)) yield* this.#offer(active, work.event);

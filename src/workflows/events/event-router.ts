@@ -126,9 +126,9 @@ export class EventRouter {
 
   untrigger(value: Json): void {
     const unreadable = undecodableReason(value);
-    const id = isJsonObject(value) ? value.id : undefined;
-    if (typeof id === 'string') this.#triggers.add({ unset: id });
-    else this.refuse(`untrigger: ${unreadable ?? 'expected {"id": "…"}'}`);
+    const { id, ifMissing } = isJsonObject(value) ? value : {};
+    if (typeof id === 'string') this.#triggers.add({ unset: id, ...(ifMissing === 'ignore' ? { isMaybe: true } : {}) });
+    else this.refuse(`untrigger: ${unreadable ?? 'expected {"id": "…", "ifMissing"?: "ignore"}'}`);
   }
 
   pump(): void {

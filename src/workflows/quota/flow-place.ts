@@ -1,6 +1,6 @@
 import { CancellationScope, condition, isCancellation, proxySinks, workflowInfo } from '@temporalio/workflow';
 import { FlowError } from '../../dsl/errors';
-import type { FlowPlaceSinks, QuotaWait } from '../../dsl/quota';
+import { type FlowPlaceSinks, needOf, type QuotaWait } from '../../dsl/quota';
 import { type Routine, waitFor } from '../drive';
 import { toFlowError } from '../failures';
 import type { FlowRun } from '../flow-run';
@@ -18,11 +18,13 @@ export function* awaitPlace(run: FlowRun): Routine<void> {
   run.status.quotaWaitBegins();
   while (wait !== undefined) {
     const { ticket, since, afterMs }: QuotaWait = wait;
+    run.progress.waitFor(needOf(wait));
     run.waits();
     yield* quota.await(ticket, Date.now() + afterMs, true);
     wait = (yield* waitFor(quotaActivities.admitFlow({ tenant, place, since }))).waiting;
   }
   quota.forget(place);
+  run.progress.waitFor(undefined);
   run.status.quotaWaitEnds();
   keepPlace(run);
 }

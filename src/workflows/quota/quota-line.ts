@@ -1,6 +1,7 @@
 import { CancellationScope, condition, defineSignal, setHandler, sleep } from '@temporalio/workflow';
 import { isJsonObject, type Json } from '../../dsl/json';
 import { QUOTA_SIGNAL } from '../../dsl/names';
+import type { QuotaNeed } from '../../dsl/quota';
 import { type Routine, waitFor } from '../drive';
 
 const quotaSignal = defineSignal<[Json]>(QUOTA_SIGNAL);
@@ -62,6 +63,11 @@ export class QuotaLine {
   /** True where a step would have to wait outside. */
   get isFull(): boolean {
     return this.#inside >= this.#limit;
+  }
+
+  /** What steps wait for that the flow does not even send out. */
+  get need(): QuotaNeed {
+    return { reason: 'concurrentSteps', limit: this.#limit };
   }
 
   /** True where all that were sent out wait, but for one. */

@@ -1,5 +1,5 @@
 import { flowError } from '../../dsl/errors';
-import type { QuotaClaim, QuotaReason, QuotaWait } from '../../dsl/quota';
+import { needOf, type QuotaClaim, type QuotaNeed, type QuotaReason, type QuotaWait } from '../../dsl/quota';
 import type { StepSecrets } from '../../dsl/secrets';
 import type { StepResult } from '../../dsl/step-request';
 import type { Routine } from '../drive';
@@ -16,18 +16,23 @@ const LONG_REASONS: readonly QuotaReason[] = ['cpuTime', 'blobBytes', 'flows'];
 /** The turns of one call: its place among the steps that are sent out, and in the tenant's line where it has to wait. */
 export class StepTurns {
   readonly secrets: StepSecrets | undefined;
+  /** Names this run of the step among all of Temporal's. */
+  readonly execution: string;
   #claim: QuotaClaim;
   #askAt: number | undefined;
+  #waitsFor: QuotaNeed | undefined;
   #attempts: number;
   #spentMs: number;
 
   constructor(private readonly frame: TaskFrame) {
     const from = frame.from as CallCursor | undefined;
-    const { ticket, since, askAt, attempts = 0, spentMs = 0, secrets = frame.secrets } = from ?? {};
+    const { ticket, since, askAt, waitsFor, attempts = 0, spentMs = 0, secrets = frame.secrets } = from ?? {};
     // The placeholders in its arguments are those of the run in which these were evaluated.
     this.secrets = secrets;
+    this.execution = frame.run.nextExecution();
     this.#claim = { ...(ticket === undefined ? {} : { ticket }), ...(since === undefined ? {} : { since }) };
     this.#askAt = askAt;
+    this.#waitsFor = waitsFor;
     this.#attempts = attempts;
     this.#spentMs = spentMs;
   }
@@ -55,7 +60,7 @@ export class StepTurns {
     const { run, step } = this.frame;
     const hasTicket = this.#claim.ticket !== undefined;
     const hasToWait = !hasTicket && run.quota.isFull;
-    if (hasToWait) step.update({ status: 'awaitingQuota' });
+    if (hasToWait) step.awaitQuota(run.quota.need);
     if ((yield* run.quota.enter(hasTicket)) === 'suspend') throw this.#suspension();
     if (hasToWait) step.update({ status: 'running' });
   }
@@ -74,6 +79,7 @@ export class StepTurns {
     this.#attempts = made;
     this.#claim = { ticket, since };
     this.#askAt = Date.now() + afterMs;
+    this.#waitsFor = needOf(waiting);
     const { run } = this.frame;
     const isLong = LONG_REASONS.includes(reason) || Date.now() - since >= LONG_WAIT_MS;
     if (isLong && run.quota.isAtRest) run.status.quotaWaitBegins();
@@ -97,7 +103,7 @@ export class StepTurns {
 
   *#await(ticket: string): Routine<void> {
     const { run, step } = this.frame;
-    step.update({ status: 'awaitingQuota' });
+    step.awaitQuota(this.#waitsFor);
     run.waits();
     const awakening = yield* run.quota.await(ticket, this.#askAt ?? Date.now());
     if (awakening === 'suspend') throw this.#suspension();
@@ -111,6 +117,7 @@ export class StepTurns {
       ...(ticket === undefined ? {} : { ticket }),
       ...(since === undefined ? {} : { since }),
       ...(this.#askAt === undefined ? {} : { askAt: this.#askAt }),
+      ...(this.#waitsFor === undefined ? {} : { waitsFor: this.#waitsFor }),
       attempts: this.#attempts,
       spentMs: this.#spentMs,
       ...(this.secrets === undefined ? {} : { secrets: this.secrets }),

@@ -1,15 +1,15 @@
 import { ActivityCancellationType, type ActivityOptions, scheduleActivity } from '@temporalio/workflow';
 import { flowError } from '../../dsl/errors';
 import { type BatchValues, requireObject } from '../../dsl/expressions/batch';
-import { isIdempotentMethod } from '../../dsl/http-methods';
 import { getOwn, isJsonObject, type Json, type JsonObject } from '../../dsl/json';
 import { siblingTaskQueue } from '../../dsl/names';
 import type { CallPlan } from '../../dsl/planning/plan';
+import { isRepeatable } from '../../dsl/repeatable';
 import { idempotencyKey, type StepRequest, type StepResult } from '../../dsl/step-request';
 import { undecodableReason } from '../../dsl/undecodable';
 import { countFailure } from '../count-failure';
 import { type Routine, waitFor } from '../drive';
-import { attemptsOf, isUnreported, toFlowError } from '../failures';
+import { attemptsOf, isLostAttempt, isUnreported, toFlowError, unknownOutcome } from '../failures';
 import type { FlowRun } from '../flow-run';
 import { readable } from '../lost-payload';
 import { StepTurns } from '../quota/step-turns';
@@ -56,6 +56,7 @@ function* sendOut(task: CallPlan, frame: TaskFrame, turns: StepTurns): Routine<S
       iteration: scope.iteration,
       generation,
     }),
+    ...(run.prepared.namesExecutions === true ? { execution: turns.execution } : {}),
     idempotent: task.idempotent,
     with: args,
     ...(secrets === undefined ? {} : { secrets }),
@@ -81,6 +82,9 @@ function* sendOut(task: CallPlan, frame: TaskFrame, turns: StepTurns): Routine<S
     const attempts = attemptsOf(error);
     if (attempts !== undefined) step.update({ attempts });
     if (isUnreported(error)) yield* countFailure(run, error);
+    if (run.prepared.tellsUnknownOutcomes === true && isLostAttempt(error) && !isRepeatable(task, args)) {
+      throw unknownOutcome(error);
+    }
     throw toFlowError(error);
   } finally {
     run.dispatch.leave();
@@ -139,11 +143,6 @@ function attemptsLeft(maximumAttempts: number, { attempts }: StepTurns): number 
  * what it did is not known. (server, common/retrypolicy: TimeoutFailureTypePrefix)
  */
 const LOST_ATTEMPT = ['TemporalTimeout:Heartbeat', 'TemporalTimeout:StartToClose'];
-
-/** True where a lost attempt may simply be made again, for all that it may have done. */
-function isRepeatable({ block, idempotent }: CallPlan, { method = 'GET' }: JsonObject): boolean {
-  return idempotent || (block.startsWith('http.') && isIdempotentMethod(String(method)));
-}
 
 /** Fairness between tenants is Temporal's own: the tenant is the fairness key, and with a policy its weight is the tenant's. */
 export function priorityOf(

@@ -97,7 +97,10 @@ describe('without authentication', () => {
 
 describe('with tokens', () => {
   const keyFile = () => join(folder, 'auth-key.json');
-  const policy = policySource(identityPolicy({ file: 'nowhere.json' }), []);
+  const jwksFile = () => join(folder, 'jwks.json');
+  const policyWith = (file: string) => policySource(identityPolicy({ file }), []);
+  const policy = policyWith('nowhere.json');
+  beforeEach(() => writeFileSync(jwksFile(), JSON.stringify({ keys: [{ kty: 'EC' }] })));
   const jwt = (): AuthConfig => ({ mode: 'jwt', keyFile: keyFile() });
 
   test('needs a policy that says whose', async () => {
@@ -113,8 +116,30 @@ describe('with tokens', () => {
 
   test('may be anywhere, and warns of a key that everybody can read', async () => {
     writeFileSync(keyFile(), JSON.stringify((await generateAuthKey()).privateSet), { mode: 0o600 });
+    const policy = policyWith(jwksFile());
     expect(await prepare(jwt(), { policy, address: 'temporal.internal:7233' })).toMatchObject({ lines: [] });
     chmodSync(keyFile(), 0o644);
     expect((await prepare(jwt(), { policy })).lines).toEqual([expect.stringContaining('--auth-key')]);
+  });
+
+  test.each([
+    ['that is not there', undefined, 'there is no such file'],
+    ['that is no JSON', '{"secret', 'it is not JSON'],
+    ['that is something else', '{}', 'expected a JWKS, {"keys": […]}'],
+    ['without a public key', '{"keys": [{"kty": "oct", "k": "AAAA"}]}', 'there is no public key in it'],
+  ])('warns at the start of a file of keys %s', async (_, text, reason) => {
+    writeFileSync(keyFile(), JSON.stringify((await generateAuthKey()).privateSet), { mode: 0o600 });
+    if (text === undefined) rmSync(jwksFile());
+    else writeFileSync(jwksFile(), text);
+    const { lines } = await prepare(jwt(), { policy: policyWith(jwksFile()) });
+    expect(lines).toEqual([
+      `warn: identity.jwks: no token can be verified with the keys in ${jwksFile()}: ${reason}; nobody can start a flow or decide until that is mended`,
+    ]);
+  });
+
+  test('does not call an address at the start', async () => {
+    writeFileSync(keyFile(), JSON.stringify((await generateAuthKey()).privateSet), { mode: 0o600 });
+    const url = 'http://127.0.0.1:1/jwks';
+    expect((await prepare(jwt(), { policy: policySource(identityPolicy({ url }), []) })).lines).toEqual([]);
   });
 });

@@ -1,15 +1,11 @@
+import { createHmac } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CompactEncrypt, exportJWK, generateKeyPair } from 'jose';
 import { FlowError } from '../../../src/dsl/errors';
-import {
-  type AuthKey,
-  generateAuthKey,
-  isOpenToOthers,
-  readAuthKeys,
-  readSealKey,
-} from '../../../src/worker/identity/auth-key';
+import { isOpenToOthers } from '../../../src/worker/file-rights';
+import { type AuthKey, generateAuthKey, readAuthKeys, readSealKey } from '../../../src/worker/identity/auth-key';
 import { digestOf } from '../../../src/worker/identity/digest';
 import { type DeploymentTicket, Grants, type RunGrant } from '../../../src/worker/identity/grants';
 import { openToken, type SealPurpose, sealToken } from '../../../src/worker/identity/sealed-token';
@@ -32,7 +28,7 @@ const codeOf = (promise: Promise<unknown>) =>
     (error: unknown) => (error instanceof FlowError ? error.data.code : String(error)),
   );
 
-const PURPOSE: SealPurpose = { for: 'flow-1', digest: 'abc' };
+const PURPOSE: SealPurpose = { namespace: 'prod', for: 'flow-1', digest: 'abc' };
 const TOKEN = 'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl';
 
 test('a token that is sealed with the public key is opened with the private one, by any of several', async () => {
@@ -70,6 +66,18 @@ test.each<[string, unknown, string]>([
   await expect(readAuthKeys(join(folder, 'nowhere.json'))).rejects.toThrow('ENOENT');
 });
 
+test.each([
+  ['the secret key', (set: { keys: unknown }) => set],
+  ['one of it, without the set around it', ({ keys }: { keys: unknown }) => (keys as unknown[])[0]],
+])('%s seals nothing: whoever has it is told to take the public one', async (_, pick) => {
+  const { privateSet } = await generateAuthKey();
+  const error: unknown = await readSealKey(fileOf('k.json', pick(privateSet as { keys: unknown }))).catch((e) => e);
+  expect(error).toMatchObject({ data: { code: 'BLW_CONFIG' } });
+  expect((error as Error).message).toMatch(
+    /--seal-key .*k\.json: it is a secret key.* take the public one, seal-key\.json/,
+  );
+});
+
 test('tells whether others may read a key', () => {
   const file = fileOf('key.json', '{}');
   chmodSync(file, 0o600);
@@ -93,9 +101,21 @@ describe('a sealed token', () => {
     ['the same', PURPOSE, 'accepted'],
     ['another id', { ...PURPOSE, for: 'flow-2' }, 'BLW_TOKEN_INVALID'],
     ['other content', { ...PURPOSE, digest: 'abd' }, 'BLW_TOKEN_INVALID'],
+    ['another namespace', { ...PURPOSE, namespace: 'test' }, 'BLW_TOKEN_INVALID'],
   ])('is good for %s', async (_, purpose, outcome) => {
     const sealed = await sealToken(TOKEN, PURPOSE, await readSealKey(publicFile));
     expect(await codeOf(openToken(sealed, purpose, keys))).toBe(outcome);
+  });
+
+  test('of an earlier version, which names no namespace, is refused, and says what to do', async () => {
+    const { id, publicKey } = await readSealKey(publicFile);
+    const { namespace: _, ...old } = PURPOSE;
+    const sealed = await new CompactEncrypt(Buffer.from(JSON.stringify({ token: TOKEN, ...old })))
+      .setProtectedHeader({ alg: 'ECDH-ES+A256KW', enc: 'A256GCM', kid: id })
+      .encrypt(publicKey);
+    await expect(openToken(sealed, PURPOSE, keys)).rejects.toMatchObject({
+      data: { code: 'BLW_TOKEN_INVALID', detail: expect.stringContaining('earlier version') },
+    });
   });
 
   test('with any one byte changed is good for nothing', async () => {
@@ -145,9 +165,9 @@ describe('grants', () => {
 
   test('are read as they were issued, by all workers that have the key', async () => {
     const [old, fresh] = [await generateAuthKey(), await generateAuthKey()];
-    const before = new Grants(await readAuthKeys(fileOf('old.json', old.privateSet)));
+    const before = new Grants(await readAuthKeys(fileOf('old.json', old.privateSet)), 'prod');
     const both = { keys: [...(fresh.privateSet.keys as object[]), ...(old.privateSet.keys as object[])] };
-    const after = new Grants(await readAuthKeys(fileOf('both.json', both)));
+    const after = new Grants(await readAuthKeys(fileOf('both.json', both)), 'prod');
     expect(after.read(before.issue(RUN), 'run')).toEqual(RUN);
     expect(after.read(after.issue(TICKET), 'run', 'deployment')).toEqual(TICKET);
     expect(() => before.read(after.issue(RUN), 'run')).toThrow('not signed with a key of this worker');
@@ -155,7 +175,7 @@ describe('grants', () => {
 
   test('are good for their kind only, and not with one bit changed', async () => {
     const { privateSet } = await generateAuthKey();
-    const grants = new Grants(await readAuthKeys(fileOf('key.json', privateSet)));
+    const grants = new Grants(await readAuthKeys(fileOf('key.json', privateSet)), 'prod');
     expect(() => grants.read(grants.issue(TICKET), 'run')).toThrow('it is for a deployment');
     expect(() => grants.read(grants.issue(RUN), 'deployment')).toThrow('it is for steps');
     const grant = grants.issue(RUN);
@@ -169,12 +189,28 @@ describe('grants', () => {
     expect(() => grants.read('', 'run')).toThrow('grant:');
   });
 
+  test('are good in the namespace that they were issued in, and not where they name none', async () => {
+    const { privateSet } = await generateAuthKey();
+    const keys = await readAuthKeys(fileOf('key.json', privateSet));
+    const [prod, test] = [new Grants(keys, 'prod'), new Grants(keys, 'test')];
+    for (const grant of [RUN, TICKET]) {
+      expect(prod.read(prod.issue(grant), 'run', 'deployment')).toEqual(grant);
+      expect(() => test.read(prod.issue(grant), 'run', 'deployment')).toThrow('it is for another Temporal namespace');
+      const [header, claims = ''] = prod.issue(grant).split('.');
+      const { namespace, ...old } = JSON.parse(Buffer.from(claims, 'base64url').toString()) as { namespace: string };
+      expect(namespace).toBe('prod');
+      const content = `${header}.${Buffer.from(JSON.stringify(old)).toString('base64url')}`;
+      const signature = createHmac('sha256', keys[0].grantSecret).update(content).digest('base64url');
+      expect(() => prod.read(`${content}.${signature}`, 'run', 'deployment')).toThrow('an earlier version issued it');
+    }
+  });
+
   test('are not signed with the key itself, but with what is derived from it', async () => {
     const { privateSet } = await generateAuthKey();
     const [jwk] = privateSet.keys as { d: string }[];
     const [real] = await readAuthKeys(fileOf('key.json', privateSet));
-    const forged = new Grants([{ ...real, grantSecret: Buffer.from(jwk?.d ?? '', 'base64url') }]).issue(RUN);
-    expect(() => new Grants([real]).read(forged, 'run')).toThrow('its signature is wrong');
+    const forged = new Grants([{ ...real, grantSecret: Buffer.from(jwk?.d ?? '', 'base64url') }], 'prod').issue(RUN);
+    expect(() => new Grants([real], 'prod').read(forged, 'run')).toThrow('its signature is wrong');
   });
 });
 

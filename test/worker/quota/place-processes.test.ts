@@ -30,7 +30,7 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 async function hold(id) {
   const asker = { tenant: 'acme', kind: 'step', ticket: id, lease: id, worker: name, namespace: 'n', flowId: id, priority: 3 };
   for (;;) {
-    const { wait } = await store.run(() => askForPlace(asker, quotas));
+    const { wait } = await store.run(() => askForPlace(asker, quotas), { tenant: 'acme' });
     if (wait === undefined) break;
     // In place of the signal, which needs a Temporal.
     await pause(2 + Math.random() * 4);
@@ -38,14 +38,14 @@ async function hold(id) {
   await store.run(function* () {
     yield* execute('INSERT INTO held (id) VALUES (?)', id);
     yield* execute('INSERT INTO seen (held) SELECT count(*) FROM held');
-  });
+  }, { tenant: 'acme' });
   await pause(Math.random() * 3);
-  await store.run(() => execute('DELETE FROM held WHERE id = ?', id));
+  await store.run(() => execute('DELETE FROM held WHERE id = ?', id), { tenant: 'acme' });
   await store.run(function* () {
     const tenant = yield* lockTenant('acme');
     yield* execute('DELETE FROM beamline_leases WHERE id = ?', id);
     return yield* offerPlaces(tenant, 'step', quotas);
-  });
+  }, { tenant: 'acme' });
 }
 async function lane(lane) {
   for (let step = 0; step < ${STEPS}; step += 1) await hold(name + '-' + lane + '-' + step);

@@ -62,6 +62,26 @@ describe.each(storeKinds())('places of a tenant in $name', (kind) => {
   const turns = (): string[] =>
     offers.splice(0).map(({ ticket, afterMs }) => (afterMs === 0 ? ticket : `${ticket} in ${afterMs}`));
 
+  test('says which quota it is, its limit and what the tenant uses of it, and nothing of other tenants', async () => {
+    const waitOf = async (name: string, more: Partial<Asker> = {}) =>
+      (await run(() => askForPlace(askerOf(name, more), quotas))).wait;
+    for (const name of ['x', 'y', 'z']) await ask(name, { tenant: 'other' });
+    await ask('a');
+    await ask('b');
+    expect(await waitOf('c')).toMatchObject({ reason: 'concurrentSteps', limit: 2, used: 2 });
+    quotas = { flows: 1 };
+    await ask('f', { kind: 'flow' });
+    expect(await waitOf('g', { kind: 'flow' })).toMatchObject({ reason: 'flows', limit: 1, used: 1 });
+    quotas = { stepsPerSecond: 1 };
+    await waitOf('h');
+    expect(await waitOf('i')).toMatchObject({ reason: 'stepsPerSecond', limit: 1 });
+    quotas = { cpuTime: { maxMs: 10, windowMs: 60_000 } };
+    await run(function* () {
+      return yield* chargeCpu(yield* lockTenant('acme'), quotas, 10);
+    });
+    expect(await waitOf('j')).toMatchObject({ reason: 'cpuTime', limit: 10, until: 1_800_000_060_000 });
+  });
+
   test('gives as many as there are, then places in the line, in the order of arrival', async () => {
     expect([await ask('a'), await ask('b'), await ask('c'), await ask('d')]).toEqual([
       'runs',

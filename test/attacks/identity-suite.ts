@@ -1,0 +1,19 @@
+import type { AttackSuite } from './attack';
+import { approvalCases } from './identity-approvals';
+import { deploymentCases } from './identity-deployments';
+import { flowCases } from './identity-flows';
+import { startCases } from './identity-starts';
+import { stepCases } from './identity-steps';
+import { tokenCases } from './identity-tokens';
+import { type IdentityWorld, openIdentityWorld } from './identity-world';
+
+/**
+ * Whoever can use the Temporal namespace tries to have a block run, or a decision made, as somebody else. On a real server; the
+ * service that blocks call must not hear of any of it.
+ */
+export const identitySuite: AttackSuite<IdentityWorld> = {
+  area: 'identity',
+  cases: [...tokenCases, ...startCases, ...stepCases, ...flowCases, ...approvalCases, ...deploymentCases],
+  open: openIdentityWorld,
+  close: (world) => world.close(),
+};
