@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import type { Json, JsonObject } from '../../src/dsl/json';
 import type { LogFields } from '../../src/worker/logger';
@@ -108,6 +109,29 @@ describeWithNats('access to NATS (needs nats-server)', () => {
     expect(await other.result()).toEqual(['yours']);
     for (const password of ['wrong-password', 'worker-password'])
       expect(JSON.stringify(logged)).not.toContain(password);
+  }, 60_000);
+
+  test('what NATS does not let the worker publish holds up no other tenant', async () => {
+    nats = await startNats(
+      binary ?? '',
+      documentedSettings().replace('"beamline.events.>"', '"beamline.events.acme.>"'),
+    );
+    const credentials = fileOf('nats.txt', 'worker:worker-password\n');
+    const at = await start({ 'nats-url': nats.url, 'nats-credentials': credentials });
+    await untilLogged('NATS is connected');
+    const flow = 'do: [{tell: {emit: {event: {with: {type: told}}}}}]';
+    for (const tenant of ['globex', 'acme']) await at.run(flow, null, { tenant });
+    const { fields } = await untilLogged('a message was not published: NATS does not allow it');
+    expect(fields).toMatchObject({ tenant_id: 'globex', subject: 'beamline.events.globex.told' });
+    const subjects = await eventually(async () => {
+      const connection = await connect({ servers: `127.0.0.1:${nats?.port}`, user: 'worker', pass: 'worker-password' });
+      const manager = await jetstreamManager(connection, { checkAPI: false });
+      const { state } = await manager.streams.info('BEAMLINE_EVENTS', { subjects_filter: '>' });
+      await connection.close();
+      return state.messages > 0 ? state.subjects : undefined;
+    });
+    expect(subjects).toEqual({ 'beamline.events.acme.told': 1 });
+    expect(logged.filter(({ message }) => message.startsWith('NATS is away'))).toEqual([]);
   }, 60_000);
 
   test('over TLS, with an authority of its own; no other certificate and no plain server will do', async () => {

@@ -114,6 +114,48 @@ describeWithNats('with something away (needs nats-server)', () => {
     expect((await eventsOf('acme')).map(({ body }) => body.data)).toEqual(numbers(20));
   }, 90_000);
 
+  test('workers that are killed while they emit and publish lose and double nothing', async () => {
+    const prefix = `nats-${randomUUID()}`;
+    const flags = [
+      '--queue-prefix',
+      prefix,
+      '--blob-root',
+      join(folder, 'blobs'),
+      '--pools',
+      'io',
+      '--nats-url',
+      nats.url,
+    ];
+    const { client, close } = await connectClient(testTemporal());
+    try {
+      let victim = await processes.start(flags);
+      const flows = await Promise.all(
+        numbers(3).map((n) =>
+          client.workflow.start('runFlow', {
+            taskQueue: `${prefix}-io`,
+            workflowId: `flow-${n}-${randomUUID()}`,
+            args: [
+              { flow: flowOf(emitAll('crash')), input: numbers(60).map((index) => `${n}-${index}`), tenant: 'acme' },
+            ],
+          }),
+        ),
+      );
+      for (let kills = 0; kills < 3; kills += 1) {
+        const before = (await eventsOf('acme')).length;
+        await untilThereAre('acme', Math.min(before + 10, 180));
+        await kill(victim);
+        victim = await processes.start(flags);
+      }
+      for (const flow of flows) await flow.result();
+    } finally {
+      await close();
+    }
+    await untilThereAre('acme', 180);
+    const data = (await eventsOf('acme')).map(({ body }) => String(body.data));
+    expect(data).toHaveLength(180);
+    expect(new Set(data).size).toBe(180);
+  }, 180_000);
+
   test('events that come while Temporal is away reach their flows when it is back, each once', async () => {
     const log = () => undefined;
     const options = {

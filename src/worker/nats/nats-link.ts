@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type JetStreamClient, jetstream } from '@nats-io/jetstream';
+import { jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from '../logger';
 import { connectNats } from './connect-nats';
 import type { EventIntake } from './event-intake';
 import type { NatsConfig } from './nats-config';
 import type { OutboxRow } from './outbox-rules';
-import { type OutboxSender, publish } from './outbox-sender';
+import { type OutboxSender, publish, type Session } from './outbox-sender';
 import { ensureConsumer, ensureStreams } from './streams';
 
 /** Pauses between two tries to reach NATS, each up to half as long more. */
@@ -18,11 +18,6 @@ const GOOD_AFTER_MS = 30_000;
 
 /** How long a worker that stops waits for messages that are under way. */
 const CLOSE_MS = 2_000;
-
-interface Session {
-  readonly nats: NatsConnection;
-  readonly stream: JetStreamClient;
-}
 
 /**
  * A worker's connection to NATS, kept up for as long as the worker runs. Nothing waits for it: while NATS is away messages gather
@@ -53,8 +48,7 @@ export class NatsLink {
   /** Publishes a message past the outbox. Throws where NATS cannot be reached. */
   async publishNow(row: OutboxRow): Promise<void> {
     if (this.#session === undefined) throw new Error('neither the state store nor NATS can be reached');
-    const { nats, stream } = this.#session;
-    if (!(await publish(nats, stream, row))) throw new Error('the message is too large for NATS');
+    if (!(await publish(this.#session, row))) throw new Error('the message is too large for NATS');
   }
 
   /** Lets what is under way end. Never throws. */
@@ -96,8 +90,8 @@ export class NatsLink {
     const manager = await ensureStreams(nats);
     if (intake !== undefined) await ensureConsumer(manager, intake.consumer);
     const stream = jetstream(nats);
-    this.#session = { nats, stream };
-    this.#tellConnected();
+    const session = { nats, stream };
+    this.#session = session;
 
     const ending = new AbortController();
     const signal = AbortSignal.any([this.#stopping.signal, ending.signal]);
@@ -106,7 +100,7 @@ export class NatsLink {
     });
     closed.catch(() => undefined);
     const work = [
-      sender.run(nats, stream, signal),
+      sender.run(session, signal, () => this.#tellConnected()),
       ...(intake === undefined ? [] : [intake.events.run(stream, signal)]),
     ];
     try {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { JetStreamApiError, type JetStreamClient } from '@nats-io/jetstream';
-import { headers, type NatsConnection } from '@nats-io/transport-node';
+import { headers, type NatsConnection, PermissionViolationError, RequestError } from '@nats-io/transport-node';
 import type { Logger } from '../logger';
 import { leaveDuty } from '../quota/duty-rules';
 import { type StateStore, StateStoreUnavailable } from '../state/state-store';
@@ -28,6 +28,12 @@ const HEADERS_BYTES = 4_096;
 /** "message size exceeds maximum allowed" of a stream (JetStream's error 10054). */
 const TOO_LARGE = 10_054;
 
+/** A connection to NATS. */
+export interface Session {
+  readonly nats: NatsConnection;
+  readonly stream: JetStreamClient;
+}
+
 /** Publishes what waits in the state store, in its order, one worker at a time for all. */
 export class OutboxSender {
   #wake: (() => void) | undefined;
@@ -48,15 +54,21 @@ export class OutboxSender {
     this.#wake?.();
   }
 
-  /** Publishes until it is told to stop; throws where NATS does not take a message for a reason that is not the message's own. */
-  async run(nats: NatsConnection, stream: JetStreamClient, signal: AbortSignal): Promise<void> {
+  /**
+   * Publishes until it is told to stop; throws where NATS does not take a message for a reason that is not the message's own. `onReady`
+   * is called once NATS has taken what there was at first.
+   */
+  async run(session: Session, signal: AbortSignal, onReady: () => void): Promise<void> {
+    let isReady = false;
     try {
       while (!signal.aborted) {
-        const sent = await this.#sendBatch(nats, stream, signal).catch((error: unknown) => {
+        const sent = await this.#sendBatch(session, signal).catch((error: unknown) => {
           // The store's own matter: the messages are safe in it.
           if (error instanceof StateStoreUnavailable) return 0;
           throw error;
         });
+        if (!isReady) onReady();
+        isReady = true;
         if (sent === 0) await this.#pause(signal);
       }
     } finally {
@@ -66,35 +78,40 @@ export class OutboxSender {
     }
   }
 
-  async #sendBatch(nats: NatsConnection, stream: JetStreamClient, signal: AbortSignal): Promise<number> {
+  async #sendBatch(session: Session, signal: AbortSignal): Promise<number> {
     const { store, worker } = this.parts;
     this.#hasNews = false;
     if (!(await store.run(hasMessages, { isReading: true }))) return 0;
     const rows = await store.run(() => takeMessages(worker, BATCH));
     for (const row of rows) {
       if (signal.aborted) break;
-      await this.#send(nats, stream, row);
+      await this.#send(session, row);
     }
     return rows.length;
   }
 
-  async #send(nats: NatsConnection, stream: JetStreamClient, row: OutboxRow): Promise<void> {
+  async #send(session: Session, row: OutboxRow): Promise<void> {
     const { store, bodies, logger } = this.parts;
     const { id, tenant, subject } = row;
+    const postpone = async (problem: string, error: unknown) => {
+      logger.log('error', problem, { tenant_id: tenant, subject, error: String(error) });
+      await store.run(() => postponeMessage(id, POSTPONE_MS));
+    };
     let body: string;
     try {
       body = await bodies.open(tenant, row.body);
     } catch (error) {
-      logger.log('error', 'a message for NATS cannot be read', { tenant_id: tenant, subject, error: String(error) });
-      await store.run(() => postponeMessage(id, POSTPONE_MS));
-      return;
+      return await postpone('a message for NATS cannot be read', error);
     }
-    if (!(await publish(nats, stream, { ...row, body }))) {
-      logger.log('error', 'a message was dropped: it is too large for NATS', {
-        tenant_id: tenant,
-        subject,
-        bytes: Buffer.byteLength(body),
-      });
+    try {
+      if (!(await publish(session, { ...row, body }))) {
+        const bytes = Buffer.byteLength(body);
+        logger.log('error', 'a message was dropped: it is too large for NATS', { tenant_id: tenant, subject, bytes });
+      }
+    } catch (error) {
+      const cause = error instanceof RequestError ? error.cause : error;
+      if (!(cause instanceof PermissionViolationError)) throw error;
+      return await postpone('a message was not published: NATS does not allow it', error);
     }
     await store.run(() => removeMessage(id));
   }
@@ -110,7 +127,7 @@ export class OutboxSender {
 }
 
 /** Publishes a message and waits until the stream has it; false where it is larger than the server will ever take. */
-export async function publish(nats: NatsConnection, stream: JetStreamClient, row: OutboxRow): Promise<boolean> {
+export async function publish({ nats, stream }: Session, row: OutboxRow): Promise<boolean> {
   const { id, subject, origin, body } = row;
   const bytes = Buffer.from(body);
   const { max_payload: maxBytes = Number.POSITIVE_INFINITY } = nats.info ?? {};

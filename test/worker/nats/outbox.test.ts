@@ -60,7 +60,9 @@ describeWithNats.each(storeKinds())('the outbox in $name (needs nats-server)', (
     await withNats(nats.url, async (connection) => {
       await ensureStreams(connection);
       const stopping = new AbortController();
-      const running = senders.map((sender) => sender.run(connection, jetstream(connection), stopping.signal));
+      const running = senders.map((sender) =>
+        sender.run({ nats: connection, stream: jetstream(connection) }, stopping.signal, () => undefined),
+      );
       await eventually(async () => ((await (isDone ?? isEmpty)()) ? true : undefined));
       stopping.abort();
       await Promise.all(running);
