@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -41,14 +42,24 @@ async function recordMissing() {
     return;
   }
   mkdirSync(folder, { recursive: true });
-  const { startTemporalServer } = require('./dist/temporal-dev/server.js');
-  const server = await startTemporalServer({ headless: true, log: console.log });
   const temporary = mkdtempSync(join(tmpdir(), 'beamline-replay-'));
   try {
-    for (const file of missing) await record(file, folder, server.address, temporary);
+    for (const file of missing) await recordOnServer(file, folder, temporary);
+  } finally {
+    rmSync(temporary, { recursive: true, force: true });
+  }
+}
+
+/** Each file on a server of its own: some make it suggest a new history early. */
+async function recordOnServer(file, folder, temporary) {
+  const { parse } = require('yaml');
+  const { startTemporalServer } = require('./dist/temporal-dev/server.js');
+  const { dynamicConfig = {} } = parse(readFileSync(join(FLOWS, file), 'utf8'));
+  const server = await startTemporalServer({ headless: true, log: console.log, dynamicConfig });
+  try {
+    await record(file, folder, server.address, temporary);
   } finally {
     await server.stop();
-    rmSync(temporary, { recursive: true, force: true });
   }
 }
 
@@ -87,8 +98,8 @@ async function record(file, folder, address, temporary) {
   }
 }
 
-/** Runs a flow to its end and gives its histories: its own, and those of its approvals. */
-async function runFlow(client, workflowId, { flow, input, tenant, decide, fails = false }) {
+/** Runs a flow to its end and gives its histories: its own, those of all its runs, and those of its approvals. */
+async function runFlow(client, workflowId, { flow, input, tenant, decide, resolve, fails = false }) {
   const { historyToJSON } = require('@temporalio/common/lib/proto-utils');
   const handle = await client.workflow.start('runFlow', {
     taskQueue: 'beamline-io',
@@ -100,13 +111,33 @@ async function runFlow(client, workflowId, { flow, input, tenant, decide, fails 
     () => 'failed',
   );
   const approvals = decide === undefined ? [] : await decideAll(client, handle, isOver, decide);
+  if (resolve !== undefined) await resolveAll(client, handle, resolve);
   const outcome = await isOver;
   if ((outcome === 'failed') !== fails) throw new Error(`${workflowId}: the flow ${outcome}`);
   const histories = {};
   for (const id of [workflowId, ...approvals]) {
     histories[id] = JSON.parse(historyToJSON(await client.workflow.getHandle(id).fetchHistory()));
   }
+  for (let { firstExecutionRunId: runId } = handle, run = 1; runId !== undefined; run += 1) {
+    const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+    runId = history.events.at(-1).workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId;
+    if (runId !== undefined) histories[`${workflowId}, run ${run}`] = JSON.parse(historyToJSON(history));
+  }
   return histories;
+}
+
+/** Once the flow has continued as new, says what becomes of its dead letters, in this order; each as soon as it waits. */
+async function resolveAll(client, handle, resolutions) {
+  const current = client.workflow.getHandle(handle.workflowId);
+  while ((await current.describe()).runId === handle.firstExecutionRunId) await delay(10);
+  for (const resolution of resolutions) {
+    for (;;) {
+      const { letters } = await current.query('deadLetters');
+      if (letters.some(({ id }) => id === resolution.id)) break;
+      await delay(10);
+    }
+    await current.executeUpdate('resolve', { args: [resolution] });
+  }
 }
 
 async function decideAll(client, handle, isOver, decide) {

@@ -114,6 +114,7 @@ function commandsFor(parts: DevParts, flow: FlowToRun | undefined, cli: Cli): st
     ...(ownNamespace === namespace ? [] : [`export TEMPORAL_NAMESPACE=${namespace}`]),
     ...(flow === undefined ? [] : [runCommand(parts, flow, cli)]),
     `${beamlineCommand(cli.cwd)} approvals list${repeatFlags({ ...keys })}`,
+    `${beamlineCommand(cli.cwd)} dlq list${repeatFlags({ ...keys })}`,
     ...(flow === undefined ? [] : temporalCommands(parts, flow, cli)),
   ];
 }

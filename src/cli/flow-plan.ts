@@ -4,14 +4,13 @@ import type { temporal } from '@temporalio/proto';
 import { isJsonObject, type JsonObject } from '../dsl/json';
 import { RUN_WINDOW } from '../dsl/names';
 import type { FlowPlan } from '../dsl/planning/plan';
-
-type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
+import { decodePayload, type HistoryEvent } from './history-events';
 
 /** Events a page: a plan is among the first ones, unless signals came before it. */
 const PAGE_SIZE = 20;
 
 /** What Temporal's SDK calls the event that records a local activity. */
-const LOCAL_ACTIVITY_MARKER = 'core_local_activity';
+export const LOCAL_ACTIVITY_MARKER = 'core_local_activity';
 
 /** A run of a flow, or of a batch of a loop. */
 export interface PlannedRun {
@@ -79,13 +78,6 @@ function planOf(value: JsonObject): FlowPlan | undefined {
 
 /** A large one is a claim on the payload store: throws the store's errors, with a BLW_PAYLOAD_ code. */
 async function decode(run: PlannedRun, payload: Payload | null | undefined): Promise<JsonObject | undefined> {
-  if (payload == null) return undefined;
-  const { client, workflowId } = run;
-  const { payloadCodecs, payloadConverter } = client.options.loadedDataConverter;
-  const context = { type: 'workflow' as const, namespace: client.options.namespace, workflowId };
-  let payloads = [payload];
-  for (const codec of [...payloadCodecs].reverse()) payloads = await codec.decode(payloads, context);
-  const [decoded = payload] = payloads;
-  const value: unknown = payloadConverter.fromPayload(decoded);
+  const value = await decodePayload(run.client, run.workflowId, payload);
   return isJsonObject(value) ? value : undefined;
 }

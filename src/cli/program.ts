@@ -27,6 +27,16 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; load
     load: () => (require('./commands/approvals') as typeof import('./commands/approvals')).addApprovals,
   },
   {
+    name: 'dlq',
+    summary: 'list steps that failed for good, retry, skip or discard them',
+    load: () => (require('./commands/dlq') as typeof import('./commands/dlq')).addDlq,
+  },
+  {
+    name: 'redrive',
+    summary: 'let flows that failed go on from the failed step',
+    load: () => (require('./commands/redrive') as typeof import('./commands/redrive')).addRedrive,
+  },
+  {
     name: 'token',
     summary: 'make the keys for tokens, seal a token, look into one',
     load: () => (require('./commands/token') as typeof import('./commands/token')).addToken,
@@ -95,6 +105,7 @@ Examples:
   $ beamline fmt flows/*.yaml                  order, indentation and quotes alike; comments stay
   $ beamline run flow.yaml --input '{"n": 1}'  start a flow and follow it
   $ beamline approvals list                    what waits for a person
+  $ beamline dlq list                          what failed for good and waits
 
 Exit codes: 0 done, 1 the flow failed, 2 bad usage or an invalid flow, 3 Temporal cannot be reached.
 Connection to Temporal: --address and --namespace, else TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and a profile in temporal.toml.`;

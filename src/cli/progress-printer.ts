@@ -1,3 +1,4 @@
+import { letterId } from '../dsl/dead-letter';
 import { formatDuration } from '../dsl/durations';
 import type { FlowProgress, StepProgress, StepStatus } from '../dsl/progress';
 import { printable, type Style, type StyleName, type TextOutput } from './output';
@@ -18,22 +19,33 @@ const PATH_WIDTH = 44;
 const BLOCK_WIDTH = 14;
 const POOL_WIDTH = 3;
 
-/** Prints a line for every step that has ended, for every approval that waits, each once, and for what waits for a quota. */
+/** Commands that go on with what waits for people; absent: only that it waits is told. */
+export interface FollowUps {
+  /** Decides on an approval. */
+  readonly approve?: (workflowId: string) => string;
+  /** Shows a dead letter. */
+  readonly showLetter?: (letterId: string) => string;
+}
+
+/** Prints a line for every step that has ended, for every approval and dead letter that waits, each once, and for what waits for a quota. */
 export class ProgressPrinter {
   readonly #ended = new Set<number>();
   readonly #awaited = new Set<string>();
+  readonly #letters = new Set<string>();
   readonly #quotas = new QuotaNotices();
   #missed = 0;
 
   constructor(
     private readonly output: TextOutput,
-    /** The command that decides on an approval; absent: only the approval is told. */
-    private readonly approveCommand?: (workflowId: string) => string,
+    private readonly followUps: FollowUps = {},
   ) {}
 
   show(progress: FlowProgress): void {
     const { steps, stepsEnded } = progress;
     for (const step of steps) {
+      if (step.status === 'deadLettered') this.#showLetter(step);
+      // What is retried may fail again, and is told again then.
+      else this.#letters.delete(letterId(step.id, step.iteration));
       if (step.status === 'awaitingApproval') this.#showApproval(step);
       else if (step.endedAt !== undefined) this.#showEnded(step);
     }
@@ -57,7 +69,20 @@ export class ProgressPrinter {
     const { yellow } = this.output.style;
     const place = pad(placeOf({ id, iteration }), PATH_WIDTH);
     this.output.line(`${yellow('?')} ${place} ${pad(block, BLOCK_WIDTH)} awaits approval ${printable(approval)}`);
-    if (this.approveCommand !== undefined) this.output.line(`    ${this.approveCommand(approval)}`);
+    if (this.followUps.approve !== undefined) this.output.line(`    ${this.followUps.approve(approval)}`);
+  }
+
+  /** Known by its place: it has another number once the flow has continued as new. */
+  #showLetter(step: StepProgress): void {
+    const letter = letterId(step.id, step.iteration);
+    if (this.#letters.has(letter)) return;
+    this.#letters.add(letter);
+    const { red } = this.output.style;
+    const place = pad(placeOf(step), PATH_WIDTH);
+    this.output.line(`${red('!')} ${place} ${pad(step.block, BLOCK_WIDTH)} failed, and waits as a dead letter`);
+    const reason = reasonOf(step);
+    if (reason !== undefined) this.output.line(`    ${red(reason)}`);
+    if (this.followUps.showLetter !== undefined) this.output.line(`    ${this.followUps.showLetter(letter)}`);
   }
 
   #showQuota({ step, others, text }: QuotaNotice): void {

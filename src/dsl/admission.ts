@@ -1,4 +1,5 @@
 import type { DecisionInput } from './approval';
+import type { DeadLetter, Resolution } from './dead-letter';
 import type { Json } from './json';
 import type { RunOrigin } from './start';
 
@@ -19,6 +20,17 @@ export interface DecisionAdmission {
   readonly grant: string;
   readonly tenant: string;
   readonly origin: RunOrigin;
+}
+
+/** A flow asks who resolves one of its dead letters. Answered with `{ by }`. */
+export interface ResolutionAdmission {
+  /** With the person's sealed token. */
+  readonly resolution: Resolution;
+  /** What is resolved. */
+  readonly letter: Pick<DeadLetter, 'id' | 'failedAt'>;
+  /** That of the run that asks. */
+  readonly grant: string;
+  readonly tenant: string;
 }
 
 /** What a token may be used for once, so that a flow can run by itself later. Start input of `authorizeDeployment`. */

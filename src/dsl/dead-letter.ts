@@ -29,11 +29,35 @@ export interface DeadLetter {
   readonly with?: JsonObject;
 }
 
+/** How a dead letter is called: its step's JSON Pointer, with the iteration where it has one. */
+export function letterId(step: string, iteration: string | undefined): string {
+  return iteration === undefined || iteration === '' ? step : `${step}[${iteration}]`;
+}
+
+/** Argument of the query `deadLetters`; without one, it tells the first. */
+export interface DeadLettersQueryInput {
+  /** Only this one, with all that there is of it. */
+  readonly id?: string;
+  /** Those behind this one; where it waits no more, the first again. */
+  readonly after?: string;
+}
+
+/** A dead letter in a list. Where the list would be too large for an answer, it is without what is large. */
+export type ListedLetter = Omit<DeadLetter, 'input'> & {
+  readonly input?: Json;
+  /** `input`, `with` and the data of the error were left out; ask for this one by its id. */
+  readonly isCut?: true;
+};
+
 /** Answer of the query `deadLetters`, the oldest first. */
 export interface DeadLetters {
   readonly tenant: string;
   readonly flow: string;
-  readonly letters: readonly DeadLetter[];
+  readonly letters: readonly ListedLetter[];
+  /** There are more behind them. */
+  readonly hasMore?: true;
+  /** A resolution needs a token; absent: it does not. */
+  readonly needsToken?: true;
 }
 
 export const RESOLVE_ACTIONS = ['retry', 'skip', 'discard'] as const;

@@ -316,6 +316,12 @@ export const ERROR_CODES = define({
     title: 'There is no such dead letter',
     help: 'See what waits with `beamline dlq list` and `beamline dlq show FLOW`; somebody may have resolved it meanwhile.',
   },
+  BLW_REDRIVE_REFUSED: {
+    type: 'runtime',
+    status: 409,
+    title: 'The flow cannot go on from its failed step',
+    help: 'The message says why. Mend what it names and start the flow again.',
+  },
   BLW_RESOLUTION_INVALID: {
     type: 'validation',
     status: 400,

@@ -55,6 +55,7 @@ export const PREPARE_TRIGGER = 'prepareTrigger';
 export const START_TRIGGERED_FLOW = 'startTriggeredFlow';
 export const ADMIT_WINDOW = 'admitWindow';
 export const ADMIT_DECISION = 'admitDecision';
+export const ADMIT_RESOLUTION = 'admitResolution';
 export const ADMIT_DEPLOYMENT = 'admitDeployment';
 export const LEAVE_QUOTA_LINE = 'leaveQuotaLine';
 export const ADMIT_FLOW = 'admitFlow';

@@ -94,6 +94,14 @@ export interface RunOrigin {
 /** Longest sealed token or grant, in characters. */
 export const MAX_TOKEN_LENGTH = 65_536;
 
+/** Five parts in base64url, of which the second and the fourth may not be empty: a JWE (RFC 7516, section 7.1). */
+const SEALED = /^[\w-]+\.[\w-]*\.[\w-]+\.[\w-]+\.[\w-]+$/;
+
+/** True for what looks like a sealed token, and not like one that everybody could read in the history. */
+export function isSealed(token: string): boolean {
+  return SEALED.test(token);
+}
+
 export const DEFAULT_TENANT = 'default';
 
 const KEYS = [

@@ -1,5 +1,6 @@
 import { type Logger as Pino, pino } from 'pino';
 import type { WorkerConfig } from './config';
+import { openLogSink } from './log-sink';
 
 /** Fields of a log line, in the names that the design gives them. Never an argument or an output of a block. */
 export type LogFields = Record<string, string | number | boolean | undefined>;
@@ -15,19 +16,26 @@ export function createLogger(
   workerId: string,
 ): Logger {
   if (logFormat === 'pretty') return prettyLogger(logLevel);
-  const lines: Pino = pino({
+  const options = {
     level: logLevel,
     base: { worker_id: workerId },
     messageKey: 'message',
     timestamp: () => `,"timestamp":${Date.now()}`,
-    formatters: { level: (label) => ({ level: label.toUpperCase() }) },
-  });
+    formatters: { level: (label: string) => ({ level: label.toUpperCase() }) },
+  };
+  const ofLoss = { level: 'WARN', worker_id: workerId, message: LOST };
+  const sink = openLogSink((lines) => `${JSON.stringify({ ...ofLoss, timestamp: Date.now(), fields: { lines } })}\n`);
+  const lines: Pino = pino(options, sink);
   return { log: (level, message, fields = {}) => lines[level]({ fields }, message) };
 }
+
+/** Said once the log can be written again. */
+const LOST = 'log lines were lost: standard output could not be written';
 
 const ORDER = ['trace', 'debug', 'info', 'warn', 'error'];
 
 function prettyLogger(logLevel: string): Logger {
+  const sink = openLogSink((lines) => `WARN  ${LOST}  lines=${lines}\n`);
   return {
     log(level, message, fields = {}) {
       if (ORDER.indexOf(level) < ORDER.indexOf(logLevel)) return;
@@ -35,7 +43,7 @@ function prettyLogger(logLevel: string): Logger {
         .filter(([, value]) => value !== undefined)
         .map(([key, value]) => `${key}=${String(value)}`);
       const time = new Date().toISOString().slice(11, 23);
-      process.stdout.write(`${time} ${level.toUpperCase().padEnd(5)} ${[message, ...details].join('  ')}\n`);
+      sink.write(`${time} ${level.toUpperCase().padEnd(5)} ${[message, ...details].join('  ')}\n`);
     },
   };
 }

@@ -26,13 +26,14 @@ import {
   type StepMiddleware,
 } from '../activities/step-activities';
 import { validateArguments, validateData } from '../activities/validate-data';
-import type { DecisionAdmission, WindowAdmission } from '../dsl/admission';
+import type { DecisionAdmission, ResolutionAdmission, WindowAdmission } from '../dsl/admission';
 import type { ResourceClass } from '../dsl/block-spec';
 import type { Catalog } from '../dsl/catalog/library';
 import { isJsonObject, type Json } from '../dsl/json';
 import {
   ADMIT_DECISION,
   ADMIT_DEPLOYMENT,
+  ADMIT_RESOLUTION,
   ADMIT_WINDOW,
   EVALUATE_EXPRESSIONS,
   PREPARE_FLOW,
@@ -165,6 +166,7 @@ function gateActivities(gate: Gate) {
   return {
     [ADMIT_WINDOW]: localOnly((at, request: WindowAdmission) => gate.admitWindow(request, at)),
     [ADMIT_DECISION]: localOnly((at, request: DecisionAdmission) => gate.admitDecision(request, at)),
+    [ADMIT_RESOLUTION]: localOnly((at, request: ResolutionAdmission) => gate.admitResolution(request, at)),
     [ADMIT_DEPLOYMENT]: localOnly((at, request: Json, origin: RunOrigin) =>
       gate.admitDeployment(request, { ...at, ...origin }),
     ),

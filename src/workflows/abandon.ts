@@ -17,11 +17,15 @@ type AnyCursor = Cursor | ListCursor | TaskCursor | BranchCursor | { readonly li
 /**
  * Ends what is suspended beside something that ends all of it, such as a branch that failed: it would have gone on in the
  * next run of the flow, and has no code running that could clean up after it. Ends subscriptions, gives back events,
- * leaves lines and tells of dead letters.
+ * leaves lines, takes dead letters away and tells of them.
  */
 export function* abandon(run: FlowRun, { cursors, steps }: Abandoned): Routine<void> {
   for (const step of steps) step.end('cancelled');
   for (const { listener, parked } of cursors.flatMap(leavesOf)) {
+    if (parked !== undefined) {
+      run.letters.forget(parked.letter.id);
+      run.status.deadLetterEnds();
+    }
     if (listener !== undefined) yield* endListening(run, run.inbox.reopen(listener));
     if (parked !== undefined) yield* tellCancelled(run, parked.letter);
   }

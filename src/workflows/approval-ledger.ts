@@ -2,7 +2,7 @@ import type { ApprovalRequest, ApprovalResult, ApprovalState, Decider, Decision,
 import { flowError } from '../dsl/errors';
 import { describeJsonType, isJsonObject, type Json } from '../dsl/json';
 import { shortJson, shortText } from '../dsl/problems';
-import { MAX_TOKEN_LENGTH } from '../dsl/start';
+import { isSealed, MAX_TOKEN_LENGTH } from '../dsl/start';
 
 /** Refused signals that are kept for the query, and the longest text of one: anybody may send a signal. */
 const KEPT_REFUSALS = 20;
@@ -114,7 +114,7 @@ export class ApprovalLedger {
       throw flowError('BLW_TOKEN_REQUIRED', `a decision on "${this.request.title}" needs a token; ${advice}`);
     }
     // Before the update enters history: a token that is not sealed could be read there.
-    if (!SEALED.test(token)) {
+    if (!isSealed(token)) {
       throw flowError(
         'BLW_TOKEN_INVALID',
         'token: it is not sealed; use `beamline token seal`, or `approvals approve --token-file`',
@@ -132,9 +132,6 @@ export class ApprovalLedger {
     if (!isAssignee) throw flowError('BLW_APPROVAL_DENIED', `${by} is not one of the assignees`);
   }
 }
-
-/** Five parts in base64url, of which the second and the fourth may not be empty: a JWE (RFC 7516, section 7.1). */
-const SEALED = /^[\w-]+\.[\w-]*\.[\w-]+\.[\w-]+\.[\w-]+$/;
 
 /** The decision in the words of the token: what was sent of the person cannot make it another one. */
 function spokenBy({ token: _, ...sent }: DecisionInput, { by, groups }: Decider): DecisionInput {

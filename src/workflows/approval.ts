@@ -113,16 +113,14 @@ function refuseInvalid(ledger: ApprovalLedger, input: Json): void {
 
 async function decide(ledger: ApprovalLedger, input: Json): Promise<ApprovalState> {
   try {
-    const decision = ledger.check(readable(input, 'the decision'));
+    const sent = readable(input, 'the decision');
+    const decision = ledger.check(sent);
     const decider = await deciderOf(ledger, decision);
-    // While the token or the form is checked, others may decide, the same person too, or time may run out.
-    const known = decider === undefined ? decision : ledger.check(input, decider);
     const { form } = ledger.request;
-    if (form !== undefined && decision.decision === 'approved') {
+    if (form !== undefined && decision.decision === 'approved')
       await localActivities.validateData({ schema: form, data: decision.form ?? null, what: 'form' });
-      ledger.check(input, decider);
-    }
-    ledger.record(known, Date.now());
+    // During a wait, however short, others may have decided, the same person too, or time may have run out.
+    ledger.record(ledger.check(sent, decider), Date.now());
     return inline(ledger.state());
   } catch (thrown) {
     const error = toFlowError(thrown);

@@ -16,6 +16,7 @@ import type { Json, JsonObject } from '../dsl/json';
 import type { FlowPlan } from '../dsl/planning/plan';
 import type { PreparedFlow } from '../dsl/start';
 import { MAX_INLINE_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES } from '../dsl/step-request';
+import { admissionOf } from './admit-resolution';
 import { type CompensationEntry, Compensations } from './compensations';
 import type { DeadLetters } from './dead-letters';
 import { Dispatch } from './dispatch';
@@ -137,7 +138,7 @@ export class FlowRun {
     quota.limitTo(prepared.concurrentSteps);
     quota.attach(() => this.shouldContinueAsNew());
     this.letters = letters;
-    letters.attach({ shouldSuspend: () => this.shouldContinueAsNew() });
+    letters.attach({ shouldSuspend: () => this.shouldContinueAsNew(), ...admissionOf(prepared) });
     this.startedAt = startedAt;
     this.plan = prepared.plan;
     this.tenant = prepared.tenant;

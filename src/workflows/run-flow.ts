@@ -43,9 +43,16 @@ export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Js
       const state = carried === undefined ? undefined : readable(carried, 'the state of the flow');
       const inbox = receiveEvents(progress, isContinued() ? state?.events : undefined);
       const quota = receiveOffers(isContinued() ? state?.quota : undefined);
-      const parts = { progress, inbox, quota, letters: receiveResolutions(progress) };
-      const run = state === undefined ? await beginRun(start, parts) : resumeRun(state, parts);
-      return await drive(holdingPlace(run, runUndoable(run, carried)));
+      const letters = receiveResolutions(progress);
+      const parts = { progress, inbox, quota, letters };
+      let result: Promise<Json>;
+      try {
+        const run = state === undefined ? await beginRun(start, parts) : resumeRun(state, parts);
+        result = drive(holdingPlace(run, runUndoable(run, carried)));
+      } finally {
+        letters.restored();
+      }
+      return await result;
     },
     continueAsNew: continueFlow,
   });

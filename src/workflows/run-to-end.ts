@@ -47,11 +47,12 @@ export async function runToEnd<R, C>({
   };
   try {
     const result = await body(progress);
+    await endHandlers();
     settle('Completed');
     return result;
   } catch (thrown) {
+    await endHandlers();
     if (thrown instanceof ContinueAsNew) {
-      await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
       // A cancellation that came with the last task would be lost with this run.
       if (thrown.evenCancelled || !CancellationScope.current().consideredCancelled)
         return await continueAsNew(thrown.carried as C);
@@ -67,6 +68,11 @@ export async function runToEnd<R, C>({
     settle('Failed');
     throw toWorkflowFailure(error);
   }
+}
+
+/** Waits until whoever sent an update has an answer: the end of a workflow is its last word, and Temporal takes nothing after it. */
+async function endHandlers(): Promise<void> {
+  if (!allHandlersFinished()) await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
 }
 
 /** True where a step could not be undone: a cancelled flow fails then, since nobody would see it in a cancellation. */

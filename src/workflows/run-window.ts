@@ -60,8 +60,14 @@ export async function runWindow(request: WindowRequest, carried?: CarriedWindow)
       if (state !== undefined) progress.restore(state.progress);
       const quota = receiveOffers(state?.quota);
       const letters = receiveResolutions(progress);
-      const grant = request.prepared.grant === undefined ? undefined : await grantOf(request, state);
-      return await drive(runBatch(withGrant(request, grant), state, { progress, inbox, quota, letters }));
+      let result: Promise<ItemsResult>;
+      try {
+        const grant = request.prepared.grant === undefined ? undefined : await grantOf(request, state);
+        result = drive(runBatch(withGrant(request, grant), state, { progress, inbox, quota, letters }));
+      } finally {
+        letters.restored();
+      }
+      return await result;
     },
     continueAsNew: makeContinueAsNewFor(request),
   });

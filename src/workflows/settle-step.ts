@@ -1,5 +1,5 @@
 import { CancellationScope } from '@temporalio/workflow';
-import { type DeadLetter, mergePatch, type Resolution } from '../dsl/dead-letter';
+import { type DeadLetter, letterId, mergePatch, type Resolution } from '../dsl/dead-letter';
 import { FlowError, type FlowErrorData, flowErrorToJson } from '../dsl/errors';
 import type { BatchValues } from '../dsl/expressions/batch';
 import { isJsonObject, type Json, type JsonObject, setOwn } from '../dsl/json';
@@ -113,7 +113,7 @@ function park(
   const args = values?.with;
   const { startedAt, attempts } = step.shown;
   const letter: DeadLetter = {
-    id: iteration === '' ? task.path : `${task.path}[${iteration}]`,
+    id: letterId(task.path, iteration),
     step: task.path,
     name: task.name,
     ...(iteration === '' ? {} : { iteration }),
@@ -137,7 +137,7 @@ function park(
 }
 
 function* awaitResolution({ run, step }: RunningTask, parked: ParkedStep, isNew: boolean): Routine<Resolution> {
-  const { letter, values, secrets, rawInput, generation } = parked;
+  const { letter, values, secrets, rawInput, generation, resolution: carried } = parked;
   const args = values?.with;
   step.update({ status: 'deadLettered', error: letter.error });
   run.waits();
@@ -145,8 +145,14 @@ function* awaitResolution({ run, step }: RunningTask, parked: ParkedStep, isNew:
   const told = isNew ? tellParked(run, letter) : undefined;
   let isSuspended = false;
   try {
+    if (carried !== undefined) {
+      yield* tellResolved(run, letter, carried);
+      return carried;
+    }
     const call = { ...(isJsonObject(args) ? { args } : {}), hasSecrets: secrets !== undefined };
-    const resolution = yield* run.letters.await(letter, call);
+    const resolution = yield* run.letters.await(letter, call, (late) => {
+      parked.resolution = late;
+    });
     // Long since done, but where it was resolved at once: a flow that has ended tells nothing more.
     if (told !== undefined) yield* waitFor(told);
     if (resolution !== 'suspend') {

@@ -3,7 +3,8 @@ import { getOwn, isJsonObject, type JsonObject, setOwn } from '../dsl/json';
 import type { TaskPlan } from '../dsl/planning/plan';
 import type { SecretPath, StepSecrets } from '../dsl/secrets';
 
-const PREFIX = 'blw-secret';
+/** What every placeholder begins with. */
+export const PLACEHOLDER_PREFIX = 'blw-secret-';
 const PLACEHOLDER = /blw-secret-[0-9a-f-]{36}-\d+-/g;
 
 /**
@@ -16,7 +17,7 @@ export function placeSecrets(task: TaskPlan): { secrets?: StepSecrets; variables
   const named = policies === undefined ? {} : { policies };
   if (paths === undefined) return { secrets: named };
   const nonce = uuid4();
-  const placeholders = paths.map((path, index) => ({ text: `${PREFIX}-${nonce}-${index}-`, path }));
+  const placeholders = paths.map((path, index) => ({ text: `${PLACEHOLDER_PREFIX}${nonce}-${index}-`, path }));
   const variable: JsonObject = {};
   for (const { text, path } of placeholders) setPath(variable, path, text);
   return { secrets: { placeholders, ...named }, variables: { secrets: variable } };

@@ -1,4 +1,4 @@
-import type { DeadLetter } from '../dsl/dead-letter';
+import type { DeadLetter, Resolution } from '../dsl/dead-letter';
 import type { FlowErrorData } from '../dsl/errors';
 import type { BatchValues } from '../dsl/expressions/batch';
 import type { Json, JsonObject } from '../dsl/json';
@@ -165,6 +165,8 @@ export interface ParkedStep {
   readonly values?: BatchValues;
   /** What the placeholders in the values stand for. */
   readonly secrets?: StepSecrets;
+  /** Said after it stood still: what the next run begins with. */
+  resolution?: Resolution;
 }
 
 /** Runs a part, and puts its cursor into the cursor of the part around it where it is suspended. */

@@ -244,7 +244,7 @@ describe('errors of the file system', () => {
     ['ESTALE', true, 'Look at the disk'],
     ['EACCES', false, 'the right to read and write'],
     ['EPERM', false, 'the right to read and write'],
-    ['EROFS', false, 'writable'],
+    ['EROFS', true, 'writable'],
     ['ENOTDIR', false, 'Look at the disk'],
   ])('become BLW_FS_IO: %s, retryable %s', async (code, isRetryable, advice) => {
     const error = Object.assign(new Error(`${code}: oh, open '${blobs.root}/x'`), {

@@ -64,6 +64,7 @@ test.each([
   'sql:write:shop',
   'secret:shopLogin',
   'approval:decide',
+  'deadletter:resolve',
 ])('%s is a scope', (text) => {
   expect(explainScope(text)).toBeUndefined();
 });
@@ -92,6 +93,8 @@ test.each([
   'secret:',
   'secret:a:b',
   'approval:approve',
+  'deadletter:*',
+  'deadletter:skip',
   'Block:*',
 ])('"%s" is none, and is told what to write', (text) => {
   expect(explainScope(text)).toMatch(/^expected /);

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -404,4 +405,26 @@ describe('sql.transaction on SQLite', () => {
     await database.transaction([move('alice', -10), move('bob', 10)], limits());
     await expect(balances()).resolves.toEqual([0, 10]);
   });
+});
+
+const isRoot = process.getuid?.() === 0;
+const named = isRoot ? '' : ' (skipped: a file system can be mounted by root only)';
+(isRoot ? test : test.skip)(`opens a file anew that could not be written to${named}`, async () => {
+  await execute('CREATE TABLE t (id INTEGER PRIMARY KEY)');
+  await database.close();
+  // Keeps the files beside it, without which it could not be opened at all.
+  const other = new Sqlite(file);
+  other.prepare('SELECT id FROM t').all();
+  execFileSync('mount', ['--bind', folder, folder]);
+  try {
+    execFileSync('mount', ['-o', 'remount,ro,bind', folder]);
+    const failure = await failureOf(execute('INSERT INTO t VALUES (1)'));
+    expect(failure).toMatchObject({ data: { code: 'BLW_SQL_FAILED' }, options: { retryable: true } });
+    expect(failure.message).toContain('SQLITE_READONLY');
+  } finally {
+    execFileSync('umount', ['-l', folder]);
+    other.close();
+  }
+  await execute('INSERT INTO t VALUES (2)');
+  expect((await query('SELECT id FROM t')).rows).toEqual([{ id: 2 }]);
 });

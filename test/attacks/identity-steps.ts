@@ -72,6 +72,7 @@ const LOCAL_ACTIVITIES: readonly (readonly [activity: string, gain: string])[] =
   ['prepareFlow', 'a plan and a grant'],
   ['admitWindow', 'a grant'],
   ['admitDecision', 'the word of a person'],
+  ['admitResolution', 'the word of a person'],
   ['admitDeployment', 'a grant'],
   ['startTriggeredFlow', 'a flow'],
   ['emitEvent', 'an event'],

@@ -1,5 +1,6 @@
 import type { AttackSuite } from './attack';
 import { approvalCases } from './identity-approvals';
+import { deadLetterCases } from './identity-dead-letters';
 import { deploymentCases } from './identity-deployments';
 import { flowCases } from './identity-flows';
 import { startCases } from './identity-starts';
@@ -13,7 +14,15 @@ import { type IdentityWorld, openIdentityWorld } from './identity-world';
  */
 export const identitySuite: AttackSuite<IdentityWorld> = {
   area: 'identity',
-  cases: [...tokenCases, ...startCases, ...stepCases, ...flowCases, ...approvalCases, ...deploymentCases],
+  cases: [
+    ...tokenCases,
+    ...startCases,
+    ...stepCases,
+    ...flowCases,
+    ...approvalCases,
+    ...deadLetterCases,
+    ...deploymentCases,
+  ],
   open: openIdentityWorld,
   close: (world) => world.close(),
 };

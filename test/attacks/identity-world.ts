@@ -143,6 +143,10 @@ async function startAcme(address: string, catalog: CatalogFolder): Promise<Ident
   const tenants = [
     tenantPolicy('acme', ALL_SCOPES),
     tenantPolicy('globex', ALL_SCOPES),
+    tenantPolicy(
+      'modest',
+      ALL_SCOPES.filter((scope) => scope !== 'deadletter:resolve'),
+    ),
     tenantPolicy('meek', ['flow:start', 'block:*', 'resources:*', 'approval:request']),
   ];
   const acme = await startIdentityWorker(tenants, { catalog: catalog.folder }, { address, namespace: 'default' });

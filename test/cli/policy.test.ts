@@ -105,7 +105,7 @@ describe('beamline policy check', () => {
     expect(await policy('check', 'bad.yaml')).toEqual({
       code: 2,
       stdout: [
-        'bad.yaml:5:9 BLW_POLICY_INVALID scopes: got "htp:GET:api.example.com", expected one of flow, block, resources, http, blob, sql, secret and approval before the first colon; did you mean http:GET:api.example.com? (at /tenants/acme/scopes/0)',
+        'bad.yaml:5:9 BLW_POLICY_INVALID scopes: got "htp:GET:api.example.com", expected one of flow, block, resources, http, blob, sql, secret, approval and deadletter before the first colon; did you mean http:GET:api.example.com? (at /tenants/acme/scopes/0)',
         'bad.yaml:6:5 BLW_POLICY_INVALID "quota" is not known in tenant acme; did you mean "quotas"? (at /tenants/acme/quota)',
         '2 problems in 1 file',
         '',

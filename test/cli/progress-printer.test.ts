@@ -79,7 +79,7 @@ describe('ProgressPrinter', () => {
   it('tells an approval that waits once, with the command that decides on it', () => {
     const waiting: StepProgress = { ...STEP, block: 'human.approval', status: 'awaitingApproval', approval: 'f-1/ask' };
     const { endedAt: _, ...open } = waiting;
-    const printer = new ProgressPrinter(output, (id) => `beamline approvals approve ${id}`);
+    const printer = new ProgressPrinter(output, { approve: (id) => `beamline approvals approve ${id}` });
     printer.show(progress([open]));
     printer.show(progress([open]));
     expect(text.lines()).toEqual([
@@ -88,6 +88,25 @@ describe('ProgressPrinter', () => {
     ]);
     printer.show(progress([{ ...waiting, status: 'completed' }]));
     expect(text.lines()).toHaveLength(3);
+  });
+
+  it('tells a dead letter once for each time that it failed, with the command that shows it', () => {
+    const { endedAt: _, ...open } = STEP;
+    const error = { detail: 'got status 400', code: 'BLW_HTTP_STATUS' };
+    const parked: StepProgress = { ...open, iteration: '3', status: 'deadLettered', error };
+    const printer = new ProgressPrinter(output, { showLetter: (id) => `beamline dlq show f-1 ${id}` });
+    printer.show(progress([parked]));
+    // The flow has continued as new.
+    printer.show(progress([{ ...parked, seq: 7 }]));
+    const told = [
+      expect.stringMatching(/^! \/do\/0\/getOrder \[3\] +http\.request +failed, and waits as a dead letter$/),
+      '    got status 400 [BLW_HTTP_STATUS]',
+      '    beamline dlq show f-1 /do/0/getOrder[3]',
+    ];
+    expect(text.lines()).toEqual(told);
+    printer.show(progress([{ ...parked, status: 'running' }]));
+    printer.show(progress([parked]));
+    expect(text.lines()).toEqual([...told, ...told]);
   });
 
   it('says how many steps went by unseen, once', () => {

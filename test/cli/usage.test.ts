@@ -77,7 +77,7 @@ describe('beamline', () => {
     [['token', 'keygen'], "required option '--out <DIR>' not specified", 'token keygen --help'],
     [
       ['token', 'seal', '--for', 'x', '--flow', 'a/b:1.0.0', '--comment', 'hi'],
-      '--comment: counts with --approval only',
+      '--comment: counts with --approval or with --dead-letter only, not for a start',
       'token seal --help',
     ],
     [

@@ -38,7 +38,7 @@ function drawn(
 ): Drawn {
   const steps = executions.map((execution, index): StepProgress => {
     const status = execution.status ?? 'completed';
-    const isOpen = ['running', 'awaitingApproval', 'listening'].includes(status);
+    const isOpen = ['running', 'awaitingApproval', 'listening', 'deadLettered'].includes(status);
     const name = execution.id.split('/').at(-1) ?? '';
     const startedAt = execution.startedAt ?? 1_000;
     return {
@@ -97,6 +97,12 @@ describe('runToMermaid', () => {
       'waiting',
     ],
     ['listening', [{ id: '/do/0/a', status: 'listening' }], ['listening', '9.0 s'], 'waiting'],
+    [
+      'waiting as a dead letter, with its code',
+      [{ id: '/do/0/a', status: 'deadLettered', error: ERROR }],
+      ['dead letter BLW_HTTP_STATUS', '9.0 s'],
+      'failed',
+    ],
     ['skipped', [{ id: '/do/0/a', status: 'skipped' }], ['skipped'], 'skipped'],
     ['cancelled', [{ id: '/do/0/a', status: 'cancelled' }], ['cancelled', '2.0 s'], 'cancelled'],
     ['not reached', [], ['not reached'], 'notReached'],

@@ -71,6 +71,19 @@ test('needs as many different people as it says', async () => {
   expect(await flow.result()).toMatchObject({ decision: 'approved', decisions: [{ by: 'alice' }, { by: 'bob' }] });
 });
 
+test('counts a person once, who says it many times at once', async () => {
+  const { flow, approval } = await ask('requiredApprovals: 3');
+  await Promise.all(Array.from({ length: 20 }, () => approval.signal('approve', { by: 'alice' })));
+  const state = await eventually(async () => {
+    const now = await approval.query<ApprovalState>('state');
+    return now.refused.length > 0 ? now : undefined;
+  });
+  expect(state).toMatchObject({ status: 'pending', decisions: [{ by: 'alice' }] });
+  await Promise.all(['bob', 'carol'].flatMap((by) => [1, 2].map(() => approval.signal('approve', { by }))));
+  const { decisions } = (await flow.result()) as { decisions: { by: string }[] };
+  expect(decisions.map(({ by }) => by).sort()).toEqual(['alice', 'bob', 'carol']);
+});
+
 test('is decided by signals too, and shows the ones it refused', async () => {
   const { flow, approval } = await ask('assignees: {users: [alice]}');
   await approval.signal('approve', { by: 'mallory' });

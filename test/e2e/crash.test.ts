@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FlowProgress } from '../../src/dsl/progress';
@@ -31,7 +31,7 @@ afterEach(async () => {
 });
 
 /** Starts a worker process and waits until it polls. */
-async function spawnWorker(...flags: string[]): Promise<ChildProcess> {
+async function spawnWorker(flags: readonly string[] = [], log: 'pipe' | number = 'pipe'): Promise<ChildProcess> {
   const { address, namespace } = testTemporal();
   const args = [
     'worker',
@@ -48,9 +48,10 @@ async function spawnWorker(...flags: string[]): Promise<ChildProcess> {
     ...flags,
   ];
   const worker = spawn(process.execPath, [BEAMLINE, ...args, '--database', `test=sqlite:${join(folder, 'test.db')}`], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', log, 'inherit'],
   });
   workers.push(worker);
+  if (log !== 'pipe') return worker;
   let output = '';
   worker.stdout?.on('data', (chunk: Buffer) => {
     output += chunk.toString();
@@ -140,7 +141,7 @@ test.each([
     const server = await servers.http((_request, response) => {
       if (server.requests.length > 1) response.end();
     });
-    const first = await spawnWorker('--shutdown-grace', '0');
+    const first = await spawnWorker(['--shutdown-grace', '0']);
     const { client, close } = await connectClient(testTemporal());
     try {
       const flow = flowOf(`do: [{p: {call: http, with: {method: ${method}, endpoint: "${server.origin}/"}}}]`);
@@ -160,6 +161,23 @@ test.each([
   },
   120_000,
 );
+
+test('a worker goes on where its log cannot be written', async () => {
+  const full = openSync('/dev/full', 'w');
+  await spawnWorker([], full);
+  closeSync(full);
+  const { client, close } = await connectClient(testTemporal());
+  try {
+    const flow = {
+      taskQueue: `${prefix}-io`,
+      workflowId: `log-${randomUUID()}`,
+      args: [{ flow: FLOW, input: { n: 1 } }],
+    };
+    expect(await client.workflow.execute('runFlow', flow)).toBe(1);
+  } finally {
+    await close();
+  }
+}, 60_000);
 
 test('SIGTERM lets the running step finish, and the worker ends with exit code 0', async () => {
   const worker = await spawnWorker();

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { type WorkflowHandle, WorkflowUpdateFailedError } from '@temporalio/client';
+import { WithStartWorkflowOperation, type WorkflowHandle, WorkflowUpdateFailedError } from '@temporalio/client';
 import { parse } from 'yaml';
 import type { DeadLetters, Resolution, ResolveAnswer } from '../../src/dsl/dead-letter';
 import type { Json, JsonObject } from '../../src/dsl/json';
@@ -82,6 +82,12 @@ async function refusal(handle: WorkflowHandle, resolution: Resolution | Json): P
   expect(error).toBeInstanceOf(WorkflowUpdateFailedError);
   const { type, message } = (error as WorkflowUpdateFailedError).cause as unknown as { type: string; message: string };
   return `${type}: ${message}`;
+}
+
+function deep(levels: number): Json {
+  let value: Json = 1;
+  for (let level = 0; level < levels; level += 1) value = [value];
+  return value;
 }
 
 async function statusOf(handle: WorkflowHandle): Promise<unknown> {
@@ -329,6 +335,9 @@ describe('what a resolution may not do', () => {
     ['has arguments and an input', { action: 'retry', with: {}, input: 1 }, 'expected one of them'],
     ['has arguments that are no object', { action: 'retry', with: [] }, 'merge patch'],
     ['has an id that is no text', { action: 'retry', id: 7 }, 'id: expected text'],
+    ['has a name that is too long', { action: 'skip', by: 'x'.repeat(201) }, 'by: got 201 characters'],
+    ['is nested too deep', { action: 'skip', output: deep(600) }, 'nested deeper than 500 levels'],
+    ['has a token that nobody checks', { action: 'skip', token: 'a.b.c.d.e' }, 'nobody checks it'],
   ])('one that %s is refused, and nothing changes', async (_, resolution, expected) => {
     const handle = await shared();
     expect(await refusal(handle, resolution)).toMatch(/^BLW_RESOLUTION_INVALID/);
@@ -352,6 +361,21 @@ describe('what a resolution may not do', () => {
     await handle.cancel();
   });
 
+  test('a resolution that comes before the flow is known has an answer, also where the flow cannot run', async () => {
+    const id = `early-${Date.now()}`;
+    const start = worker.client.workflow.executeUpdateWithStart<() => Promise<Json>, ResolveAnswer, [Json]>('resolve', {
+      args: [{ action: 'retry' }],
+      startWorkflowOperation: new WithStartWorkflowOperation('runFlow', {
+        workflowId: id,
+        taskQueue: `${worker.queuePrefix}-io`,
+        args: [{ flow: 'no/such:1.0.0' }],
+        workflowIdConflictPolicy: 'FAIL',
+      }),
+    });
+    await expect(start).rejects.toMatchObject({ cause: { type: 'BLW_DEAD_LETTER_UNKNOWN' } });
+    expect(await errorOf(worker.client.workflow.getHandle(id))).toMatchObject({ code: 'BLW_FLOW_UNKNOWN' });
+  });
+
   test('change a statement, but only its parameters', async () => {
     const sql = (text: string) => `call: sql.execute, with: {database: test, ${text}}`;
     await worker.run(`do: [{c: {${sql("statement: 'CREATE TABLE t (id INTEGER PRIMARY KEY)'")}}}]`);
@@ -373,6 +397,14 @@ describe('what a resolution may not do', () => {
     expect(letter?.with).toMatchObject({ headers: { authorization: 'Bearer ***' } });
     expect(await refusal(handle, { action: 'retry', with: { endpoint: { uri: `${origin}/other` } } })).toContain(
       'endpoint may not be changed',
+    );
+    const copied = { headers: { authorization: 'Bearer ***', more: '1' } };
+    expect(await refusal(handle, { action: 'retry', with: copied })).toContain('"***" stands for a secret');
+    const placeholder = /blw-secret-[0-9a-f-]{36}-0-/.exec(await historyText(handle))?.[0] ?? 'none';
+    expect(placeholder).not.toBe('none');
+    expect(await refusal(handle, { action: 'retry', with: { body: placeholder } })).toContain('stands for a secret');
+    expect(await refusal(handle, { action: 'retry', with: { redirect: true } })).toContain(
+      'redirect may not be changed',
     );
     broken.delete('/secret');
     await resolve(handle, { action: 'retry', with: { body: { a: 2 } } });

@@ -11,6 +11,7 @@ import { readKeyRing } from '../../src/worker/encryption-keys';
 import { NamespaceClients } from '../../src/worker/namespace-clients';
 import { createFlowProbe } from '../../src/worker/quota/flow-probe';
 import { connectClient } from '../../src/worker/temporal-connection';
+import { runInProcess } from '../helpers/cli-in-process';
 import { type LoopbackServer, LoopbackServers } from '../helpers/loopback';
 import { familyOf, rawQuery, rawText, readable } from '../helpers/raw-history';
 import { testTemporal } from '../helpers/temporal';
@@ -134,6 +135,22 @@ test('an approval is encrypted, and the decision on it', async () => {
   const asking = worker.client.workflow.getHandle(approval);
   await asking.executeUpdate('decide', { args: [{ decision: 'approved', by: 'ann', comment: MARK }] });
   expect(await handle.result()).toMatchObject({ decisions: [{ comment: MARK }] });
+  await expectEncrypted(handle);
+});
+
+test('a dead letter is encrypted, and what the command shows and says of it', async () => {
+  const step = POST('/fail', `'${MARK}'`).replace('call: http', 'call: http, metadata: { onFailure: deadLetter }');
+  expect(step).toContain('deadLetter');
+  const handle = await start('acme', `do: [{ bad: ${step} }]`);
+  await progressWhen(handle, ({ status }) => status === 'DeadLettered');
+  expect(await rawQuery(handle.workflowId, 'deadLetters')).not.toContain(MARK);
+  const where = ['--address', testTemporal().address, '--namespace', testTemporal().namespace];
+  const cli = (...args: string[]) =>
+    runInProcess(['dlq', ...args, '--encryption-keys', keyFile, ...where], { cwd: folder });
+  expect((await cli('show', handle.workflowId)).stdout).toContain(MARK);
+  const skipped = await cli('skip', handle.workflowId, '--output', `{"by": "${MARK}"}`, '--comment', MARK);
+  expect(skipped).toMatchObject({ code: 0 });
+  expect(await handle.result()).toEqual({ by: MARK });
   await expectEncrypted(handle);
 });
 

@@ -3,7 +3,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import type { Json } from '../../src/dsl/json';
 import { findTemporal } from '../../temporal-dev/locate-temporal';
 import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
-import { eventually, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
+import { errorOf, eventually, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 /** A server that suggests a new history after a few events, to flows and to the event bus alike. */
 let server: TemporalServer;
@@ -80,4 +80,20 @@ test('a listen in an iteration of a loop in windows hears the event bus', async 
   });
   for (const n of [3, 1, 2]) await emit(event('n', n));
   expect(await handle.result()).toEqual([[1], [2], [3]]);
+});
+
+test.each([
+  ['fails', '{bad: {call: fs.stat, with: {path: y}}}'],
+  ['is cancelled', '{w: {wait: PT1H}}'],
+])('a flow that listened on from an earlier history ends where it %s', async (_, end) => {
+  const loop = `{l: {for: {in: '${JSON.stringify(numbers)}'}, do: [{s: {call: fs.stat, with: {path: x, ifMissing: ignore}}}]}}`;
+  const flow = `do: [{f: {fork: {branches: [{h: {listen: {to: {one: {with: {type: never}}}}}}, {b: {do: [${loop}, ${end}]}}]}}}]`;
+  const handle = await worker.start(flow);
+  const { runId } = await handle.describe();
+  if (end.includes('wait')) {
+    await progressWhen(handle, ({ steps }) => steps.some(({ name }) => name === 'w'));
+    await handle.cancel();
+    await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
+  } else expect(await errorOf(handle)).toMatchObject({ code: 'BLW_FS_NOT_FOUND' });
+  expect((await worker.client.workflow.getHandle(handle.workflowId).describe()).runId).not.toBe(runId);
 });

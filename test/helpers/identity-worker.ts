@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { WorkflowHandle, WorkflowStartOptions } from '@temporalio/client';
+import type { DeadLetter, Resolution } from '../../src/dsl/dead-letter';
 import type { Json, JsonObject } from '../../src/dsl/json';
 import { RUN_FLOW } from '../../src/dsl/names';
-import { decisionPurpose, startPurpose } from '../../src/worker/identity/sealed-token';
+import { decisionPurpose, resolutionPurpose, startPurpose } from '../../src/worker/identity/sealed-token';
 import type { OptionValues } from '../../src/worker/options';
 import type { TenantPolicy } from '../../src/worker/policy/policy';
 import { makeIdentity, policyText, type TestIdentity } from './identity';
@@ -29,6 +30,11 @@ export interface IdentityWorker {
   sealed(workflowId: string, flow: JsonObject | string, options?: StartOptions): Promise<JsonObject>;
   /** A decision with a token that is sealed for it. */
   decision(approval: WorkflowHandle, said: JsonObject, claims?: JsonObject): Promise<JsonObject>;
+  /** A resolution of a dead letter with a token that is sealed for it, for the present run. */
+  resolution(
+    flow: WorkflowHandle,
+    of: { letter: Pick<DeadLetter, 'id' | 'failedAt'>; said: Resolution; claims: JsonObject },
+  ): Promise<JsonObject>;
   stop(): Promise<void>;
 }
 
@@ -98,6 +104,11 @@ export async function startIdentityWorker(
       const place = { namespace: own, workflowId: approval.workflowId, runId };
       const purpose = decisionPurpose(place, said as unknown as Parameters<typeof decisionPurpose>[1]);
       return { ...said, token: await identity.seal(await identity.token(claims), purpose) };
+    },
+    resolution: async (flow, { letter, said, claims }) => {
+      const { runId } = await flow.describe();
+      const purpose = resolutionPurpose({ namespace: own, workflowId: flow.workflowId, runId }, letter, said);
+      return { ...(said as unknown as JsonObject), token: await identity.seal(await identity.token(claims), purpose) };
     },
     stop: async () => {
       await worker.stop();

@@ -103,6 +103,7 @@ export const ALL_SCOPES = [
   'sql:write:*',
   'secret:*',
   'approval:*',
+  'deadletter:resolve',
 ];
 
 /** A policy that is no file. */

@@ -10,6 +10,8 @@ export interface TestPostgres {
   readonly url: string;
   readonly port: number;
   readonly password: string;
+  /** Ends it as a crash would (immediate shutdown), or in good order, and starts it again on the same data and port. */
+  restart(how: 'crash' | 'orderly'): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -43,19 +45,24 @@ export async function startPostgres(binaries: string): Promise<TestPostgres> {
     });
     const port = await findFreePort();
     const settings = [`port=${port}`, 'listen_addresses=127.0.0.1', `unix_socket_directories=${folder}`, 'fsync=off'];
-    const server = spawn(join(binaries, 'postgres'), ['-D', data, ...settings.flatMap((setting) => ['-c', setting])], {
-      ...owner,
-      env: { LC_ALL: 'C' },
-      stdio: ['ignore', 'ignore', 'pipe'],
-      cwd: folder,
-    });
-    await untilReady(server);
+    const launch = async (): Promise<ChildProcess> => {
+      const args = ['-D', data, ...settings.flatMap((setting) => ['-c', setting])];
+      const stdio: ('ignore' | 'pipe')[] = ['ignore', 'ignore', 'pipe'];
+      const started = spawn(join(binaries, 'postgres'), args, { ...owner, env: { LC_ALL: 'C' }, stdio, cwd: folder });
+      await untilReady(started);
+      return started;
+    };
+    let server = await launch();
     return {
       url: `postgres://admin:${encodeURIComponent(password)}@127.0.0.1:${port}/postgres`,
       port,
       password,
+      restart: async (how) => {
+        await stopServer(server, how === 'crash' ? 'SIGQUIT' : 'SIGINT');
+        server = await launch();
+      },
       stop: async () => {
-        await stopServer(server);
+        await stopServer(server, 'SIGINT');
         rmSync(folder, { recursive: true, force: true });
       },
     };
@@ -99,10 +106,10 @@ function untilReady(server: ChildProcess): Promise<void> {
   });
 }
 
-/** SIGINT is PostgreSQL's fast shutdown: it ends sessions and stops. */
-async function stopServer(server: ChildProcess): Promise<void> {
+/** SIGINT is PostgreSQL's fast shutdown: it ends sessions and stops. SIGQUIT is the immediate one, after which it recovers. */
+async function stopServer(server: ChildProcess, signal: 'SIGINT' | 'SIGQUIT'): Promise<void> {
   if (server.exitCode !== null || server.signalCode !== null) return;
   const ended = new Promise((resolve) => server.once('exit', resolve));
-  server.kill('SIGINT');
+  server.kill(signal);
   await ended;
 }

@@ -371,6 +371,8 @@ describe('a bad policy file', () => {
     ['sql:reads:shop', 'expected sql:read:NAME', 'sql:read:shop'],
     ['secrets:token', 'expected one of flow, block,', 'secret:token'],
     ['approval:decied', 'expected approval:request', 'approval:decide'],
+    ['deadletters:resolve', 'expected one of flow, block,', 'deadletter:resolve'],
+    ['deadletter:resolv', 'expected deadletter:resolve', 'deadletter:resolve'],
     ['Flow:Start', 'expected one of flow, block,', 'flow:start'],
   ])('with the scope %s proposes another', (scope, expected, meant) => {
     const [problem = '', ...others] = policyProblems(tenantText('').replace('flow:start', `"${scope}"`));

@@ -22,6 +22,7 @@ describe('whether scopes allow something', () => {
     ['sql:read:shop', 'sql:write:shop'],
     ['secret:token', 'secret:token'],
     ['approval:decide', 'approval:*'],
+    ['deadletter:resolve', 'deadletter:resolve'],
   ])('%s is allowed by %s', (asked, by) => {
     const scopes = ['blob:write:x', 'sql:read:other', by];
     expect(explainScope(asked)).toBeUndefined();
@@ -45,6 +46,7 @@ describe('whether scopes allow something', () => {
     ['sql:write:shop', 'sql:read:*'],
     ['sql:read:*', 'sql:write:shop'],
     ['secret:*', 'secret:token'],
+    ['deadletter:resolve', 'approval:*'],
   ])('%s is not allowed by %s', (asked, granted) => {
     expect(explainScope(asked)).toBeUndefined();
     expect(findAllowing([granted], asked)).toBeUndefined();
@@ -53,7 +55,15 @@ describe('whether scopes allow something', () => {
   const hosts = ['*', 'a.com', '*.a.com', 'b.a.com', '*.b.a.com', 'A.com', 'xa.com', '[::1]', '127.0.0.1', '*.0.0.1'];
   const paths = ['*', 'a*', 'a/*', 'a/b', 'a', 'a/b/*', 'b'];
   const all = [
-    ...['flow:start', 'approval:*', 'approval:request', 'approval:decide', 'secret:*', 'secret:a'],
+    ...[
+      'flow:start',
+      'approval:*',
+      'approval:request',
+      'approval:decide',
+      'deadletter:resolve',
+      'secret:*',
+      'secret:a',
+    ],
     ...['block:*', 'block:fs.*', 'block:fs.put', 'block:sql.*', 'block:openapi', 'resources:*', 'resources:io'],
     ...['*', 'GET', 'PUT'].flatMap((method) =>
       hosts.flatMap((host) => ['', ':80', ':443', ':8443'].map((port) => `http:${method}:${host}${port}`)),

@@ -55,6 +55,17 @@ it('gives what came by a subscription to its listener only, and drops it after t
   expect(listener.id).not.toBe(other.id);
 });
 
+it('keeps what comes by a subscription before its listener is there, as after a reset, also in a new history', () => {
+  const { inbox } = newInbox();
+  for (const type of ['a', 'b']) inbox.deliver('1:/a', event(type));
+  inbox.deliver('3:/a', event('c'));
+  inbox.deliver('2:/b', event('d'));
+  const { inbox: next } = newInbox(inbox.state());
+  const listeners = ['/a', '/c', '/b', '/a', '/a'].map((place) => next.open(place, [{}]));
+  expect(listeners.map(typesOf)).toEqual([['a', 'b'], [], ['d'], ['c'], []]);
+  expect(next.state()).not.toHaveProperty('early');
+});
+
 it('takes an event with the same source and id once', () => {
   const { inbox } = newInbox();
   const sent = event('a');

@@ -14,12 +14,13 @@ import { normalizeHost } from '../ports/address-policy';
  * | `sql:read:NAME`, `sql:write:NAME` | a database, or `*`; who may write may read |
  * | `secret:NAME` | a secret, or `*` |
  * | `approval:request`, `approval:decide` | to ask for decisions, to decide |
+ * | `deadletter:resolve` | to say what becomes of dead letters |
  *
  * Whatever is not allowed is denied.
  */
 export type Scope = string;
 
-/** What a step, a start or a decision needs; the text is a scope that would allow it. */
+/** What a step, a start, a decision or a resolution needs; the text is a scope that would allow it. */
 export interface Need {
   readonly scope: Scope;
   /** True where this scope, of those that are granted, allows it. */
@@ -78,13 +79,15 @@ export function explainScope(text: string): string | undefined {
       return ['request', 'decide', '*'].includes(value)
         ? undefined
         : 'expected approval:request, approval:decide or approval:*';
+    case 'deadletter':
+      return value === 'resolve' ? undefined : 'expected deadletter:resolve';
     default:
-      return 'expected one of flow, block, resources, http, blob, sql, secret and approval before the first colon';
+      return 'expected one of flow, block, resources, http, blob, sql, secret, approval and deadletter before the first colon';
   }
 }
 
-/** A word that has to be there, or a `*`: flows, resource classes, secrets, approvals. */
-export function needWord(kind: 'flow' | 'resources' | 'secret' | 'approval', value: string): Need {
+/** A word that has to be there, or a `*`: flows, resource classes, secrets, approvals, dead letters. */
+export function needWord(kind: 'flow' | 'resources' | 'secret' | 'approval' | 'deadletter', value: string): Need {
   const scope = `${kind}:${value}`;
   return { scope, allowedBy: (granted) => granted === scope || granted === `${kind}:*` };
 }

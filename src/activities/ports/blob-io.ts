@@ -4,11 +4,13 @@ import { dirname } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
 import { type BlockFailure, notRetryable, retryable } from '../block-failure';
 
-/** Set-up faults and denials: the same attempt again meets them again. All other errors of a disk may pass. */
+/**
+ * Set-up faults and denials: the same attempt again meets them again. All other errors of a disk may pass; Linux also makes a file
+ * system read-only (EROFS) after errors of its disk, until somebody has looked.
+ */
 const LASTING = new Set([
   'EACCES',
   'EPERM',
-  'EROFS',
   'ELOOP',
   'ENOTDIR',
   'EISDIR',

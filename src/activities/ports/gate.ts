@@ -1,4 +1,4 @@
-import type { DecisionAdmission, DeploymentGrant, WindowAdmission } from '../../dsl/admission';
+import type { DecisionAdmission, DeploymentGrant, ResolutionAdmission, WindowAdmission } from '../../dsl/admission';
 import type { Decider } from '../../dsl/approval';
 import type { Json } from '../../dsl/json';
 import type { RunOrigin, StartInput, TenantShare } from '../../dsl/start';
@@ -32,7 +32,7 @@ export interface Bearer {
 }
 
 /**
- * Decides who may start flows and decide on approvals, and knows the flows again that it let in (docs/identity.md). Everything that
+ * Decides who may start flows, decide on approvals and resolve dead letters, and knows the flows again that it let in (docs/identity.md). Everything that
  * it is given may be forged, but for the places and origins, which are the server's words. Throws FlowErrors: denials, not
  * retryable, and BLW_IDENTITY_UNAVAILABLE, retryable.
  */
@@ -42,6 +42,8 @@ export interface Gate {
   /** Gives a window a grant of its own. */
   admitWindow(request: WindowAdmission, at: RunPlace): Promise<string>;
   admitDecision(request: DecisionAdmission, at: RunPlace): Promise<Decider>;
+  /** Says who resolves a dead letter. */
+  admitResolution(request: ResolutionAdmission, at: RunPlace): Promise<{ readonly by: string }>;
   /** `request` may be anything. */
   admitDeployment(request: Json, at: RunPlace & RunOrigin): Promise<DeploymentGrant>;
   /** A flow that will be started for events: refused now, rather than with each event. */

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { JsonObject } from '../../dsl/json';
+import { FlowError } from '../../dsl/errors';
+import { isJsonObject, type JsonObject } from '../../dsl/json';
 import { notRetryable } from '../block-failure';
 import type { SqlChange, SqlDatabase, SqlLimits, SqlRows, SqlStatement } from './sql-databases';
 import { DEFAULT_LEDGER_RETENTION_MS, type LedgerRules, type SqlRecord } from './sql-ledger';
@@ -132,9 +133,16 @@ class SqliteDatabase implements SqlDatabase {
       } catch (error) {
         // SQLite has rolled back by itself after some failures, e.g. INSERT OR ROLLBACK.
         if (connection.database.inTransaction) connection.prepare('ROLLBACK').run();
+        if (isReadOnlyFailure(error)) this.#dropWriter();
         throw error;
       }
     });
+  }
+
+  /** SQLite opens what it may not write to for reading only, and stays so: the next attempt opens it anew. */
+  #dropWriter(): void {
+    this.#writer?.close();
+    this.#writer = undefined;
   }
 
   #place(where: string): string {
@@ -172,6 +180,12 @@ class SqliteDatabase implements SqlDatabase {
     }
     return new SqliteConnection(this.file, { readonly: true });
   }
+}
+
+function isReadOnlyFailure(error: unknown): boolean {
+  const { data } = error instanceof FlowError ? error.data : {};
+  const code = isJsonObject(data) ? data.sqliteCode : sqliteCodeOf(error);
+  return typeof code === 'string' && code.startsWith('SQLITE_READONLY');
 }
 
 const isReadOnlyFile = (error: unknown): boolean => /^SQLITE_(READONLY|CANTOPEN)/.test(sqliteCodeOf(error) ?? '');

@@ -18,9 +18,10 @@ const VERDICTS: ReadonlyMap<string, Verdict> = new Map<string, Verdict>([
   ['SQLITE_FULL', ['BLW_SQL_FAILED', 'retryable']],
   ['SQLITE_IOERR', ['BLW_SQL_FAILED', 'retryable']],
   ['SQLITE_NOMEM', ['BLW_SQL_FAILED', 'retryable']],
+  // A disk that has trouble becomes read-only for a while.
+  ['SQLITE_READONLY', ['BLW_SQL_FAILED', 'retryable']],
   ['SQLITE_CORRUPT', ['BLW_SQL_FAILED', 'final']],
   ['SQLITE_NOTADB', ['BLW_SQL_FAILED', 'final']],
-  ['SQLITE_READONLY', ['BLW_SQL_FAILED', 'final']],
   ['SQLITE_PERM', ['BLW_SQL_FAILED', 'final']],
   ['SQLITE_INTERNAL', ['BLW_SQL_FAILED', 'final']],
 ]);

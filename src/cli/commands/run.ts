@@ -214,11 +214,12 @@ function tellStarted(flow: WatchedFlow, session: TemporalSession, flags: RunFlag
 
 async function follow(flow: WatchedFlow, flags: RunFlags, cli: Cli): Promise<ExitCode> {
   const connection = repeatFlags(flags);
-  const printer = new ProgressPrinter(
-    cli.err,
-    (approval) =>
-      `${beamlineCommand(cli.cwd)} approvals approve ${shellWord(approval)} ${deciderHint(flags, cli)}${connection}`,
-  );
+  const beamline = beamlineCommand(cli.cwd);
+  const printer = new ProgressPrinter(cli.err, {
+    approve: (approval) =>
+      `${beamline} approvals approve ${shellWord(approval)} ${deciderHint(flags, cli)}${connection}`,
+    showLetter: (letter) => `${beamline} dlq show ${shellWord(flow.workflowId)} ${shellWord(letter)}${connection}`,
+  });
   const observer = {
     onProgress: (progress: Parameters<ProgressPrinter['show']>[0]) => printer.show(progress),
     onNotice: (line: string) => cli.err.line(cli.err.style.yellow(line)),

@@ -3,15 +3,24 @@ import { join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import type { DecisionInput } from '../../dsl/approval';
-import type { Json, JsonObject } from '../../dsl/json';
+import { RESOLVE_ACTIONS, type Resolution } from '../../dsl/dead-letter';
+import { isJsonObject, type Json, type JsonObject } from '../../dsl/json';
 import { shortText } from '../../dsl/problems';
 import { TENANT } from '../../dsl/start';
 import { generateAuthKey } from '../../worker/identity/auth-key';
-import { decisionPurpose, startPurpose } from '../../worker/identity/sealed-token';
+import { decisionPurpose, resolutionPurpose, startPurpose } from '../../worker/identity/sealed-token';
 import { findApproval } from '../approval-client';
 import type { ActionWrapper, AddCommand, Cli } from '../cli';
 import { usageError } from '../command-error';
-import { addConnectionFlags, type ConnectionFlags, namespaceOf, targetOf } from '../connection-flags';
+import {
+  addConnectionFlags,
+  addDataFlags,
+  type ConnectionFlags,
+  dataTargetOf,
+  namespaceOf,
+  targetOf,
+} from '../connection-flags';
+import { lookUpLetter } from '../dead-letter-lookup';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { printProblems, readFlowFile } from '../flow-file';
 import { isFlowName } from '../flow-name';
@@ -56,11 +65,12 @@ Examples:
   $ beamline token seal --token-file token.jwt --for order-7 --flow order.yaml --input '{"orderId": 7}' --tenant acme
   $ beamline token seal --token-file token.jwt --for order-7 --flow shop/order:1.0.0 --json > start.json
   $ beamline token seal --token-file token.jwt --approval order-7/approve --decision approved --json
+  $ beamline token seal --token-file token.jwt --dead-letter order-7 --step /do/2/charge --action retry --json
 
-What is sealed is good for this one start, or this one decision, and for nothing else: workflow id, flow, input and tenant, or
-decision, comment and form have to be the same when it is sent. --json prints all that is to be sent. A warning on stderr says
-where workers will most probably not accept the token. Exit codes: 0 done; 2 bad usage; 3 Temporal cannot be reached, which knows
-the run of an approval.`;
+What is sealed is good for this one start, this one decision or this one resolution, and for nothing else: workflow id, flow, input
+and tenant, or decision, comment and form, or action, with, input, output and comment have to be the same when it is sent. --json
+prints all that is to be sent. A warning on stderr says where workers will most probably not accept the token. Exit codes: 0 done;
+2 bad usage; 3 Temporal cannot be reached, which knows the run of an approval or a flow.`;
 
 interface SealFlags extends ConnectionFlags, TokenFlags {
   readonly for?: string;
@@ -71,6 +81,11 @@ interface SealFlags extends ConnectionFlags, TokenFlags {
   readonly decision?: DecisionInput['decision'];
   readonly comment?: string;
   readonly form?: string;
+  readonly deadLetter?: string;
+  readonly step?: string;
+  readonly action?: Resolution['action'];
+  readonly with?: string;
+  readonly output?: string;
   readonly json?: boolean;
 }
 
@@ -94,17 +109,29 @@ export const addToken: AddCommand = (command, cli, action) => {
 
 function addSeal(command: Command, cli: Cli, action: ActionWrapper): void {
   command
-    .description('Seals a token, for people who start flows or decide with the Temporal CLI or UI.')
+    .description(
+      'Seals a token, for people who start flows, decide or resolve dead letters with the Temporal CLI or UI.',
+    )
     .option('--for <ID>', 'workflow id of the flow that will be started')
     .option('--flow <FLOW>', 'its document (- reads standard input), or namespace/name:version')
-    .option('--input <JSON>', 'its input: JSON, @FILE, or - for standard input (default: null)')
+    .option(
+      '--input <JSON>',
+      'its input, or that of a retry: JSON, @FILE, or - for standard input (default: null, or none)',
+    )
     .option('--tenant <NAME>', 'its tenant, where the start input will have one')
     .addOption(new Option('--approval <ID>', 'the approval to decide on, in place of a flow').conflicts('for'))
     .addOption(new Option('--decision <DECISION>', 'approved or rejected').choices(['approved', 'rejected']))
     .option('--comment <TEXT>', 'the comment that will be sent')
     .option('--form <JSON>', 'the form that will be sent: JSON, or @FILE')
-    .option('--json', 'print the whole start input, or decision, with the token in it');
-  addConnectionFlags(addTokenFlags(command))
+    .addOption(
+      new Option('--dead-letter <ID>', 'the flow whose dead letter is resolved').conflicts(['for', 'approval']),
+    )
+    .option('--step <STEP>', 'the dead letter; may be left out where one waits')
+    .addOption(new Option('--action <ACTION>', 'retry, skip or discard').choices(RESOLVE_ACTIONS))
+    .option('--with <JSON>', 'the changes to the arguments that will be sent: JSON, or @FILE')
+    .option('--output <JSON>', 'the output that will be sent: JSON, or @FILE')
+    .option('--json', 'print the whole start input, decision or resolution, with the token in it');
+  addDataFlags(addConnectionFlags(addTokenFlags(command)))
     .addHelpText('after', SEAL_EXAMPLES)
     .action(action((flags: SealFlags) => sealOne(flags, cli)));
 }
@@ -164,27 +191,43 @@ async function sealOne(flags: SealFlags, cli: Cli): Promise<ExitCode> {
   refuseMixed(flags);
   const seal = await readSeal(flags, cli);
   if (seal === undefined) throw usageError('there is no token to seal; expected --token-file FILE or BEAMLINE_TOKEN');
-  const sent = flags.approval === undefined ? await sealStart(flags, seal, cli) : await sealDecision(flags, seal, cli);
+  const sent = await sealAny(flags, seal, cli);
   if (sent === undefined) return EXIT.invalid;
   cli.out.line(flags.json === true ? JSON.stringify(sent) : String(sent.token));
   return EXIT.done;
 }
 
+async function sealAny(flags: SealFlags, seal: Seal, cli: Cli): Promise<JsonObject | undefined> {
+  if (flags.deadLetter !== undefined) return await sealResolution(flags.deadLetter, { flags, seal, cli });
+  return flags.approval === undefined ? await sealStart(flags, seal, cli) : await sealDecision(flags, seal, cli);
+}
+
+/** What a token is sealed for, and the flags that count for it. */
+const SEALED_FOR = [
+  { which: 'for a start', flags: ['flow', 'input', 'tenant'] },
+  { which: 'with --approval', flags: ['decision', 'comment', 'form'] },
+  { which: 'with --dead-letter', flags: ['step', 'action', 'with', 'input', 'output', 'comment'] },
+] as const;
+
 /** What counts for the one and not for the other would be passed over. */
 function refuseMixed(flags: SealFlags): void {
-  const isDecision = flags.approval !== undefined;
-  const others = isDecision ? (['flow', 'input', 'tenant'] as const) : (['decision', 'comment', 'form'] as const);
-  const given = others.find((name) => flags[name] !== undefined);
+  const own = SEALED_FOR[flags.deadLetter !== undefined ? 2 : flags.approval !== undefined ? 1 : 0];
+  const counting: readonly string[] = own.flags;
+  const given = SEALED_FOR.flatMap((one) => [...one.flags]).find(
+    (name) => flags[name] !== undefined && !counting.includes(name),
+  );
   if (given !== undefined) {
-    throw usageError(
-      `--${given}: counts ${isDecision ? 'for a start only, not with --approval' : 'with --approval only'}`,
-    );
+    const owners = SEALED_FOR.filter((one) => (one.flags as readonly string[]).includes(given));
+    throw usageError(`--${given}: counts ${owners.map(({ which }) => which).join(' or ')} only, not ${own.which}`);
   }
   const { tenant } = flags;
   if (tenant !== undefined && !TENANT.test(tenant)) {
     throw usageError(`--tenant: got "${shortText(tenant)}", expected 1 to 63 letters, digits, ".", "_" or "-"`);
   }
-  if ([flags.tokenFile, flags.flow, flags.input, flags.form].filter((name) => name === STDIN).length > 1) {
+  if (
+    [flags.tokenFile, flags.flow, flags.input, flags.form, flags.with, flags.output].filter((name) => name === STDIN)
+      .length > 1
+  ) {
     throw usageError('- can be given only once');
   }
 }
@@ -193,7 +236,9 @@ function refuseMixed(flags: SealFlags): void {
 async function sealStart(flags: SealFlags, seal: Seal, cli: Cli): Promise<JsonObject | undefined> {
   const { for: workflowId, flow: source, tenant } = flags;
   if (workflowId === undefined || source === undefined) {
-    throw usageError('expected --for ID and --flow FLOW, or --approval ID and --decision DECISION');
+    throw usageError(
+      'expected --for ID and --flow FLOW, --approval ID and --decision DECISION, or --dead-letter ID and --action ACTION',
+    );
   }
   const flow = await readFlow(source, cli);
   if (flow === undefined) return undefined;
@@ -221,4 +266,26 @@ async function sealDecision(flags: SealFlags, seal: Seal, cli: Cli): Promise<Jso
     return { namespace, workflowId, runId };
   });
   return { ...said, token: await seal(decisionPurpose(place, said)) };
+}
+
+/** The argument of `resolve`. The run and the dead letter are looked up: a resolution is for this failure in this run only. */
+async function sealResolution(
+  id: string,
+  { flags, seal, cli }: { flags: SealFlags; seal: Seal; cli: Cli },
+): Promise<JsonObject> {
+  const { action, comment } = flags;
+  if (action === undefined) throw usageError('--dead-letter: needs --action retry, skip or discard');
+  const said: Record<string, Json> = { ...(comment === undefined ? {} : { comment }) };
+  for (const key of ['with', 'input', 'output'] as const) {
+    const value = flags[key];
+    if (value !== undefined) said[key] = await readJsonArgument(`--${key}`, value, cli);
+  }
+  if (said.with !== undefined && !isJsonObject(said.with)) throw usageError('--with: expected a JSON object');
+  const resolution: Omit<Resolution, 'id'> = { action, ...said };
+  return await withTemporal(dataTargetOf(flags, cli), async ({ client, namespace }) => {
+    const { flow, letter } = await lookUpLetter(client, id, flags.step);
+    const place = { namespace, workflowId: flow.id, runId: flow.runId };
+    const token = await seal(resolutionPurpose(place, letter, resolution));
+    return { id: letter.id, action, ...said, token };
+  });
 }

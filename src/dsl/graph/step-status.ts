@@ -104,7 +104,7 @@ function detailsOfMany(iterations: readonly StepProgress[], runs: number): strin
 }
 
 function errorCodes(iterations: readonly StepProgress[], moment: Moment): string[] {
-  const failed = iterations.filter((step) => statusAt(step, moment) === 'failed');
+  const failed = iterations.filter((step) => ['failed', 'deadLettered'].includes(statusAt(step, moment)));
   const codes = [...new Set(failed.flatMap(({ error }) => errorCode(error) ?? []))];
   return codes.length > NAMED_CODES
     ? [...codes.slice(0, NAMED_CODES), `and ${codes.length - NAMED_CODES} more`]

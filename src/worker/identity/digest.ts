@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { getOwn, isJsonObject, type Json } from '../../dsl/json';
 
 /** What a token is sealed for, or a deployment granted for. */
-type Purpose = 'start' | 'decide' | 'deploy' | 'flow' | 'input';
+type Purpose = 'start' | 'decide' | 'resolve' | 'deploy' | 'flow' | 'input';
 
 /**
  * SHA-256, in base64url, of a value as canonical JSON: keys in order, no blanks, what is absent left out (after RFC 8785). Equal

@@ -25,6 +25,7 @@ export function createOpenGate(policy: PolicySource): Gate {
     },
     admitWindow: async ({ grant }) => grant,
     admitDecision: () => Promise.reject(unchecked()),
+    admitResolution: () => Promise.reject(unchecked()),
     admitDeployment: () => Promise.reject(unchecked()),
     admitTrigger: () => Promise.resolve(),
     recognize: () => Promise.resolve({}),

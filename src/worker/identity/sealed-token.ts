@@ -1,6 +1,7 @@
 import { CompactEncrypt, compactDecrypt, decodeProtectedHeader } from 'jose';
 import { notRetryable } from '../../activities/block-failure';
 import type { DecisionInput } from '../../dsl/approval';
+import type { DeadLetter, Resolution } from '../../dsl/dead-letter';
 import { isJsonObject, type Json } from '../../dsl/json';
 import { type AuthKey, SEAL_ALGORITHM, SEAL_ENCRYPTION, type SealKey } from './auth-key';
 import { digestOf } from './digest';
@@ -35,6 +36,21 @@ export function decisionPurpose(
 ): SealPurpose {
   const said = { run: runId, decision, comment: comment ?? null, form: form ?? null };
   return purposeOf(place, digestOf('decide', said));
+}
+
+/**
+ * To resolve a dead letter one way, in one run of a flow. When the step failed is part of it: one that fails again has the same id, and
+ * what was said of it before does not count once more.
+ */
+export function resolutionPurpose(
+  { runId, ...place }: SealPlace & { runId: string },
+  { id, failedAt }: Pick<DeadLetter, 'id' | 'failedAt'>,
+  { action, with: patch, input, output, comment }: Omit<Resolution, 'id' | 'by' | 'token'>,
+): SealPurpose {
+  // In lists: null is a value here, and nothing is not.
+  const [withs, inputs, outputs] = [patch, input, output].map((value) => (value === undefined ? [] : [value]));
+  const said = { run: runId, id, failedAt, action, withs, inputs, outputs, comment: comment ?? null };
+  return purposeOf(place, digestOf('resolve', said));
 }
 
 /** To let one flow run by itself. The place is the workflow which checks the token. */
@@ -76,7 +92,7 @@ export async function openToken(sealed: string, purpose: SealPurpose, keys: read
   if (workflowId !== purpose.for) throw invalid('it was sealed for another workflow id; seal it for this one');
   if (digest !== purpose.digest) {
     throw invalid(
-      'it was sealed for something else under this workflow id (flow, input, tenant, decision or run differ)',
+      'it was sealed for something else under this workflow id (flow, input, tenant, decision, resolution or run differ)',
     );
   }
   return token;

@@ -2,7 +2,7 @@ import { type Access, requireScope } from '../../activities/access/access';
 import { needWord } from '../../activities/access/scopes';
 import { notRetryable } from '../../activities/block-failure';
 import type { Admission, Bearer, Gate, RunPlace } from '../../activities/ports/gate';
-import type { DecisionAdmission, DeploymentGrant, WindowAdmission } from '../../dsl/admission';
+import type { DecisionAdmission, DeploymentGrant, ResolutionAdmission, WindowAdmission } from '../../dsl/admission';
 import type { Decider } from '../../dsl/approval';
 import { isJsonObject, type Json } from '../../dsl/json';
 import { shortJson } from '../../dsl/problems';
@@ -13,7 +13,14 @@ import type { AuthKey } from './auth-key';
 import { digestOf } from './digest';
 import { type DeploymentTicket, Grants, type Holder } from './grants';
 import { type FindFirstRun, RunChains } from './run-chains';
-import { decisionPurpose, deploymentPurpose, openToken, type SealPlace, startPurpose } from './sealed-token';
+import {
+  decisionPurpose,
+  deploymentPurpose,
+  openToken,
+  resolutionPurpose,
+  type SealPlace,
+  startPurpose,
+} from './sealed-token';
 import { TokenVerifier } from './token-verifier';
 
 /** Longest beginning of workflow ids that a deployment may have. */
@@ -77,6 +84,25 @@ export class TokenGate implements Gate {
     if (decider.tenant !== tenant) throw otherTenant(tenant);
     requireScope(this.#access(decider), needWord('approval', 'decide'));
     return { by: decider.sub, groups: [...decider.groups, ...groupsOf(decider.sub, this.#tenantPolicy(tenant))] };
+  }
+
+  async admitResolution(request: ResolutionAdmission, at: RunPlace): Promise<{ by: string }> {
+    const { resolution, letter, grant, tenant } = request;
+    // A run that no flow of ours is has no dead letters.
+    await this.recognize({ grant, tenant }, at);
+    const plain = await openToken(
+      resolution.token ?? '',
+      resolutionPurpose(this.#placeOf(at), letter, resolution),
+      this.#keys,
+    );
+    const person = await this.#verifier.verify(plain, new Date());
+    if (person.tenant !== tenant) throw otherTenant(tenant);
+    requireScope(this.#access(person), needWord('deadletter', 'resolve'));
+    if (resolution.by !== undefined && resolution.by !== person.sub) {
+      const detail = `by: got ${shortJson(resolution.by)}, the token is another person's; leave it out`;
+      throw notRetryable('BLW_TOKEN_INVALID', detail);
+    }
+    return { by: person.sub };
   }
 
   async admitDeployment(value: Json, at: RunPlace & RunOrigin): Promise<DeploymentGrant> {

@@ -4,7 +4,17 @@ import { RESOURCE_CLASSES } from '../../dsl/block-spec';
 import { closestName } from '../../dsl/problems';
 
 /** What a scope may begin with, in the order of the documentation. */
-export const SCOPE_KINDS = ['flow', 'block', 'resources', 'http', 'blob', 'sql', 'secret', 'approval'] as const;
+export const SCOPE_KINDS = [
+  'flow',
+  'block',
+  'resources',
+  'http',
+  'blob',
+  'sql',
+  'secret',
+  'approval',
+  'deadletter',
+] as const;
 
 /** Methods of RFC 9110 and RFC 5789, as requests have them. */
 export const HTTP_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
@@ -21,6 +31,7 @@ const KIND_HABITS: ReadonlyMap<string, (typeof SCOPE_KINDS)[number]> = new Map([
   ['host', 'http'],
   ['step', 'block'],
   ['pool', 'resources'],
+  ['dlq', 'deadletter'],
 ]);
 
 /** The scope that was probably meant by text that is none; undefined where that cannot be told. */
@@ -51,6 +62,8 @@ function meantValue(kind: string, rest: readonly string[]): string {
       return `${closest(first, ['read', 'write'])}:${second}`;
     case 'approval':
       return closest(value, ['request', 'decide']);
+    case 'deadletter':
+      return closest(value, ['resolve']);
     default:
       return value;
   }

@@ -29,6 +29,7 @@ function needOf(asked: Scope): Need | undefined {
     case 'resources':
     case 'secret':
     case 'approval':
+    case 'deadletter':
       return needWord(kind, value);
     case 'block':
       return needBlock(value);

@@ -60,6 +60,13 @@ export interface InboxState {
     readonly filters: readonly JsonObject[];
     readonly queue: readonly ({ readonly seq: number } | { readonly event: CloudEvent })[];
   }[];
+  readonly early?: readonly EarlyEvent[];
+}
+
+/** An event for a listener that is not there yet: the flow was reset to before it began, and its signals were kept. */
+interface EarlyEvent {
+  readonly subscription: string;
+  readonly event: CloudEvent;
 }
 
 /**
@@ -71,6 +78,7 @@ export class EventInbox {
   /** In the order in which they came. */
   #kept: DirectEvent[] = [];
   #keptLength = 0;
+  #early: readonly EarlyEvent[];
   readonly #seen: Set<string>;
   #lastSeq: number;
   #lastListener: number;
@@ -82,6 +90,7 @@ export class EventInbox {
     this.#seen = new Set(state?.seen);
     this.#lastSeq = state?.lastSeq ?? 0;
     this.#lastListener = state?.lastListener ?? 0;
+    this.#early = state?.early ?? [];
     if (state !== undefined) this.#restore(state);
   }
 
@@ -96,7 +105,19 @@ export class EventInbox {
       queue(listener, direct);
       return false;
     });
+    this.#takeEarly(listener, place);
     return listener;
+  }
+
+  /** Those for it, or where the steps before it now open their listeners in another order, for the first at its place. */
+  #takeEarly(listener: Listener, place: string): void {
+    const atPlace = this.#early.filter(({ subscription }) => placeOf(subscription) === place);
+    const own = atPlace.some(({ subscription }) => subscription === listener.id)
+      ? listener.id
+      : atPlace[0]?.subscription;
+    if (own === undefined) return;
+    for (const { event } of atPlace.filter(({ subscription }) => subscription === own)) listener.queue.push({ event });
+    this.#early = this.#early.filter(({ subscription }) => subscription !== own);
   }
 
   /** A listener that was open when the flow continued as new. */
@@ -135,7 +156,10 @@ export class EventInbox {
 
   /** Takes an event from the event bus; of a listener that has ended, it is not wanted any more. */
   deliver(subscription: string, event: CloudEvent): void {
-    this.#listeners.get(subscription)?.queue.push({ event });
+    const listener = this.#listeners.get(subscription);
+    if (listener !== undefined) listener.queue.push({ event });
+    else if (numberOf(subscription) > this.#lastListener && this.#early.length < MAX_KEPT)
+      this.#early = [...this.#early, { subscription, event }];
   }
 
   /** The event bus does not deliver to a subscription. */
@@ -164,6 +188,7 @@ export class EventInbox {
         ...(isTaken ? { isTaken: true as const } : {}),
       })),
       listeners,
+      ...(this.#early.length === 0 ? {} : { early: this.#early }),
     };
   }
 
@@ -206,6 +231,15 @@ function directEvent({
 function queue(listener: Listener, direct: DirectEvent): void {
   direct.undecided += 1;
   listener.queue.push({ event: direct.event, direct });
+}
+
+/** The parts of a listener's id. */
+function numberOf(id: string): number {
+  return Number.parseInt(id, 10);
+}
+
+function placeOf(id: string): string {
+  return id.slice(id.indexOf(':') + 1);
 }
 
 /** Adds to a window of the newest keys. */

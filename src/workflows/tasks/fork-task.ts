@@ -44,7 +44,10 @@ class ForkRace {
     for (const [index, branch] of this.task.branches.entries()) {
       if (this.#isOver) break;
       const from = this.#branches[index] ?? {};
-      if (!('output' in from || 'error' in from)) running.push(this.#runBranch(branch, index, from));
+      if ('output' in from || 'error' in from) continue;
+      // It goes on from its cursor, which must not be taken for one that stands still once the branch has ended.
+      this.#branches[index] = {};
+      running.push(this.#runBranch(branch, index, from));
     }
     await Promise.all(running);
     if (this.#branches.some((branch) => 'task' in branch)) await this.#suspend();

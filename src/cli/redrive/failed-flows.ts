@@ -1,0 +1,125 @@
+import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
+import { temporal } from '@temporalio/proto';
+import { RUN_FLOW, SEARCH_ATTRIBUTES } from '../../dsl/names';
+import { quote } from '../approval-client';
+import { mapBounded } from '../bounded';
+import { ofFlow } from '../dead-letter-filter';
+import { planRedrive, type RedrivePlan } from './plan-redrive';
+import { Refusal } from './refusal';
+import type { RedriveOptions } from './rewind';
+
+const PLANS_AT_ONCE = 8;
+
+/** Which flows that failed are meant. */
+export interface FailedFlowFilter {
+  readonly tenant?: string;
+  /** `namespace/name`, or with `:version`. */
+  readonly flow?: string;
+  /** Error code that they failed with, or the type of an error that the flow raised. */
+  readonly code?: string;
+  /** When they failed, in ms since 1970. */
+  readonly since?: number;
+  readonly until?: number;
+}
+
+/** A flow that failed, and how it can go on, or why it cannot. */
+export interface FailedFlow {
+  readonly workflowId: string;
+  readonly runId: string;
+  readonly flow?: string;
+  readonly tenant?: string;
+  readonly closedAt?: Date;
+  readonly code?: string;
+  readonly found: { readonly plan: RedrivePlan } | { readonly refusal: Refusal };
+}
+
+/**
+ * Flows that failed and have not been redriven or started again since, the newest first, and whether there are more than `limit`. Flows that
+ * another one waited for are left out: that one is listed.
+ */
+export async function listFailedFlows(
+  client: Client,
+  filter: FailedFlowFilter,
+  { limit, ...options }: RedriveOptions & { readonly limit: number },
+): Promise<{ flows: readonly FailedFlow[]; hasMore: boolean }> {
+  const flows: FailedFlow[] = [];
+  for await (const batch of batches(client.workflow.list({ query: queryOf(filter) }))) {
+    const found = await mapBounded(batch, PLANS_AT_ONCE, (info) =>
+      examine(client, info, { code: filter.code, options }),
+    );
+    flows.push(...found.filter((flow) => flow !== undefined));
+    if (flows.length > limit) break;
+  }
+  return { flows: flows.slice(0, limit), hasMore: flows.length > limit };
+}
+
+function queryOf({ tenant, flow, since, until }: FailedFlowFilter): string {
+  return [
+    `WorkflowType = ${quote(RUN_FLOW)}`,
+    "ExecutionStatus = 'Failed'",
+    `${SEARCH_ATTRIBUTES.status} = 'Failed'`,
+    ...(tenant === undefined ? [] : [`${SEARCH_ATTRIBUTES.tenant} = ${quote(tenant)}`]),
+    ...(flow === undefined ? [] : [ofFlow(flow)]),
+    ...(since === undefined ? [] : [`CloseTime >= ${quote(new Date(since).toISOString())}`]),
+    ...(until === undefined ? [] : [`CloseTime <= ${quote(new Date(until).toISOString())}`]),
+  ].join(' AND ');
+}
+
+async function* batches<T>(items: AsyncIterable<T>): AsyncGenerator<T[]> {
+  let batch: T[] = [];
+  for await (const item of items) {
+    batch.push(item);
+    if (batch.length < PLANS_AT_ONCE) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}
+
+async function examine(
+  client: Client,
+  { workflowId, runId, closeTime, searchAttributes = {} }: WorkflowExecutionInfo,
+  { code: wanted, options }: { code: string | undefined; options: RedriveOptions },
+): Promise<FailedFlow | undefined> {
+  const code = await codeOf(client, { workflowId, runId });
+  if (wanted !== undefined && code !== wanted) return undefined;
+  const found = await planOrRefusal(client, { workflowId, runId }, options);
+  if ('refusal' in found && (found.refusal.reason === 'redriven' || found.refusal.reason === 'part')) return undefined;
+  const [flow, tenant] = [
+    searchAttributes[SEARCH_ATTRIBUTES.flow]?.[0],
+    searchAttributes[SEARCH_ATTRIBUTES.tenant]?.[0],
+  ];
+  return {
+    workflowId,
+    runId,
+    ...(flow === undefined ? {} : { flow: String(flow) }),
+    ...(tenant === undefined ? {} : { tenant: String(tenant) }),
+    ...(closeTime === undefined ? {} : { closedAt: closeTime }),
+    ...(code === undefined ? {} : { code }),
+    found,
+  };
+}
+
+async function planOrRefusal(
+  client: Client,
+  { workflowId, runId }: { workflowId: string; runId: string },
+  options: RedriveOptions,
+): Promise<FailedFlow['found']> {
+  try {
+    return { plan: await planRedrive(client, workflowId, { ...options, runId }) };
+  } catch (error) {
+    if (error instanceof Refusal) return { refusal: error };
+    throw error;
+  }
+}
+
+/** The type of the failure, which is never encrypted. */
+async function codeOf(client: Client, execution: { workflowId: string; runId: string }): Promise<string | undefined> {
+  const { history } = await client.workflowService.getWorkflowExecutionHistory({
+    namespace: client.options.namespace,
+    execution,
+    historyEventFilterType: temporal.api.enums.v1.HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT,
+  });
+  const [end] = history?.events ?? [];
+  return end?.workflowExecutionFailedEventAttributes?.failure?.applicationFailureInfo?.type ?? undefined;
+}

@@ -1,0 +1,162 @@
+import type { Client } from '@temporalio/client';
+import type { Payload } from '@temporalio/common';
+import { temporal } from '@temporalio/proto';
+import { isJsonObject, type JsonObject } from '../../dsl/json';
+import { SEARCH_ATTRIBUTES } from '../../dsl/names';
+import { LOCAL_ACTIVITY_MARKER } from '../flow-plan';
+import { decodePayload, type HistoryEvent, type RunAddress, readEvents } from '../history-events';
+
+type Failure = temporal.api.failure.v1.IFailure;
+
+const { REQUEST_CANCEL, TERMINATE } = {
+  REQUEST_CANCEL: temporal.api.enums.v1.ParentClosePolicy.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
+  TERMINATE: temporal.api.enums.v1.ParentClosePolicy.PARENT_CLOSE_POLICY_TERMINATE,
+};
+
+/** A workflow that a run waits for. */
+export interface ChildRun {
+  readonly workflowId: string;
+  readonly workflowType: string;
+  /** First run of it that the parent started; absent where it had not started. */
+  readonly startedRunId?: string;
+  readonly initiatedAt: number;
+  /** End of the workflow task that started it. */
+  readonly initiatedBy: number;
+  readonly startedAt?: number;
+  readonly closedAt?: number;
+}
+
+/** A local activity, as a run recorded it. */
+export interface LocalRecord {
+  readonly type: string;
+  /** End of the workflow task in which it ran. */
+  readonly recordedBy: number;
+  readonly failure: Failure | undefined;
+}
+
+/** The history of one run, and what its events mean. */
+export class RunHistory {
+  private constructor(
+    private readonly client: Client,
+    readonly address: RunAddress,
+    readonly events: readonly HistoryEvent[],
+  ) {}
+
+  static async read(client: Client, address: RunAddress): Promise<RunHistory> {
+    return new RunHistory(client, address, await readEvents(client, address));
+  }
+
+  get last(): HistoryEvent {
+    return this.events[this.events.length - 1] ?? {};
+  }
+
+  event(id: number): HistoryEvent | undefined {
+    return this.events[id - 1];
+  }
+
+  async decode(payload: Payload | null | undefined): Promise<unknown> {
+    return await decodePayload(this.client, this.address.workflowId, payload);
+  }
+
+  /** The error of the flow that a failure carries, as `toWorkflowFailure` and the steps write it. */
+  async errorOf(failure: Failure | null | undefined): Promise<JsonObject | undefined> {
+    const inner = failure?.applicationFailureInfo == null ? failure?.cause : failure;
+    const value = await this.decode(inner?.applicationFailureInfo?.details?.payloads?.[0]);
+    return isJsonObject(value) ? value : undefined;
+  }
+
+  /** True where the run undid steps, or went on undoing those of the run before. */
+  hasCompensated(): boolean {
+    return this.events.some((event) => {
+      const { indexedFields } =
+        event.upsertWorkflowSearchAttributesEventAttributes?.searchAttributes ??
+        event.workflowExecutionStartedEventAttributes?.searchAttributes ??
+        {};
+      const data = indexedFields?.[SEARCH_ATTRIBUTES.status]?.data;
+      // Search attributes are never encrypted.
+      return data != null && Buffer.from(data).toString('utf8').includes('Compensating');
+    });
+  }
+
+  /** Children that the run awaits; those that it has nothing more to do with are left out. */
+  children(): ChildRun[] {
+    const children = new Map<number, ChildRun>();
+    for (const event of this.events) {
+      const id = Number(event.eventId);
+      const initiated = event.startChildWorkflowExecutionInitiatedEventAttributes;
+      if (initiated?.parentClosePolicy === REQUEST_CANCEL || initiated?.parentClosePolicy === TERMINATE) {
+        children.set(id, {
+          workflowId: initiated.workflowId ?? '',
+          workflowType: initiated.workflowType?.name ?? '',
+          initiatedAt: id,
+          initiatedBy: Number(initiated.workflowTaskCompletedEventId),
+        });
+      }
+      const started = event.childWorkflowExecutionStartedEventAttributes;
+      const initiatedAt = Number(started?.initiatedEventId ?? closedChild(event)?.initiatedEventId ?? 0);
+      const child = children.get(initiatedAt);
+      if (child === undefined) continue;
+      const runId = started?.workflowExecution?.runId;
+      if (runId != null) children.set(initiatedAt, { ...child, startedRunId: runId, startedAt: id });
+      else children.set(initiatedAt, { ...child, closedAt: id });
+    }
+    return [...children.values()];
+  }
+
+  async localActivities(): Promise<LocalRecord[]> {
+    const records: LocalRecord[] = [];
+    for (const { markerRecordedEventAttributes: marker } of this.events) {
+      if (marker?.markerName !== LOCAL_ACTIVITY_MARKER) continue;
+      const data = await this.decode(marker.details?.data?.payloads?.[0]);
+      const type = isJsonObject(data) ? String(data.activity_type) : '';
+      const failure = marker.failure ?? undefined;
+      records.push({ type, recordedBy: Number(marker.workflowTaskCompletedEventId), failure });
+    }
+    return records;
+  }
+
+  /**
+   * Where a reset leaves out an event and all after it, and keeps as much as it can: the end of the last workflow task before it, or the
+   * place of that end where it had not ended, or not begun. Undefined where there is no such task.
+   */
+  pointBefore(eventId: number): number | undefined {
+    for (let index = eventId - 2; index >= 0; index -= 1) {
+      const { workflowTaskStartedEventAttributes: started, workflowTaskScheduledEventAttributes: scheduled } =
+        this.events[index] ?? {};
+      // A task counts from the event after it on: nothing of what it did is kept.
+      if (started != null || scheduled != null) return index + 2;
+    }
+    return undefined;
+  }
+
+  /** Signals and updates from an event on. */
+  messagesFrom(eventId: number): HistoryEvent[] {
+    return this.events.slice(eventId - 1).filter((event) => {
+      const {
+        workflowExecutionSignaledEventAttributes: signal,
+        workflowExecutionUpdateAcceptedEventAttributes: update,
+      } = event;
+      return signal != null || update?.acceptedRequest != null;
+    });
+  }
+
+  /** The end of the last workflow task that ended: the run ended with it, but for a termination. */
+  lastTaskEnd(): number | undefined {
+    const ends = this.events.filter((event) => event.workflowTaskCompletedEventAttributes != null);
+    const last = ends[ends.length - 1];
+    return last === undefined ? undefined : Number(last.eventId);
+  }
+}
+
+/** The news of a child that ended, or could not start. */
+export function closedChild(event: HistoryEvent) {
+  return (
+    event.childWorkflowExecutionCompletedEventAttributes ??
+    event.childWorkflowExecutionFailedEventAttributes ??
+    event.childWorkflowExecutionCanceledEventAttributes ??
+    event.childWorkflowExecutionTerminatedEventAttributes ??
+    event.childWorkflowExecutionTimedOutEventAttributes ??
+    event.startChildWorkflowExecutionFailedEventAttributes ??
+    undefined
+  );
+}
