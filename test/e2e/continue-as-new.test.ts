@@ -193,7 +193,7 @@ test('a cancellation reaches whichever run there is', async () => {
   await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
 });
 
-test('flows go on where the worker keeps but two of them in memory, more of them than that too', async () => {
+test('flows go on where the worker keeps but five of them in memory, more of them than that too', async () => {
   const small = await startTestWorker({ 'max-cached-flows': '5', pools: 'io' }, server);
   try {
     const loop = `do: [{l: {for: {in: workflow.input}, do: [{a: {${COUNT}, output: {as: '\${ item }'}}}]}}]`;
