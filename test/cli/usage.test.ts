@@ -58,11 +58,6 @@ describe('beamline', () => {
     [['wrok'], "unknown command 'wrok' (Did you mean work", '--help'],
     [['validate'], 'expected a flow document, or --catalog DIR', 'validate --help'],
     [['deploy'], "missing required argument 'flow'", 'deploy --help'],
-    [
-      ['deploy', 'a/b', '--delete', '--token-file', 'token.jwt'],
-      '--token-file counts for nothing with --delete',
-      "Temporal's own authorizer. Leave --token-file out.",
-    ],
     [['deploy', 'a.yaml', '--delete', '--paused'], "cannot be used with option '--paused'", 'deploy --help'],
     [['run', 'a.yaml', 'b.yaml'], 'too many arguments', 'run --help'],
     [['run', 'a.yaml', '--inptu', '1'], "unknown option '--inptu'", 'run --help'],
