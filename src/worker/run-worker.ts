@@ -41,6 +41,7 @@ import { openWorkerStore } from './state/open-state-store';
 import { stepLog } from './step-log';
 import { connectionConfig, connectWorker, type TemporalTarget } from './temporal-connection';
 import { createTemporalEvents } from './temporal-events';
+import { warnOfUnknownTenants } from './unknown-tenants';
 
 /** How often content without a blob is looked for, and how old it must be. */
 const SWEEP_EVERY_MS = 3_600_000;
@@ -96,6 +97,7 @@ export async function startWorker(options: {
     const warnOfFile: WarnOfFile = (...line) => logger.log('warn', ...line);
     const keys = keyRingOf(config.encryptionKeys, process.env, warnOfFile);
     warnOfMissingKeys(keys, policy.current(), logger);
+    warnOfUnknownTenants(config, policy.current(), logger);
     const http = createHttpClients({ allowHosts: config.allowHosts }, wrapHttp);
     releases.push(() => http.close());
     const databases = createSqlDatabases(config.databases, config.ledger);

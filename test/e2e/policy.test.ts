@@ -81,6 +81,18 @@ describe('the policy file of a worker', () => {
     });
   });
 
+  it('makes the worker say which databases are for tenants that it does not have', async () => {
+    writeFileSync(file, 'version: 1\ntenants:\n  acme: { scopes: [] }\n');
+    const databases = ['acme/shop', 'zed/shop', 'all'].map((name) => `${name}=sqlite:${join(folder, 'shop.db')}`);
+    const worker = await startTestWorker({ policy: file, database: databases }, testTemporal(), logger);
+    await worker.stop();
+    expect(lines.filter(({ level }) => level === 'warn')).toContainEqual({
+      level: 'warn',
+      message: 'databases of --database are for tenants that the policy does not have; nobody can use them',
+      fields: { databases: 'zed/shop' },
+    });
+  });
+
   it('decides what steps may do, from the next step on after it changed', async () => {
     const policyWith = (...scopes: string[]) =>
       `version: 1\ntenants:\n  acme:\n    scopes: ${JSON.stringify(['flow:start', 'block:fs.*', 'resources:io', ...scopes])}\n`;
