@@ -15,6 +15,9 @@ const PRUNE_EVERY = 30;
 /** What must be left of the duty; then a holder that lives is never taken for dead, and writes twice in a duty's time. */
 const MIN_LEFT_MS = DUTY_MS * 0.7;
 
+/** How long a worker that does not reach flows leaves the duty alone: time for any other to take it, who then keeps it. */
+const REST_MS = DUTY_MS;
+
 /**
  * Looks at the tenants' lines: for leases of dead workers, lapsed offers, ends of windows, changed quotas. One worker at a time does
  * it for all, and another when nothing is heard of that one. Two that do it at once, as after a standstill, do no harm.
@@ -23,6 +26,9 @@ export class LineReviewer {
   #reviews = 0;
   #hasMoreToPrune = false;
   #hasDuty = false;
+  /** By the store's clock, as the last review saw it. */
+  #now = 0;
+  #restsUntil = 0;
 
   constructor(
     private readonly parts: {
@@ -36,8 +42,9 @@ export class LineReviewer {
   /** Writes only where something is to be changed. Throws where the store is out of reach. */
   async review(): Promise<void> {
     const { store, worker, quotasOf } = this.parts;
-    const { isOthers, leftMs, lines } = await store.run(() => surveyLines(worker), { isReading: true });
-    if (isOthers) return;
+    const { now, isOthers, leftMs, lines } = await store.run(() => surveyLines(worker), { isReading: true });
+    this.#now = now;
+    if (isOthers || now < this.#restsUntil) return;
     // Where nobody waits there is no duty, and nothing is written at all.
     if (lines.length > 0 && leftMs < MIN_LEFT_MS) {
       this.#hasDuty = await store.run(() => takeDuty(worker), { mayBeLost: true });
@@ -50,10 +57,17 @@ export class LineReviewer {
     }
   }
 
-  /** Leaves the duty to others. */
+  /** Leaves the duty to others for a while, where this worker reaches no flows. Never throws. */
+  async rest(): Promise<void> {
+    this.#restsUntil = this.#now + REST_MS;
+    await this.close();
+  }
+
+  /** Leaves the duty to others. Never throws. */
   async close(): Promise<void> {
     const { store, worker } = this.parts;
     if (!this.#hasDuty || store.isOut) return;
+    this.#hasDuty = false;
     await store.run(() => leaveDuty(worker)).catch((error: unknown) => store.warn(error));
   }
 

@@ -163,3 +163,14 @@ export function* revokeLastOffers({ tenant, now }: LockedTenant, kind: PlaceKind
       id,
     );
 }
+
+/** Puts those back in line whom nobody could tell that it was their turn. */
+export function* withdrawOffers(tenant: string, tickets: readonly string[]): Rule<void> {
+  yield* lockTenant(tenant);
+  for (const id of tickets)
+    yield* execute(
+      'UPDATE beamline_tickets SET offered_until = 0, ready_at = 0 WHERE tenant = ? AND id = ?',
+      tenant,
+      id,
+    );
+}

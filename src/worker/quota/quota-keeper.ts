@@ -71,7 +71,8 @@ export class QuotaKeeper {
     const { worker, quotasOf, sender, logger } = parts;
     const store = new StoreAccess(parts.store, logger);
     const background = new Background((error) => store.warn(error));
-    const courier = new OfferCourier({ store, quotasOf, sender, background });
+    const onMissed = () => this.#reviewer.rest();
+    const courier = new OfferCourier({ store, quotasOf, sender, background, onMissed });
     const reports = new ReportWriter({ store, courier, background, logger });
     const reviewer = new LineReviewer({ worker, store, courier, quotasOf });
     this.space = new SpaceKeeper({

@@ -23,7 +23,7 @@ describe.each(storeKinds())('CPU time of windows in $name', (kind) => {
       store: kind.open(() => now),
       worker: 'w',
       quotasOf: () => quotas,
-      sender: { send: async () => [], inform: async () => undefined },
+      sender: { send: async () => ({ gone: [], missed: [] }), inform: async () => undefined },
       probe: async () => true,
       logger: { log: () => undefined },
     });

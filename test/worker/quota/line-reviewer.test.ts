@@ -14,6 +14,8 @@ describe.each(storeKinds())('review of lines by several workers, in $name', (kin
   let now: number;
   let quotas: Quotas;
   let offered: string[];
+  /** A worker that reaches the store, and no flow. */
+  let deaf: string | undefined;
   let workers: { name: string; keeper: QuotaKeeper; store: CountingStore }[];
 
   beforeAll(() => kind.setUp(), 60_000);
@@ -23,6 +25,7 @@ describe.each(storeKinds())('review of lines by several workers, in $name', (kin
     now = NOW;
     quotas = { concurrentSteps: 1 };
     offered = [];
+    deaf = undefined;
     jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'clearImmediate', 'queueMicrotask', 'performance'] });
     workers = ['w1', 'w2', 'w3'].map(startWorker);
   });
@@ -39,8 +42,10 @@ describe.each(storeKinds())('review of lines by several workers, in $name', (kin
       quotasOf: () => quotas,
       sender: {
         send: async (_, offers) => {
-          offered.push(...offers.map(({ ticket }) => ticket));
-          return [];
+          const tickets = offers.map(({ ticket }) => ticket);
+          if (deaf === worker) return { gone: [], missed: tickets };
+          offered.push(...tickets);
+          return { gone: [], missed: [] };
         },
         inform: async () => undefined,
       },
@@ -131,5 +136,36 @@ describe.each(storeKinds())('review of lines by several workers, in $name', (kin
     quotas = { concurrentSteps: 2 };
     await passInterval();
     expect(offered).toHaveLength(TENANTS);
+  });
+
+  test('a worker that does not reach the flows leaves it to another, who tells them all', async () => {
+    await fillLines();
+    await passInterval();
+    const [holder] = await dutyHolders();
+    deaf = String(holder);
+    quotas = { concurrentSteps: 2 };
+    await passInterval();
+    expect([offered, await dutyHolders()]).toEqual([[], []]);
+    await passInterval();
+    expect(new Set(offered).size).toBe(TENANTS);
+    const [next] = await dutyHolders();
+    expect([next === holder, workers.map(({ name }) => name).includes(String(next))]).toEqual([false, true]);
+    // Nor does it come back while another lives.
+    for (let interval = 0; interval < 20; interval += 1) await passInterval();
+    expect(await dutyHolders()).toEqual([next]);
+  });
+
+  test('one that is alone takes it again after a while', async () => {
+    await fillLines();
+    await passInterval();
+    const [holder] = await dutyHolders();
+    for (const { name, keeper } of workers) if (name !== holder) await keeper.close();
+    workers = workers.filter(({ name }) => name === holder);
+    deaf = String(holder);
+    quotas = { concurrentSteps: 2 };
+    await passInterval();
+    deaf = undefined;
+    for (let interval = 0; interval < DUTY_MS / INTERVAL_MS; interval += 1) await passInterval();
+    expect(new Set(offered).size).toBe(TENANTS);
   });
 });

@@ -82,7 +82,7 @@ describe.each(storeKinds())('keeper of quotas in $name', (kind) => {
       },
       worker: 'w',
       quotasOf: () => quotas,
-      sender: { send: async () => [], inform: async () => undefined },
+      sender: { send: async () => ({ gone: [], missed: [] }), inform: async () => undefined },
       probe: async () => true,
       logger: { log: (_level, message) => void lines.push(message) },
     });
