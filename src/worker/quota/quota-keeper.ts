@@ -8,7 +8,7 @@ import type { StateStore } from '../state/state-store';
 import { type Charge, chargeOnce, countApproval, countUsage, isNothing, type UsageEntry } from '../usage/usage-rules';
 import { Background } from './background';
 import { type FlowProbe, findEnded } from './flow-probe';
-import { type HeldLease, renewLeases, takeUncheckedFlows } from './lease-rules';
+import { type HeldLease, renewLeases, restoreLeases, takeUncheckedFlows } from './lease-rules';
 import { LineReviewer } from './line-reviewer';
 import { LEASE_MS, type LineKind, lockTenant, type Offer } from './lines';
 import { OfferCourier } from './offer-courier';
@@ -201,11 +201,21 @@ export class QuotaKeeper {
   }
 
   async #renew(): Promise<void> {
-    const leases = [...this.#held.values()];
-    if (leases.length > 0) {
-      await this.#store.run(() => renewLeases(leases, (id) => this.#held.has(id)), { mayBeLost: true });
+    const byTenant = new Map<string, HeldLease[]>();
+    for (const lease of this.#held.values()) {
+      const own = byTenant.get(lease.tenant) ?? [];
+      byTenant.set(lease.tenant, own);
+      own.push(lease);
     }
+    for (const [tenant, leases] of byTenant) await this.#renewLeases(tenant, leases);
     await this.space.renew();
+  }
+
+  async #renewLeases(tenant: string, leases: readonly HeldLease[]): Promise<void> {
+    const options = { tenant, mayBeLost: true };
+    const lost = await this.#store.run(() => renewLeases(leases), options);
+    if (!lost.some(({ id }) => this.#held.has(id))) return;
+    await this.#store.run(() => restoreLeases(tenant, lost, (id) => this.#held.has(id)), options);
   }
 
   /** Flows that were ended by force give nothing back: Temporal knows that they are gone, and may take its time. */

@@ -98,7 +98,7 @@ describe.each(storeKinds())('review of lines by several workers, in $name', (kin
     for (let interval = 0; interval < 12; interval += 1) {
       await passInterval();
       // Leases of steps are renewed by who runs them.
-      counts.push(written().filter((sql) => sql !== 'INSERT INTO beamline_leases').length);
+      counts.push(written().filter((sql) => sql !== 'UPDATE beamline_leases SET').length);
     }
     // Before one worker did it for all: 60, for 3 workers and 20 lines.
     const [first, ...others] = counts;
