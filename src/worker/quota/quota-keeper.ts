@@ -200,6 +200,7 @@ export class QuotaKeeper {
     return offers;
   }
 
+  /** Each tenant's by itself: rows of one that are locked stop no other's. */
   async #renew(): Promise<void> {
     const byTenant = new Map<string, HeldLease[]>();
     for (const lease of this.#held.values()) {
@@ -207,8 +208,12 @@ export class QuotaKeeper {
       byTenant.set(lease.tenant, own);
       own.push(lease);
     }
-    for (const [tenant, leases] of byTenant) await this.#renewLeases(tenant, leases);
-    await this.space.renew();
+    for (const [tenant, leases] of byTenant) {
+      this.#background.alone(`renew leases of ${tenant}`, () => this.#renewLeases(tenant, leases));
+    }
+    for (const tenant of this.space.tenants()) {
+      this.#background.alone(`renew space of ${tenant}`, () => this.space.renew(tenant));
+    }
   }
 
   async #renewLeases(tenant: string, leases: readonly HeldLease[]): Promise<void> {

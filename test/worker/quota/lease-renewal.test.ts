@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { LEASE_MS } from '../../../src/worker/quota/lines';
 import { QuotaKeeper } from '../../../src/worker/quota/quota-keeper';
+import { CHANGE_MS } from '../../../src/worker/quota/space-rules';
 import type { Asker } from '../../../src/worker/quota/tickets';
 import { openPostgresStore } from '../../../src/worker/state/postgres-store';
 import { CountingStore } from '../../helpers/counting-store';
@@ -90,4 +91,24 @@ withPostgres('renewal of leases in PostgreSQL', () => {
       { id: 'lease of acme', expires_at: String(NOW + 2 * LEASE_MS) },
     ]);
   });
+
+  test('goes on for others while rows of a tenant are locked', async () => {
+    for (const tenant of ['acme', 'other']) {
+      expect(await keeper.ask(asker(tenant))).toBeUndefined();
+      expect(await keeper.space.begin({ tenant, bytes: 1 })).toMatchObject({ kind: 'count' });
+    }
+    await outsider.query("BEGIN; SELECT 1 FROM beamline_leases WHERE tenant = 'acme' FOR UPDATE");
+    await outsider.query("SELECT 1 FROM beamline_blob_changes WHERE tenant = 'acme' FOR UPDATE");
+    now += 1_000;
+    jest.advanceTimersByTime(LEASE_MS / 4);
+    await store.quiet();
+    expect(await rows('SELECT tenant, expires_at FROM beamline_leases ORDER BY tenant')).toEqual([
+      { tenant: 'acme', expires_at: String(NOW + LEASE_MS) },
+      { tenant: 'other', expires_at: String(NOW + 1_000 + LEASE_MS) },
+    ]);
+    expect(await rows('SELECT tenant, expires_at FROM beamline_blob_changes ORDER BY tenant')).toEqual([
+      { tenant: 'acme', expires_at: String(NOW + CHANGE_MS) },
+      { tenant: 'other', expires_at: String(NOW + 1_000 + CHANGE_MS) },
+    ]);
+  }, 20_000);
 });
