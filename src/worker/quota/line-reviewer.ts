@@ -3,11 +3,15 @@ import type { Quotas } from '../policy/policy';
 import { isOutOfReach } from '../state/state-store';
 import { DUTY_MS, leaveDuty, takeDuty } from './duty-rules';
 import { needsReview, surveyLines } from './line-survey';
+import { MAX_OFFERS } from './lines';
 import type { OfferCourier, TenantLine } from './offer-courier';
 import { reviewLine } from './place-rules';
 import { prune } from './prune';
 import { reviewSpace } from './space-rules';
 import type { StoreAccess } from './store-access';
+
+/** Transactions that a review makes of a line at most: of 100 offers each, 1,000 steps a second are offered their times. */
+const MAX_ROUNDS = 20;
 
 /** In reviews. */
 const PRUNE_EVERY = 30;
@@ -72,23 +76,33 @@ export class LineReviewer {
   }
 
   /** One tenant's line may be out of order, or its row locked; the others go on. */
-  async #reviewLine({ tenant, kind }: TenantLine): Promise<void> {
-    const { store, courier, quotasOf } = this.parts;
-    const quotas = quotasOf(tenant);
-    const options = { tenant, mayBeLost: true };
+  async #reviewLine(line: TenantLine): Promise<void> {
     try {
-      if (kind === 'space') {
-        courier.tell({ tenant, kind }, await store.run(() => reviewSpace(tenant, quotas), options));
-      } else {
-        const { offers, news } = await store.run(() => reviewLine(tenant, kind, quotas), options);
-        courier.tell({ tenant, kind }, offers);
-        if (news.length > 0) courier.inform(tenant, news);
+      for (let round = 0; round < MAX_ROUNDS; round += 1) {
+        const offered = await this.#makeOffers(line);
+        // Rules of SQLite run on this thread, one after the other without a pause.
+        await nextTurn();
+        if (offered < MAX_OFFERS) return;
       }
     } catch (error) {
       if (isOutOfReach(error)) throw error;
-      store.warn(error);
+      this.parts.store.warn(error);
     }
-    // Rules of SQLite run on this thread, one after the other without a pause.
-    await nextTurn();
+  }
+
+  /** How many it made. */
+  async #makeOffers({ tenant, kind }: TenantLine): Promise<number> {
+    const { store, courier, quotasOf } = this.parts;
+    const quotas = quotasOf(tenant);
+    const options = { tenant, mayBeLost: true };
+    if (kind === 'space') {
+      const offers = await store.run(() => reviewSpace(tenant, quotas), options);
+      courier.tell({ tenant, kind }, offers);
+      return offers.length;
+    }
+    const { offers, news } = await store.run(() => reviewLine(tenant, kind, quotas), options);
+    courier.tell({ tenant, kind }, offers);
+    if (news.length > 0) courier.inform(tenant, news);
+    return offers.length;
   }
 }

@@ -12,6 +12,9 @@ export const LEASE_MS = 30_000;
 /** A flow's lease ends with the flow, however long that takes. */
 export const FOREVER_MS = 8_640_000_000_000_000;
 
+/** Offers of one transaction; the next one makes more. */
+export const MAX_OFFERS = 100;
+
 /** A tenant's row, locked until the end of the transaction, and the store's time. */
 export interface LockedTenant {
   readonly tenant: string;

@@ -13,6 +13,7 @@ import {
   type LineState,
   type LockedTenant,
   lockTenant,
+  MAX_OFFERS,
   type Offer,
   type PlaceKind,
   readLine,
@@ -21,9 +22,6 @@ import {
 } from './lines';
 import { openCpuWindow } from './rates';
 import { type Asker, hasLapsed, MIN_PATIENCE_MS, newTicket, OFFER_MS, patienceOf, saveTicket, waitOf } from './tickets';
-
-/** Offers of one transaction; the next one makes more. */
-const MAX_OFFERS = 100;
 
 /** What becomes of who asked, and whose turn it is beside. */
 export interface Verdict {

@@ -168,4 +168,16 @@ describe.each(storeKinds())('review of lines by several workers, in $name', (kin
     for (let interval = 0; interval < DUTY_MS / INTERVAL_MS; interval += 1) await passInterval();
     expect(new Set(offered).size).toBe(TENANTS);
   });
+
+  test('a line of steps gets all the times that its quota has, however many these are', async () => {
+    const perSecond = 500;
+    quotas = { concurrentSteps: 0 };
+    const [first] = workers;
+    const names = Array.from({ length: 2 * perSecond + 10 }, (_, index) => `s${index}`);
+    for (const name of names) await first?.keeper.ask(asker('acme', name));
+    quotas = { stepsPerSecond: perSecond };
+    // Times are given out for ten seconds; it takes two of them.
+    await passInterval();
+    expect(offered).toEqual(names.map((name) => `ticket ${name}`));
+  }, 30_000);
 });
