@@ -32,9 +32,11 @@ const FLUSH_EVERY_MS = 2_000;
 /** A fourth of what a lease lasts: a renewal may fail twice. */
 const RENEW_EVERY_MS = LEASE_MS / 4;
 
-/** How long the worker writes, now and then and at its end, what the store has missed. */
+/** How long the worker writes now and then what the store has missed. */
 const BACKLOG_MS = 1_000;
-const LAST_BACKLOG_MS = 10_000;
+
+/** How long its end takes: what is under way, for half of it at most, and then what is left to be written. */
+const CLOSE_MS = 10_000;
 
 /** An attempt that has ended, as the store is told. */
 export interface Settlement extends UsageEntry {
@@ -180,8 +182,9 @@ export class QuotaKeeper {
 
   /** Stops the background work and waits for what is under way; writes what is left. */
   async close(): Promise<void> {
-    await this.#background.close();
-    await this.#reports.close(LAST_BACKLOG_MS);
+    const closeBy = performance.now() + CLOSE_MS;
+    await this.#background.close(CLOSE_MS / 2);
+    await this.#reports.close(closeBy - performance.now());
     await this.#reviewer.close();
     await this.#store.close();
   }

@@ -130,6 +130,17 @@ describe.each(storeKinds())('keeper of quotas in $name', (kind) => {
     expect(await store.run(() => query('SELECT steps, cpu_ms FROM beamline_usage'))).toEqual([{ steps: 1, cpu_ms: 1 }]);
   });
 
+  test('a worker that stops does not wait for ever for what hangs', async () => {
+    failure = () => new Promise<never>(() => undefined);
+    const settled = keeper.settle({ tenant: 'acme', id: 'a', attempt: 1, end: 'completed' });
+    await jest.advanceTimersByTimeAsync(2_000);
+    await settled;
+    const closing = keeper.close();
+    await jest.advanceTimersByTimeAsync(10_000);
+    await closing;
+    expect(lines).toContain('the state store does not answer; steps of tenants with quotas wait');
+  });
+
   test('leases are renewed while a review hangs', async () => {
     expect(await keeper.ask(asker('acme'))).toBeUndefined();
     let free = (): void => undefined;

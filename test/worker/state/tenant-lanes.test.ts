@@ -2,7 +2,7 @@ import pg from 'pg';
 import { lockTenant } from '../../../src/worker/quota/lines';
 import { openPostgresStore } from '../../../src/worker/state/postgres-store';
 import { query } from '../../../src/worker/state/rule';
-import { type StateStore, StateStoreUnavailable } from '../../../src/worker/state/state-store';
+import { isOutOfReach, type StateStore, StateStoreUnavailable } from '../../../src/worker/state/state-store';
 import { TenantLanes } from '../../../src/worker/state/tenant-lanes';
 import { findPostgresBinaries, startPostgres, type TestPostgres } from '../../helpers/postgres';
 import { eventually } from '../../helpers/test-worker';
@@ -73,6 +73,35 @@ describe('lanes of tenants', () => {
     expect(begun.slice(4)).toEqual(['acme']);
     end('acme');
     expect(await next).toBe('done');
+  });
+
+  test('who waits too long for his turn gives up, and takes none from those behind him', async () => {
+    jest.useFakeTimers();
+    try {
+      const own = Array.from({ length: 4 }, () => run('acme'));
+      const tired = own[3]?.catch((error: unknown) => error);
+      jest.advanceTimersByTime(2_000);
+      const late = run('acme');
+      jest.advanceTimersByTime(1_000);
+      const error = await tired;
+      expect([error instanceof StateStoreUnavailable, isOutOfReach(error)]).toEqual([true, false]);
+      end('acme');
+      await own[0];
+      expect(begun).toHaveLength(4);
+      for (const each of [1, 2]) {
+        end('acme');
+        await own[each];
+      }
+      end('acme');
+      expect(await late).toBe('done');
+      expect(jest.getTimerCount()).toBe(0);
+      // The tenant is not stuck for others.
+      const next = run('acme');
+      end('acme');
+      expect(await next).toBe('done');
+    } finally {
+      jest.useRealTimers();
+    }
   });
 
   test('what is wrong with the store is none of the tenant', async () => {
