@@ -112,11 +112,12 @@ export class QuotaKeeper {
       return wait;
     } catch (error) {
       this.#store.warn(error);
-      // A place that is given too late is given back; a flow finds it when it asks again.
-      const giveBack = asking.then(({ isLeased }) =>
-        isLeased && kind === 'step' ? this.settle({ tenant, lease, id: lease, attempt: 1 }) : undefined,
-      );
-      this.#background.follow(giveBack.catch(() => undefined));
+      const finish = asking.then(async ({ isLeased, offers }) => {
+        this.#courier.tell(asker, offers);
+        // A place that is given too late is given back; a flow finds it when it asks again.
+        if (isLeased && kind === 'step') await this.settle({ tenant, lease, id: lease, attempt: 1 });
+      });
+      this.#background.follow(finish.catch(() => undefined));
       return waitForStore(asker);
     }
   }
@@ -143,13 +144,12 @@ export class QuotaKeeper {
   /** A place in the line of those who wait for room for a blob of so many bytes. */
   async awaitSpace(asker: Asker, needs: number): Promise<QuotaWait> {
     const { tenant } = asker;
+    const asking = this.#store.run(() => waitForSpace(asker, needs, this.quotasOf(tenant)), { tenant });
+    // However late: whose turn it is has to hear of it.
+    const telling = asking.then(({ offers }) => this.#courier.tell({ tenant, kind: 'space' }, offers));
+    this.#background.follow(telling.catch(() => undefined));
     try {
-      const { wait, offers } = await within(
-        PATIENCE_MS,
-        this.#store.run(() => waitForSpace(asker, needs, this.quotasOf(tenant)), { tenant }),
-      );
-      this.#courier.tell({ tenant, kind: 'space' }, offers);
-      return wait;
+      return (await within(PATIENCE_MS, asking)).wait;
     } catch (error) {
       this.#store.warn(error);
       return waitForStore(asker);

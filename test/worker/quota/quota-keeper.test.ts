@@ -1,6 +1,7 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Quotas } from '../../../src/worker/policy/policy';
 import { findEnded } from '../../../src/worker/quota/flow-probe';
-import { LEASE_MS } from '../../../src/worker/quota/lines';
+import { LEASE_MS, lockTenant } from '../../../src/worker/quota/lines';
 import { Outage, storeRetryMs } from '../../../src/worker/quota/outage';
 import { prune } from '../../../src/worker/quota/prune';
 import { QuotaKeeper } from '../../../src/worker/quota/quota-keeper';
@@ -59,8 +60,10 @@ describe.each(storeKinds())('keeper of quotas in $name', (kind) => {
   let failure: ((rule: string) => Promise<never> | undefined) | undefined;
   let calls: number;
   let lines: string[];
+  let told: string[];
   let keeper: QuotaKeeper;
-  const quotas: Quotas = { concurrentSteps: 1, cpuTime: { maxMs: 1_000_000, windowMs: 60_000 } };
+  let quotas: Quotas;
+  const QUOTAS: Quotas = { concurrentSteps: 1, cpuTime: { maxMs: 1_000_000, windowMs: 60_000 } };
 
   beforeAll(() => kind.setUp(), 60_000);
   afterAll(() => kind.tearDown());
@@ -70,6 +73,8 @@ describe.each(storeKinds())('keeper of quotas in $name', (kind) => {
     failure = undefined;
     calls = 0;
     lines = [];
+    told = [];
+    quotas = QUOTAS;
     store = kind.open(() => now);
     jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'clearImmediate', 'queueMicrotask', 'performance'] });
     keeper = new QuotaKeeper({
@@ -82,7 +87,13 @@ describe.each(storeKinds())('keeper of quotas in $name', (kind) => {
       },
       worker: 'w',
       quotasOf: () => quotas,
-      sender: { send: async () => ({ gone: [], missed: [] }), inform: async () => undefined },
+      sender: {
+        send: async (_, offers) => {
+          told.push(...offers.map(({ ticket }) => ticket));
+          return { gone: [], missed: [] };
+        },
+        inform: async () => undefined,
+      },
       probe: async () => true,
       logger: { log: (_level, message) => void lines.push(message) },
     });
@@ -140,6 +151,61 @@ describe.each(storeKinds())('keeper of quotas in $name', (kind) => {
     await closing;
     expect(lines).toContain('the state store does not answer; steps of tenants with quotas wait');
   });
+
+  test('whose turn it is hears of it from an answer that comes too late', async () => {
+    const named = (name: string): Asker => ({ ...asker('acme'), ticket: name, lease: `lease ${name}` });
+    for (const name of ['runs', 'waits']) await keeper.ask(named(name));
+    await store.run(() => execute("DELETE FROM beamline_leases WHERE id = 'lease runs'"));
+    const late = delayAnswers();
+    const asked = keeper.ask(named('asks'));
+    await late.arrived;
+    jest.advanceTimersByTime(2_000);
+    expect([await asked, told]).toMatchObject([{ reason: 'store' }, []]);
+    late.pass();
+    await late.passed;
+    expect(told).toEqual(['waits']);
+  });
+
+  test('who waits for room hears of it from an answer that comes too late', async () => {
+    quotas = { blobBytes: 10 };
+    await store.run(function* () {
+      yield* lockTenant('acme');
+      yield* execute('UPDATE beamline_tenants SET blob_bytes = 10');
+    });
+    const first = { ...asker('acme'), ticket: 'first' };
+    expect(await keeper.awaitSpace(first, 5)).toMatchObject({ reason: 'blobBytes' });
+    await store.run(() => execute('UPDATE beamline_tenants SET blob_bytes = 0'));
+    const late = delayAnswers();
+    const asked = keeper.awaitSpace({ ...asker('acme'), ticket: 'second' }, 5);
+    await late.arrived;
+    jest.advanceTimersByTime(2_000);
+    expect([await asked, told]).toMatchObject([{ reason: 'store' }, []]);
+    late.pass();
+    await late.passed;
+    expect(told).toEqual(['first', 'second']);
+  });
+
+  /** The store does what the next call asks, and its answer is held back. */
+  function delayAnswers(): { arrived: Promise<void>; pass: () => void; passed: Promise<void> } {
+    let arrive = (): void => undefined;
+    let pass = (): void => undefined;
+    const arrived = new Promise<void>((resolve) => {
+      arrive = resolve;
+    });
+    const free = new Promise<void>((resolve) => {
+      pass = resolve;
+    });
+    const run = store.run.bind(store);
+    store.run = async (rule, options) => {
+      store.run = run;
+      const result = await run(rule, options);
+      arrive();
+      await free;
+      return result;
+    };
+    const passed = free.then(async () => await nextTurn());
+    return { arrived, pass: () => pass(), passed };
+  }
 
   test('leases are renewed while a review hangs', async () => {
     expect(await keeper.ask(asker('acme'))).toBeUndefined();
