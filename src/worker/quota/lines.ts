@@ -24,6 +24,7 @@ export interface LockedTenant {
   readonly known_limit: number | null;
   readonly rate_next: number;
   readonly cpu_window: number;
+  readonly cpu_window_ms: number;
   readonly cpu_used_ms: number;
   readonly blob_bytes: number | null;
 }
@@ -56,7 +57,7 @@ export interface Offer extends FlowAddress {
 export function* lockTenant(tenant: string): Rule<LockedTenant> {
   const [row] = yield* query<LockedTenant>(
     `INSERT INTO beamline_tenants (tenant) VALUES (?) ON CONFLICT (tenant) DO UPDATE SET tenant = excluded.tenant
-     RETURNING tenant, next_seq, known_limit, rate_next, cpu_window, cpu_used_ms, blob_bytes, now_ms() AS now`,
+     RETURNING tenant, next_seq, known_limit, rate_next, cpu_window, cpu_window_ms, cpu_used_ms, blob_bytes, now_ms() AS now`,
     tenant,
   );
   if (row === undefined) throw new Error(`the store has no row for tenant ${tenant}`);
