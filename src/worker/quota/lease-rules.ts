@@ -18,7 +18,7 @@ const CHARGED_FOR_MS = 86_400_000;
 
 /** How long an open flow is believed to be open, and how many are asked about at once. */
 const CHECK_AFTER_MS = 60_000;
-const CHECKED_AT_ONCE = 20;
+export const CHECKED_AT_ONCE = 20;
 
 /** Leases of one statement. */
 const RENEWED_AT_ONCE = 50;

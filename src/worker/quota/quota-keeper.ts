@@ -8,7 +8,7 @@ import type { StateStore } from '../state/state-store';
 import { type Charge, chargeOnce, countApproval, countUsage, isNothing, type UsageEntry } from '../usage/usage-rules';
 import { Background } from './background';
 import { type FlowProbe, findEnded } from './flow-probe';
-import { type HeldLease, renewLeases, restoreLeases, takeUncheckedFlows } from './lease-rules';
+import { CHECKED_AT_ONCE, type HeldLease, renewLeases, restoreLeases, takeUncheckedFlows } from './lease-rules';
 import { LineReviewer } from './line-reviewer';
 import { LEASE_MS, type LineKind, lockTenant, type Offer } from './lines';
 import { OfferCourier } from './offer-courier';
@@ -26,8 +26,11 @@ import type { Asker } from './tickets';
 const PATIENCE_MS = 2_000;
 
 const REVIEW_EVERY_MS = 2_000;
-const PROBE_EVERY_MS = 10_000;
 const FLUSH_EVERY_MS = 2_000;
+const PROBE_EVERY_MS = 10_000;
+
+/** Of 20 flows each: a worker asks Temporal about 50 flows a second at most. */
+const PROBE_ROUNDS = 25;
 
 /** A fourth of what a lease lasts: a renewal may fail twice. */
 const RENEW_EVERY_MS = LEASE_MS / 4;
@@ -228,9 +231,13 @@ export class QuotaKeeper {
 
   /** Flows that were ended by force give nothing back: Temporal knows that they are gone, and may take its time. */
   async #probeFlows(): Promise<void> {
-    const flows = await this.#store.run(takeUncheckedFlows);
-    for (const { id, tenant } of await findEnded(this.parts.probe, flows, this.parts.logger)) {
-      await this.releaseFlow(tenant, id);
+    const stopAt = performance.now() + PROBE_EVERY_MS / 2;
+    for (let round = 0; round < PROBE_ROUNDS && performance.now() < stopAt; round += 1) {
+      const flows = await this.#store.run(takeUncheckedFlows);
+      for (const { id, tenant } of await findEnded(this.parts.probe, flows, this.parts.logger)) {
+        await this.releaseFlow(tenant, id);
+      }
+      if (flows.length < CHECKED_AT_ONCE) return;
     }
   }
 }

@@ -61,6 +61,7 @@ describe.each(storeKinds())('keeper of quotas in $name', (kind) => {
   let calls: number;
   let lines: string[];
   let told: string[];
+  let isOpen: (flow: { flowId: string }) => boolean;
   let keeper: QuotaKeeper;
   let quotas: Quotas;
   const QUOTAS: Quotas = { concurrentSteps: 1, cpuTime: { maxMs: 1_000_000, windowMs: 60_000 } };
@@ -74,6 +75,7 @@ describe.each(storeKinds())('keeper of quotas in $name', (kind) => {
     calls = 0;
     lines = [];
     told = [];
+    isOpen = () => true;
     quotas = QUOTAS;
     store = kind.open(() => now);
     jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'clearImmediate', 'queueMicrotask', 'performance'] });
@@ -94,7 +96,7 @@ describe.each(storeKinds())('keeper of quotas in $name', (kind) => {
         },
         inform: async () => undefined,
       },
-      probe: async () => true,
+      probe: async (flow) => isOpen(flow),
       logger: { log: (_level, message) => void lines.push(message) },
     });
   });
@@ -243,6 +245,22 @@ describe.each(storeKinds())('keeper of quotas in $name', (kind) => {
     );
     jest.advanceTimersByTime(60_000);
     expect((await ended).map(({ id }) => id)).toEqual(['a', 'b']);
+  });
+
+  test('flows that were ended by force give their places back, however many they are', async () => {
+    quotas = { flows: 100 };
+    isOpen = ({ flowId }) => flowId === 'open';
+    const places = Array.from({ length: 50 }, (_, index) => `flow:${index}`);
+    for (const place of [...places, 'flow:open']) {
+      const flow: Asker = { ...asker('acme'), kind: 'flow', ticket: place, lease: place, flowId: place.slice(5) };
+      expect(await keeper.ask(flow)).toBeUndefined();
+    }
+    now += 60_001;
+    jest.advanceTimersByTime(10_000);
+    const left = () => store.run(() => query('SELECT id FROM beamline_leases ORDER BY id'));
+    // Nothing is asked that would wait for a timer.
+    while ((await left()).length > 1) await nextTurn();
+    expect(await left()).toEqual([{ id: 'flow:open' }]);
   });
 
   test('all that has expired is removed, in several rounds', async () => {
