@@ -56,9 +56,7 @@ export class LineReviewer {
     }
     for (const line of lines) if (needsReview(line, quotasOf(line.tenant))) await this.#reviewLine(line);
     this.#reviews += 1;
-    if (this.#hasMoreToPrune || this.#reviews % PRUNE_EVERY === 0) {
-      this.#hasMoreToPrune = !(await prune((rule) => store.run(rule)));
-    }
+    if (this.#hasMoreToPrune || this.#reviews % PRUNE_EVERY === 0) await this.#prune();
   }
 
   /** Leaves the duty to others for a while, where this worker reaches no flows. Never throws. */
@@ -73,6 +71,18 @@ export class LineReviewer {
     if (!this.#hasDuty || store.isOut) return;
     this.#hasDuty = false;
     await store.run(() => leaveDuty(worker)).catch((error: unknown) => store.warn(error));
+  }
+
+  /** Where it fails, by a row that somebody has locked, it is done at the next review. */
+  async #prune(): Promise<void> {
+    const { store } = this.parts;
+    this.#hasMoreToPrune = true;
+    try {
+      this.#hasMoreToPrune = !(await prune((rule) => store.run(rule)));
+    } catch (error) {
+      if (isOutOfReach(error)) throw error;
+      store.warn(error);
+    }
   }
 
   /** One tenant's line may be out of order, or its row locked; the others go on. */

@@ -1,8 +1,10 @@
 import type { Quotas } from '../../../src/worker/policy/policy';
 import { DUTY_MS } from '../../../src/worker/quota/duty-rules';
+import { pruneExpired } from '../../../src/worker/quota/lease-rules';
 import { QuotaKeeper } from '../../../src/worker/quota/quota-keeper';
 import type { Asker } from '../../../src/worker/quota/tickets';
 import { query } from '../../../src/worker/state/rule';
+import { StateStoreUnavailable } from '../../../src/worker/state/state-store';
 import { CountingStore } from '../../helpers/counting-store';
 import { storeKinds } from '../../helpers/state-stores';
 
@@ -180,4 +182,24 @@ describe.each(storeKinds())('review of lines by several workers, in $name', (kin
     await passInterval();
     expect(offered).toEqual(names.map((name) => `ticket ${name}`));
   }, 30_000);
+
+  test('what cannot be removed for a lock is removed at the next review', async () => {
+    let prunes = 0;
+    let isLocked = true;
+    for (const { store } of workers) {
+      const run = store.run.bind(store);
+      store.run = async (rule, options) => {
+        if ((rule as unknown) !== pruneExpired) return await run(rule, options);
+        prunes += 1;
+        if (isLocked) throw new StateStoreUnavailable(new Error('a lock was not free in time'), 'call');
+        return await run(rule, options);
+      };
+    }
+    while (prunes === 0) await passInterval();
+    expect(prunes).toBe(workers.length);
+    isLocked = false;
+    await passInterval();
+    await passInterval();
+    expect(prunes).toBe(2 * workers.length);
+  });
 });
