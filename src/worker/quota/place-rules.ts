@@ -88,11 +88,10 @@ function* givePlace({ tenant, kind, limit }: LineLimits, asker: Asker, { leases,
 }
 
 /** Gives an open flow its place where it has none: what runs counts, as after a reset of a flow that had ended. */
-export function* holdPlace(asker: Asker): Rule<readonly Offer[]> {
-  if (yield* hasLease(asker)) return [];
+export function* holdPlace(asker: Asker): Rule<void> {
+  if (yield* hasLease(asker)) return;
   const { now } = yield* lockTenant(asker.tenant);
   yield* giveLease(asker, now);
-  return [];
 }
 
 /** Gives the place of a flow back, or its place in the line, and says whose turn it is then. */

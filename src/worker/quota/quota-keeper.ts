@@ -19,11 +19,8 @@ import { chargeCpu, chargeOpenWindow } from './rates';
 import { ReportWriter } from './report-writer';
 import { SpaceKeeper } from './space-keeper';
 import { waitForSpace } from './space-rules';
-import { StoreAccess } from './store-access';
+import { STORE_PATIENCE_MS, StoreAccess } from './store-access';
 import type { Asker } from './tickets';
-
-/** How long a step lets the store keep it. */
-const PATIENCE_MS = 2_000;
 
 const REVIEW_EVERY_MS = 2_000;
 const FLUSH_EVERY_MS = 2_000;
@@ -109,7 +106,7 @@ export class QuotaKeeper {
       mayBeLost: kind === 'step',
     });
     try {
-      const { wait, isLeased, offers } = await within(PATIENCE_MS, asking);
+      const { wait, isLeased, offers } = await within(STORE_PATIENCE_MS, asking);
       this.#courier.tell(asker, offers);
       if (isLeased && kind === 'step') this.#held.set(lease, { ...asker, id: lease });
       return wait;
@@ -152,7 +149,7 @@ export class QuotaKeeper {
     const telling = asking.then(({ offers }) => this.#courier.tell({ tenant, kind: 'space' }, offers));
     this.#background.follow(telling.catch(() => undefined));
     try {
-      return (await within(PATIENCE_MS, asking)).wait;
+      return (await within(STORE_PATIENCE_MS, asking)).wait;
     } catch (error) {
       this.#store.warn(error);
       return waitForStore(asker);
@@ -171,7 +168,11 @@ export class QuotaKeeper {
 
   /** Sees to it that an open flow has its place, also where the tenant has no place left. Never throws. */
   async holdFlow(asker: Asker): Promise<void> {
-    await this.#reports.report({ tenant: asker.tenant, kind: 'flow', rule: () => holdPlace(asker) });
+    const rule = function* (): Rule<readonly Offer[]> {
+      yield* holdPlace(asker);
+      return [];
+    };
+    await this.#reports.report({ tenant: asker.tenant, kind: 'flow', rule });
   }
 
   /** Gives the place of a flow back; where the store does not answer, later. Never throws. */

@@ -139,7 +139,7 @@ describe.each(storeKinds())('keeper of quotas in $name', (kind) => {
     failure = undefined;
     jest.useRealTimers();
     await keeper.close();
-    expect(lines).toContain('usage was dropped: the state store cannot take it');
+    expect(lines).toContain('a report was dropped: the state store cannot take it');
     expect(await store.run(() => query('SELECT steps, cpu_ms FROM beamline_usage'))).toEqual([{ steps: 1, cpu_ms: 1 }]);
   });
 
