@@ -85,7 +85,7 @@ withPostgres('reports to PostgreSQL over connections that break', () => {
       store,
       worker: 'w',
       quotasOf: (tenant) => (tenant.startsWith('free') ? {} : quotas),
-      sender: { send: async () => [], inform: async () => undefined },
+      sender: { send: async () => ({ gone: [], missed: [] }), inform: async () => undefined },
       probe: async () => true,
       logger: { log: () => undefined },
     });
