@@ -46,11 +46,21 @@ export interface QuotaClaim {
 }
 
 /**
+ * A flow that speaks of its place among the open ones of its tenant: the grant says that it is of that tenant, and whose place it
+ * is the worker takes from what the server says of the run.
+ */
+export interface PlaceOwner {
+  readonly tenant: string;
+  /** Absent where the workers check nobody. */
+  readonly grant?: string;
+}
+
+/**
  * What a flow tells its worker beside history: that it is open, where another run of it may have given its place back, as before
  * a reset of a flow that had ended.
  */
 export type FlowPlaceSinks = {
-  readonly flowPlaces: { hold(flow: { readonly tenant: string; readonly place: string }): void };
+  readonly flowPlaces: { hold(flow: PlaceOwner): void };
 };
 
 /** What a flow need not ask for, as of now. */

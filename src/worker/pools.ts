@@ -116,7 +116,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     activities: {
       ...createStepActivities({ ports, secrets, results, runBlock, middleware }),
       ...(resources === 'io' ? { ...flowActivities(parts), ...gateActivities(gate) } : {}),
-      ...(resources === 'io' ? createQuotaActivities(keeper) : {}),
+      ...(resources === 'io' ? createQuotaActivities(keeper, gate) : {}),
       ...(resources === 'io'
         ? createEventActivities(
             createTemporalEvents((tenant) => parts.clients.of(namespace, tenant)),
@@ -128,7 +128,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     // A cancellation comes with the answer to a heartbeat; the default would hold these back for up to a minute.
     maxHeartbeatThrottleInterval: HEARTBEAT_INTERVAL_MS,
     shutdownGraceTime: config.shutdownGraceMs,
-    ...(resources === 'io' ? { ...flowOptions(config), sinks: createFlowPlaceSinks(keeper) } : {}),
+    ...(resources === 'io' ? { ...flowOptions(config), sinks: createFlowPlaceSinks(keeper, gate) } : {}),
     ...versioning(config),
   });
   return { resources, taskQueue, slots, worker, processes };
