@@ -50,6 +50,7 @@ export const EVALUATE_EXPRESSIONS = 'evaluateExpressions';
 export const EMIT_EVENT = 'emitEvent';
 export const SUBSCRIBE_EVENTS = 'subscribeEvents';
 export const UNSUBSCRIBE_EVENTS = 'unsubscribeEvents';
+export const PUBLISH_DEAD_LETTER = 'publishDeadLetter';
 export const PREPARE_TRIGGER = 'prepareTrigger';
 export const START_TRIGGERED_FLOW = 'startTriggeredFlow';
 export const ADMIT_WINDOW = 'admitWindow';

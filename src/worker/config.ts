@@ -5,6 +5,7 @@ import { parseSecretFlag, type SecretConfig } from '../activities/ports/configur
 import type { LedgerRules } from '../activities/ports/sql-ledger';
 import { RESOURCE_CLASSES, type ResourceClass } from '../dsl/block-spec';
 import { flowError } from '../dsl/errors';
+import { type NatsConfig, parseNats } from './nats/nats-config';
 import type { OptionName, OptionValues } from './options';
 import { parseStateStore } from './state/open-state-store';
 import type { StateStoreConfig } from './state/state-store';
@@ -54,6 +55,8 @@ export interface WorkerConfig {
   readonly allowHosts: readonly string[];
   /** Absolute; absent: everything is allowed. */
   readonly policyFile?: string;
+  /** Absent: events and dead letters stay inside of Temporal. */
+  readonly nats?: NatsConfig;
   readonly shutdownGraceMs: number;
   readonly maxCachedFlows: number;
   readonly logLevel: LogLevel;
@@ -105,6 +108,7 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     secrets: list('secret').map((flag) => parseSecretFlag(flag, cwd)),
     allowHosts: list('allow-host'),
     ...parsePolicyFile(values.policy, cwd),
+    ...parseNats({ url: text('nats-url'), credentials: text('nats-credentials'), ca: text('nats-ca') }, cwd),
     shutdownGraceMs: integer('shutdown-grace', 0, 86_400) * 1_000,
     maxCachedFlows: integer('max-cached-flows', 2, 100_000),
     logLevel: oneOf('log-level', LOG_LEVELS),

@@ -161,7 +161,22 @@ export const WORKER_OPTIONS = [
     value: 'N',
     description: 'CPU time that the steps of a tenant may use in a day (UTC), where its policy says nothing else',
   },
-  { name: 'nats-url', value: 'URL', description: 'publish events and dead letters to NATS', isUnsupported: true },
+  {
+    name: 'nats-url',
+    value: 'URL',
+    description:
+      'NATS with JetStream, nats://HOST[:PORT] or tls://…, several with commas: events and dead letters go there, and events come from there',
+  },
+  {
+    name: 'nats-credentials',
+    value: 'FILE',
+    description: 'who the worker is to NATS: a .creds file, or one line USER:PASSWORD; read again for each connection',
+  },
+  {
+    name: 'nats-ca',
+    value: 'FILE',
+    description: 'certificates, in PEM, of the authorities that NATS servers are trusted by; counts with tls:// only',
+  },
   {
     name: 'auth',
     value: 'MODE',

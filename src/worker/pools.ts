@@ -2,6 +2,7 @@ import { cpus } from 'node:os';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { ScopedPorts } from '../activities/access/scoped-ports';
 import { CpuShare } from '../activities/cpu-share';
+import { createDeadLetterActivities } from '../activities/dead-letter-activities';
 import { createEvaluateExpressions } from '../activities/evaluate-expressions';
 import { createEventActivities } from '../activities/event-activities';
 import { findExecutor } from '../activities/executors';
@@ -11,7 +12,9 @@ import { localOnly } from '../activities/local-only';
 import type { KeyRing } from '../activities/payloads/key-ring';
 import type { PayloadStore } from '../activities/payloads/payload-store';
 import { findDatabase } from '../activities/ports/configured-databases';
+import type { EventPort } from '../activities/ports/events';
 import type { Gate } from '../activities/ports/gate';
+import type { Outbox } from '../activities/ports/outbox';
 import type { SecretStore } from '../activities/ports/secret-store';
 import { prepareFlow } from '../activities/prepare-flow';
 import { type BlockProcessPool, createBlockProcessPool } from '../activities/process/block-process-pool';
@@ -41,7 +44,6 @@ import {
 import type { RunOrigin } from '../dsl/start';
 import type { WorkerConfig } from './config';
 import { workerDataConverter } from './data-converter';
-import type { NamespaceClients } from './namespace-clients';
 import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
 import type { PolicySource } from './policy/policy';
 import { stepAccess } from './policy/step-access';
@@ -50,7 +52,6 @@ import { admitFlow, createFlowPlaceSinks } from './quota/flow-admission';
 import { countAskedApproval, createQuotaActivities } from './quota/quota-activities';
 import type { QuotaKeeper } from './quota/quota-keeper';
 import { stepQuota } from './quota/step-quota';
-import { createTemporalEvents } from './temporal-events';
 
 /** What the pools of a worker are made from. */
 export interface PoolParts {
@@ -61,9 +62,10 @@ export interface PoolParts {
   readonly ports: ScopedPorts;
   readonly policy: PolicySource;
   readonly gate: Gate;
-  /** By namespace and tenant. */
-  readonly clients: NamespaceClients;
   readonly keeper: QuotaKeeper;
+  readonly events: EventPort;
+  /** What others are to hear. */
+  readonly outbox: Outbox;
   /** Where flows are found by name. */
   readonly catalog: Catalog;
   readonly payloads: PayloadStore;
@@ -117,12 +119,8 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
       ...createStepActivities({ ports, secrets, results, runBlock, middleware }),
       ...(resources === 'io' ? { ...flowActivities(parts), ...gateActivities(gate) } : {}),
       ...(resources === 'io' ? createQuotaActivities(keeper, gate) : {}),
-      ...(resources === 'io'
-        ? createEventActivities(
-            createTemporalEvents((tenant) => parts.clients.of(namespace, tenant)),
-            gate,
-          )
-        : {}),
+      ...(resources === 'io' ? createEventActivities(parts.events, gate) : {}),
+      ...(resources === 'io' ? createDeadLetterActivities(parts.outbox, gate, parts.keys) : {}),
     },
     maxConcurrentActivityTaskExecutions: slots,
     // A cancellation comes with the answer to a heartbeat; the default would hold these back for up to a minute.
@@ -135,7 +133,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
 }
 
 /** Flows are coordinated on the io queue. */
-function flowActivities({ expressions, catalog, gate, policy, keeper }: PoolParts) {
+function flowActivities({ config, expressions, catalog, gate, policy, keeper }: PoolParts) {
   const evaluate = createEvaluateExpressions(expressions);
   return {
     [PREPARE_FLOW]: localOnly(async (at, value: unknown, origin: RunOrigin) => {
@@ -145,7 +143,8 @@ function flowActivities({ expressions, catalog, gate, policy, keeper }: PoolPart
         return { ...admission, ...(share === undefined ? {} : { share }) };
       });
       const flow = { firstRunId: origin.firstRunId, isAwaited: isAwaited(value, origin) };
-      return { ...prepared, ...(await admitFlow(keeper, prepared.tenant, flow)) };
+      const published = config.nats === undefined ? {} : { publishesDeadLetters: true as const };
+      return { ...prepared, ...published, ...(await admitFlow(keeper, prepared.tenant, flow)) };
     }),
     [VALIDATE_DATA]: localOnly((_, request: Parameters<typeof validateData>[0]) => validateData(request)),
     [VALIDATE_ARGUMENTS]: localOnly(

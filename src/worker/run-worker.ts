@@ -26,6 +26,7 @@ import { prepareGate } from './identity/create-gate';
 import { stepIdentity } from './identity/step-identity';
 import type { Logger } from './logger';
 import { NamespaceClients } from './namespace-clients';
+import { openMessaging } from './nats/open-messaging';
 import { EXPRESSION_HOST_ENTRY } from './package-files';
 import { openPolicy } from './policy/open-policy';
 import { createPool, type Pool } from './pools';
@@ -38,6 +39,7 @@ import { ensureSearchAttributes } from './search-attributes';
 import { openWorkerStore } from './state/open-state-store';
 import { stepLog } from './step-log';
 import { connectionConfig, connectWorker, type TemporalTarget } from './temporal-connection';
+import { createTemporalEvents } from './temporal-events';
 
 /** How often content without a blob is looked for, and how old it must be. */
 const SWEEP_EVERY_MS = 3_600_000;
@@ -120,6 +122,18 @@ export async function startWorker(options: {
     );
     const keeper = new QuotaKeeper({ store, worker: workerId, quotasOf, sender, probe, logger });
     releases.push(() => keeper.close());
+    const messaging = await openMessaging({
+      config,
+      connection,
+      namespace,
+      worker: workerId,
+      store,
+      keys,
+      policy,
+      events: createTemporalEvents((tenant) => clients.of(namespace, tenant)),
+      logger,
+    });
+    releases.push(() => messaging.close());
 
     const parts = {
       config,
@@ -134,8 +148,9 @@ export async function startWorker(options: {
       expressions,
       secrets,
       policy,
-      clients,
       keeper,
+      events: messaging.events,
+      outbox: messaging.outbox,
       results: new ResultCache(stepCache, (...line) => logger.log(...line)),
       // Whose a step is, is known once its grant has been checked.
       middleware: [stepLog(logger), ...(config.auth.mode === 'jwt' ? [stepIdentity(gate)] : []), stepUsage(keeper)],
@@ -146,6 +161,7 @@ export async function startWorker(options: {
       releases.push(() => pool.processes.close());
       pools.push(pool);
     }
+    messaging.start();
     const sweeping = setInterval(() => {
       sweepPayloads(payloads.folder, { retentionMs: config.payloadRetentionMs }).then(
         ({ removed, freedBytes }) => logger.log('debug', 'payload store swept', { removed, freed_bytes: freedBytes }),

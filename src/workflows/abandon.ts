@@ -1,3 +1,4 @@
+import { tellCancelled } from './dead-letter-news';
 import type { Routine } from './drive';
 import type { FlowRun } from './flow-run';
 import type { TrackedStep } from './progress-tracker';
@@ -15,8 +16,8 @@ type AnyCursor = Cursor | ListCursor | TaskCursor | BranchCursor | { readonly li
 
 /**
  * Ends what is suspended beside something that ends all of it, such as a branch that failed: it would have gone on in the
- * next run of the flow, and has no code running that could clean up after it. Ends subscriptions, gives back events, leaves lines, and
- * takes dead letters away.
+ * next run of the flow, and has no code running that could clean up after it. Ends subscriptions, gives back events,
+ * leaves lines, takes dead letters away and tells of them.
  */
 export function* abandon(run: FlowRun, { cursors, steps }: Abandoned): Routine<void> {
   for (const step of steps) step.end('cancelled');
@@ -26,6 +27,7 @@ export function* abandon(run: FlowRun, { cursors, steps }: Abandoned): Routine<v
       run.status.deadLetterEnds();
     }
     if (listener !== undefined) yield* endListening(run, run.inbox.reopen(listener));
+    if (parked !== undefined) yield* tellCancelled(run, parked.letter);
   }
   yield* leaveQuotaLine(
     run,

@@ -5,7 +5,8 @@ import type { BatchValues } from '../dsl/expressions/batch';
 import { isJsonObject, type Json, type JsonObject, setOwn } from '../dsl/json';
 import type { CallPlan, TaskPlan } from '../dsl/planning/plan';
 import type { StepSecrets } from '../dsl/secrets';
-import type { Routine } from './drive';
+import { tellCancelled, tellParked, tellResolved } from './dead-letter-news';
+import { type Routine, waitFor } from './drive';
 import type { FlowRun } from './flow-run';
 import type { TrackedStep } from './progress-tracker';
 import type { TaskOutcome, TaskScope } from './scope';
@@ -51,6 +52,7 @@ export function* settleStep(
   const { task, step, run } = running;
   let start = begin;
   let parked = parkedIn(begin.from);
+  let isNew = false;
   for (;;) {
     if (parked === undefined) {
       const trace: LifeTrace = {};
@@ -61,9 +63,10 @@ export function* settleStep(
         const error = flowErrorToJson(thrown.at(task.path).data);
         if (task.onFailure === 'continue') return goOnWithout(running, start, error);
         parked = park(running, start, trace, error);
+        isNew = true;
       }
     }
-    const resolution: Resolution = yield* awaitResolution(running, parked);
+    const resolution: Resolution = yield* awaitResolution(running, parked, isNew);
     const { letter, rawInput } = parked;
     if (resolution.action === 'discard') throw new FlowError(letter.error as unknown as FlowErrorData);
     if (resolution.action === 'skip') return skip(running, resolution.output ?? rawInput, letter);
@@ -133,21 +136,34 @@ function park(
   };
 }
 
-function* awaitResolution({ run, step }: RunningTask, parked: ParkedStep): Routine<Resolution> {
+function* awaitResolution({ run, step }: RunningTask, parked: ParkedStep, isNew: boolean): Routine<Resolution> {
   const { letter, values, secrets, rawInput, generation, resolution: carried } = parked;
   const args = values?.with;
   step.update({ status: 'deadLettered', error: letter.error });
   run.waits();
   run.status.deadLetterBegins(letter.block);
+  const told = isNew ? tellParked(run, letter) : undefined;
   let isSuspended = false;
   try {
-    if (carried !== undefined) return carried;
+    if (carried !== undefined) {
+      yield* tellResolved(run, letter, carried);
+      return carried;
+    }
     const call = { ...(isJsonObject(args) ? { args } : {}), hasSecrets: secrets !== undefined };
     const resolution = yield* run.letters.await(letter, call, (late) => {
       parked.resolution = late;
     });
-    if (resolution !== 'suspend') return resolution;
+    // Long since done, but where it was resolved at once: a flow that has ended tells nothing more.
+    if (told !== undefined) yield* waitFor(told);
+    if (resolution !== 'suspend') {
+      yield* tellResolved(run, letter, resolution);
+      return resolution;
+    }
     isSuspended = true;
+  } catch (thrown) {
+    if (told !== undefined) yield* waitFor(told);
+    yield* tellCancelled(run, letter);
+    throw thrown;
   } finally {
     if (!isSuspended) run.status.deadLetterEnds();
   }

@@ -160,7 +160,7 @@ describe('the flags of beamline worker', () => {
   it.each([
     [['--io-pool-size', 'many'], {}, '--io-pool-size: got "many", expected a whole number from 1 to 1000'],
     [['--pools', 'io,tpu'], {}, '--pools: got "io,tpu", expected one or more of io,cpu,gpu'],
-    [['--nats-url', 'nats://127.0.0.1:4222'], {}, '--nats-url is not supported yet; leave it out'],
+    [['--prometheus-endpoint', '127.0.0.1:9090'], {}, '--prometheus-endpoint is not supported yet; leave it out'],
     [['--database', 'nonsense'], {}, '--database: got no usable name'],
     [['--config', 'missing.yaml'], {}, '--config missing.yaml: cannot be read (ENOENT)'],
     [[], { BEAMLINE_CPU_POOL_SIZE: '0' }, '--cpu-pool-size: got "0", expected a whole number from 1 to 1000'],

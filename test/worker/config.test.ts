@@ -106,7 +106,11 @@ test.each<[string, OptionValues, string]>([
   ['tokens without a key', { auth: 'jwt' }, '--auth jwt: needs --auth-key FILE'],
   ['a key without tokens', { 'auth-key': 'key.json' }, '--auth-key: counts with --auth jwt only'],
   ['a network that is trusted perhaps', { 'trust-network': 'maybe' }, '--trust-network: got "maybe", expected yes, no'],
-  ['a part of the design that is not there yet', { 'nats-url': 'nats://127.0.0.1' }, '--nats-url is not supported yet'],
+  [
+    'a part of the design that is not there yet',
+    { 'prometheus-endpoint': '127.0.0.1:9090' },
+    '--prometheus-endpoint is not supported yet',
+  ],
   ['a policy without a file', { policy: '' }, '--policy: got "", expected the name of a file'],
   ['a database without a URL', { database: ['shop'] }, '--database'],
   ['a secret without a place', { secret: ['shop=hunter22'] }, '--secret shop: expected NAME=env:VARIABLE'],

@@ -3,8 +3,10 @@ import { execute, query, type Rule } from '../state/rule';
 /** How long a duty stays with a worker of whom nothing is heard. */
 export const DUTY_MS = 10_000;
 
-/** What one worker does for all: look at the lines. */
-const REVIEW = 'review';
+/** What one worker does for all: look at the lines, publish to NATS. */
+type DutyName = 'review' | 'publish';
+
+const REVIEW: DutyName = 'review';
 
 /** Who has the duty, as of now. */
 export interface Duty {
@@ -28,13 +30,13 @@ export function* readDuty(worker: string): Rule<Duty> {
 }
 
 /** Takes the duty, or keeps it for longer; false where somebody else has it. */
-export function* takeDuty(worker: string): Rule<boolean> {
+export function* takeDuty(worker: string, duty: DutyName = REVIEW): Rule<boolean> {
   const taken = yield* query(
     `INSERT INTO beamline_duties (name, holder, expires_at) VALUES (?, ?, now_ms() + ?)
        ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
          WHERE beamline_duties.holder = excluded.holder OR beamline_duties.expires_at <= now_ms()
        RETURNING holder`,
-    REVIEW,
+    duty,
     worker,
     DUTY_MS,
   );
@@ -42,6 +44,6 @@ export function* takeDuty(worker: string): Rule<boolean> {
 }
 
 /** Leaves the duty to others, at once. */
-export function* leaveDuty(worker: string): Rule<void> {
-  yield* execute('DELETE FROM beamline_duties WHERE name = ? AND holder = ?', REVIEW, worker);
+export function* leaveDuty(worker: string, duty: DutyName = REVIEW): Rule<void> {
+  yield* execute('DELETE FROM beamline_duties WHERE name = ? AND holder = ?', duty, worker);
 }

@@ -2,7 +2,7 @@ import { flowError } from '../../dsl/errors';
 import { execute, query, type Rule } from './rule';
 
 /** Version of the tables below. A change adds a step to {@link ensureSchema} and never edits one. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /** Times are milliseconds since 1970, by the store's clock. */
 const VERSION_1 = [
@@ -92,6 +92,20 @@ const VERSION_2 = [
   'CREATE INDEX beamline_charged_at ON beamline_charged (charged_at)',
 ];
 
+const VERSION_3 = [
+  // What is to be published to NATS, until it has been. origin: the installation that said it.
+  `CREATE TABLE beamline_outbox (
+    id TEXT PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    body TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    not_before BIGINT NOT NULL DEFAULT 0
+  )`,
+  'CREATE INDEX beamline_outbox_order ON beamline_outbox (created_at, id)',
+];
+
 /**
  * Makes the tables where there are none. To be run alone: the driver excludes other processes meanwhile. Throws BLW_CONFIG where a newer
  * version of this program has been here.
@@ -107,7 +121,7 @@ export function* ensureSchema(): Rule<void> {
     );
   }
   if (version === SCHEMA_VERSION) return;
-  for (const statement of [VERSION_1, VERSION_2].slice(version).flat()) yield* execute(statement);
+  for (const statement of [VERSION_1, VERSION_2, VERSION_3].slice(version).flat()) yield* execute(statement);
   yield* execute('DELETE FROM beamline_state');
   yield* execute('INSERT INTO beamline_state (version) VALUES (?)', SCHEMA_VERSION);
 }

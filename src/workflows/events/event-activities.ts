@@ -22,6 +22,8 @@ export interface EventActivities {
   /** Resolves once the server has the subscription: an event that is emitted from then on comes after it. */
   subscribeEvents(request: BusAddress & { readonly subscription: Subscription }): Promise<void>;
   unsubscribeEvents(request: BusAddress & Omit<Subscription, 'filters'>): Promise<void>;
+  /** Resolves once it is kept for NATS, which has it at least once sooner or later. */
+  publishDeadLetter(request: BusAddress & { readonly event: CloudEvent }): Promise<void>;
   /** Fails with BLW_TRIGGER_INVALID, not retried. */
   prepareTrigger(value: Json, tenant: string): Promise<PreparedTrigger>;
   /** False where the flow has been started before. */

@@ -56,7 +56,7 @@ describe.each(storeKinds())('a state store in $name', (kind) => {
   test('of the first version is kept, and gets what is new', async () => {
     const old = kind.open();
     await old.run(function* () {
-      for (const table of ['duties', 'charged']) yield* execute(`DROP TABLE beamline_${table}`);
+      for (const table of ['duties', 'charged', 'outbox']) yield* execute(`DROP TABLE beamline_${table}`);
       yield* execute('UPDATE beamline_state SET version = 1');
       yield* execute("INSERT INTO beamline_tenants (tenant, blob_bytes) VALUES ('acme', 7)");
     });
@@ -64,6 +64,7 @@ describe.each(storeKinds())('a state store in $name', (kind) => {
     const store = kind.open();
     expect(await store.run(() => query('SELECT blob_bytes FROM beamline_tenants'))).toEqual([{ blob_bytes: 7 }]);
     expect(await store.run(() => query('SELECT name FROM beamline_duties'))).toEqual([]);
+    expect(await store.run(() => query('SELECT id FROM beamline_outbox'))).toEqual([]);
     expect(await store.run(() => query('SELECT version FROM beamline_state'))).toEqual([{ version: SCHEMA_VERSION }]);
     await store.close();
   });

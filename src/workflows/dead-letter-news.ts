@@ -1,0 +1,47 @@
+import { CancellationScope, workflowInfo } from '@temporalio/workflow';
+import type { DeadLetter, Resolution } from '../dsl/dead-letter';
+import { type LetterEnd, type LetterPlace, parkedEvent, resolvedEvent } from '../dsl/dead-letter-event';
+import type { CloudEvent } from '../dsl/events/cloud-event';
+import { type Routine, waitFor } from './drive';
+import { eventActivities } from './events/event-activities';
+import type { FlowRun } from './flow-run';
+
+/** Tells others of a new dead letter; undefined where nobody is told. What it gives never rejects. */
+export function tellParked(run: FlowRun, letter: DeadLetter): Promise<void> | undefined {
+  return run.prepared.publishesDeadLetters === true ? tell(run, parkedEvent(placeOf(run), letter)) : undefined;
+}
+
+/** Tells others what has become of a dead letter. */
+export function* tellResolved(run: FlowRun, letter: DeadLetter, { action, by, comment }: Resolution): Routine<void> {
+  yield* tellEnd(run, letter, {
+    action,
+    ...(by === undefined ? {} : { by }),
+    ...(comment === undefined ? {} : { comment }),
+  });
+}
+
+/** Tells others that nobody is asked any more: the flow was cancelled, or what the step is part of. */
+export function* tellCancelled(run: FlowRun, letter: DeadLetter): Routine<void> {
+  yield* tellEnd(run, letter, { action: 'cancelled' });
+}
+
+function* tellEnd(run: FlowRun, letter: DeadLetter, end: Omit<LetterEnd, 'at'>): Routine<void> {
+  if (run.prepared.publishesDeadLetters !== true) return;
+  yield* waitFor(tell(run, resolvedEvent(placeOf(run), letter, { ...end, at: Date.now() })));
+}
+
+/** Short: it is only written down what NATS is to get. A flow that is cancelled tells as well. */
+async function tell({ tenant, taskQueue, proof, progress }: FlowRun, event: CloudEvent): Promise<void> {
+  try {
+    await CancellationScope.nonCancellable(() =>
+      eventActivities.publishDeadLetter({ tenant, taskQueue, event, ...proof }),
+    );
+  } catch (error) {
+    // The flow is worth more than the news of it.
+    progress.note(`${event.id} was not published: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function placeOf({ tenant, plan, id }: FlowRun): LetterPlace {
+  return { tenant, flow: plan.flow, flowId: id, workflowId: workflowInfo().workflowId };
+}
