@@ -110,7 +110,8 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     ...parsePolicyFile(values.policy, cwd),
     ...parseNats({ url: text('nats-url'), credentials: text('nats-credentials'), ca: text('nats-ca') }, cwd),
     shutdownGraceMs: integer('shutdown-grace', 0, 86_400) * 1_000,
-    maxCachedFlows: integer('max-cached-flows', 2, 100_000),
+    // With 2 or 3 the SDK's polls hold the places that queries need: they time out. Measured; with 5 they do not.
+    maxCachedFlows: integer('max-cached-flows', 5, 100_000),
     logLevel: oneOf('log-level', LOG_LEVELS),
     logFormat: oneOf('log-format', ['json', 'pretty']),
   };

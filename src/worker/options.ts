@@ -136,7 +136,7 @@ export const WORKER_OPTIONS = [
     name: 'max-cached-flows',
     value: 'N',
     default: '300',
-    description: 'flows kept in memory between their steps; the others are rebuilt from history',
+    description: 'flows kept in memory between their steps, at least 5; the others are rebuilt from history',
   },
   {
     name: 'log-level',

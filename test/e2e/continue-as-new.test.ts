@@ -193,8 +193,8 @@ test('a cancellation reaches whichever run there is', async () => {
   await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
 });
 
-test('flows go on where the worker keeps but two of them in memory, more of them than that too', async () => {
-  const small = await startTestWorker({ 'max-cached-flows': '2', pools: 'io' }, server);
+test('flows go on where the worker keeps but five of them in memory, more of them than that too', async () => {
+  const small = await startTestWorker({ 'max-cached-flows': '5', pools: 'io' }, server);
   try {
     const loop = `do: [{l: {for: {in: workflow.input}, do: [{a: {${COUNT}, output: {as: '\${ item }'}}}]}}]`;
     const windows = `do: [{l: {for: {in: workflow.input}, metadata: {concurrency: 10, batchSize: 10}, do: [{a: {${COUNT}, output: {as: '\${ item }'}}}]}}]`;
