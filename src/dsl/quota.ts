@@ -46,10 +46,10 @@ export interface QuotaClaim {
 }
 
 /**
- * A flow that speaks of its place among the open ones of its tenant: the grant says that it is of that tenant, and whose place it
- * is the worker takes from what the server says of the run.
+ * Whose a flow says it is. The grant shows that it is so: anybody can let a workflow of his own go on as one of ours, with a state
+ * that he made up.
  */
-export interface PlaceOwner {
+export interface FlowOwner {
   readonly tenant: string;
   /** Absent where the workers check nobody. */
   readonly grant?: string;
@@ -60,7 +60,7 @@ export interface PlaceOwner {
  * a reset of a flow that had ended.
  */
 export type FlowPlaceSinks = {
-  readonly flowPlaces: { hold(flow: PlaceOwner): void };
+  readonly flowPlaces: { hold(flow: FlowOwner): void };
 };
 
 /** What a flow need not ask for, as of now. */

@@ -41,6 +41,7 @@ import {
   VALIDATE_ARGUMENTS,
   VALIDATE_DATA,
 } from '../dsl/names';
+import type { FlowOwner } from '../dsl/quota';
 import type { RunOrigin } from '../dsl/start';
 import type { WorkerConfig } from './config';
 import { workerDataConverter } from './data-converter';
@@ -148,9 +149,12 @@ function flowActivities({ config, expressions, catalog, gate, policy, keeper }: 
     }),
     [VALIDATE_DATA]: localOnly((_, request: Parameters<typeof validateData>[0]) => validateData(request)),
     [VALIDATE_ARGUMENTS]: localOnly(
-      async (_, request: Parameters<typeof validateArguments>[0] & { readonly tenant?: string }) => {
+      async (at, request: Parameters<typeof validateArguments>[0] & Partial<FlowOwner>) => {
         await validateArguments(request);
-        if (request.tenant !== undefined) await countAskedApproval(keeper, request.tenant);
+        const { tenant, grant } = request;
+        if (tenant === undefined) return;
+        await gate.recognize({ tenant, ...(grant === undefined ? {} : { grant }) }, at);
+        await countAskedApproval(keeper, tenant);
       },
     ),
     [EVALUATE_EXPRESSIONS]: localOnly((_, request: Parameters<typeof evaluate>[0]) => evaluate(request)),

@@ -108,6 +108,7 @@ const continued: IdentityCase[] = [
   ...(
     [
       ['emits', 'do: [{e: {emit: {event: {with: {source: /a, type: fake}}}}}]'],
+      ['asks for an approval', 'do: [{ask: {call: human.approval, with: {title: Pay?}}}]'],
       ['listens', 'do: [{l: {listen: {to: {one: {with: {type: fake}}}}}}]'],
     ] as const
   ).map(([does, text]) =>

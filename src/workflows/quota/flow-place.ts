@@ -1,6 +1,6 @@
 import { CancellationScope, condition, isCancellation, proxySinks, workflowInfo } from '@temporalio/workflow';
 import { FlowError } from '../../dsl/errors';
-import { type FlowPlaceSinks, needOf, type PlaceOwner, type QuotaWait } from '../../dsl/quota';
+import { type FlowOwner, type FlowPlaceSinks, needOf, type QuotaWait } from '../../dsl/quota';
 import { type Routine, waitFor } from '../drive';
 import { toFlowError } from '../failures';
 import type { FlowRun } from '../flow-run';
@@ -70,6 +70,6 @@ function* leavePlace(run: FlowRun): Routine<void> {
 }
 
 /** The place itself comes along with what a flow carries, which anybody can make up: the worker makes it from the first run. */
-function ownerOf({ tenant, proof }: FlowRun): PlaceOwner & { firstRunId: string } {
+function ownerOf({ tenant, proof }: FlowRun): FlowOwner & { firstRunId: string } {
   return { tenant, ...proof, firstRunId: workflowInfo().firstExecutionRunId };
 }
