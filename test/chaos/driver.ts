@@ -8,6 +8,7 @@ const QUEUE = 'beamline-io';
 const TENANT = 'default';
 const PAUSE_MS = 300;
 const MAX_BLOB_BYTES = 10_000_000;
+const CALL_MS = 15_000;
 
 /** A flow that was started. */
 export interface ChaosFlow {
@@ -54,7 +55,8 @@ export class Driver {
     const until = Date.now() + deadlineMs;
     while (this.open.length > 0 && Date.now() < until) await delay(PAUSE_MS);
     this.#isOver = true;
-    await Promise.all(this.#running);
+    // A call that does not come back is abandoned with its flow, which is among those that hang.
+    await Promise.race([Promise.all(this.#running), delay(CALL_MS)]);
     return this.open;
   }
 
@@ -77,8 +79,8 @@ export class Driver {
         flow.endedAt = Date.now();
         return;
       }
-      if (!hasActed) hasActed = await this.#act(flow, handle).catch(() => false);
-      await this.#resolveLetters(flow, handle).catch(() => undefined);
+      if (!hasActed) hasActed = await this.#call(() => this.#act(flow, handle)).catch(() => false);
+      await this.#call(() => this.#resolveLetters(flow, handle)).catch(() => undefined);
       await delay(PAUSE_MS);
     }
   }
@@ -115,6 +117,11 @@ export class Driver {
     }
   }
 
+  /** No call waits for ever. */
+  #call<T>(act: () => Promise<T>): Promise<T> {
+    return this.world.client.withDeadline(Date.now() + CALL_MS, act);
+  }
+
   async #verdictOf(flow: ChaosFlow, handle: WorkflowHandle, status: string): Promise<string> {
     const { kind } = flow;
     if (status !== kind.ends) return `ended as ${status}, expected ${kind.ends}: ${await this.#failureOf(handle)}`;
@@ -145,6 +152,12 @@ export class Driver {
       const found = await this.#patiently(() => this.world.blobs.read(TENANT, path, MAX_BLOB_BYTES));
       if (found?.content.equals(content) !== true) wrong.push(path);
     }
+    for (const path of expects.gone) {
+      if (
+        (await this.#patiently(async () => ({ info: await this.world.blobs.stat(TENANT, path) })))?.info !== undefined
+      )
+        wrong.push(path);
+    }
     return wrong.length === 0 ? 'ok' : `blobs are not as expected: ${wrong.join(', ')}`;
   }
 
@@ -152,7 +165,7 @@ export class Driver {
   async #patiently<T>(act: () => Promise<T>): Promise<T | undefined> {
     while (!this.#isOver) {
       try {
-        return await act();
+        return await this.#call(act);
       } catch {
         await delay(PAUSE_MS);
       }
