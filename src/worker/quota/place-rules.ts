@@ -97,7 +97,7 @@ export function* holdPlace(asker: Asker): Rule<void> {
 /** Gives the place of a flow back, or its place in the line, and says whose turn it is then. */
 export function* releasePlace(name: string, place: string, quotas: Quotas): Rule<readonly Offer[]> {
   const tenant = yield* lockTenant(name);
-  yield* execute('DELETE FROM beamline_leases WHERE id = ?', place);
+  yield* execute('DELETE FROM beamline_leases WHERE tenant = ? AND id = ?', name, place);
   yield* execute('DELETE FROM beamline_tickets WHERE tenant = ? AND id = ?', name, place);
   return yield* offerPlaces(tenant, 'flow', quotas);
 }

@@ -64,6 +64,15 @@ describe.each(storeKinds())('places of a tenant in $name', (kind) => {
   const turns = (): string[] =>
     offers.splice(0).map(({ ticket, afterMs }) => (afterMs === 0 ? ticket : `${ticket} in ${afterMs}`));
 
+  test("gives nobody else's place back: it counts by its tenant, too", async () => {
+    quotas = { flows: 1 };
+    await ask('a', { kind: 'flow' });
+    await run(() => releasePlace('other', 'lease a', quotas));
+    expect(await ask('b', { kind: 'flow' })).toMatch(/^waits flows /);
+    await endFlow('a');
+    expect(await ask('b', { kind: 'flow' })).toBe('runs');
+  });
+
   test('says which quota it is, its limit and what the tenant uses of it, and nothing of other tenants', async () => {
     const waitOf = async (name: string, more: Partial<Asker> = {}) =>
       (await run(() => askForPlace(askerOf(name, more), quotas))).wait;
