@@ -7,6 +7,7 @@ import type { Cli } from '../cli';
 import { CommandError } from '../command-error';
 import { EXIT } from '../exit-codes';
 import { ANSWER_TIMEOUT_MS, isSilence } from '../no-answer';
+import { unreadableError } from '../unreadable-flow';
 import { hasWorker } from '../worker-presence';
 import type { Deployment } from './deployment';
 
@@ -31,7 +32,7 @@ export async function refuseWhereTokenIsNeeded(
   );
 }
 
-/** Undefined where no worker answers, or one of a version that does not know the question. */
+/** Undefined where no worker answers, or one of a version that does not know the question, or its answer cannot be read here. */
 async function ask(client: Client, tenant: string, taskQueue: string): Promise<boolean | undefined> {
   const question: DeploymentQuestion = { question: 'needsToken', tenant };
   try {
@@ -45,7 +46,8 @@ async function ask(client: Client, tenant: string, taskQueue: string): Promise<b
     );
     return answer.needsToken;
   } catch (error) {
-    if (error instanceof WorkflowFailedError || isSilence(error)) return undefined;
+    if (error instanceof WorkflowFailedError || isSilence(error) || unreadableError(error) !== undefined)
+      return undefined;
     throw error;
   }
 }
