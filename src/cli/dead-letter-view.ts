@@ -101,7 +101,7 @@ function printableIndented(line: string): string {
   return indent + printable(line.slice(indent.length));
 }
 
-/** Commands that work as they stand, but for a token, which only the person has. */
+/** Commands that work once what is in capitals is filled in, and the token, which only the person has. */
 function nextCommands(
   { flow, letter, needsToken }: FoundLetter & { readonly letter: ListedLetter },
   { beamline, connection, temporalConnection }: CommandParts,
@@ -128,8 +128,8 @@ function retryFlags({ failedIn, input, with: args }: ListedLetter): string[] {
     input === undefined ? ' --input @input.json' : ` --input ${shellWord(copied(input) ?? '@input.json')}`;
   if (failedIn === 'input') return [inputFlag];
   const key = CORRECTED.find((one) => args?.[one] !== undefined);
-  const patch = key === undefined ? undefined : copied({ [key]: args?.[key] ?? null });
-  return ['', ...(patch === undefined ? [] : [` --with ${shellWord(patch)}`])];
+  // No JSON, so that it does nothing before somebody has said what is to be other.
+  return ['', ...(key === undefined ? [] : [` --with '{"${key}": CHANGED}'`])];
 }
 
 /** As JSON, where it is short and hides nothing. */

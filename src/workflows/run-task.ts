@@ -7,7 +7,7 @@ import type { FlowPlan, TaskPlan } from '../dsl/planning/plan';
 import type { Routine } from './drive';
 import { dateTime, type FlowRun } from './flow-run';
 import { type TaskOutcome, type TaskScope, visitScope } from './scope';
-import { type LifeStart, type LifeTrace, type RunningTask, settleStep } from './settle-step';
+import { generationOf, type LifeStart, type LifeTrace, type RunningTask, settleStep } from './settle-step';
 import { placeSecrets } from './step-secrets';
 import { type CallCursor, type ListCursor, Suspension, suspendable, type TaskCursor } from './suspension';
 import type { TaskFrame, TaskResult } from './task-frame';
@@ -115,7 +115,7 @@ export function* runTask(
 
 function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {}): Routine<TaskOutcome> {
   const { run, task, scope, step } = running;
-  const { rawInput, generation, retries, from } = begin;
+  const { rawInput, retries, from } = begin;
   const startedAt = from?.startedAt ?? Date.now();
   const descriptor: JsonObject = {
     name: task.name,
@@ -135,7 +135,9 @@ function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {})
     return { output: rawInput, next: 'continue', endsFlow: false, isSkipped: true };
   }
 
+  const generation = generationOf(begin, before);
   trace.values = before;
+  trace.generation = generation;
   trace.secrets = (from?.at as Partial<CallCursor> | undefined)?.secrets ?? secrets;
   const { input = rawInput } = before;
   const variables: Variables = { ...base, context: run.context, input, data: input };

@@ -163,6 +163,8 @@ export interface ParkedStep {
   readonly generation: number;
   /** Absent where its definition could not be evaluated. */
   readonly values?: BatchValues;
+  /** Where these are absent: the arguments that it was run with before. */
+  readonly earlier?: Json;
   /** What the placeholders in the values stand for. */
   readonly secrets?: StepSecrets;
   /** Said after it stood still: what the next run begins with. */

@@ -115,7 +115,7 @@ describe('what to do next', () => {
     const id = `'o'\\''brien 7' '/do/1/pay[17]'`;
     expect(nextOf(FOUND)).toEqual([
       `beamline dlq retry ${id} --address x:1`,
-      `beamline dlq retry ${id} --with '{"body":{"n":1}}' --address x:1`,
+      `beamline dlq retry ${id} --with '{"body": CHANGED}' --address x:1`,
       `beamline dlq skip ${id} --address x:1`,
       `beamline dlq skip ${id} --output '{"n":1}' --address x:1`,
       `beamline dlq discard ${id} --address x:1`,
@@ -129,9 +129,10 @@ describe('what to do next', () => {
     for (const command of commands) expect(command).toContain(' --token-file token.jwt --seal-key seal-key.json');
   });
 
-  test('proposes no correction of what hides a secret, or is long', () => {
-    for (const body of ['Bearer ***', 'x'.repeat(1_000)])
-      expect(nextOf({ ...FOUND, letter: { ...LETTER, with: { body } } }).join()).not.toContain('--with');
+  test('has nothing of the arguments in a correction, so that none goes out unchanged', () => {
+    const commands = nextOf({ ...FOUND, letter: { ...LETTER, with: { body: 'Bearer ***' } } }).join();
+    expect(commands).toContain(`--with '{"body": CHANGED}'`);
+    expect(commands).not.toContain('***');
   });
 });
 

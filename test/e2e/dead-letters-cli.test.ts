@@ -168,11 +168,15 @@ describe('beamline dlq show', () => {
       'discard',
       'update',
     ]);
-    // The corrected retry, as it stands.
+    // A correction that nobody has filled in does nothing; the retry is as it stands.
     service.broken.delete(path);
-    const [, corrected = ''] = commands;
-    expect(corrected).toContain(`--with '{"body":{"n":1}}'`);
-    const pasted = await run('sh', ['-c', corrected.trim()], { cwd: folder });
+    const [retry = '', corrected = ''] = commands;
+    await expect(run('sh', ['-c', corrected.trim()], { cwd: folder })).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--with: not JSON'),
+    });
+    expect(await lettersOf(flow)).toHaveLength(1);
+    const pasted = await run('sh', ['-c', retry.trim()], { cwd: folder });
     expect(pasted.stdout).toMatch(/^runs again: \/do\/0\/pay of /);
     expect(await flow.result()).toBe(path);
   });

@@ -156,6 +156,35 @@ describe('a step that failed for good', () => {
     expect(at('/corrected').map(({ key }) => key?.slice(-4))).toEqual([':0:0', ':0:1']);
   });
 
+  test.each<[string, string, Resolution]>([
+    ['a correction that changes nothing', 'patch', { action: 'retry', with: { body: { n: 1 } } }],
+    ['the same input', 'input', { action: 'retry', input: { n: 1 } }],
+    ['another input that makes the same arguments', 'other-input', { action: 'retry', input: { more: true, n: 1 } }],
+  ])('has the same key with %s', async (_, name, resolution) => {
+    const path = `/same-${name}`;
+    broken.add(path);
+    const secret = `headers: { authorization: '\${ "Bearer " + secrets.token }' }, method: post`;
+    const tasks = `do: [${post('a', path).replace('method: post', secret)}]`;
+    const handle = await worker.start(`use: { secrets: [token] }\n${tasks}`, { n: 1 });
+    await lettersOf(handle);
+    broken.delete(path);
+    await resolve(handle, resolution);
+    expect(await handle.result()).toMatchObject({ path });
+    expect(at(path).map(({ key }) => key?.slice(-4))).toEqual([':0:0', ':0:0']);
+  });
+
+  test('has the same key where a wrong input came between', async () => {
+    broken.add('/between');
+    const handle = await worker.start(`do: [${post('a', '/between')}]`, { n: 1 });
+    await lettersOf(handle);
+    await resolve(handle, { action: 'retry', input: { wrong: 1 } });
+    await eventually(async () => (await lettersOf(handle))[0]?.failedIn === 'input' || undefined);
+    broken.delete('/between');
+    await resolve(handle, { action: 'retry', input: { n: 1 } });
+    await handle.result();
+    expect(at('/between').map(({ key }) => key?.slice(-4))).toEqual([':0:0', ':0:0']);
+  });
+
   test('runs with another input, also where its arguments could not be made', async () => {
     const handle = await worker.start(`do: [${post('a', '/input')}]`, { wrong: 1 });
     const [letter] = await lettersOf(handle);

@@ -57,8 +57,8 @@ Examples:
   $ beamline dlq retry --tenant acme --code BLW_HTTP_STATUS --since 2h --yes
   $ beamline dlq retry order-4711 --token-file token.jwt --seal-key seal-key.json
 
---with is a JSON merge patch on the arguments; what it does not name stays. Without it the step has the same idempotency key
-as before, so that what it did after all is not done twice.`,
+--with is a JSON merge patch on the arguments; what it does not name stays. Where the arguments stay the same, the step has
+the same idempotency key as before, so that what it did after all is not done twice.`,
   },
   skip: {
     description: 'Takes the step for done, with its input or another output; the flow goes on behind it.',
