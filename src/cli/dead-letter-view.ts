@@ -110,17 +110,25 @@ function nextCommands(
   const command = (action: string, more = '') =>
     `${beamline} dlq ${action} ${shellWord(flow.id)} ${shellWord(letter.id)}${more}${token}${connection}`;
   const flags = retryFlags(letter).map((more) => command('retry', more));
-  const output = letter.input === undefined ? 'null' : (copied(letter.input) ?? '@output.json');
   const resolution = { id: letter.id, action: letter.failedIn === 'run' ? 'retry' : 'skip' };
   const update = `temporal workflow update execute --workflow-id ${shellWord(flow.id)} --name ${RESOLVE_UPDATE}`;
   return [
     ...flags,
+    `# ${letter.failedIn === 'output' ? SKIPPED.undone : SKIPPED.bare}`,
     command('skip'),
-    command('skip', ` --output ${shellWord(output)}`),
+    `# ${SKIPPED.done}`,
+    command('skip', ' --output CHANGED'),
     command('discard'),
     ...(needsToken === true ? [] : [`${update} --input ${shellWord(JSON.stringify(resolution))}${temporalConnection}`]),
   ];
 }
+
+/** What a skip means, without an output (of a step that failed, or that is done) and with one. */
+const SKIPPED = {
+  bare: 'Goes on without the step, with its input, as where its `if` says no:',
+  undone: 'Goes on with the input of the step, which is done, and undone where the flow fails later:',
+  done: 'Takes it for done, with this output (also for export.as), and undone where the flow fails later:',
+};
 
 function retryFlags({ failedIn, input, with: args }: ListedLetter): string[] {
   if (failedIn === 'output') return [];

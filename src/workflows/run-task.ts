@@ -115,7 +115,7 @@ export function* runTask(
 
 function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {}): Routine<TaskOutcome> {
   const { run, task, scope, step } = running;
-  const { rawInput, retries, from } = begin;
+  const { rawInput, retries, done, from } = begin;
   const startedAt = from?.startedAt ?? Date.now();
   const descriptor: JsonObject = {
     name: task.name,
@@ -155,20 +155,23 @@ function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {})
     runOne: (inner, taskInput, taskScope, taskFrom) => runTask(run, inner, taskInput, taskScope, taskFrom),
   };
   const deadline = from === undefined ? deadlineOf(task, before) : from.deadline;
-  const result = yield* suspendable(executeUntil(deadline, task, frame), (at) => ({
-    rawInput,
-    values: before,
-    startedAt,
-    ...(deadline === undefined ? {} : { deadline }),
-    ...(generation === 0 ? {} : { generation }),
-    ...(retries === 0 ? {} : { retries }),
-    at,
-  }));
+  const result: TaskResult =
+    done ??
+    (yield* suspendable(executeUntil(deadline, task, frame), (at) => ({
+      rawInput,
+      values: before,
+      startedAt,
+      ...(deadline === undefined ? {} : { deadline }),
+      ...(generation === 0 ? {} : { generation }),
+      ...(retries === 0 ? {} : { retries }),
+      at,
+    })));
   trace.hasRun = true;
   const undoable = task.compensate === undefined ? undefined : { ...task, compensate: task.compensate };
   // Noted before its output is transformed, which may fail after all was done.
   const entry = undoable && run.compensations.note(undoable, scope, result.output);
-  const output = yield* transformOutput(run, task, {
+  // What somebody says is the output as the next step gets it.
+  const output = yield* transformOutput(run, done === undefined ? task : { export: task.export }, {
     ...variables,
     context: run.context,
     output: result.output,
@@ -177,7 +180,8 @@ function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {})
   });
   if (entry !== undefined) entry.output = output;
   if (run.keepsOutputOf(task.name)) setOwn(scope.steps, task.name, { output });
-  step.end('completed');
+  if (done === undefined) step.end('completed');
+  else step.end('skipped', done.error);
 
   const next = result.next ?? task.next ?? 'continue';
   return { output, next, endsFlow: result.endsFlow === true || next === 'end' };

@@ -30,6 +30,8 @@ export interface LifeStart {
   readonly generation: number;
   /** Where its arguments are made anew: those that it was run with before. Where they come out the same, it is the same deed. */
   readonly earlier?: Json | undefined;
+  /** Somebody says that it is done, with this output: what comes after its output is left to do. */
+  readonly done?: { readonly output: Json; readonly error: JsonObject };
   /** Retries as a dead letter. */
   readonly retries: number;
   readonly from?: TaskCursor | undefined;
@@ -74,10 +76,15 @@ export function* settleStep(
     const resolution: Resolution = yield* awaitResolution(running, parked, isNew);
     const { letter, rawInput } = parked;
     if (resolution.action === 'discard') throw new FlowError(letter.error as unknown as FlowErrorData);
-    if (resolution.action === 'skip') return skip(running, resolution.output ?? rawInput, letter);
-    yield* run.beginStep();
+    if (resolution.action === 'skip') {
+      const { output } = resolution;
+      if (output === undefined || run.prepared.keepsDeeds !== true) return skip(running, output ?? rawInput, letter);
+      start = takeForDone(parked, output);
+    } else {
+      yield* run.beginStep();
+      start = restart(running, parked, resolution);
+    }
     step.update({ status: 'running', error: undefined });
-    start = restart(running, parked, resolution);
     parked = undefined;
   }
 }
@@ -204,6 +211,13 @@ function restart(
   const deadline = deadlineOf(task, corrected);
   const from = { rawInput, values: corrected, startedAt, ...(deadline === undefined ? {} : { deadline }), at };
   return { rawInput, generation: isOther ? generation + 1 : generation, retries, from };
+}
+
+/** The end of a life without what a block would do: with `export.as` and `then`, and to be undone like any other. */
+function takeForDone({ letter, rawInput, values = {}, generation }: ParkedStep, output: Json): LifeStart {
+  const { startedAt, retries, error } = letter;
+  const from = { rawInput, values, startedAt, at: { attempts: 0, spentMs: 0 } };
+  return { rawInput, generation, retries, done: { output, error }, from };
 }
 
 /** Which deed of its step a life is, once its arguments are known. */

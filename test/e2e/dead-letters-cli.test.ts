@@ -159,7 +159,8 @@ describe('beamline dlq show', () => {
     expect(stdout).toMatch(/^pay\n {2}id +flow-.*\n {2}step +\/do\/0\/pay\n {2}flow +test\/flow:1\.0\.0\n/);
     expect(stdout).toContain('BLW_HTTP_STATUS: ');
     expect(stdout).toContain('"n": 1');
-    const commands = stdout.split('What to do next:\n')[1]?.trimEnd().split('\n') ?? [];
+    const lines = stdout.split('What to do next:\n')[1]?.trimEnd().split('\n') ?? [];
+    const commands = lines.filter((line) => !line.startsWith('  #'));
     expect(commands.map((command) => / (retry|skip|discard|update) /.exec(command)?.[1])).toEqual([
       'retry',
       'retry',

@@ -222,6 +222,75 @@ describe('a step that failed for good', () => {
     expect(steps[0]).toMatchObject({ status: 'skipped', error: { code: 'BLW_HTTP_STATUS' } });
   });
 
+  describe('that is skipped', () => {
+    const FAIL = "{no: {raise: {error: {type: 'https://x.test/no', status: 400, title: no}}}}";
+    const undo = (path: string) =>
+      `, compensate: [{refund: {call: http, with: {method: post, endpoint: '${origin}${path}', body: '\${ data }'}}}]`;
+    const compensated = (path: string, more = '') =>
+      `do: [${post('charge', path, more).replace('onFailure: deadLetter', `onFailure: deadLetter${undo(`${path}-undo`)}`)}, ${FAIL}]`;
+
+    test('with an output is done, and undone with that output where the flow fails later', async () => {
+      broken.add('/charge');
+      const handle = await worker.start(compensated('/charge'), { n: 1 });
+      await lettersOf(handle);
+      await resolve(handle, { action: 'skip', output: { charge: 7 } });
+      expect(await errorOf(handle)).toMatchObject({ compensation: { completed: 1, failed: [] } });
+      expect(at('/charge-undo').map(({ body }) => JSON.parse(body) as Json)).toEqual([{ charge: 7 }]);
+    });
+
+    test('without an output was not done, and is not undone', async () => {
+      broken.add('/uncharged');
+      const handle = await worker.start(compensated('/uncharged'), { n: 1 });
+      await lettersOf(handle);
+      await resolve(handle, { action: 'skip' });
+      expect(await errorOf(handle)).toMatchObject({ title: 'no' });
+      expect(at('/uncharged-undo')).toEqual([]);
+    });
+
+    test('after it was done is undone once, with the output that was said', async () => {
+      const handle = await worker.start(compensated('/done', ", output: { as: '${ data.none }' }"), { n: 1 });
+      await lettersOf(handle);
+      await resolve(handle, { action: 'skip', output: 'mended' });
+      expect(await errorOf(handle)).toMatchObject({ compensation: { completed: 1 } });
+      expect(at('/done-undo').map(({ body }) => body)).toEqual(['mended']);
+    });
+
+    test('exports what was said, and waits again where that cannot be exported', async () => {
+      broken.add('/export');
+      const handle = await worker.start(
+        `do: [${post('a', '/export', ', export: { as: \'${ {"id": data.id} }\' }')}, {end: {set: '\${ context }'}}]`,
+        { n: 1 },
+      );
+      await lettersOf(handle);
+      await resolve(handle, { action: 'skip', output: { wrong: 1 } });
+      const [letter] = await eventually(async () => {
+        const letters = await lettersOf(handle);
+        return letters[0]?.failedIn === 'output' ? letters : undefined;
+      });
+      expect(letter).toMatchObject({ error: { code: 'BLW_EXPR_FAILED' } });
+      expect(await refusal(handle, { action: 'retry' })).toContain('the step is done');
+      await resolve(handle, { action: 'skip', output: { id: 9 } });
+      expect(await handle.result()).toEqual({ id: 9 });
+      expect(at('/export')).toHaveLength(1);
+    });
+
+    test.each<[string, Json[], Json]>([
+      ['with an output wins a race', ['by hand'], 'by hand'],
+      ['without an output does not', [], 'late'],
+    ])('%s', async (_, output, expected) => {
+      const path = `/race${output.length}`;
+      broken.add(path);
+      const late = '{late: {do: [{w: {wait: PT2S}}, {s: {set: {x: late}, output: {as: data.x}}}]}}';
+      const handle = await worker.start(`do: [{f: {fork: {compete: true, branches: [${post('a', path)}, ${late}]}}}]`, {
+        n: 1,
+      });
+      await lettersOf(handle);
+      const [said] = output;
+      await resolve(handle, { action: 'skip', ...(said === undefined ? {} : { output: said }) });
+      expect(await handle.result()).toBe(expected);
+    });
+  });
+
   test('is discarded: it fails, and the flow deals with it', async () => {
     broken.add('/discard');
     const flow = await worker.start(`do: [${post('a', '/discard')}]`, { n: 1 });

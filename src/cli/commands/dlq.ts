@@ -61,7 +61,7 @@ Examples:
 the same idempotency key as before, so that what it did after all is not done twice.`,
   },
   skip: {
-    description: 'Takes the step for done, with its input or another output; the flow goes on behind it.',
+    description: 'Goes on behind the step: without it, or taking it for done where there is an output.',
     examples: `
 Examples:
   $ beamline dlq skip order-4711
@@ -141,7 +141,11 @@ function addResolve(parent: Command, name: Action): Command {
         new Option('--input <JSON>', 'what the step gets instead of its input: JSON, @FILE, or -').conflicts('with'),
       );
   }
-  if (name === 'skip') command.option('--output <JSON>', "the step's output: JSON, @FILE, or - (default: its input)");
+  if (name === 'skip')
+    command.option(
+      '--output <JSON>',
+      'the step was done, with this output: JSON, @FILE, or - (default: its input goes on)',
+    );
   command.option('--by <NAME>', 'who says so; where a token is needed, it says it').option('--comment <TEXT>', 'why');
   addFilterFlags(command)
     .option('--all', 'all dead letters that there are')
