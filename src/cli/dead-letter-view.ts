@@ -11,6 +11,9 @@ const HEADER = ['ID', 'STEP', 'BLOCK', 'CODE', 'ATTEMPTS', 'AGE', 'FLOW', 'TENAN
 /** Arguments that a correction is most often about, in this order. */
 const CORRECTED = ['body', 'query', 'parameters', 'content'];
 
+/** Nobody decides in the place of those who are asked: it can be retried as it was, or discarded. */
+const APPROVAL = 'human.approval';
+
 /** Longest value that is put into a command to be copied. */
 const MAX_COPIED_LENGTH = 400;
 
@@ -110,14 +113,18 @@ function nextCommands(
   const command = (action: string, more = '') =>
     `${beamline} dlq ${action} ${shellWord(flow.id)} ${shellWord(letter.id)}${more}${token}${connection}`;
   const flags = retryFlags(letter).map((more) => command('retry', more));
-  const resolution = { id: letter.id, action: letter.failedIn === 'run' ? 'retry' : 'skip' };
-  const update = `temporal workflow update execute --workflow-id ${shellWord(flow.id)} --name ${RESOLVE_UPDATE}`;
-  return [
-    ...flags,
+  const isApproval = letter.block === APPROVAL;
+  const resolution = { id: letter.id, action: letter.failedIn === 'run' ? 'retry' : isApproval ? 'discard' : 'skip' };
+  const skips = [
     `# ${letter.failedIn === 'output' ? SKIPPED.undone : SKIPPED.bare}`,
     command('skip'),
     `# ${SKIPPED.done}`,
     command('skip', ' --output CHANGED'),
+  ];
+  const update = `temporal workflow update execute --workflow-id ${shellWord(flow.id)} --name ${RESOLVE_UPDATE}`;
+  return [
+    ...flags,
+    ...(isApproval ? [] : skips),
     command('discard'),
     ...(needsToken === true ? [] : [`${update} --input ${shellWord(JSON.stringify(resolution))}${temporalConnection}`]),
   ];
@@ -130,8 +137,8 @@ const SKIPPED = {
   done: 'Takes it for done, with this output (also for export.as), and undone where the flow fails later:',
 };
 
-function retryFlags({ failedIn, input, with: args }: ListedLetter): string[] {
-  if (failedIn === 'output') return [];
+function retryFlags({ block, failedIn, input, with: args }: ListedLetter): string[] {
+  if (failedIn === 'output' || (block === APPROVAL && failedIn === 'input')) return [];
   const inputFlag =
     input === undefined ? ' --input @input.json' : ` --input ${shellWord(copied(input) ?? '@input.json')}`;
   if (failedIn === 'input') return [inputFlag];

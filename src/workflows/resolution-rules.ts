@@ -26,6 +26,11 @@ const OWNERS = [
   ['output', 'skip'],
 ] as const;
 
+const APPROVAL = 'human.approval';
+
+/** What may be said of an approval: nothing of who decides, how many of them, and what a timeout stands for. */
+const APPROVAL_KEYS = ['timeout', 'title', 'description'];
+
 /** Where something goes, or as whom. */
 const PLACES = ['endpoint', 'document', 'operationId', 'authentication', 'redirect', 'path', 'database'];
 
@@ -64,8 +69,31 @@ function checkTexts(value: JsonObject): void {
   }
 }
 
-/** Throws BLW_RESOLUTION_INVALID where a dead letter cannot be run again, or not with this. */
-export function checkRetry({ with: patch, input }: Resolution, letter: DeadLetter, call: FailedCall): void {
+/** Throws BLW_RESOLUTION_INVALID where this may not be done with a dead letter. */
+export function checkResolution(resolution: Resolution, letter: DeadLetter, call: FailedCall): void {
+  if (letter.block === APPROVAL) checkApproval(resolution, letter);
+  if (resolution.action === 'retry') checkRetry(resolution, letter, call);
+}
+
+/** Whoever resolves dead letters does not decide in the place of those who are asked, and does not say who these are. */
+function checkApproval({ action, with: patch = {}, input }: Resolution, { failedIn }: DeadLetter): void {
+  if (action === 'discard') return;
+  if (failedIn !== 'run')
+    throw invalid('an approval whose arguments or output could not be made can only be discarded');
+  if (action === 'skip')
+    throw invalid(
+      'an approval is not skipped, since that would decide it: retry it, so that people are asked again, or discard it',
+    );
+  if (input !== undefined)
+    throw invalid('input: who decides on an approval may be made of it; retry it as it was, or discard it');
+  const key = Object.keys(patch).find((one) => !APPROVAL_KEYS.includes(one));
+  if (key !== undefined)
+    throw invalid(
+      `with: ${shortText(key, 50)} may not be changed; of an approval only ${APPROVAL_KEYS.join(', ')} may`,
+    );
+}
+
+function checkRetry({ with: patch, input }: Resolution, letter: DeadLetter, call: FailedCall): void {
   if (letter.failedIn === 'output')
     throw invalid(
       'the step is done, and only its output could not be transformed: skip it with an output, or discard it',

@@ -132,6 +132,18 @@ describe('what to do next', () => {
       expect(command).toContain(' --token-file token.jwt --seal-key seal-key.json');
   });
 
+  test('of an approval is to ask again, or to discard', () => {
+    const approval = { ...LETTER, block: 'human.approval', with: { title: 'Pay?' } };
+    const commands = nextOf({ ...FOUND, letter: approval });
+    expect(commands.map((command) => / (retry|skip|discard|update) /.exec(command)?.[1])).toEqual([
+      'retry',
+      'discard',
+      'update',
+    ]);
+    const wrong = nextOf({ ...FOUND, letter: { ...approval, failedIn: 'input' } }).join();
+    expect(wrong).toMatch(/^beamline dlq discard .*"action":"discard"/);
+  });
+
   test('has nothing of the arguments in a correction, so that none goes out unchanged', () => {
     const commands = nextOf({ ...FOUND, letter: { ...LETTER, with: { body: 'Bearer ***' } } }).join();
     expect(commands).toContain(`--with '{"body": CHANGED}'`);
