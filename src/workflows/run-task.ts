@@ -92,6 +92,7 @@ export function* runTask(
     rawInput: from?.rawInput ?? rawInput,
     generation: from?.generation ?? 0,
     retries: from?.retries ?? 0,
+    execution: from?.execution,
     ...(from === undefined ? {} : { from }),
   };
   try {
@@ -138,6 +139,7 @@ function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {})
   const generation = generationOf(begin, before);
   trace.values = before;
   trace.generation = generation;
+  const execution = generation === begin.generation ? begin.execution : undefined;
   trace.secrets = (from?.at as Partial<CallCursor> | undefined)?.secrets ?? secrets;
   const { input = rawInput } = before;
   const variables: Variables = { ...base, context: run.context, input, data: input };
@@ -150,10 +152,12 @@ function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {})
     ...(secrets === undefined ? {} : { secrets }),
     step,
     generation,
+    execution: execution ?? (isSentOut(task) ? run.nextExecution() : undefined),
     from: from?.at,
     runList: (tasks, listInput, listScope, listFrom) => runTaskList(run, tasks, listInput, listScope, listFrom),
     runOne: (inner, taskInput, taskScope, taskFrom) => runTask(run, inner, taskInput, taskScope, taskFrom),
   };
+  trace.execution = frame.execution;
   const deadline = from === undefined ? deadlineOf(task, before) : from.deadline;
   const result: TaskResult =
     done ??
@@ -163,7 +167,7 @@ function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {})
       startedAt,
       ...(deadline === undefined ? {} : { deadline }),
       ...(generation === 0 ? {} : { generation }),
-      ...(retries === 0 ? {} : { retries }),
+      ...(retries === 0 ? {} : { retries, ...(frame.execution === undefined ? {} : { execution: frame.execution }) }),
       at,
     })));
   trace.hasRun = true;
@@ -185,6 +189,11 @@ function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {})
 
   const next = result.next ?? task.next ?? 'continue';
   return { output, next, endsFlow: result.endsFlow === true || next === 'end' };
+}
+
+/** As an activity. */
+function isSentOut(task: TaskPlan): boolean {
+  return task.kind === 'call' && task.human !== true;
 }
 
 function* executeUntil(deadline: Deadline | undefined, task: TaskPlan, frame: TaskFrame): Routine<TaskResult> {

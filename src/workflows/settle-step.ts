@@ -28,6 +28,8 @@ export interface LifeStart {
   readonly rawInput: Json;
   /** Grows where a retry is another deed than the one before, since it has other arguments. */
   readonly generation: number;
+  /** Name of the run of the step that this one goes on with, where it is the same deed. */
+  readonly execution?: string | undefined;
   /** Where its arguments are made anew: those that it was run with before. Where they come out the same, it is the same deed. */
   readonly earlier?: Json | undefined;
   /** Somebody says that it is done, with this output: what comes after its output is left to do. */
@@ -42,6 +44,7 @@ export interface LifeTrace {
   values?: BatchValues;
   /** Set with the values. */
   generation?: number;
+  execution?: string | undefined;
   secrets?: StepSecrets | undefined;
   /** The block is done. */
   hasRun?: true;
@@ -117,8 +120,8 @@ function endOf({ next = 'continue' }: TaskPlan, output: Json): TaskOutcome {
 
 function park(
   { task, scope, step }: RunningTask<CallPlan>,
-  { rawInput, generation: before, retries, earlier }: LifeStart,
-  { values, secrets, hasRun, generation = before }: LifeTrace,
+  { rawInput, generation: before, retries, earlier, ...start }: LifeStart,
+  { values, secrets, hasRun, generation = before, execution = start.execution }: LifeTrace,
   error: JsonObject,
 ): ParkedStep {
   const { iteration } = scope;
@@ -143,6 +146,7 @@ function park(
     letter,
     rawInput,
     generation,
+    ...(execution === undefined ? {} : { execution }),
     ...(values !== undefined ? { values } : earlier === undefined ? {} : { earlier }),
     ...(secrets === undefined ? {} : { secrets }),
   };
@@ -192,7 +196,7 @@ function* awaitResolution({ run, step }: RunningTask, parked: ParkedStep, isNew:
 /** The same deed again has the same key, so that what was done of it is not done twice; another deed has another one. */
 function restart(
   { task, run }: RunningTask<CallPlan>,
-  { letter, rawInput, values, earlier, secrets, generation }: ParkedStep,
+  { letter, rawInput, values, earlier, secrets, generation, execution }: ParkedStep,
   { input, with: patch }: Resolution,
 ): LifeStart {
   const { startedAt } = letter;
@@ -201,7 +205,7 @@ function restart(
   const args = values?.with ?? earlier;
   if (input !== undefined) {
     if (args === undefined || !keepsDeeds) return { rawInput: input, generation: generation + 1, retries };
-    return { rawInput: input, generation, retries, earlier: args };
+    return { rawInput: input, generation, execution, retries, earlier: args };
   }
   const before = values ?? {};
   const merged = patch === undefined ? args : mergePatch(args ?? null, patch);
@@ -210,7 +214,8 @@ function restart(
   const at: CallCursor = { attempts: 0, spentMs: 0, ...(secrets === undefined ? {} : { secrets }) };
   const deadline = deadlineOf(task, corrected);
   const from = { rawInput, values: corrected, startedAt, ...(deadline === undefined ? {} : { deadline }), at };
-  return { rawInput, generation: isOther ? generation + 1 : generation, retries, from };
+  if (isOther) return { rawInput, generation: generation + 1, retries, from };
+  return { rawInput, generation, execution, retries, from };
 }
 
 /** The end of a life without what a block would do: with `export.as` and `then`, and to be undone like any other. */

@@ -90,6 +90,16 @@ function deep(levels: number): Json {
   return value;
 }
 
+/** Names of the runs of a step, as each of its activities got one. */
+async function executionsOf(handle: WorkflowHandle, stepId: string): Promise<string[]> {
+  const { events } = await handle.fetchHistory();
+  const requests = (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: activity }) => {
+    const data = activity?.input?.payloads?.[0]?.data;
+    return data == null ? [] : [JSON.parse(Buffer.from(data).toString()) as { stepId: string; execution: string }];
+  });
+  return requests.filter((request) => request.stepId === stepId).map(({ execution }) => execution);
+}
+
 async function statusOf(handle: WorkflowHandle): Promise<unknown> {
   return (await handle.describe()).searchAttributes?.BeamlineStatus?.[0];
 }
@@ -183,6 +193,22 @@ describe('a step that failed for good', () => {
     await resolve(handle, { action: 'retry', input: { n: 1 } });
     await handle.result();
     expect(at('/between').map(({ key }) => key?.slice(-4))).toEqual([':0:0', ':0:0']);
+  });
+
+  test('is the same run of the step for the blob store, unless it is corrected', async () => {
+    const put = "call: fs.put, metadata: {onFailure: deadLetter}, with: {path: put, content: x, ifMatch: '0'}";
+    const handle = await worker.start(`do: [{p: {${put.replace("'0'", `'${'0'.repeat(64)}'`)}}}]`, { n: 1 });
+    const again = (retries: number) =>
+      eventually(async () => (await lettersOf(handle))[0]?.retries === retries || undefined);
+    await lettersOf(handle);
+    await resolve(handle, { action: 'retry' });
+    await again(1);
+    await resolve(handle, { action: 'retry', input: { n: 2 } });
+    await again(2);
+    await resolve(handle, { action: 'retry', with: { ifMatch: 'none' } });
+    await handle.result();
+    const [first, ...others] = await executionsOf(handle, '/do/0/p');
+    expect(others).toEqual([first, first, expect.not.stringMatching(`^${first}$`)]);
   });
 
   test('runs with another input, also where its arguments could not be made', async () => {
@@ -401,6 +427,10 @@ describe('several dead letters', () => {
     await resolve(handle, { action: 'retry' });
     expect(await handle.result()).toMatchObject(['/long', expect.anything()]);
     expect(new Set(at('/long').map(({ key }) => key)).size).toBe(1);
+    const step = '/do/0/f/fork/branches/0/a';
+    const before = worker.client.workflow.getHandle(handle.workflowId, runId);
+    const executions = [...(await executionsOf(before, step)), ...(await executionsOf(handle, step))];
+    expect(executions).toEqual([executions[0], executions[0]]);
     expect(at('/long')).toHaveLength(2);
   }, 60_000);
 
