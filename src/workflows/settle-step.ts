@@ -210,12 +210,17 @@ function restart(
   const before = values ?? {};
   const merged = patch === undefined ? args : mergePatch(args ?? null, patch);
   const isOther = patch !== undefined && !(keepsDeeds && isSameJson(merged ?? null, args ?? null));
-  const corrected = merged === undefined || !isOther ? before : { ...before, with: merged };
+  const corrected = merged === undefined || !isOther ? before : { ...unkept(before), with: merged };
   const at: CallCursor = { attempts: 0, spentMs: 0, ...(secrets === undefined ? {} : { secrets }) };
   const deadline = deadlineOf(task, corrected);
   const from = { rawInput, values: corrected, startedAt, ...(deadline === undefined ? {} : { deadline }), at };
   if (isOther) return { rawInput, generation: generation + 1, retries, from };
   return { rawInput, generation, execution, retries, from };
+}
+
+/** Without the key that its result would be kept under: that was made for other arguments. */
+function unkept(values: BatchValues): BatchValues {
+  return values.cacheKey === undefined ? values : { ...values, cacheKey: null };
 }
 
 /** The end of a life without what a block would do: with `export.as` and `then`, and to be undone like any other. */

@@ -211,6 +211,21 @@ describe('a step that failed for good', () => {
     expect(others).toEqual([first, first, expect.not.stringMatching(`^${first}$`)]);
   });
 
+  test('has no result that others get who have the key of before', async () => {
+    broken.add('/cached');
+    const cached = (path: string) =>
+      `do: [{c: {call: http, metadata: {onFailure: deadLetter, cache: {maxAge: PT1H, key: '\${ "dead letter" }'}}, with: {method: get, endpoint: '${origin}${path}'}, output: {as: data.path}}}]`;
+    const one = await worker.start(cached('/cached'));
+    await lettersOf(one);
+    await resolve(one, { action: 'retry', with: { endpoint: { uri: `${origin}/instead` } } });
+    expect(await one.result()).toBe('/instead');
+    broken.delete('/cached');
+    expect(await worker.run(cached('/cached'))).toBe('/cached');
+    // As it was, the result is kept.
+    expect(await worker.run(cached('/cached'))).toBe('/cached');
+    expect(at('/cached')).toHaveLength(2);
+  });
+
   test('runs with another input, also where its arguments could not be made', async () => {
     const handle = await worker.start(`do: [${post('a', '/input')}]`, { wrong: 1 });
     const [letter] = await lettersOf(handle);
