@@ -66,6 +66,8 @@ export const RESOLVE_ACTIONS = ['retry', 'skip', 'discard'] as const;
 export interface Resolution {
   /** Absent: the only one that waits. */
   readonly id?: string;
+  /** When the step failed, as the letter has it: refused where it has failed again since. Absent: whenever. */
+  readonly failedAt?: number;
   /**
    * `retry` runs the step again; `skip` goes on behind it, which was done where it has an output; `discard` lets it fail, as `onFailure: fail` does.
    */

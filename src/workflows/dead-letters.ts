@@ -112,6 +112,13 @@ export class DeadLetters {
     // It failed again meanwhile: another letter, that nobody has seen.
     if (before !== undefined && parked.letter !== before)
       throw unknown(`${shortJson(before.id)} was resolved meanwhile`);
+    const { failedAt = parked.letter.failedAt } = resolution;
+    if (failedAt !== parked.letter.failedAt) {
+      const { id, failedAt: now } = parked.letter;
+      throw unknown(
+        `${shortJson(id)} failed again: at ${now}, and not at ${failedAt} as the resolution says; look at it again`,
+      );
+    }
     checkResolution(resolution, parked.letter, parked.call);
     return parked;
   }

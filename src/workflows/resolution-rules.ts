@@ -14,7 +14,7 @@ export interface FailedCall {
 
 export const RESOLUTION_EXAMPLE = '{"id": "/do/0/pay", "action": "retry"}';
 
-const KEYS = ['id', 'action', 'with', 'input', 'output', 'by', 'comment', 'token'];
+const KEYS = ['id', 'failedAt', 'action', 'with', 'input', 'output', 'by', 'comment', 'token'];
 const MAX_TEXT_LENGTHS = { id: 4_000, by: 200, comment: 10_000, token: MAX_TOKEN_LENGTH } as const;
 
 /** As deep as a value may be that a step hands on. */
@@ -43,6 +43,8 @@ export function parseResolution(value: Json): Resolution {
   if (!RESOLVE_ACTIONS.some((known) => known === action))
     throw invalid(`action: got ${shortJson(action ?? null)}, expected ${RESOLVE_ACTIONS.join(', ')}`);
   checkTexts(value);
+  if (value.failedAt !== undefined && !Number.isSafeInteger(value.failedAt))
+    throw invalid(`failedAt: got ${shortJson(value.failedAt)}, expected that of the dead letter, in ms since 1970`);
   if (value.with !== undefined && !isJsonObject(value.with)) throw invalid('with: expected an object, a merge patch');
   for (const [key, owner] of OWNERS) {
     if (value[key] === undefined) continue;

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { WithStartWorkflowOperation, type WorkflowHandle, WorkflowUpdateFailedError } from '@temporalio/client';
 import { parse } from 'yaml';
+import { resolveLetter } from '../../src/cli/dead-letter-client';
 import type { DeadLetters, Resolution, ResolveAnswer } from '../../src/dsl/dead-letter';
 import type { Json, JsonObject } from '../../src/dsl/json';
 import { findTemporal } from '../../temporal-dev/locate-temporal';
@@ -224,6 +225,31 @@ describe('a step that failed for good', () => {
     // As it was, the result is kept.
     expect(await worker.run(cached('/cached'))).toBe('/cached');
     expect(at('/cached')).toHaveLength(2);
+  });
+
+  test('is left alone by what was said of an earlier failure', async () => {
+    broken.add('/later');
+    const handle = await worker.start(`do: [${post('a', '/later', ', output: { as: data.path }')}]`, { n: 1 });
+    const [first] = await lettersOf(handle);
+    if (first === undefined) throw new Error('no letter');
+    await resolve(handle, { action: 'retry', failedAt: first.failedAt });
+    const [second] = await eventually(async () => {
+      const letters = await lettersOf(handle);
+      return letters[0]?.retries === 1 ? letters : undefined;
+    });
+    const { id, failedAt } = first;
+    expect(await refusal(handle, { action: 'discard', failedAt })).toMatch(/^BLW_DEAD_LETTER_UNKNOWN.*failed again/);
+    expect(await refusal(handle, { action: 'skip', failedAt: 'then' })).toMatch(/^BLW_RESOLUTION_INVALID.*failedAt/);
+    const { runId } = await handle.describe();
+    const flow = { id: handle.workflowId, runId, taskQueue: `${worker.queuePrefix}-io` };
+    const stale = resolveLetter(worker.client, flow, {
+      letter: { id, failedAt },
+      said: { action: 'discard' },
+      seal: undefined,
+    });
+    await expect(stale).rejects.toMatchObject({ error: { data: { code: 'BLW_DEAD_LETTER_UNKNOWN' } } });
+    await resolve(handle, { action: 'skip', output: 'seen', failedAt: second?.failedAt ?? 0 });
+    expect(await handle.result()).toBe('seen');
   });
 
   test('runs with another input, also where its arguments could not be made', async () => {

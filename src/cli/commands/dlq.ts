@@ -250,7 +250,11 @@ function checkWhich(action: Action, { id, flags }: ResolveCall): void {
   if (isFiltered && flags.all === true) throw usageError('--all: is everything; leave it out beside a filter');
 }
 
-async function saidOf(action: Action, flags: ResolveFlags, cli: Cli): Promise<Omit<Resolution, 'id' | 'token'>> {
+async function saidOf(
+  action: Action,
+  flags: ResolveFlags,
+  cli: Cli,
+): Promise<Omit<Resolution, 'id' | 'failedAt' | 'token'>> {
   const { by, comment } = flags;
   const patch = flags.with === undefined ? undefined : await readJsonArgument('--with', flags.with, cli);
   if (patch !== undefined && !isJsonObject(patch))
