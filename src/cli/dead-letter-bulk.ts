@@ -22,7 +22,7 @@ const SHOWN_ROWS = 50;
 /** What is to be done with many dead letters. */
 export interface BulkRequest {
   readonly letters: readonly FoundLetter[];
-  readonly said: Omit<Resolution, 'id' | 'token'>;
+  readonly said: Omit<Resolution, 'id' | 'failedAt' | 'token'>;
   readonly seal: Seal | undefined;
 }
 

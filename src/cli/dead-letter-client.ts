@@ -61,7 +61,7 @@ export async function readAllLetters(client: Client, flow: FlowAddress, timeoutM
 
 /**
  * Says what becomes of a dead letter. With a seal, the token is sealed for the run that waits; where the flow continues as new meanwhile,
- * again for the next one. Throws, with exit code 1, the error that the flow refuses it with, and BLW_TEMPORAL_UNREACHABLE where no worker
+ * again for the next one. What is meant is the failure that was read: where the step has failed again since, it is refused. Throws, with exit code 1, the error that the flow refuses it with, and BLW_TEMPORAL_UNREACHABLE where no worker
  * answers.
  */
 export async function resolveLetter(
@@ -71,14 +71,19 @@ export async function resolveLetter(
     letter,
     said,
     seal,
-  }: { letter: Pick<DeadLetter, 'id' | 'failedAt'>; said: Omit<Resolution, 'id' | 'token'>; seal: Seal | undefined },
+  }: {
+    letter: Pick<DeadLetter, 'id' | 'failedAt'>;
+    said: Omit<Resolution, 'id' | 'failedAt' | 'token'>;
+    seal: Seal | undefined;
+  },
 ): Promise<ResolveAnswer> {
   let { runId } = flow;
   for (let seals = 1; ; seals += 1) {
     const place = { namespace: client.options.namespace, workflowId: flow.id, runId };
     const token = await seal?.(resolutionPurpose(place, letter, said));
     try {
-      return await send(client, flow, { id: letter.id, ...said, ...(token === undefined ? {} : { token }) });
+      const { id, failedAt } = letter;
+      return await send(client, flow, { id, failedAt, ...said, ...(token === undefined ? {} : { token }) });
     } catch (error) {
       const now = isTokenRefused(error) && seals < MAX_SEALS ? await runIdOf(client, flow) : runId;
       if (now === runId) throw error;

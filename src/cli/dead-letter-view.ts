@@ -11,6 +11,9 @@ const HEADER = ['ID', 'STEP', 'BLOCK', 'CODE', 'ATTEMPTS', 'AGE', 'FLOW', 'TENAN
 /** Arguments that a correction is most often about, in this order. */
 const CORRECTED = ['body', 'query', 'parameters', 'content'];
 
+/** Nobody decides in the place of those who are asked: it can be retried as it was, or discarded. */
+const APPROVAL = 'human.approval';
+
 /** Longest value that is put into a command to be copied. */
 const MAX_COPIED_LENGTH = 400;
 
@@ -101,7 +104,7 @@ function printableIndented(line: string): string {
   return indent + printable(line.slice(indent.length));
 }
 
-/** Commands that work as they stand, but for a token, which only the person has. */
+/** Commands that work once what is in capitals is filled in, and the token, which only the person has. */
 function nextCommands(
   { flow, letter, needsToken }: FoundLetter & { readonly letter: ListedLetter },
   { beamline, connection, temporalConnection }: CommandParts,
@@ -110,26 +113,38 @@ function nextCommands(
   const command = (action: string, more = '') =>
     `${beamline} dlq ${action} ${shellWord(flow.id)} ${shellWord(letter.id)}${more}${token}${connection}`;
   const flags = retryFlags(letter).map((more) => command('retry', more));
-  const output = letter.input === undefined ? 'null' : (copied(letter.input) ?? '@output.json');
-  const resolution = { id: letter.id, action: letter.failedIn === 'run' ? 'retry' : 'skip' };
+  const isApproval = letter.block === APPROVAL;
+  const resolution = { id: letter.id, action: letter.failedIn === 'run' ? 'retry' : isApproval ? 'discard' : 'skip' };
+  const skips = [
+    `# ${letter.failedIn === 'output' ? SKIPPED.undone : SKIPPED.bare}`,
+    command('skip'),
+    `# ${SKIPPED.done}`,
+    command('skip', ' --output CHANGED'),
+  ];
   const update = `temporal workflow update execute --workflow-id ${shellWord(flow.id)} --name ${RESOLVE_UPDATE}`;
   return [
     ...flags,
-    command('skip'),
-    command('skip', ` --output ${shellWord(output)}`),
+    ...(isApproval ? [] : skips),
     command('discard'),
     ...(needsToken === true ? [] : [`${update} --input ${shellWord(JSON.stringify(resolution))}${temporalConnection}`]),
   ];
 }
 
-function retryFlags({ failedIn, input, with: args }: ListedLetter): string[] {
-  if (failedIn === 'output') return [];
+/** What a skip means, without an output (of a step that failed, or that is done) and with one. */
+const SKIPPED = {
+  bare: 'Goes on without the step, with its input, as where its `if` says no:',
+  undone: 'Goes on with the input of the step, which is done, and undone where the flow fails later:',
+  done: 'Takes it for done, with this output (also for export.as), and undone where the flow fails later:',
+};
+
+function retryFlags({ block, failedIn, input, with: args }: ListedLetter): string[] {
+  if (failedIn === 'output' || (block === APPROVAL && failedIn === 'input')) return [];
   const inputFlag =
     input === undefined ? ' --input @input.json' : ` --input ${shellWord(copied(input) ?? '@input.json')}`;
   if (failedIn === 'input') return [inputFlag];
   const key = CORRECTED.find((one) => args?.[one] !== undefined);
-  const patch = key === undefined ? undefined : copied({ [key]: args?.[key] ?? null });
-  return ['', ...(patch === undefined ? [] : [` --with ${shellWord(patch)}`])];
+  // No JSON, so that it does nothing before somebody has said what is to be other.
+  return ['', ...(key === undefined ? [] : [` --with '{"${key}": CHANGED}'`])];
 }
 
 /** As JSON, where it is short and hides nothing. */

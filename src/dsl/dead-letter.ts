@@ -66,15 +66,17 @@ export const RESOLVE_ACTIONS = ['retry', 'skip', 'discard'] as const;
 export interface Resolution {
   /** Absent: the only one that waits. */
   readonly id?: string;
+  /** When the step failed, as the letter has it: refused where it has failed again since. Absent: whenever. */
+  readonly failedAt?: number;
   /**
-   * `retry` runs the step again; `skip` takes it for done; `discard` lets it fail, as `onFailure: fail` does.
+   * `retry` runs the step again; `skip` goes on behind it, which was done where it has an output; `discard` lets it fail, as `onFailure: fail` does.
    */
   readonly action: (typeof RESOLVE_ACTIONS)[number];
   /** Of `retry`: changes to the arguments, as a JSON merge patch (RFC 7396). */
   readonly with?: JsonObject;
   /** Of `retry`: what the step gets in the place of its input; its arguments are made anew. */
   readonly input?: Json;
-  /** Of `skip`: the step's output; absent: its input, as where `if` says no. */
+  /** Of `skip`: the step was done, with this output; absent: it was not, and its input goes on, as where `if` says no. */
   readonly output?: Json;
   /** Who says so. */
   readonly by?: string;

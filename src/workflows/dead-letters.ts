@@ -10,7 +10,7 @@ import { type Routine, waitFor } from './drive';
 import { asWorkflowFailure, toFlowError, toWorkflowFailure } from './failures';
 import { readable } from './lost-payload';
 import type { ProgressTracker } from './progress-tracker';
-import { checkRetry, type FailedCall, invalid, parseResolution, RESOLUTION_EXAMPLE } from './resolution-rules';
+import { checkResolution, type FailedCall, invalid, parseResolution, RESOLUTION_EXAMPLE } from './resolution-rules';
 
 const deadLettersQuery = defineQuery<DeadLettersAnswer, [Json?]>(DEAD_LETTERS_QUERY);
 const resolveUpdate = defineUpdate<ResolveAnswer, [Json]>(RESOLVE_UPDATE);
@@ -112,7 +112,14 @@ export class DeadLetters {
     // It failed again meanwhile: another letter, that nobody has seen.
     if (before !== undefined && parked.letter !== before)
       throw unknown(`${shortJson(before.id)} was resolved meanwhile`);
-    if (resolution.action === 'retry') checkRetry(resolution, parked.letter, parked.call);
+    const { failedAt = parked.letter.failedAt } = resolution;
+    if (failedAt !== parked.letter.failedAt) {
+      const { id, failedAt: now } = parked.letter;
+      throw unknown(
+        `${shortJson(id)} failed again: at ${now}, and not at ${failedAt} as the resolution says; look at it again`,
+      );
+    }
+    checkResolution(resolution, parked.letter, parked.call);
     return parked;
   }
 

@@ -14,7 +14,7 @@ export interface FailedCall {
 
 export const RESOLUTION_EXAMPLE = '{"id": "/do/0/pay", "action": "retry"}';
 
-const KEYS = ['id', 'action', 'with', 'input', 'output', 'by', 'comment', 'token'];
+const KEYS = ['id', 'failedAt', 'action', 'with', 'input', 'output', 'by', 'comment', 'token'];
 const MAX_TEXT_LENGTHS = { id: 4_000, by: 200, comment: 10_000, token: MAX_TOKEN_LENGTH } as const;
 
 /** As deep as a value may be that a step hands on. */
@@ -25,6 +25,11 @@ const OWNERS = [
   ['input', 'retry'],
   ['output', 'skip'],
 ] as const;
+
+const APPROVAL = 'human.approval';
+
+/** What may be said of an approval: nothing of who decides, how many of them, and what a timeout stands for. */
+const APPROVAL_KEYS = ['timeout', 'title', 'description'];
 
 /** Where something goes, or as whom. */
 const PLACES = ['endpoint', 'document', 'operationId', 'authentication', 'redirect', 'path', 'database'];
@@ -38,6 +43,8 @@ export function parseResolution(value: Json): Resolution {
   if (!RESOLVE_ACTIONS.some((known) => known === action))
     throw invalid(`action: got ${shortJson(action ?? null)}, expected ${RESOLVE_ACTIONS.join(', ')}`);
   checkTexts(value);
+  if (value.failedAt !== undefined && !Number.isSafeInteger(value.failedAt))
+    throw invalid(`failedAt: got ${shortJson(value.failedAt)}, expected that of the dead letter, in ms since 1970`);
   if (value.with !== undefined && !isJsonObject(value.with)) throw invalid('with: expected an object, a merge patch');
   for (const [key, owner] of OWNERS) {
     if (value[key] === undefined) continue;
@@ -64,8 +71,31 @@ function checkTexts(value: JsonObject): void {
   }
 }
 
-/** Throws BLW_RESOLUTION_INVALID where a dead letter cannot be run again, or not with this. */
-export function checkRetry({ with: patch, input }: Resolution, letter: DeadLetter, call: FailedCall): void {
+/** Throws BLW_RESOLUTION_INVALID where this may not be done with a dead letter. */
+export function checkResolution(resolution: Resolution, letter: DeadLetter, call: FailedCall): void {
+  if (letter.block === APPROVAL) checkApproval(resolution, letter);
+  if (resolution.action === 'retry') checkRetry(resolution, letter, call);
+}
+
+/** Whoever resolves dead letters does not decide in the place of those who are asked, and does not say who these are. */
+function checkApproval({ action, with: patch = {}, input }: Resolution, { failedIn }: DeadLetter): void {
+  if (action === 'discard') return;
+  if (failedIn !== 'run')
+    throw invalid('an approval whose arguments or output could not be made can only be discarded');
+  if (action === 'skip')
+    throw invalid(
+      'an approval is not skipped, since that would decide it: retry it, so that people are asked again, or discard it',
+    );
+  if (input !== undefined)
+    throw invalid('input: who decides on an approval may be made of it; retry it as it was, or discard it');
+  const key = Object.keys(patch).find((one) => !APPROVAL_KEYS.includes(one));
+  if (key !== undefined)
+    throw invalid(
+      `with: ${shortText(key, 50)} may not be changed; of an approval only ${APPROVAL_KEYS.join(', ')} may`,
+    );
+}
+
+function checkRetry({ with: patch, input }: Resolution, letter: DeadLetter, call: FailedCall): void {
   if (letter.failedIn === 'output')
     throw invalid(
       'the step is done, and only its output could not be transformed: skip it with an output, or discard it',

@@ -7,7 +7,7 @@ import type { FlowPlan, TaskPlan } from '../dsl/planning/plan';
 import type { Routine } from './drive';
 import { dateTime, type FlowRun } from './flow-run';
 import { type TaskOutcome, type TaskScope, visitScope } from './scope';
-import { type LifeStart, type LifeTrace, type RunningTask, settleStep } from './settle-step';
+import { generationOf, type LifeStart, type LifeTrace, type RunningTask, settleStep } from './settle-step';
 import { placeSecrets } from './step-secrets';
 import { type CallCursor, type ListCursor, Suspension, suspendable, type TaskCursor } from './suspension';
 import type { TaskFrame, TaskResult } from './task-frame';
@@ -92,6 +92,7 @@ export function* runTask(
     rawInput: from?.rawInput ?? rawInput,
     generation: from?.generation ?? 0,
     retries: from?.retries ?? 0,
+    execution: from?.execution,
     ...(from === undefined ? {} : { from }),
   };
   try {
@@ -115,7 +116,7 @@ export function* runTask(
 
 function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {}): Routine<TaskOutcome> {
   const { run, task, scope, step } = running;
-  const { rawInput, generation, retries, from } = begin;
+  const { rawInput, retries, done, from } = begin;
   const startedAt = from?.startedAt ?? Date.now();
   const descriptor: JsonObject = {
     name: task.name,
@@ -135,7 +136,10 @@ function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {})
     return { output: rawInput, next: 'continue', endsFlow: false, isSkipped: true };
   }
 
+  const generation = generationOf(begin, before);
   trace.values = before;
+  trace.generation = generation;
+  const execution = generation === begin.generation ? begin.execution : undefined;
   trace.secrets = (from?.at as Partial<CallCursor> | undefined)?.secrets ?? secrets;
   const { input = rawInput } = before;
   const variables: Variables = { ...base, context: run.context, input, data: input };
@@ -148,25 +152,30 @@ function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {})
     ...(secrets === undefined ? {} : { secrets }),
     step,
     generation,
+    execution: execution ?? (isSentOut(task) ? run.nextExecution() : undefined),
     from: from?.at,
     runList: (tasks, listInput, listScope, listFrom) => runTaskList(run, tasks, listInput, listScope, listFrom),
     runOne: (inner, taskInput, taskScope, taskFrom) => runTask(run, inner, taskInput, taskScope, taskFrom),
   };
+  trace.execution = frame.execution;
   const deadline = from === undefined ? deadlineOf(task, before) : from.deadline;
-  const result = yield* suspendable(executeUntil(deadline, task, frame), (at) => ({
-    rawInput,
-    values: before,
-    startedAt,
-    ...(deadline === undefined ? {} : { deadline }),
-    ...(generation === 0 ? {} : { generation }),
-    ...(retries === 0 ? {} : { retries }),
-    at,
-  }));
+  const result: TaskResult =
+    done ??
+    (yield* suspendable(executeUntil(deadline, task, frame), (at) => ({
+      rawInput,
+      values: before,
+      startedAt,
+      ...(deadline === undefined ? {} : { deadline }),
+      ...(generation === 0 ? {} : { generation }),
+      ...(retries === 0 ? {} : { retries, ...(frame.execution === undefined ? {} : { execution: frame.execution }) }),
+      at,
+    })));
   trace.hasRun = true;
   const undoable = task.compensate === undefined ? undefined : { ...task, compensate: task.compensate };
   // Noted before its output is transformed, which may fail after all was done.
   const entry = undoable && run.compensations.note(undoable, scope, result.output);
-  const output = yield* transformOutput(run, task, {
+  // What somebody says is the output as the next step gets it.
+  const output = yield* transformOutput(run, done === undefined ? task : { export: task.export }, {
     ...variables,
     context: run.context,
     output: result.output,
@@ -175,10 +184,16 @@ function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {})
   });
   if (entry !== undefined) entry.output = output;
   if (run.keepsOutputOf(task.name)) setOwn(scope.steps, task.name, { output });
-  step.end('completed');
+  if (done === undefined) step.end('completed');
+  else step.end('skipped', done.error);
 
   const next = result.next ?? task.next ?? 'continue';
   return { output, next, endsFlow: result.endsFlow === true || next === 'end' };
+}
+
+/** As an activity. */
+function isSentOut(task: TaskPlan): boolean {
+  return task.kind === 'call' && task.human !== true;
 }
 
 function* executeUntil(deadline: Deadline | undefined, task: TaskPlan, frame: TaskFrame): Routine<TaskResult> {

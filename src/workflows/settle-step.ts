@@ -1,6 +1,7 @@
 import { CancellationScope } from '@temporalio/workflow';
 import { type DeadLetter, letterId, mergePatch, type Resolution } from '../dsl/dead-letter';
 import { FlowError, type FlowErrorData, flowErrorToJson } from '../dsl/errors';
+import { isSameJson } from '../dsl/events/literal-filter';
 import type { BatchValues } from '../dsl/expressions/batch';
 import { isJsonObject, type Json, type JsonObject, setOwn } from '../dsl/json';
 import type { CallPlan, TaskPlan } from '../dsl/planning/plan';
@@ -10,7 +11,7 @@ import { type Routine, waitFor } from './drive';
 import type { FlowRun } from './flow-run';
 import type { TrackedStep } from './progress-tracker';
 import type { TaskOutcome, TaskScope } from './scope';
-import { withoutPlaceholders } from './step-secrets';
+import { isSameButPlaceholders, withoutPlaceholders } from './step-secrets';
 import { type CallCursor, type ParkedCursor, type ParkedStep, Suspension, type TaskCursor } from './suspension';
 import { deadlineOf } from './timeouts';
 
@@ -27,6 +28,12 @@ export interface LifeStart {
   readonly rawInput: Json;
   /** Grows where a retry is another deed than the one before, since it has other arguments. */
   readonly generation: number;
+  /** Name of the run of the step that this one goes on with, where it is the same deed. */
+  readonly execution?: string | undefined;
+  /** Where its arguments are made anew: those that it was run with before. Where they come out the same, it is the same deed. */
+  readonly earlier?: Json | undefined;
+  /** Somebody says that it is done, with this output: what comes after its output is left to do. */
+  readonly done?: { readonly output: Json; readonly error: JsonObject };
   /** Retries as a dead letter. */
   readonly retries: number;
   readonly from?: TaskCursor | undefined;
@@ -35,6 +42,9 @@ export interface LifeStart {
 /** How far a life of a task has got; written while it goes on. */
 export interface LifeTrace {
   values?: BatchValues;
+  /** Set with the values. */
+  generation?: number;
+  execution?: string | undefined;
   secrets?: StepSecrets | undefined;
   /** The block is done. */
   hasRun?: true;
@@ -69,10 +79,15 @@ export function* settleStep(
     const resolution: Resolution = yield* awaitResolution(running, parked, isNew);
     const { letter, rawInput } = parked;
     if (resolution.action === 'discard') throw new FlowError(letter.error as unknown as FlowErrorData);
-    if (resolution.action === 'skip') return skip(running, resolution.output ?? rawInput, letter);
-    yield* run.beginStep();
+    if (resolution.action === 'skip') {
+      const { output } = resolution;
+      if (output === undefined || run.prepared.keepsDeeds !== true) return skip(running, output ?? rawInput, letter);
+      start = takeForDone(parked, output);
+    } else {
+      yield* run.beginStep();
+      start = restart(running, parked, resolution);
+    }
     step.update({ status: 'running', error: undefined });
-    start = restart(task, parked, resolution);
     parked = undefined;
   }
 }
@@ -105,8 +120,8 @@ function endOf({ next = 'continue' }: TaskPlan, output: Json): TaskOutcome {
 
 function park(
   { task, scope, step }: RunningTask<CallPlan>,
-  { rawInput, generation, retries }: LifeStart,
-  { values, secrets, hasRun }: LifeTrace,
+  { rawInput, generation: before, retries, earlier, ...start }: LifeStart,
+  { values, secrets, hasRun, generation = before, execution = start.execution }: LifeTrace,
   error: JsonObject,
 ): ParkedStep {
   const { iteration } = scope;
@@ -131,7 +146,8 @@ function park(
     letter,
     rawInput,
     generation,
-    ...(values === undefined ? {} : { values }),
+    ...(execution === undefined ? {} : { execution }),
+    ...(values !== undefined ? { values } : earlier === undefined ? {} : { earlier }),
     ...(secrets === undefined ? {} : { secrets }),
   };
 }
@@ -179,16 +195,42 @@ function* awaitResolution({ run, step }: RunningTask, parked: ParkedStep, isNew:
 
 /** The same deed again has the same key, so that what was done of it is not done twice; another deed has another one. */
 function restart(
-  task: CallPlan,
-  { letter, rawInput, values = {}, secrets, generation }: ParkedStep,
+  { task, run }: RunningTask<CallPlan>,
+  { letter, rawInput, values, earlier, secrets, generation, execution }: ParkedStep,
   { input, with: patch }: Resolution,
 ): LifeStart {
   const { startedAt } = letter;
   const retries = letter.retries + 1;
-  if (input !== undefined) return { rawInput: input, generation: generation + 1, retries };
-  const corrected = patch === undefined ? values : { ...values, with: mergePatch(values.with ?? null, patch) };
+  const { keepsDeeds = false } = run.prepared;
+  const args = values?.with ?? earlier;
+  if (input !== undefined) {
+    if (args === undefined || !keepsDeeds) return { rawInput: input, generation: generation + 1, retries };
+    return { rawInput: input, generation, execution, retries, earlier: args };
+  }
+  const before = values ?? {};
+  const merged = patch === undefined ? args : mergePatch(args ?? null, patch);
+  const isOther = patch !== undefined && !(keepsDeeds && isSameJson(merged ?? null, args ?? null));
+  const corrected = merged === undefined || !isOther ? before : { ...unkept(before), with: merged };
   const at: CallCursor = { attempts: 0, spentMs: 0, ...(secrets === undefined ? {} : { secrets }) };
   const deadline = deadlineOf(task, corrected);
   const from = { rawInput, values: corrected, startedAt, ...(deadline === undefined ? {} : { deadline }), at };
-  return { rawInput, generation: patch === undefined ? generation : generation + 1, retries, from };
+  if (isOther) return { rawInput, generation: generation + 1, retries, from };
+  return { rawInput, generation, execution, retries, from };
+}
+
+/** Without the key that its result would be kept under: that was made for other arguments. */
+function unkept(values: BatchValues): BatchValues {
+  return values.cacheKey === undefined ? values : { ...values, cacheKey: null };
+}
+
+/** The end of a life without what a block would do: with `export.as` and `then`, and to be undone like any other. */
+function takeForDone({ letter, rawInput, values = {}, generation }: ParkedStep, output: Json): LifeStart {
+  const { startedAt, retries, error } = letter;
+  const from = { rawInput, values, startedAt, at: { attempts: 0, spentMs: 0 } };
+  return { rawInput, generation, retries, done: { output, error }, from };
+}
+
+/** Which deed of its step a life is, once its arguments are known. */
+export function generationOf({ generation, earlier }: LifeStart, { with: args = null }: BatchValues): number {
+  return earlier === undefined || isSameButPlaceholders(earlier, args) ? generation : generation + 1;
 }

@@ -1,11 +1,12 @@
 import { uuid4 } from '@temporalio/workflow';
-import { getOwn, isJsonObject, type JsonObject, setOwn } from '../dsl/json';
+import { isSameJson } from '../dsl/events/literal-filter';
+import { getOwn, isJsonObject, type Json, type JsonObject, setOwn } from '../dsl/json';
 import type { TaskPlan } from '../dsl/planning/plan';
 import type { SecretPath, StepSecrets } from '../dsl/secrets';
 
 /** What every placeholder begins with. */
 export const PLACEHOLDER_PREFIX = 'blw-secret-';
-const PLACEHOLDER = /blw-secret-[0-9a-f-]{36}-\d+-/g;
+const PLACEHOLDER = /blw-secret-[0-9a-f-]{36}-(\d+)-/g;
 
 /**
  * Placeholders for the secrets of a task: the variable `secrets` that has them, and what its activity is to replace. Their
@@ -32,6 +33,15 @@ function setPath(target: JsonObject, [key = '', ...rest]: SecretPath, text: stri
   const inner = isJsonObject(existing) ? existing : {};
   setOwn(target, key, inner);
   setPath(inner, rest, text);
+}
+
+/** True where both are the same but for placeholders, which are others for each run of a task. */
+export function isSameButPlaceholders(left: Json, right: Json): boolean {
+  return isSameJson(withSameNonce(left), withSameNonce(right));
+}
+
+function withSameNonce(value: Json): Json {
+  return JSON.parse(JSON.stringify(value).replace(PLACEHOLDER, `${PLACEHOLDER_PREFIX}$1-`)) as Json;
 }
 
 /** Text for people: a placeholder says nothing to them. */

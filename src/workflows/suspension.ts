@@ -59,6 +59,8 @@ export interface TaskCursor {
   /** Of a step that was retried as a dead letter: see `settle-step.ts`. */
   readonly generation?: number;
   readonly retries?: number;
+  /** Where it is the same deed as before. */
+  readonly execution?: string;
   /** Of its kind. */
   readonly at: Cursor;
 }
@@ -161,8 +163,12 @@ export interface ParkedStep {
   readonly letter: DeadLetter;
   readonly rawInput: Json;
   readonly generation: number;
+  /** Absent where it was not sent out, and in histories of before. */
+  readonly execution?: string;
   /** Absent where its definition could not be evaluated. */
   readonly values?: BatchValues;
+  /** Where these are absent: the arguments that it was run with before. */
+  readonly earlier?: Json;
   /** What the placeholders in the values stand for. */
   readonly secrets?: StepSecrets;
   /** Said after it stood still: what the next run begins with. */

@@ -23,6 +23,8 @@ export interface TaskFrame {
   readonly step: TrackedStep;
   /** Part of its idempotency key: other than 0 where it was retried with other arguments. */
   readonly generation: number;
+  /** Of a call: names this run of the step among all of Temporal's. */
+  readonly execution?: string | undefined;
   /** Where the task stood when the flow continued as new; of the task's kind. */
   readonly from: Cursor | undefined;
   /** Runs a list of tasks below this one. */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
+import type { ApprovalState } from '../../src/dsl/approval';
 import type { DeadLetters, ListedLetter, Resolution } from '../../src/dsl/dead-letter';
 import type { JsonObject } from '../../src/dsl/json';
 import { lettersOf, resolveLetter } from '../helpers/broken-service';
@@ -54,6 +55,29 @@ const PEOPLE: readonly (readonly [name: string, said: Resolution, claims: JsonOb
   ['a token that has expired', SKIP, { exp: 1_000 }, INVALID],
   ['a token of another issuer', SKIP, { iss: 'x' }, INVALID],
   ['a token for another audience', SKIP, { aud: 'x' }, INVALID],
+];
+
+/** Approval of boss and chief that timed out, and waits as a dead letter of rita's before the service is called. */
+async function parkApproval({ acme }: IdentityWorld): Promise<Parked> {
+  const args = 'title: Pay?, timeout: PT0.1S, requiredApprovals: 2, assignees: {users: [boss, "${ data.chief }"]}';
+  const text = `do: [{ask: {call: human.approval, metadata: {onFailure: deadLetter}, with: {${args}}}}, {ping: ${acme.ping}}]`;
+  const flow = await acme.start(text, { claims: { sub: 'rita' }, input: { chief: 'chief' } });
+  const [letter] = await lettersOf(flow);
+  if (letter === undefined) throw new Error('no dead letter waits');
+  return { flow, letter };
+}
+
+/** How somebody who may resolve dead letters would decide in the place of those who are asked. */
+const APPROVALS: readonly (readonly [name: string, said: Resolution])[] = [
+  ['other assignees', { action: 'retry', with: { assignees: { users: ['bob'] } } }],
+  ['no assignees', { action: 'retry', with: { timeout: 'PT1H', assignees: null } }],
+  ['fewer approvals', { action: 'retry', with: { requiredApprovals: 1 } }],
+  ['the right to decide oneself', { action: 'retry', with: { selfApproval: true } }],
+  ['a timeout that stands for something else', { action: 'retry', with: { onTimeout: 'continue' } }],
+  ['another form', { action: 'retry', with: { form: {} } }],
+  ['an input that names who decides', { action: 'retry', input: { chief: 'bob' } }],
+  ['a decision for an output', { action: 'skip', output: { decision: 'approved', decisions: [] } }],
+  ['an input in the place of a decision', { action: 'skip' }],
 ];
 
 type Change = (sealed: JsonObject, plain: string) => JsonObject;
@@ -133,6 +157,25 @@ export const deadLetterCases: readonly IdentityCase[] = [
     }),
   ),
   ...copies,
+  ...APPROVALS.map(([name, said]) =>
+    attack(KIND, `of an approval, with ${name}`, async (world) => {
+      const parked = await parkApproval(world);
+      return refused(parked, await sealFor(world, parked, said), 'BLW_RESOLUTION_INVALID');
+    }),
+  ),
+  control(KIND, 'of an approval, so that the same people are asked again', async (world) => {
+    const parked = await parkApproval(world);
+    const said: Resolution = { action: 'retry', with: { timeout: 'PT1H', title: 'Pay now?' } };
+    await resolveLetter(parked.flow, await sealFor(world, parked, said));
+    const approval = world.acme.worker.client.workflow.getHandle(`${parked.flow.workflowId}/ask`);
+    // Under the same id as the one that timed out.
+    const { title, assignees, requiredApprovals } = await eventually(async () => {
+      const state = await approval.query<ApprovalState>('state');
+      return state.status === 'pending' ? state : undefined;
+    });
+    await parked.flow.terminate();
+    return sameAs([title, assignees, requiredApprovals], ['Pay now?', { users: ['boss', 'chief'] }, 2]);
+  }),
   ...[
     ['a person of the tenant', {}],
     ['somebody whose token has that scope alone', { scope: 'deadletter:resolve' }],

@@ -115,9 +115,11 @@ describe('what to do next', () => {
     const id = `'o'\\''brien 7' '/do/1/pay[17]'`;
     expect(nextOf(FOUND)).toEqual([
       `beamline dlq retry ${id} --address x:1`,
-      `beamline dlq retry ${id} --with '{"body":{"n":1}}' --address x:1`,
+      `beamline dlq retry ${id} --with '{"body": CHANGED}' --address x:1`,
+      '# Goes on without the step, with its input, as where its `if` says no:',
       `beamline dlq skip ${id} --address x:1`,
-      `beamline dlq skip ${id} --output '{"n":1}' --address x:1`,
+      '# Takes it for done, with this output (also for export.as), and undone where the flow fails later:',
+      `beamline dlq skip ${id} --output CHANGED --address x:1`,
       `beamline dlq discard ${id} --address x:1`,
       `temporal workflow update execute --workflow-id 'o'\\''brien 7' --name resolve --input '{"id":"/do/1/pay[17]","action":"retry"}' --address x:1`,
     ]);
@@ -125,13 +127,27 @@ describe('what to do next', () => {
 
   test('needs a token where the flow does, and no Temporal CLI alone', () => {
     const commands = nextOf({ ...FOUND, needsToken: true });
-    expect(commands).toHaveLength(5);
-    for (const command of commands) expect(command).toContain(' --token-file token.jwt --seal-key seal-key.json');
+    expect(commands.filter((line) => !line.startsWith('#'))).toHaveLength(5);
+    for (const command of commands.filter((line) => !line.startsWith('#')))
+      expect(command).toContain(' --token-file token.jwt --seal-key seal-key.json');
   });
 
-  test('proposes no correction of what hides a secret, or is long', () => {
-    for (const body of ['Bearer ***', 'x'.repeat(1_000)])
-      expect(nextOf({ ...FOUND, letter: { ...LETTER, with: { body } } }).join()).not.toContain('--with');
+  test('of an approval is to ask again, or to discard', () => {
+    const approval = { ...LETTER, block: 'human.approval', with: { title: 'Pay?' } };
+    const commands = nextOf({ ...FOUND, letter: approval });
+    expect(commands.map((command) => / (retry|skip|discard|update) /.exec(command)?.[1])).toEqual([
+      'retry',
+      'discard',
+      'update',
+    ]);
+    const wrong = nextOf({ ...FOUND, letter: { ...approval, failedIn: 'input' } }).join();
+    expect(wrong).toMatch(/^beamline dlq discard .*"action":"discard"/);
+  });
+
+  test('has nothing of the arguments in a correction, so that none goes out unchanged', () => {
+    const commands = nextOf({ ...FOUND, letter: { ...LETTER, with: { body: 'Bearer ***' } } }).join();
+    expect(commands).toContain(`--with '{"body": CHANGED}'`);
+    expect(commands).not.toContain('***');
   });
 });
 

@@ -49,6 +49,12 @@ describe('metadata.onFailure', () => {
     expect(policyOf(tasks(`{ ${READ}, metadata: { onFailure: continue } }`), 'deadLetter')).toBe('continue');
   });
 
+  it('of the document is not for an approval, its own is', () => {
+    const ask = (more = '') => policyOf(`- s: { call: human.approval, with: { title: x }${more} }`, 'continue');
+    expect(ask()).toBeUndefined();
+    expect(ask(', metadata: { onFailure: deadLetter }')).toBe('deadLetter');
+  });
+
   it('of a step wins', () => {
     expect(policyOf(`- s: { ${READ}, metadata: { onFailure: fail } }`, 'deadLetter')).toBeUndefined();
   });

@@ -159,7 +159,8 @@ describe('beamline dlq show', () => {
     expect(stdout).toMatch(/^pay\n {2}id +flow-.*\n {2}step +\/do\/0\/pay\n {2}flow +test\/flow:1\.0\.0\n/);
     expect(stdout).toContain('BLW_HTTP_STATUS: ');
     expect(stdout).toContain('"n": 1');
-    const commands = stdout.split('What to do next:\n')[1]?.trimEnd().split('\n') ?? [];
+    const lines = stdout.split('What to do next:\n')[1]?.trimEnd().split('\n') ?? [];
+    const commands = lines.filter((line) => !line.startsWith('  #'));
     expect(commands.map((command) => / (retry|skip|discard|update) /.exec(command)?.[1])).toEqual([
       'retry',
       'retry',
@@ -168,11 +169,15 @@ describe('beamline dlq show', () => {
       'discard',
       'update',
     ]);
-    // The corrected retry, as it stands.
+    // A correction that nobody has filled in does nothing; the retry is as it stands.
     service.broken.delete(path);
-    const [, corrected = ''] = commands;
-    expect(corrected).toContain(`--with '{"body":{"n":1}}'`);
-    const pasted = await run('sh', ['-c', corrected.trim()], { cwd: folder });
+    const [retry = '', corrected = ''] = commands;
+    await expect(run('sh', ['-c', corrected.trim()], { cwd: folder })).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--with: not JSON'),
+    });
+    expect(await lettersOf(flow)).toHaveLength(1);
+    const pasted = await run('sh', ['-c', retry.trim()], { cwd: folder });
     expect(pasted.stdout).toMatch(/^runs again: \/do\/0\/pay of /);
     expect(await flow.result()).toBe(path);
   });

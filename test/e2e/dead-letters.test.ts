@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { WithStartWorkflowOperation, type WorkflowHandle, WorkflowUpdateFailedError } from '@temporalio/client';
 import { parse } from 'yaml';
+import { resolveLetter } from '../../src/cli/dead-letter-client';
 import type { DeadLetters, Resolution, ResolveAnswer } from '../../src/dsl/dead-letter';
 import type { Json, JsonObject } from '../../src/dsl/json';
 import { findTemporal } from '../../temporal-dev/locate-temporal';
@@ -90,6 +91,16 @@ function deep(levels: number): Json {
   return value;
 }
 
+/** Names of the runs of a step, as each of its activities got one. */
+async function executionsOf(handle: WorkflowHandle, stepId: string): Promise<string[]> {
+  const { events } = await handle.fetchHistory();
+  const requests = (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: activity }) => {
+    const data = activity?.input?.payloads?.[0]?.data;
+    return data == null ? [] : [JSON.parse(Buffer.from(data).toString()) as { stepId: string; execution: string }];
+  });
+  return requests.filter((request) => request.stepId === stepId).map(({ execution }) => execution);
+}
+
 async function statusOf(handle: WorkflowHandle): Promise<unknown> {
   return (await handle.describe()).searchAttributes?.BeamlineStatus?.[0];
 }
@@ -156,6 +167,91 @@ describe('a step that failed for good', () => {
     expect(at('/corrected').map(({ key }) => key?.slice(-4))).toEqual([':0:0', ':0:1']);
   });
 
+  test.each<[string, string, Resolution]>([
+    ['a correction that changes nothing', 'patch', { action: 'retry', with: { body: { n: 1 } } }],
+    ['the same input', 'input', { action: 'retry', input: { n: 1 } }],
+    ['another input that makes the same arguments', 'other-input', { action: 'retry', input: { more: true, n: 1 } }],
+  ])('has the same key with %s', async (_, name, resolution) => {
+    const path = `/same-${name}`;
+    broken.add(path);
+    const secret = `headers: { authorization: '\${ "Bearer " + secrets.token }' }, method: post`;
+    const tasks = `do: [${post('a', path).replace('method: post', secret)}]`;
+    const handle = await worker.start(`use: { secrets: [token] }\n${tasks}`, { n: 1 });
+    await lettersOf(handle);
+    broken.delete(path);
+    await resolve(handle, resolution);
+    expect(await handle.result()).toMatchObject({ path });
+    expect(at(path).map(({ key }) => key?.slice(-4))).toEqual([':0:0', ':0:0']);
+  });
+
+  test('has the same key where a wrong input came between', async () => {
+    broken.add('/between');
+    const handle = await worker.start(`do: [${post('a', '/between')}]`, { n: 1 });
+    await lettersOf(handle);
+    await resolve(handle, { action: 'retry', input: { wrong: 1 } });
+    await eventually(async () => (await lettersOf(handle))[0]?.failedIn === 'input' || undefined);
+    broken.delete('/between');
+    await resolve(handle, { action: 'retry', input: { n: 1 } });
+    await handle.result();
+    expect(at('/between').map(({ key }) => key?.slice(-4))).toEqual([':0:0', ':0:0']);
+  });
+
+  test('is the same run of the step for the blob store, unless it is corrected', async () => {
+    const put = "call: fs.put, metadata: {onFailure: deadLetter}, with: {path: put, content: x, ifMatch: '0'}";
+    const handle = await worker.start(`do: [{p: {${put.replace("'0'", `'${'0'.repeat(64)}'`)}}}]`, { n: 1 });
+    const again = (retries: number) =>
+      eventually(async () => (await lettersOf(handle))[0]?.retries === retries || undefined);
+    await lettersOf(handle);
+    await resolve(handle, { action: 'retry' });
+    await again(1);
+    await resolve(handle, { action: 'retry', input: { n: 2 } });
+    await again(2);
+    await resolve(handle, { action: 'retry', with: { ifMatch: 'none' } });
+    await handle.result();
+    const [first, ...others] = await executionsOf(handle, '/do/0/p');
+    expect(others).toEqual([first, first, expect.not.stringMatching(`^${first}$`)]);
+  });
+
+  test('has no result that others get who have the key of before', async () => {
+    broken.add('/cached');
+    const cached = (path: string) =>
+      `do: [{c: {call: http, metadata: {onFailure: deadLetter, cache: {maxAge: PT1H, key: '\${ "dead letter" }'}}, with: {method: get, endpoint: '${origin}${path}'}, output: {as: data.path}}}]`;
+    const one = await worker.start(cached('/cached'));
+    await lettersOf(one);
+    await resolve(one, { action: 'retry', with: { endpoint: { uri: `${origin}/instead` } } });
+    expect(await one.result()).toBe('/instead');
+    broken.delete('/cached');
+    expect(await worker.run(cached('/cached'))).toBe('/cached');
+    // As it was, the result is kept.
+    expect(await worker.run(cached('/cached'))).toBe('/cached');
+    expect(at('/cached')).toHaveLength(2);
+  });
+
+  test('is left alone by what was said of an earlier failure', async () => {
+    broken.add('/later');
+    const handle = await worker.start(`do: [${post('a', '/later', ', output: { as: data.path }')}]`, { n: 1 });
+    const [first] = await lettersOf(handle);
+    if (first === undefined) throw new Error('no letter');
+    await resolve(handle, { action: 'retry', failedAt: first.failedAt });
+    const [second] = await eventually(async () => {
+      const letters = await lettersOf(handle);
+      return letters[0]?.retries === 1 ? letters : undefined;
+    });
+    const { id, failedAt } = first;
+    expect(await refusal(handle, { action: 'discard', failedAt })).toMatch(/^BLW_DEAD_LETTER_UNKNOWN.*failed again/);
+    expect(await refusal(handle, { action: 'skip', failedAt: 'then' })).toMatch(/^BLW_RESOLUTION_INVALID.*failedAt/);
+    const { runId } = await handle.describe();
+    const flow = { id: handle.workflowId, runId, taskQueue: `${worker.queuePrefix}-io` };
+    const stale = resolveLetter(worker.client, flow, {
+      letter: { id, failedAt },
+      said: { action: 'discard' },
+      seal: undefined,
+    });
+    await expect(stale).rejects.toMatchObject({ error: { data: { code: 'BLW_DEAD_LETTER_UNKNOWN' } } });
+    await resolve(handle, { action: 'skip', output: 'seen', failedAt: second?.failedAt ?? 0 });
+    expect(await handle.result()).toBe('seen');
+  });
+
   test('runs with another input, also where its arguments could not be made', async () => {
     const handle = await worker.start(`do: [${post('a', '/input')}]`, { wrong: 1 });
     const [letter] = await lettersOf(handle);
@@ -191,6 +287,75 @@ describe('a step that failed for good', () => {
     expect(await other.result()).toEqual({ data: { said: 'by hand' }, a: { said: 'by hand' } });
     const { steps } = await other.query<{ steps: JsonObject[] }>('progress');
     expect(steps[0]).toMatchObject({ status: 'skipped', error: { code: 'BLW_HTTP_STATUS' } });
+  });
+
+  describe('that is skipped', () => {
+    const FAIL = "{no: {raise: {error: {type: 'https://x.test/no', status: 400, title: no}}}}";
+    const undo = (path: string) =>
+      `, compensate: [{refund: {call: http, with: {method: post, endpoint: '${origin}${path}', body: '\${ data }'}}}]`;
+    const compensated = (path: string, more = '') =>
+      `do: [${post('charge', path, more).replace('onFailure: deadLetter', `onFailure: deadLetter${undo(`${path}-undo`)}`)}, ${FAIL}]`;
+
+    test('with an output is done, and undone with that output where the flow fails later', async () => {
+      broken.add('/charge');
+      const handle = await worker.start(compensated('/charge'), { n: 1 });
+      await lettersOf(handle);
+      await resolve(handle, { action: 'skip', output: { charge: 7 } });
+      expect(await errorOf(handle)).toMatchObject({ compensation: { completed: 1, failed: [] } });
+      expect(at('/charge-undo').map(({ body }) => JSON.parse(body) as Json)).toEqual([{ charge: 7 }]);
+    });
+
+    test('without an output was not done, and is not undone', async () => {
+      broken.add('/uncharged');
+      const handle = await worker.start(compensated('/uncharged'), { n: 1 });
+      await lettersOf(handle);
+      await resolve(handle, { action: 'skip' });
+      expect(await errorOf(handle)).toMatchObject({ title: 'no' });
+      expect(at('/uncharged-undo')).toEqual([]);
+    });
+
+    test('after it was done is undone once, with the output that was said', async () => {
+      const handle = await worker.start(compensated('/done', ", output: { as: '${ data.none }' }"), { n: 1 });
+      await lettersOf(handle);
+      await resolve(handle, { action: 'skip', output: 'mended' });
+      expect(await errorOf(handle)).toMatchObject({ compensation: { completed: 1 } });
+      expect(at('/done-undo').map(({ body }) => body)).toEqual(['mended']);
+    });
+
+    test('exports what was said, and waits again where that cannot be exported', async () => {
+      broken.add('/export');
+      const handle = await worker.start(
+        `do: [${post('a', '/export', ', export: { as: \'${ {"id": data.id} }\' }')}, {end: {set: '\${ context }'}}]`,
+        { n: 1 },
+      );
+      await lettersOf(handle);
+      await resolve(handle, { action: 'skip', output: { wrong: 1 } });
+      const [letter] = await eventually(async () => {
+        const letters = await lettersOf(handle);
+        return letters[0]?.failedIn === 'output' ? letters : undefined;
+      });
+      expect(letter).toMatchObject({ error: { code: 'BLW_EXPR_FAILED' } });
+      expect(await refusal(handle, { action: 'retry' })).toContain('the step is done');
+      await resolve(handle, { action: 'skip', output: { id: 9 } });
+      expect(await handle.result()).toEqual({ id: 9 });
+      expect(at('/export')).toHaveLength(1);
+    });
+
+    test.each<[string, Json[], Json]>([
+      ['with an output wins a race', ['by hand'], 'by hand'],
+      ['without an output does not', [], 'late'],
+    ])('%s', async (_, output, expected) => {
+      const path = `/race${output.length}`;
+      broken.add(path);
+      const late = '{late: {do: [{w: {wait: PT2S}}, {s: {set: {x: late}, output: {as: data.x}}}]}}';
+      const handle = await worker.start(`do: [{f: {fork: {compete: true, branches: [${post('a', path)}, ${late}]}}}]`, {
+        n: 1,
+      });
+      await lettersOf(handle);
+      const [said] = output;
+      await resolve(handle, { action: 'skip', ...(said === undefined ? {} : { output: said }) });
+      expect(await handle.result()).toBe(expected);
+    });
   });
 
   test('is discarded: it fails, and the flow deals with it', async () => {
@@ -303,6 +468,10 @@ describe('several dead letters', () => {
     await resolve(handle, { action: 'retry' });
     expect(await handle.result()).toMatchObject(['/long', expect.anything()]);
     expect(new Set(at('/long').map(({ key }) => key)).size).toBe(1);
+    const step = '/do/0/f/fork/branches/0/a';
+    const before = worker.client.workflow.getHandle(handle.workflowId, runId);
+    const executions = [...(await executionsOf(before, step)), ...(await executionsOf(handle, step))];
+    expect(executions).toEqual([executions[0], executions[0]]);
     expect(at('/long')).toHaveLength(2);
   }, 60_000);
 

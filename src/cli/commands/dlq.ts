@@ -57,11 +57,11 @@ Examples:
   $ beamline dlq retry --tenant acme --code BLW_HTTP_STATUS --since 2h --yes
   $ beamline dlq retry order-4711 --token-file token.jwt --seal-key seal-key.json
 
---with is a JSON merge patch on the arguments; what it does not name stays. Without it the step has the same idempotency key
-as before, so that what it did after all is not done twice.`,
+--with is a JSON merge patch on the arguments; what it does not name stays. Where the arguments stay the same, the step has
+the same idempotency key as before, so that what it did after all is not done twice.`,
   },
   skip: {
-    description: 'Takes the step for done, with its input or another output; the flow goes on behind it.',
+    description: 'Goes on behind the step: without it, or taking it for done where there is an output.',
     examples: `
 Examples:
   $ beamline dlq skip order-4711
@@ -141,7 +141,11 @@ function addResolve(parent: Command, name: Action): Command {
         new Option('--input <JSON>', 'what the step gets instead of its input: JSON, @FILE, or -').conflicts('with'),
       );
   }
-  if (name === 'skip') command.option('--output <JSON>', "the step's output: JSON, @FILE, or - (default: its input)");
+  if (name === 'skip')
+    command.option(
+      '--output <JSON>',
+      'the step was done, with this output: JSON, @FILE, or - (default: its input goes on)',
+    );
   command.option('--by <NAME>', 'who says so; where a token is needed, it says it').option('--comment <TEXT>', 'why');
   addFilterFlags(command)
     .option('--all', 'all dead letters that there are')
@@ -247,7 +251,11 @@ function checkWhich(action: Action, { id, flags }: ResolveCall): void {
   if (isFiltered && flags.all === true) throw usageError('--all: is everything; leave it out beside a filter');
 }
 
-async function saidOf(action: Action, flags: ResolveFlags, cli: Cli): Promise<Omit<Resolution, 'id' | 'token'>> {
+async function saidOf(
+  action: Action,
+  flags: ResolveFlags,
+  cli: Cli,
+): Promise<Omit<Resolution, 'id' | 'failedAt' | 'token'>> {
   const { by, comment } = flags;
   const patch = flags.with === undefined ? undefined : await readJsonArgument('--with', flags.with, cli);
   if (patch !== undefined && !isJsonObject(patch))

@@ -34,17 +34,24 @@ export function planCall(base: TaskPlanBase, task: JsonObject, context: PlanCont
     idempotent: (metadata.idempotent as boolean | undefined) ?? spec.idempotent,
     ...optional('priorityKey', metadata.priorityKey as number | undefined),
     ...optional('fairnessWeight', metadata.fairnessWeight as number | undefined),
-    ...optional('onFailure', planOnFailure(task, context)),
+    ...optional('onFailure', planOnFailure(task, spec, context)),
     ...optional('cache', planCache(task.metadata, context.language)),
     ...optional('summary', stepSummary(task, context)),
     summaryArguments: spec.summaryArguments,
   };
 }
 
-/** The document's default is for failures that nothing else deals with; a step's own word counts everywhere. */
-function planOnFailure({ metadata }: JsonObject, { defaults, isHandled }: PlanContext): CallPlan['onFailure'] {
+/**
+ * The document's default is for failures that nothing else deals with, and not for approvals: what nobody has approved must not go on by the
+ * way. A step's own word counts everywhere.
+ */
+function planOnFailure(
+  { metadata }: JsonObject,
+  { kind }: BlockSpec,
+  { defaults, isHandled }: PlanContext,
+): CallPlan['onFailure'] {
   const own = isJsonObject(metadata) ? metadata.onFailure : undefined;
-  const policy = own ?? (isHandled === true ? undefined : defaults.onFailure);
+  const policy = own ?? (isHandled === true || kind === 'human' ? undefined : defaults.onFailure);
   return policy === 'continue' || policy === 'deadLetter' ? policy : undefined;
 }
 

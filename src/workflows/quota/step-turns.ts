@@ -16,8 +16,6 @@ const LONG_REASONS: readonly QuotaReason[] = ['cpuTime', 'blobBytes', 'flows'];
 /** The turns of one call: its place among the steps that are sent out, and in the tenant's line where it has to wait. */
 export class StepTurns {
   readonly secrets: StepSecrets | undefined;
-  /** Names this run of the step among all of Temporal's. */
-  readonly execution: string;
   #claim: QuotaClaim;
   #askAt: number | undefined;
   #waitsFor: QuotaNeed | undefined;
@@ -29,7 +27,6 @@ export class StepTurns {
     const { ticket, since, askAt, waitsFor, attempts = 0, spentMs = 0, secrets = frame.secrets } = from ?? {};
     // The placeholders in its arguments are those of the run in which these were evaluated.
     this.secrets = secrets;
-    this.execution = frame.run.nextExecution();
     this.#claim = { ...(ticket === undefined ? {} : { ticket }), ...(since === undefined ? {} : { since }) };
     this.#askAt = askAt;
     this.#waitsFor = waitsFor;

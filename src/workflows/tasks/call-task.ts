@@ -42,7 +42,7 @@ export function* executeCall(task: CallPlan, frame: TaskFrame): Routine<TaskResu
 
 /** Runs the activity once: to the step's end, or to the news that its tenant is over a quota. */
 function* sendOut(task: CallPlan, frame: TaskFrame, turns: StepTurns): Routine<StepResult> {
-  const { run, scope, values, step, generation } = frame;
+  const { run, scope, values, step, generation, execution } = frame;
   const args = requireObject(values, 'with');
   const { secrets } = turns;
   const request: StepRequest = {
@@ -56,7 +56,7 @@ function* sendOut(task: CallPlan, frame: TaskFrame, turns: StepTurns): Routine<S
       iteration: scope.iteration,
       generation,
     }),
-    ...(run.prepared.namesExecutions === true ? { execution: turns.execution } : {}),
+    ...(run.prepared.namesExecutions === true && execution !== undefined ? { execution } : {}),
     idempotent: task.idempotent,
     with: args,
     ...(secrets === undefined ? {} : { secrets }),
