@@ -10,6 +10,7 @@ import { findTemporal } from '../../temporal-dev/locate-temporal';
 import { flowText, makeCatalogFolder } from '../helpers/catalog-folder';
 import { runInProcess } from '../helpers/cli-in-process';
 import { type Effects, startEffects } from '../helpers/effects';
+import { LoopbackServers } from '../helpers/loopback';
 import { testTemporal } from '../helpers/temporal';
 import { errorOf, eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 import { kill, WorkerProcesses } from '../helpers/worker-process';
@@ -527,6 +528,34 @@ describe('is refused', () => {
     effects.release(path);
     expect(await redriven(handle, '--repeat-unknown')).toMatchObject({ path });
     expect(effects.keys(path)).toHaveLength(1);
+  });
+
+  test.each([
+    ['500', 500, 'after the insert'],
+    ['303', 303, ''],
+    ['broken JSON', 200, '{"charged": tru'],
+    ['more than a flow takes', 200, '\u0001'.repeat(20_000_000)],
+  ])('a flow whose POST was answered with %s, unless that is said', async (_what, status, body) => {
+    const servers = new LoopbackServers();
+    let [seen, isBroken] = [0, true];
+    const { origin } = await servers.http((_request, response) => {
+      seen += 1;
+      const type = body.startsWith('{') ? 'application/json' : 'text/plain';
+      response.writeHead(isBroken ? status : 200, { 'content-type': type, location: '/' }).end(isBroken ? body : '{}');
+    });
+    try {
+      const handle = await worker.start(
+        `do: [{ a: { call: http, with: { method: post, endpoint: '${origin}', body: {} } } }]`,
+      );
+      expect(await errorOf(handle)).toMatchObject({ data: { outcome: 'unknown' } });
+      expect(await refusal(handle.workflowId)).toContain('/do/0/a');
+      expect(seen).toBe(1);
+      isBroken = false;
+      expect(await redriven(handle, '--repeat-unknown')).toBeDefined();
+      expect(seen).toBe(2);
+    } finally {
+      await servers.close();
+    }
   });
 
   test('a flow that runs, was cancelled or terminated, or is none', async () => {
