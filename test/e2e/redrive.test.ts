@@ -36,6 +36,8 @@ beforeAll(async () => {
     'compute.yaml',
     flowText('sub/compute:1.0.0', `do: [${post('one', '/in/compute')}, {x: {set: '\${ data.nothing }'}}]`),
   );
+  catalog.write('beside.yaml', flowText('sub/beside:1.0.0', `do: [${post('one', '/in/beside')}]`));
+  catalog.write('outer.yaml', flowText('sub/outer:1.0.0', `do: [${sub('beside')}]`));
 }, 30_000);
 afterAll(async () => {
   await worker.stop();
@@ -47,7 +49,8 @@ afterAll(async () => {
 const newPath = (name: string) => `/${name}-${randomUUID().slice(0, 8)}`;
 const post = (name: string, path: string, more = '') =>
   `{ ${name}: { call: http, with: { method: post, endpoint: '${effects.origin}${path}', body: {} }${more} } }`;
-const sub = (name: string) => `{ sub: { run: { workflow: { namespace: sub, name: ${name}, version: '1.0.0' } } } }`;
+const sub = (name: string, more = '') =>
+  `{ sub: { run: { ${more}workflow: { namespace: sub, name: ${name}, version: '1.0.0' } } } }`;
 
 const redrive = (...args: string[]) => {
   const { address, namespace } = testTemporal();
@@ -301,7 +304,7 @@ describe('what ran beside the failed step', () => {
     await errorOf(handle);
     effects.broken.delete(`${path}/bad`);
     const text = await refusal(handle.workflowId);
-    expect(text).toContain('nobody knows what became of /do/0/f/fork/branches/1/quick/do/2/slow');
+    expect(text).toContain('may have been done, and would be sent again: /do/0/f/fork/branches/1/quick/do/2/slow');
     expect(text).toContain('--repeat-unknown');
     effects.release(`${path}/slow`);
     await redriven(handle, '--repeat-unknown');
@@ -450,7 +453,7 @@ describe('flows below', () => {
     effects.release(`${path}/1`);
     await errorOf(handle);
     effects.broken.delete(`${path}/1`);
-    expect(await refusal(handle.workflowId)).toContain('nobody knows what became of /do/0/l/do/0/s');
+    expect(await refusal(handle.workflowId)).toContain('may have been done, and would be sent again: /do/0/l/do/0/s');
     effects.release(`${path}/3`);
     expect(await redriven(handle, '--repeat-unknown')).toEqual({ done: true });
     for (const item of [0, 1, 2]) expect(effects.asked(`${path}/${item}`)).toBe(1);
@@ -510,7 +513,7 @@ describe('is refused', () => {
       await kill(lost);
       await processes.start(flags);
       expect(await errorOf(handle)).toMatchObject({ code: 'BLW_OUTCOME_UNKNOWN' });
-      expect(await refusal(handle.workflowId)).toContain('nobody knows what became of /do/0/a');
+      expect(await refusal(handle.workflowId)).toContain('may have been done, and would be sent again: /do/0/a');
       effects.release(path);
       expect(await redriven(handle, '--repeat-unknown')).toMatchObject({ path });
       expect(effects.keys(path)).toHaveLength(1);
@@ -524,7 +527,7 @@ describe('is refused', () => {
     effects.held.add(path);
     const handle = await worker.start(`do: [${post('a', path, ', timeout: { after: PT1S }')}]`);
     expect(await errorOf(handle)).toMatchObject({ data: { outcome: 'unknown' } });
-    expect(await refusal(handle.workflowId)).toContain('nobody knows what became of /do/0/a');
+    expect(await refusal(handle.workflowId)).toContain('may have been done, and would be sent again: /do/0/a');
     effects.release(path);
     expect(await redriven(handle, '--repeat-unknown')).toMatchObject({ path });
     expect(effects.keys(path)).toHaveLength(1);
@@ -556,6 +559,61 @@ describe('is refused', () => {
     } finally {
       await servers.close();
     }
+  });
+
+  test.each([
+    ['that it waited for', sub('beside'), 'sub', /^\/do\/0\/one/],
+    ['that it did not wait for', sub('beside', 'await: false, '), 'sub', /^\/do\/0\/one/],
+    ['that runs another one', sub('outer', 'await: false, '), 'sub/sub', /^\/do\/0\/one/],
+    [
+      'that is a batch of a loop',
+      `{ sub: { for: { in: '[1, 2]' }, metadata: { batchSize: 1, concurrency: 1 }, do: [{ s: { call: http, with: { method: post, endpoint: 'ORIGIN/in/beside', body: {} } } }] } }`,
+      'sub/items-0',
+      /^\/do\/0\/f\/fork\/branches\/1\/b\/do\/0\/sub\/do\/0\/s/,
+    ],
+  ])('a flow that would begin a flow again %s, unless that is said', async (_what, below, child, step) => {
+    const path = newPath('first');
+    effects.unavailable.set(path, 1);
+    const text = below.replace('ORIGIN', effects.origin);
+    const slow = `{ a: { call: http, timeout: { after: PT20S }, metadata: { retry: { maximumAttempts: 2, initialInterval: PT3S } }, with: { method: post, endpoint: '${effects.origin}${path}', body: {} } } }`;
+    effects.broken.add(path);
+    const before = effects.asked('/in/beside');
+    const handle = await worker.start(`do: [{ f: { fork: { branches: [${slow}, { b: { do: [${text}] } }] } } }]`);
+    expect(await errorOf(handle)).toMatchObject({ data: { statusCode: 400 } });
+    await eventually(async () => (effects.asked('/in/beside') > before ? true : undefined));
+    const asked = effects.asked('/in/beside');
+    const refused = await eventually(async () => {
+      const text = await refusal(handle.workflowId);
+      return text.includes(' runs') ? undefined : text;
+    });
+    const [, named = ''] = refused.split('would be sent again: ');
+    expect(named).toMatch(step);
+    expect(named).toContain(`/f/b/${child}"`);
+    expect(effects.asked('/in/beside')).toBe(asked);
+    effects.broken.delete(path);
+    await redriven(handle, '--repeat-unknown');
+    await eventually(async () => (effects.asked('/in/beside') === 2 * asked - before ? true : undefined));
+  });
+
+  test('a flow that would begin one again that runs', async () => {
+    const path = newPath('first');
+    effects.broken.add(path);
+    effects.held.add(path);
+    const held = newPath('held');
+    catalog.write('held.yaml', flowText('sub/held:1.0.0', `do: [${post('one', held)}]`));
+    effects.held.add(held);
+    const slow = post('a', path, ', timeout: { after: PT20S }');
+    const handle = await worker.start(
+      `do: [{ f: { fork: { branches: [${slow}, { b: { do: [${sub('held', 'await: false, ')}] } }] } } }]`,
+    );
+    await eventually(async () => (effects.seen(held) === 1 ? true : undefined));
+    effects.release(path);
+    await errorOf(handle);
+    const running = await refusal(handle.workflowId, '--repeat-unknown');
+    expect(running).toContain(`"${handle.workflowId}/f/b/sub" runs`);
+    effects.release(held);
+    await newest({ workflowId: `${handle.workflowId}/f/b/sub` } as WorkflowHandle).result();
+    expect(await refusal(handle.workflowId)).toContain('would be sent again: /do/0/one of');
   });
 
   test('a flow that runs, was cancelled or terminated, or is none', async () => {

@@ -13,12 +13,14 @@ const { REQUEST_CANCEL, TERMINATE } = {
   TERMINATE: temporal.api.enums.v1.ParentClosePolicy.PARENT_CLOSE_POLICY_TERMINATE,
 };
 
-/** A workflow that a run waits for. */
+/** A workflow that a run started. */
 export interface ChildRun {
   readonly workflowId: string;
   readonly workflowType: string;
   /** First run of it that the parent started; absent where it had not started. */
   readonly startedRunId?: string;
+  /** The run waits for it; else it has nothing more to do with it. */
+  readonly isAwaited: boolean;
   readonly initiatedAt: number;
   /** End of the workflow task that started it. */
   readonly initiatedBy: number;
@@ -80,12 +82,17 @@ export class RunHistory {
 
   /** Children that the run awaits; those that it has nothing more to do with are left out. */
   children(): ChildRun[] {
+    return this.allChildren().filter(({ isAwaited }) => isAwaited);
+  }
+
+  allChildren(): ChildRun[] {
     const children = new Map<number, ChildRun>();
     for (const event of this.events) {
       const id = Number(event.eventId);
       const initiated = event.startChildWorkflowExecutionInitiatedEventAttributes;
-      if (initiated?.parentClosePolicy === REQUEST_CANCEL || initiated?.parentClosePolicy === TERMINATE) {
+      if (initiated != null) {
         children.set(id, {
+          isAwaited: initiated.parentClosePolicy === REQUEST_CANCEL || initiated.parentClosePolicy === TERMINATE,
           workflowId: initiated.workflowId ?? '',
           workflowType: initiated.workflowType?.name ?? '',
           initiatedAt: id,
@@ -138,6 +145,17 @@ export class RunHistory {
       } = event;
       return signal != null || update?.acceptedRequest != null;
     });
+  }
+
+  /** The run that it went on as, where it ended like that. */
+  nextRunId(): string | undefined {
+    const { last } = this;
+    const end =
+      last.workflowExecutionContinuedAsNewEventAttributes ??
+      last.workflowExecutionCompletedEventAttributes ??
+      last.workflowExecutionFailedEventAttributes ??
+      last.workflowExecutionTimedOutEventAttributes;
+    return end?.newExecutionRunId || undefined;
   }
 
   /** The end of the last workflow task that ended: the run ended with it, but for a termination. */
