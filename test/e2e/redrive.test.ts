@@ -1,8 +1,12 @@
 import { execFile } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { WorkflowHandle } from '@temporalio/client';
 import { executeRedrive } from '../../src/cli/redrive/execute-redrive';
+import { listFailedFlows } from '../../src/cli/redrive/failed-flows';
 import { planRedrive } from '../../src/cli/redrive/plan-redrive';
 import type { ApprovalState } from '../../src/dsl/approval';
 import type { Json, JsonObject } from '../../src/dsl/json';
@@ -674,6 +678,70 @@ describe('several flows', () => {
     });
     expect(left.flows).toMatchObject([{ workflowId: hopeless.workflowId, error: { data: { reason: 'noStep' } } }]);
     expect(effects.seen(path)).toBe(6);
+  });
+
+  test('go on although one of them cannot be read', async () => {
+    const [path, prefix] = [newPath('read'), randomUUID().slice(0, 8)];
+    effects.broken.add(path);
+    const folder = mkdtempSync(join(tmpdir(), 'beamline-redrive-'));
+    const keys = join(folder, 'keys.yaml');
+    const key = randomBytes(32).toString('base64');
+    writeFileSync(keys, `${prefix}: [{ id: a1, key: "${key}" }]\n`, { mode: 0o600 });
+    const sealing = await startTestWorker({ 'encryption-keys': keys });
+    try {
+      const flow = `do: [${post('a', path)}]`;
+      const open = await worker.start(flow, null, { tenant: prefix });
+      const sealed = await sealing.start(flow, null, { tenant: prefix });
+      for (const handle of [open, sealed]) await errorOf(handle);
+      await eventually(async () => {
+        const { stdout } = await redrive('--tenant', prefix, '--dry-run', '--json');
+        return (JSON.parse(stdout || '{"flows":[]}') as { flows: Json[] }).flows.length === 2 ? true : undefined;
+      });
+      effects.broken.delete(path);
+      const { code, stdout } = await redrive('--tenant', prefix, '--yes', '--json');
+      expect(code).toBe(1);
+      const { flows } = JSON.parse(stdout) as { flows: JsonObject[] };
+      const of = ({ workflowId }: WorkflowHandle) => flows.find((one) => one.workflowId === workflowId);
+      expect(of(sealed)).toMatchObject({
+        code: 'BLW_HTTP_STATUS',
+        error: { code: 'BLW_REDRIVE_REFUSED', data: { reason: 'unreadable' }, detail: expect.stringContaining('a1') },
+      });
+      expect(of(open)).toHaveProperty('newRunId');
+      expect(await newest(open).result()).toMatchObject({ path });
+      expect(await refusal(sealed.workflowId)).toContain('--encryption-keys');
+    } finally {
+      await sealing.stop();
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test('are told one by one, whatever goes wrong with one of them, as long as Temporal is there', async () => {
+    const [path, tenant] = [newPath('odd'), `t-${randomUUID().slice(0, 8)}`];
+    effects.broken.add(path);
+    const handles = [];
+    for (let n = 0; n < 2; n += 1) handles.push(await worker.start(`do: [${post('a', path)}]`, null, { tenant }));
+    for (const handle of handles) await errorOf(handle);
+    const { client } = worker;
+    const list = (thrown: Error) => {
+      const describe = () => Promise.reject(thrown);
+      const workflow = Object.assign(Object.create(client.workflow) as typeof client.workflow, {
+        getHandle: (id: string, runId?: string) =>
+          id === handles[0]?.workflowId ? { describe } : client.workflow.getHandle(id, runId),
+      });
+      const faulty = Object.create(client, { workflow: { value: workflow } }) as typeof client;
+      return listFailedFlows(faulty, { tenant }, { limit: 10 });
+    };
+    const { flows } = await eventually(async () => {
+      const found = await list(new Error('a fault of its own'));
+      return found.flows.length === 2 ? found : undefined;
+    });
+    const found = handles.map(({ workflowId }) => flows.find((flow) => flow.workflowId === workflowId)?.found);
+    expect(found).toMatchObject([
+      { error: { message: 'a fault of its own' } },
+      { plan: { rewind: { step: '/do/0/a' } } },
+    ]);
+    const away = Object.assign(new Error('away'), { code: 14, details: 'away', metadata: {} });
+    await expect(list(away)).rejects.toThrow('away');
   });
 
   test.each([

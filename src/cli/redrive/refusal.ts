@@ -46,3 +46,12 @@ export function stillRunning(workflowId: string): Refusal {
     'Only flows that failed are redriven; wait until it has ended.',
   );
 }
+
+/** A flow whose data needs keys or blobs that are not here. */
+export function unreadable(workflowId: string, why: string): Refusal {
+  return new Refusal(
+    'unreadable',
+    `"${workflowId}": ${why}`,
+    'Name the keys and the blob root of the workers with --encryption-keys and --blob-root.',
+  );
+}

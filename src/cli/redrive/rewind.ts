@@ -6,7 +6,7 @@ import type { HistoryEvent, RunAddress } from '../history-events';
 import { begunAgain } from './begun-again';
 import { describeRun } from './describe-run';
 import { type FoundFailure, findFailure, singleErrors, windowErrors } from './find-failure';
-import { Refusal, stillRunning } from './refusal';
+import { Refusal, stillRunning, unreadable } from './refusal';
 import { type ChildRun, RunHistory } from './run-history';
 import { unknownOutcomes } from './unknown-outcomes';
 
@@ -191,11 +191,7 @@ export function refuseUndone(history: RunHistory): void {
 export async function readError(history: RunHistory): Promise<JsonObject> {
   const error = await history.errorOf(history.last.workflowExecutionFailedEventAttributes?.failure);
   if (error !== undefined && typeof error.type === 'string') return error;
-  throw new Refusal(
-    'unreadable',
-    `"${history.address.workflowId}": why it failed cannot be read`,
-    'Name the keys and the blob root of the workers with --encryption-keys and --blob-root.',
-  );
+  throw unreadable(history.address.workflowId, 'why it failed cannot be read');
 }
 
 /** Runs below one that was redriven that were to go on with it, and have not: whoever redrove it was stopped halfway. */

@@ -1,10 +1,12 @@
 import type { Client } from '@temporalio/client';
 import type { Payload } from '@temporalio/common';
 import { temporal } from '@temporalio/proto';
+import { FlowError } from '../../dsl/errors';
 import { isJsonObject, type JsonObject } from '../../dsl/json';
 import { SEARCH_ATTRIBUTES } from '../../dsl/names';
 import { LOCAL_ACTIVITY_MARKER } from '../flow-plan';
 import { decodePayload, type HistoryEvent, type RunAddress, readEvents } from '../history-events';
+import { unreadable } from './refusal';
 
 type Failure = temporal.api.failure.v1.IFailure;
 
@@ -56,8 +58,17 @@ export class RunHistory {
     return this.events[id - 1];
   }
 
+  /** What a payload holds. Throws {@link Refusal} where a key or the content of a large one is missing. */
   async decode(payload: Payload | null | undefined): Promise<unknown> {
-    return await decodePayload(this.client, this.address.workflowId, payload);
+    const { workflowId } = this.address;
+    try {
+      return await decodePayload(this.client, workflowId, payload);
+    } catch (error) {
+      if (error instanceof FlowError && error.data.code?.startsWith('BLW_PAYLOAD_')) {
+        throw unreadable(workflowId, error.message);
+      }
+      throw error;
+    }
   }
 
   /** The error of the flow that a failure carries, as `toWorkflowFailure` and the steps write it. */
