@@ -32,6 +32,8 @@ export interface WatchedFlow {
 export interface FlowObserver {
   /** Called with every answer of the query in which something changed. */
   onProgress(progress: FlowProgress): void;
+  /** Called with every other answer: all is as it was, about once a second. */
+  onUnchanged?(): void;
   /** Called with a line about the watching itself, e.g. that no worker answers. */
   onNotice(line: string): void;
   /** Called once where the answers cannot be read here: the outcome may not be either. */
@@ -104,7 +106,10 @@ class ProgressPoller {
       return false;
     }
     this.#answeredAt = Date.now();
-    if (progress.version === this.#since) return false;
+    if (progress.version === this.#since) {
+      this.observer.onUnchanged?.();
+      return false;
+    }
     this.#since = progress.version;
     this.observer.onProgress(progress);
     return true;

@@ -53,6 +53,11 @@ export class ProgressPrinter {
     this.#showMissed(stepsEnded);
   }
 
+  /** To be called now and then while nothing changes: what still waits for a quota is told again. */
+  remind(): void {
+    for (const notice of this.#quotas.findAgain()) this.#showQuota(notice);
+  }
+
   #showEnded(step: StepProgress): void {
     if (this.#ended.has(step.seq)) return;
     this.#ended.add(step.seq);

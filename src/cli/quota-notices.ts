@@ -16,14 +16,25 @@ export interface QuotaNotice {
   readonly text: string;
 }
 
-/** Tells what a flow waits for: each quota once, and again where its limit has changed or steps wait for it half a minute later. */
+/** Tells what a flow waits for: each quota once, and again where its limit has changed and every half a minute while steps wait for it. */
 export class QuotaNotices {
   readonly #toldAt = new Map<string, number>();
+  #latest: FlowProgress | undefined;
 
   constructor(private readonly now: () => number = Date.now) {}
 
   /** What is new in this progress. */
-  find({ steps, tenant, waitsFor }: FlowProgress): QuotaNotice[] {
+  find(progress: FlowProgress): QuotaNotice[] {
+    this.#latest = progress;
+    return this.#find(progress);
+  }
+
+  /** What is to be told again, where nothing has changed since. */
+  findAgain(): QuotaNotice[] {
+    return this.#latest === undefined ? [] : this.#find(this.#latest);
+  }
+
+  #find({ steps, tenant, waitsFor }: FlowProgress): QuotaNotice[] {
     const notices: QuotaNotice[] = [];
     if (waitsFor !== undefined && this.#isNew(waitsFor)) {
       notices.push({ others: 0, text: describeNeed(waitsFor, tenant) });

@@ -5,13 +5,15 @@ import { readSealKey } from '../worker/identity/auth-key';
 import { isPlainToken, type SealPurpose, sealToken } from '../worker/identity/sealed-token';
 import { environmentName } from '../worker/options';
 import type { Cli } from './cli';
-import { usageError } from './command-error';
+import { CommandError, usageError } from './command-error';
 import { printable } from './output';
+import { readPolicyDocument } from './policy-document';
 import { readSource, sourceName } from './read-source';
-import { tokenWarnings } from './token-warnings';
+import { type TokenReaders, tokenWarnings } from './token-warnings';
 
 const TOKEN_VARIABLE = environmentName('token');
 const SEAL_KEY_VARIABLE = environmentName('seal-key');
+const POLICY_VARIABLE = environmentName('policy');
 
 /** Longest token, in bytes: what can be sealed, and sent, many times over. */
 const MAX_TOKEN_BYTES = 32_768;
@@ -50,7 +52,8 @@ export type Seal = (purpose: SealPurpose) => Promise<string>;
 export async function readSeal(flags: TokenFlags & { readonly tenant?: string }, cli: Cli): Promise<Seal | undefined> {
   const token = await readToken(flags, cli);
   if (token === undefined) return undefined;
-  warnOfToken(token, flags, cli);
+  const { tenant } = flags;
+  warnOfToken(token, tenant === undefined ? {} : { tenant, tenantClaim: await readTenantClaim(cli) }, cli);
   const file = flags.sealKey ?? (cli.env[SEAL_KEY_VARIABLE] || undefined);
   if (file === undefined) {
     throw usageError(
@@ -65,9 +68,22 @@ export async function readSeal(flags: TokenFlags & { readonly tenant?: string },
 }
 
 /** Says why workers will probably refuse the token: they are asked later, maybe much later. */
-export function warnOfToken(token: string, { tenant }: { readonly tenant?: string }, { err }: Cli): void {
-  for (const warning of tokenWarnings(token, { tenant }))
+export function warnOfToken(token: string, readers: TokenReaders, { err }: Cli): void {
+  for (const warning of tokenWarnings(token, readers))
     err.line(`${err.style.yellow('warning:')} ${printable(warning)}`);
+}
+
+/** The claim that has the tenant, where the workers' policy is at hand; undefined where it is not, or cannot be read here. */
+async function readTenantClaim(cli: Cli): Promise<string | undefined> {
+  const file = cli.env[POLICY_VARIABLE] || undefined;
+  if (file === undefined) return undefined;
+  try {
+    const { policy } = await readPolicyDocument(resolve(cli.cwd, file), cli);
+    return policy?.identity?.claims.tenant;
+  } catch (error) {
+    if (error instanceof CommandError) return undefined;
+    throw error;
+  }
 }
 
 /** The user's token; undefined where none was given. Throws BLW_USAGE, without a word of what is in the file. */

@@ -46,11 +46,21 @@ export interface QuotaClaim {
 }
 
 /**
+ * Whose a flow says it is. The grant shows that it is so: anybody can let a workflow of his own go on as one of ours, with a state
+ * that he made up.
+ */
+export interface FlowOwner {
+  readonly tenant: string;
+  /** Absent where the workers check nobody. */
+  readonly grant?: string;
+}
+
+/**
  * What a flow tells its worker beside history: that it is open, where another run of it may have given its place back, as before
  * a reset of a flow that had ended.
  */
 export type FlowPlaceSinks = {
-  readonly flowPlaces: { hold(flow: { readonly tenant: string; readonly place: string }): void };
+  readonly flowPlaces: { hold(flow: FlowOwner): void };
 };
 
 /** What a flow need not ask for, as of now. */

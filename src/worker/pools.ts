@@ -41,6 +41,7 @@ import {
   VALIDATE_ARGUMENTS,
   VALIDATE_DATA,
 } from '../dsl/names';
+import type { FlowOwner } from '../dsl/quota';
 import type { RunOrigin } from '../dsl/start';
 import type { WorkerConfig } from './config';
 import { workerDataConverter } from './data-converter';
@@ -118,7 +119,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     activities: {
       ...createStepActivities({ ports, secrets, results, runBlock, middleware }),
       ...(resources === 'io' ? { ...flowActivities(parts), ...gateActivities(gate) } : {}),
-      ...(resources === 'io' ? createQuotaActivities(keeper) : {}),
+      ...(resources === 'io' ? createQuotaActivities(keeper, gate) : {}),
       ...(resources === 'io' ? createEventActivities(parts.events, gate) : {}),
       ...(resources === 'io' ? createDeadLetterActivities(parts.outbox, gate, parts.keys) : {}),
     },
@@ -126,7 +127,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     // A cancellation comes with the answer to a heartbeat; the default would hold these back for up to a minute.
     maxHeartbeatThrottleInterval: HEARTBEAT_INTERVAL_MS,
     shutdownGraceTime: config.shutdownGraceMs,
-    ...(resources === 'io' ? { ...flowOptions(config), sinks: createFlowPlaceSinks(keeper) } : {}),
+    ...(resources === 'io' ? { ...flowOptions(config), sinks: createFlowPlaceSinks(keeper, gate) } : {}),
     ...versioning(config),
   });
   return { resources, taskQueue, slots, worker, processes };
@@ -148,9 +149,12 @@ function flowActivities({ config, expressions, catalog, gate, policy, keeper }: 
     }),
     [VALIDATE_DATA]: localOnly((_, request: Parameters<typeof validateData>[0]) => validateData(request)),
     [VALIDATE_ARGUMENTS]: localOnly(
-      async (_, request: Parameters<typeof validateArguments>[0] & { readonly tenant?: string }) => {
+      async (at, request: Parameters<typeof validateArguments>[0] & Partial<FlowOwner>) => {
         await validateArguments(request);
-        if (request.tenant !== undefined) await countAskedApproval(keeper, request.tenant);
+        const { tenant, grant } = request;
+        if (tenant === undefined) return;
+        await gate.recognize({ tenant, ...(grant === undefined ? {} : { grant }) }, at);
+        await countAskedApproval(keeper, tenant);
       },
     ),
     [EVALUATE_EXPRESSIONS]: localOnly((_, request: Parameters<typeof evaluate>[0]) => evaluate(request)),

@@ -51,7 +51,7 @@ const CROWDED_BYTES = 30_000_000;
 export interface FlowLocalActivities {
   evaluateExpressions(request: ExpressionRequest): Promise<BatchValues>;
   validateData(request: { schema: Json; data: Json; what: string }): Promise<void>;
-  validateArguments(request: { block: string; args: Json; tenant: string }): Promise<void>;
+  validateArguments(request: { block: string; args: Json; tenant: string; grant?: string }): Promise<void>;
 }
 
 /** Validation takes milliseconds; a failure of the machinery is tried again, a verdict is not. */

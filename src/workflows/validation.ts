@@ -10,7 +10,7 @@ export function* validate(run: FlowRun, schema: Json, data: Json, what: string):
 
 /** Checks a block's resolved arguments in the workflow, for blocks that have no activity to do it. Throws BLW_ARG_INVALID. */
 export function* validateArguments(run: FlowRun, block: string, args: Json): Routine<void> {
-  yield* verdict(run, localActivities.validateArguments({ block, args, tenant: run.tenant }));
+  yield* verdict(run, localActivities.validateArguments({ block, args, tenant: run.tenant, ...run.proof }));
 }
 
 function* verdict(run: FlowRun, promise: Promise<void>): Routine<void> {

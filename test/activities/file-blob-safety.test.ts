@@ -245,6 +245,7 @@ describe('errors of the file system', () => {
     ['EACCES', false, 'the right to read and write'],
     ['EPERM', false, 'the right to read and write'],
     ['EROFS', true, 'writable'],
+    ['EXDEV', true, 'Look at the disk'],
     ['ENOTDIR', false, 'Look at the disk'],
   ])('become BLW_FS_IO: %s, retryable %s', async (code, isRetryable, advice) => {
     const error = Object.assign(new Error(`${code}: oh, open '${blobs.root}/x'`), {

@@ -84,7 +84,7 @@ describeWithServer(`the ledger of a PostgreSQL database${suffix}`, () => {
   it('finds after a COMMIT whose answer was lost that it took effect', async () => {
     const proxy = await CommitProxy.start(server.port);
     try {
-      const database = open(server.url.replace(`:${server.port}/`, `:${proxy.port}/`));
+      const database = open(proxy.through(server.url));
       await execute(database, "INSERT INTO items (name) VALUES ('before')", { step: { idempotencyKey: 'another' } });
       proxy.cuts = 1;
       const failure = await failureOf(execute(database));

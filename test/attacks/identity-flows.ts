@@ -108,6 +108,7 @@ const continued: IdentityCase[] = [
   ...(
     [
       ['emits', 'do: [{e: {emit: {event: {with: {source: /a, type: fake}}}}}]'],
+      ['asks for an approval', 'do: [{ask: {call: human.approval, with: {title: Pay?}}}]'],
       ['listens', 'do: [{l: {listen: {to: {one: {with: {type: fake}}}}}}]'],
     ] as const
   ).map(([does, text]) =>
@@ -174,7 +175,8 @@ const fine: IdentityCase[] = [
 /** Flows that somebody starts, or goes on with, as if workers had let them in. */
 export const flowCases: readonly IdentityCase[] = [...children, ...windows, ...continued, ...fine];
 
-function without({ grant: _, ...prepared }: JsonObject): JsonObject {
+/** As if workers had let it in that check nobody. */
+export function without({ grant: _, ...prepared }: JsonObject): JsonObject {
   return prepared;
 }
 
@@ -192,7 +194,7 @@ function tasksOf({ plan }: JsonObject): JsonObject[] {
 }
 
 /** What a flow brings along when it continues as new. */
-function carriedOf(prepared: JsonObject): JsonObject {
+export function carriedOf(prepared: JsonObject): JsonObject {
   return {
     prepared: { ...prepared, plan: { ...(prepared.plan as JsonObject), tasks: tasksOf(prepared) } },
     workflowInput: null,

@@ -3,6 +3,7 @@ import { approvalCases } from './identity-approvals';
 import { deadLetterCases } from './identity-dead-letters';
 import { deploymentCases } from './identity-deployments';
 import { flowCases } from './identity-flows';
+import { placeCases } from './identity-places';
 import { startCases } from './identity-starts';
 import { stepCases } from './identity-steps';
 import { tokenCases } from './identity-tokens';
@@ -19,6 +20,7 @@ export const identitySuite: AttackSuite<IdentityWorld> = {
     ...startCases,
     ...stepCases,
     ...flowCases,
+    ...placeCases,
     ...approvalCases,
     ...deadLetterCases,
     ...deploymentCases,

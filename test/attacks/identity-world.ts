@@ -1,16 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
-import { NativeConnection, Worker } from '@temporalio/worker';
 import type { JsonObject } from '../../src/dsl/json';
 import { findTemporal } from '../../temporal-dev/locate-temporal';
 import { startTemporalServer } from '../../temporal-dev/server';
 import { type CatalogFolder, flowText, makeCatalogFolder } from '../helpers/catalog-folder';
+import { startForeignWorker } from '../helpers/foreign-worker';
 import { ALL_SCOPES, tenantPolicy } from '../helpers/identity';
 import { type IdentityWorker, startIdentityWorker } from '../helpers/identity-worker';
 import { errorOf, eventually, startTestWorker, type TestWorker } from '../helpers/test-worker';
 import { type AttackCase, shown } from './attack';
 
 export type IdentityCase = AttackCase<IdentityWorld>;
+
+/** A tenant that may have one open flow. */
+export const CROWDED = 'crowded';
 
 type Release = () => Promise<void>;
 
@@ -143,6 +146,7 @@ async function startAcme(address: string, catalog: CatalogFolder): Promise<Ident
   const tenants = [
     tenantPolicy('acme', ALL_SCOPES),
     tenantPolicy('globex', ALL_SCOPES),
+    tenantPolicy(CROWDED, ALL_SCOPES, { quotas: { flows: 1 } }),
     tenantPolicy(
       'modest',
       ALL_SCOPES.filter((scope) => scope !== 'deadletter:resolve'),
@@ -161,23 +165,6 @@ async function runSubflow({ start, worker }: IdentityWorker): Promise<IdentityWo
   const input = await inputOf(worker.client.workflow.getHandle(workflowId));
   if (input === undefined) throw new Error('the history of a flow that a flow ran has no start input');
   return { workflowId, start: input };
-}
-
-/** A worker of somebody who may use the namespace; gives what stops it. */
-async function startForeignWorker(address: string, taskQueue: string): Promise<() => Promise<void>> {
-  const connection = await NativeConnection.connect({ address });
-  const worker = await Worker.create({
-    connection,
-    taskQueue,
-    workflowsPath: require.resolve('../helpers/foreign-workflows'),
-    activities: { nothing: async () => undefined },
-  });
-  const runs = worker.run();
-  return async () => {
-    worker.shutdown();
-    await runs;
-    await connection.close();
-  };
 }
 
 /** An attack: it has to be refused as `attempt` says, and no block may have run for it. */

@@ -24,6 +24,8 @@ export type Order =
 
 export type Report =
   | { readonly kind: 'listening'; readonly port: number }
+  /** The weather has changed; so many requests met the one before. */
+  | { readonly kind: 'changed'; readonly requests: number }
   /** A request stands in the trap; its connection comes from that port. */
   | { readonly kind: 'trapped'; readonly moment: Moment; readonly remotePort: number; readonly key: string };
 

@@ -66,10 +66,9 @@ function weather(name: string, kind: Weather, seconds: number): Fault {
     name,
     seconds: seconds + 1,
     async strike({ world }) {
-      world.ledger.setWeather(kind);
+      await world.ledger.setWeather(kind);
       await delay(seconds * 1_000);
-      world.ledger.setWeather('fair');
-      return true;
+      return (await world.ledger.setWeather('fair')) > 0;
     },
   };
 }
@@ -108,6 +107,8 @@ export const FAULTS: readonly Fault[] = [
       const worker = random.pick(world.workers);
       worker.signal('SIGTERM');
       await worker.ended();
+      if (worker.lastExit !== 'exit code 0')
+        worker.crashes.push(`${worker.name}, asked to end, did so with ${worker.lastExit}`);
       await worker.settled();
       return true;
     },
@@ -162,12 +163,13 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'SQLite busy',
-    seconds: 5,
+    seconds: 9,
     async strike({ world }) {
       const other = new SqliteDatabase(world.sqliteFile);
       try {
         other.exec('BEGIN IMMEDIATE');
-        await delay(4_000);
+        // Longer than a step waits for another writer: attempts fail with SQLITE_BUSY.
+        await delay(8_000);
         other.exec('ROLLBACK');
       } finally {
         other.close();

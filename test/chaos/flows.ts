@@ -10,6 +10,8 @@ export interface Expectation {
   readonly postgres: readonly string[];
   /** Contents of blobs, by their paths. */
   readonly blobs: Readonly<Record<string, Buffer>>;
+  /** Paths where no blob may be. */
+  readonly gone: readonly string[];
 }
 
 export interface FlowKind {
@@ -21,7 +23,7 @@ export interface FlowKind {
   make(id: string, service: string): { readonly args: readonly unknown[]; readonly expects: Expectation };
 }
 
-const NOTHING: Expectation = { http: [], sqlite: [], postgres: [], blobs: {} };
+const NOTHING: Expectation = { http: [], sqlite: [], postgres: [], blobs: {}, gone: [] };
 
 /** Outages are shorter than what these attempts last; a lost worker is noticed after three seconds. */
 const METADATA = {
@@ -130,6 +132,7 @@ const order: FlowKind = {
         sqlite: [`${id}/lite`, `${id}/a`],
         postgres: ['one', 'two', 'each0', 'each1', 'each2', 'each3', 'b'].map((name) => `${id}/${name}`),
         blobs: { [`${id}/note.txt`]: Buffer.from(id), [`${id}/stream.bin`]: Buffer.alloc(STREAMED_BYTES, id) },
+        gone: [`${id}/gone.txt`],
       },
     };
   },
@@ -152,10 +155,10 @@ const approval: FlowKind = {
       flowOf('approval', [
         { before: insert('lite', `${id}/before`) },
         { ask: { call: 'human.approval', with: { title: `Go on with ${id}?`, requiredApprovals: 2 } } },
-        { after: insert('pg', `\${ "${id}/after" + string(size(data.decisions)) }`) },
+        { after: insert('pg', `\${ "${id}/by-" + data.decisions.map(d, d.by).join("-") }`) },
       ]),
     ),
-    expects: { ...NOTHING, sqlite: [`${id}/before`], postgres: [`${id}/after2`] },
+    expects: { ...NOTHING, sqlite: [`${id}/before`], postgres: [`${id}/by-alice-bob`] },
   }),
 };
 
@@ -248,10 +251,10 @@ const memory: FlowKind = {
             },
           },
         },
-        { after: insert('lite', `\${ "${id}/" + (has(steps.eat.error) ? "died" : "lived") }`) },
+        { after: insert('lite', `\${ "${id}/" + (has(steps.eat.error) ? steps.eat.error.code : "lived") }`) },
       ]),
     ),
-    expects: { ...NOTHING, sqlite: [`${id}/died`] },
+    expects: { ...NOTHING, sqlite: [`${id}/BLW_BLOCK_CRASHED`] },
   }),
 };
 
@@ -305,6 +308,7 @@ export const PROBE: FlowKind = {
       sqlite: [`${id}/a`],
       postgres: [`${id}/b`],
       blobs: { [`${id}/probe.txt`]: Buffer.from(id) },
+      gone: [],
     },
   }),
 };

@@ -28,9 +28,11 @@ const known = new Set(
 let weather: Weather = 'fair';
 let trap: Extract<Order, { kind: 'trap' }> | undefined;
 let release: (() => void) | undefined;
+/** In the present weather. */
+let requests = 0;
 
 process.on('message', (order: Order) => {
-  if (order.kind === 'weather') weather = order.weather;
+  if (order.kind === 'weather') changeWeather(order.weather);
   else if (order.kind === 'trap') trap = order;
   else {
     trap = undefined;
@@ -53,6 +55,7 @@ server.listen(0, '127.0.0.1', () => report({ kind: 'listening', port: (server.ad
 async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
   for await (const _ of request);
   const { method = '', url = '' } = request;
+  requests += 1;
   if (weather === 'slow') await new Promise((resolve) => setTimeout(resolve, SLOW_MS));
   if (weather === 'unavailable') {
     response.writeHead(503).end();
@@ -72,6 +75,12 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
     return;
   }
   await makeEffect(request, response);
+}
+
+function changeWeather(next: Weather): void {
+  report({ kind: 'changed', requests });
+  weather = next;
+  requests = 0;
 }
 
 async function makeEffect(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -25,17 +25,19 @@ export class Ledger {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  setWeather(weather: Weather): void {
+  /** Resolves with how many requests met the weather before. */
+  async setWeather(weather: Weather): Promise<number> {
+    const changed = this.#report('changed');
     this.#send({ kind: 'weather', weather });
+    return (await changed).requests;
   }
 
   /** Lets the next request with an effect stand still at a moment; undefined where none came within the time. */
   async trap(moment: Moment, isForUnsafe: boolean, timeoutMs: number): Promise<number | undefined> {
     this.#send({ kind: 'trap', moment, isForUnsafe });
-    const trapped = once(this.child, 'message', { signal: AbortSignal.timeout(timeoutMs) }) as Promise<[Report]>;
+    const trapped = this.#report('trapped', AbortSignal.timeout(timeoutMs));
     try {
-      const [report] = await trapped;
-      return report.kind === 'trapped' ? report.remotePort : undefined;
+      return (await trapped).remotePort;
     } catch {
       this.release();
       return undefined;
@@ -60,6 +62,13 @@ export class Ledger {
     const ended = once(this.child, 'exit');
     this.child.disconnect();
     await ended;
+  }
+
+  async #report<K extends Report['kind']>(kind: K, signal?: AbortSignal): Promise<Extract<Report, { kind: K }>> {
+    for (;;) {
+      const [report] = (await once(this.child, 'message', { signal })) as [Report];
+      if (report.kind === kind) return report as Extract<Report, { kind: K }>;
+    }
   }
 
   #send(order: Order): void {

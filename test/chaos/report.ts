@@ -8,6 +8,7 @@ export interface FaultRecord {
   /** Why it could not be made here. */
   readonly missing: string | undefined;
   readonly strikes: { readonly from: number; readonly to: number; readonly recoveredMs?: number }[];
+  readonly problems: string[];
 }
 
 interface Outcome {
@@ -41,6 +42,12 @@ export function printReport(outcome: Outcome): 0 | 1 {
       .map(({ id, kind, verdict }) => `wrong: ${id} (${kind.name}): ${verdict}`),
     ...strange.map((key) => `unexpected dead letter: ${key}`),
     ...workers.flatMap(({ crashes }) => crashes.map((crash) => `crash: ${crash}`)),
+    ...records.flatMap(({ name, problems: own }) => own.map((problem) => `${name}: ${problem}`)),
+    ...records.flatMap(({ name, strikes }) =>
+      strikes
+        .filter(({ recoveredMs }) => recoveredMs === undefined)
+        .map(() => `no recovery within the time after: ${name}`),
+    ),
     ...(effects === 0 ? ['nothing ran'] : []),
     ...(records.every(({ strikes }) => strikes.length === 0) ? ['no fault was made'] : []),
   ];

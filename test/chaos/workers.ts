@@ -16,6 +16,8 @@ export class WorkerProcess {
   peakRssBytes = 0;
   /** Lives that ended without a signal of ours. */
   readonly crashes: string[] = [];
+  /** How its last life ended: `exit code 0`, `SIGKILL`. */
+  lastExit = '';
   #isExpectedToEnd = false;
   readonly #clockFile: string;
 
@@ -52,7 +54,8 @@ export class WorkerProcess {
     this.#child = child;
     this.#isExpectedToEnd = false;
     child.once('exit', (code, signal) => {
-      if (!this.#isExpectedToEnd) this.crashes.push(`${this.name} ended by itself: ${signal ?? `exit code ${code}`}`);
+      this.lastExit = signal ?? `exit code ${code}`;
+      if (!this.#isExpectedToEnd) this.crashes.push(`${this.name} ended by itself: ${this.lastExit}`);
       if (!this.#isClosing)
         this.#restarts = this.#restarts
           .then(() => this.start())

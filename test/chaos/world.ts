@@ -119,8 +119,7 @@ export class World {
   }
 
   #workerFlags(): string[] {
-    const url = new URL(this.postgres.url);
-    url.port = String(this.postgresProxy.port);
+    const url = this.postgresProxy.through(this.postgres.url);
     return [
       ...['--address', `127.0.0.1:${this.temporalProxy.port}`, '--namespace', this.temporal.namespace],
       ...['--blob-root', this.blobRoot, '--database', `lite=sqlite:${this.sqliteFile}`, '--database', `pg=${url}`],

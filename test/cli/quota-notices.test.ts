@@ -70,3 +70,23 @@ test('prints one line for all steps that wait for the same, and one for the flow
     ),
   ]);
 });
+
+test('what waits and is not heard of is told again every half a minute, until it goes on', () => {
+  jest.useFakeTimers({ now: 1_000 });
+  try {
+    const text = new CollectedText();
+    const printer = new ProgressPrinter(createOutput(text, { env: {}, onBroken: () => undefined }));
+    const linesAfter = (ms: number): number => {
+      jest.setSystemTime(Date.now() + ms);
+      printer.remind();
+      return text.lines().length;
+    };
+    expect(linesAfter(0)).toBe(0);
+    printer.show(progress([waiting(1, FULL)]));
+    expect([linesAfter(0), linesAfter(29_000), linesAfter(1_000), linesAfter(1_000)]).toEqual([1, 1, 2, 2]);
+    printer.show(progress([]));
+    expect(linesAfter(60_000)).toBe(2);
+  } finally {
+    jest.useRealTimers();
+  }
+});

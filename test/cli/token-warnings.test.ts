@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { UnsecuredJWT } from 'jose';
 import { tokenWarnings } from '../../src/cli/token-warnings';
 import { runInProcess } from '../helpers/cli-in-process';
-import { makeIdentity, type TestIdentity } from '../helpers/identity';
+import { makeIdentity, policyText, type TestIdentity, tenantPolicy } from '../helpers/identity';
 
 const NOW = 1_800_000_000_000;
 const seconds = (fromNow: number) => NOW / 1_000 + fromNow;
@@ -13,6 +13,7 @@ const tokenOf = (claims: Record<string, unknown>) =>
 test.each<[string, Record<string, unknown>, string | undefined, string[]]>([
   ['is fine', { tenant: 'acme' }, 'acme', []],
   ['names no tenant', {}, 'acme', []],
+  ['has another tenant in another claim', { org: 'globex' }, 'acme', []],
   ['expired', { exp: seconds(-120) }, undefined, ['the token expired 2 min 0 s ago; get a new one']],
   ['is for later', { nbf: seconds(90) }, undefined, ['the token is not valid before 1 min 30 s from now']],
   [
@@ -24,7 +25,16 @@ test.each<[string, Record<string, unknown>, string | undefined, string[]]>([
   ['never expires', { exp: undefined }, undefined, ['the token has no claim "exp"; workers accept none without']],
   ['is nobody’s', { sub: undefined }, undefined, ['the token has no claim "sub"; workers accept none without']],
 ])('warns of a token that %s', (_, claims, tenant, warnings) => {
-  expect(tokenWarnings(tokenOf(claims), { tenant, nowMs: NOW })).toEqual(warnings);
+  expect(tokenWarnings(tokenOf(claims), { tenant, tenantClaim: 'tenant', nowMs: NOW })).toEqual(warnings);
+});
+
+test('warns of another tenant by the claim that has the tenant, and only where that is known', () => {
+  const token = tokenOf({ tenant: 'globex', org: 'initech' });
+  const of = (tenantClaim?: string) => tokenWarnings(token, { tenant: 'acme', tenantClaim, nowMs: NOW });
+  expect(of()).toEqual([]);
+  expect(of('org')).toEqual([
+    'the token\'s claim "org" is "initech", and --tenant is "acme": one of them is another\'s',
+  ]);
 });
 
 test('says nothing of what is no JWT', () => {
@@ -46,13 +56,22 @@ describe('beamline token', () => {
       stderr: expect.stringMatching(/^warning: the token expired .* ago; get a new one\n$/),
     });
     expect(JSON.parse(shown.stdout)).toMatchObject({ claims: { sub: 'alice' } });
+    writeFileSync(join(identity.folder, 'policy.json'), policyText(identity.jwksFile, [tenantPolicy('acme', [])]));
     const seal = ['token', 'seal', '--seal-key', identity.sealKeyFile, '--for', 'x', '--flow', 'a/b:1.0.0'];
     const other = [...seal, '--token-file', await identity.tokenFile(), '--tenant', 'globex'];
-    const sealed = await runInProcess(other, { cwd: identity.folder });
-    expect(sealed).toMatchObject({ code: 0, stdout: expect.stringMatching(/^[\w.-]+\n$/) });
-    expect(sealed.stderr).toBe(
-      'warning: the token\'s claim "tenant" is "acme", and --tenant is "globex": one of them is another\'s\n',
-    );
+    // Without the policy nobody knows here which claim has the tenant.
+    for (const [policy, warning] of [
+      [undefined, ''],
+      ['nothere.json', ''],
+      [
+        'policy.json',
+        'warning: the token\'s claim "tenant" is "acme", and --tenant is "globex": one of them is another\'s\n',
+      ],
+    ] as const) {
+      const env = policy === undefined ? {} : { BEAMLINE_POLICY: policy };
+      const sealed = await runInProcess(other, { cwd: identity.folder, env });
+      expect(sealed).toMatchObject({ code: 0, stdout: expect.stringMatching(/^[\w.-]+\n$/), stderr: warning });
+    }
   });
 
   test('seal refuses the secret key of the workers', async () => {

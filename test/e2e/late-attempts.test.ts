@@ -188,7 +188,7 @@ describeWithServer('a SQL step on PostgreSQL', () => {
   });
   beforeEach(() => admin.query('DROP TABLE IF EXISTS items; CREATE TABLE items (id serial, name text)'));
 
-  const throughProxy = () => `crm=${server.url.replace(`:${server.port}/`, `:${proxy.port}/`)}`;
+  const throughProxy = () => `crm=${proxy.through(server.url)}`;
   const count = async () => (await admin.query('SELECT count(*)::int AS n FROM items')).rows[0]?.n;
 
   test.each(['SIGKILL', 'SIGSTOP'] as const)(

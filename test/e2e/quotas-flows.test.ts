@@ -7,6 +7,7 @@ import type { JsonObject } from '../../src/dsl/json';
 import type { FlowProgress } from '../../src/dsl/progress';
 import { execute, query, type Rule, type StateRow } from '../../src/worker/state/rule';
 import { openSqliteStore } from '../../src/worker/state/sqlite-store';
+import { startForeignWorker } from '../helpers/foreign-worker';
 import { Gate } from '../helpers/gate';
 import { LoopbackServers } from '../helpers/loopback';
 import { testTemporal } from '../helpers/temporal';
@@ -40,6 +41,16 @@ afterAll(() => servers.close());
 const { document } = flowOf('do: []') as { document: JsonObject };
 const call = () => `{s: {call: http, with: {method: get, endpoint: '${gate.url}'}}}`;
 const start = (steps = call(), header = '') => worker.start(`${header}do: [${steps}]`, null, { tenant: 'acme' });
+/** What a flow brings along when it continues as new: here, made up. */
+const carriedOf = (place: string, plan: JsonObject): JsonObject => ({
+  prepared: { tenant: 'acme', place, plan: { ...plan, tasks: [] } },
+  workflowInput: null,
+  startedAt: 0,
+  input: null,
+  context: null,
+  list: { index: 0, output: null, visits: {}, steps: {} },
+  progress: { steps: [], seq: 0, stepsEnded: 0, version: 0 },
+});
 const isWaiting = ({ status }: FlowProgress) => status === 'AwaitingQuota';
 
 async function inStore<T>(rule: () => Rule<T>): Promise<T> {
@@ -249,3 +260,34 @@ test('another flow of the same id is not taken for one that was ended by force',
   gate.let();
   await next.result();
 }, 45_000);
+
+test('a foreign workflow that goes on as a flow has a place of its own, and gives back no other', async () => {
+  const first = await start();
+  await gate.holds(1);
+  const second = await start();
+  await progressWhen(second, isWaiting);
+  const { events } = await second.fetchHistory();
+  const marker = events?.find((event) => event.markerRecordedEventAttributes != null)?.markerRecordedEventAttributes;
+  const { plan } = JSON.parse(String(marker?.details?.result?.payloads?.[0]?.data)) as { plan: JsonObject };
+  const [lease] = await rowsOf('leases');
+  const taskQueue = `foreign-${randomUUID()}`;
+  const stop = await startForeignWorker(testTemporal().address, taskQueue);
+  try {
+    const args = ['runFlow', [{}, carriedOf(String(lease?.id), plan)], `${worker.queuePrefix}-io`];
+    const foreign = await worker.client.workflow.start('continueForeign', {
+      taskQueue,
+      workflowId: randomUUID(),
+      args,
+    });
+    await foreign.result();
+  } finally {
+    await stop();
+  }
+  expect(await rowsOf('leases')).toMatchObject([{ id: lease?.id, flow_id: first.workflowId }]);
+  expect(isWaiting(await second.query<FlowProgress>('progress'))).toBe(true);
+  gate.let();
+  await first.result();
+  await gate.saw(2);
+  gate.let();
+  await second.result();
+});

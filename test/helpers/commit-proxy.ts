@@ -1,17 +1,24 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
+/** `ReadyForQuery` outside of a transaction (PostgreSQL, "Message Formats"): what was sent is done. */
+const READY = Buffer.from([0x5a, 0, 0, 0, 5, 0x49]);
+
+/** Where a connection breaks: before the server hears of the end of a transaction, or once it has done it and nobody was told. */
+export type Cut = 'before COMMIT' | 'after COMMIT';
+
 /**
- * A proxy on loopback in front of PostgreSQL that can lose or delay the answer to a COMMIT: it passes the COMMIT on, waits until the
- * server has answered, and then cuts both connections, or keeps the answer until it is let go.
+ * A proxy on loopback in front of PostgreSQL that breaks or holds up connections at the worst moment: it can lose a COMMIT on its way
+ * to the server, and lose or keep the answer to one, which has taken effect then.
  */
 export class CommitProxy {
-  /** Answers to COMMIT that are still to be lost. */
+  /** Answers to COMMIT that are still to be lost, whoever gets them. */
   cuts = 0;
-  /** Answers to COMMIT that were lost. */
+  /** COMMITs, and answers to them, that were lost, each with its connection. */
   lost = 0;
   /** Answers to COMMIT that are still to be kept. */
   holds = 0;
+  #next: { readonly cut: Cut; readonly text: string } | undefined;
   readonly #held: (() => void)[] = [];
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -29,6 +36,18 @@ export class CommitProxy {
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** A URL of the server, through the proxy. */
+  through(url: string): string {
+    const parsed = new URL(url);
+    parsed.port = String(this.port);
+    return parsed.href;
+  }
+
+  /** Cuts the connection on which the next transaction ends whose last message has this text. */
+  cutNext(cut: Cut, text: string): void {
+    this.#next = { cut, text };
   }
 
   /** Answers that are kept now. */
@@ -56,20 +75,45 @@ export class CommitProxy {
       this.#sockets.add(socket);
       socket.on('error', end).on('close', end);
     }
-    client.pipe(server);
-    server.on('data', (data: Buffer) => {
-      // CommandComplete: its tag is the name of the command.
-      const isAnswer = data.includes('COMMIT\0');
-      if (isAnswer && this.holds > 0) {
-        this.holds -= 1;
-        this.#held.push(() => client.write(data));
-      } else if (isAnswer && this.cuts > 0) {
-        this.cuts -= 1;
-        this.lost += 1;
-        end();
-      } else {
-        client.write(data);
-      }
+    const lose = (): void => {
+      this.lost += 1;
+      end();
+    };
+    /** What the server says after a COMMIT of which nobody is to hear. */
+    let unheard: Buffer | undefined;
+    client.on('end', () => server.end());
+    client.on('data', (data: Buffer) => {
+      const cut = this.#takeCut(data);
+      if (cut === 'before COMMIT') return lose();
+      if (cut === 'after COMMIT') unheard = Buffer.alloc(0);
+      server.write(data);
     });
+    server.on('data', (data: Buffer) => {
+      if (unheard === undefined) return this.#pass(data, client, lose);
+      unheard = Buffer.concat([unheard, data]);
+      if (unheard.includes(READY)) lose();
+    });
+  }
+
+  /** What becomes of the connection, where this is the message that was waited for. */
+  #takeCut(message: Buffer): Cut | undefined {
+    const next = this.#next;
+    if (next === undefined || !message.includes('COMMIT') || !message.includes(next.text)) return undefined;
+    this.#next = undefined;
+    return next.cut;
+  }
+
+  #pass(data: Buffer, client: Socket, lose: () => void): void {
+    // CommandComplete: its tag is the name of the command.
+    const isAnswer = data.includes('COMMIT\0');
+    if (isAnswer && this.holds > 0) {
+      this.holds -= 1;
+      this.#held.push(() => client.write(data));
+    } else if (isAnswer && this.cuts > 0) {
+      this.cuts -= 1;
+      lose();
+    } else {
+      client.write(data);
+    }
   }
 }

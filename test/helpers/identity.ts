@@ -115,11 +115,16 @@ export function policySource(identity: IdentityPolicy | undefined, tenants: read
   return { current: () => policy, close: async () => undefined };
 }
 
-/** The text of a policy file that takes the tokens of the issuer. */
+/** The text of a policy file that takes the tokens of the issuer; of quotas, it has `flows`. */
 export function policyText(jwks: string, tenants: readonly TenantPolicy[]): string {
-  const byName = tenants.map(({ name, scopes, privateHosts, approvers }) => [
+  const byName = tenants.map(({ name, scopes, privateHosts, approvers, quotas: { flows } }) => [
     name,
-    { scopes, privateHosts, ...(approvers === undefined ? {} : { approvers: Object.fromEntries(approvers) }) },
+    {
+      scopes,
+      privateHosts,
+      ...(approvers === undefined ? {} : { approvers: Object.fromEntries(approvers) }),
+      ...(flows === undefined ? {} : { quotas: { flows } }),
+    },
   ]);
   return JSON.stringify({
     version: 1,

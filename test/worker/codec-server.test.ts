@@ -449,6 +449,24 @@ test('nothing of a payload is in the log', async () => {
   expect(text).not.toContain(Buffer.from('"NEVER-LOGGED"').toString('base64'));
 });
 
+test('of a failure that nobody expects the log has the place in the code, and nothing of its message', async () => {
+  class BrokenCodec extends RemoteCodec {
+    override decode(): Promise<Payload[]> {
+      return Promise.reject(new TypeError('a value\nof a payload'));
+    }
+  }
+  const url = await start({ codec: new BrokenCodec({ keys, store, maxBytes: 1_000_000 }) });
+  const { status, json } = await call('/decode', [plain(1)], {}, url);
+  expect({ status, json }).toEqual({ status: 500, json: { message: 'the codec server failed; its log has more' } });
+  const [level, , fields] = JSON.parse(logged.at(-1) ?? '[]') as [string, string, JsonObject];
+  expect({ level, ...fields }).toMatchObject({
+    level: 'error',
+    reason: 'TypeError',
+    stack: expect.stringMatching(/^ {4}at .*codec-server\.test/),
+  });
+  expect(logged.at(-1)).not.toContain('a value');
+});
+
 test('a port that is taken is told', async () => {
   await expect(start({ port: Number(new URL(base).port) })).rejects.toThrow(
     /--port \d+: cannot be listened on \(EADDRINUSE\)/,

@@ -6,7 +6,7 @@ import { type BlockFailure, notRetryable, retryable } from '../block-failure';
 
 /**
  * Set-up faults and denials: the same attempt again meets them again. All other errors of a disk may pass; Linux also makes a file
- * system read-only (EROFS) after errors of its disk, until somebody has looked.
+ * system read-only (EROFS) after errors of its disk, until somebody has looked, and what is mounted in the middle gives EXDEV once.
  */
 const LASTING = new Set([
   'EACCES',
@@ -18,7 +18,6 @@ const LASTING = new Set([
   'ENOSYS',
   'ENOTSUP',
   'EOPNOTSUPP',
-  'EXDEV',
   'EFBIG',
 ]);
 

@@ -222,6 +222,7 @@ async function follow(flow: WatchedFlow, flags: RunFlags, cli: Cli): Promise<Exi
   });
   const observer = {
     onProgress: (progress: Parameters<ProgressPrinter['show']>[0]) => printer.show(progress),
+    onUnchanged: () => printer.remind(),
     onNotice: (line: string) => cli.err.line(cli.err.style.yellow(line)),
     onUnreadable: (reason: FlowError) => tellUnreadable(reason, flow, { flags, cli }),
   };

@@ -58,6 +58,7 @@ export async function runExample(
       printer.show(progress);
       approver.look(progress);
     },
+    onUnchanged: () => printer.remind(),
     onNotice: (line: string) => cli.err.line(line),
   };
   return Promise.race([watchFlow(flow, observer, signal), approver.failure]);

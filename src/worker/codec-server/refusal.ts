@@ -7,6 +7,8 @@ export interface RefusalNotes {
   readonly reason?: string;
   /** What to do; absent: the help of the code. */
   readonly help?: string;
+  /** Of a defect: where it was thrown. */
+  readonly frames?: string;
 }
 
 /** A request that is refused: the answer has the status and the message, the log all of it. */
@@ -14,16 +16,19 @@ export class Refusal extends Error {
   readonly code: ErrorCode;
   readonly reason: string;
   readonly help: string;
+  /** Where the defect is that was the reason. */
+  readonly frames: string | undefined;
 
   constructor(
     readonly status: number,
     message: string,
-    { code = 'BLW_CODEC_REQUEST', reason = message, help = ERROR_CODES[code].help }: RefusalNotes = {},
+    { code = 'BLW_CODEC_REQUEST', reason = message, help = ERROR_CODES[code].help, frames }: RefusalNotes = {},
   ) {
     super(message);
     this.code = code;
     this.reason = reason;
     this.help = help;
+    this.frames = frames;
   }
 }
 

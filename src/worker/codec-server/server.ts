@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Payload } from '@temporalio/common';
+import { stackFrames } from '../../activities/stack-frames';
 import { ERROR_CODES } from '../../dsl/error-codes';
 import { FlowError, flowError } from '../../dsl/errors';
 import { isJsonObject, type Json } from '../../dsl/json';
@@ -126,11 +127,15 @@ async function answerOf(
     return { status: 200, body: JSON.stringify({ payloads: json }), ...fields };
   } catch (error) {
     const refusal = refusalOf(error);
-    const { status, message, code, reason, help } = refusal;
+    const { status, message, code, reason, help, frames } = refusal;
     if (status === 401) response.setHeader('www-authenticate', 'Bearer');
     // A body that nobody reads would keep the connection busy.
     if (!request.complete) response.setHeader('connection', 'close');
-    return { status, body: JSON.stringify({ message }), fields: { code, reason, help } };
+    return {
+      status,
+      body: JSON.stringify({ message }),
+      fields: { code, reason, help, ...(frames === undefined ? {} : { stack: frames }) },
+    };
   }
 }
 
@@ -143,7 +148,12 @@ function refusalOf(error: unknown): Refusal {
   }
   // The message of an error that nobody expects may have anything in it.
   const reason = error instanceof Error ? error.name : typeof error;
-  return new Refusal(500, 'the codec server failed; its log has more', { reason, help: 'Please report it.' });
+  const frames = error instanceof Error ? stackFrames(error) : undefined;
+  return new Refusal(500, 'the codec server failed; its log has more', {
+    reason,
+    help: 'Please report it.',
+    ...(frames === undefined ? {} : { frames }),
+  });
 }
 
 /** Cross-origin requests are for the UI only (WHATWG Fetch, "CORS protocol"). */

@@ -1,3 +1,5 @@
+import { within } from '../../activities/within';
+
 /** Work of a worker that goes on beside its steps. */
 export class Background {
   readonly #pending = new Set<Promise<unknown>>();
@@ -31,9 +33,9 @@ export class Background {
     this.#pending.add(tracked);
   }
 
-  /** Begins nothing more, and waits for what is under way. */
-  async close(): Promise<void> {
+  /** Begins nothing more, and waits for what is under way, for so long at most. Never throws. */
+  async close(limitMs: number): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
-    await Promise.allSettled(this.#pending);
+    await within(limitMs, Promise.allSettled(this.#pending)).catch(this.onError);
   }
 }

@@ -1,5 +1,7 @@
 import { Context } from '@temporalio/activity';
 import type { InjectedSinks } from '@temporalio/worker';
+import type { Gate } from '../../activities/ports/gate';
+import { FlowError } from '../../dsl/errors';
 import type { FlowPlaceSinks, QuotaWait } from '../../dsl/quota';
 import type { PreparedFlow } from '../../dsl/start';
 import type { QuotaKeeper } from './quota-keeper';
@@ -23,42 +25,59 @@ export async function admitFlow(
   const { concurrentSteps, flows } = keeper.quotasOf(tenant);
   const hint = concurrentSteps === undefined ? {} : { concurrentSteps };
   if (flows === undefined || isAwaited) return hint;
-  const place = placeOf(firstRunId);
-  const { waiting } = await askForFlow(keeper, { tenant, place });
-  return { ...hint, place, ...(waiting === undefined ? {} : { waiting }) };
+  const { waiting } = await askForFlow(keeper, { tenant, firstRunId });
+  return { ...hint, place: placeOf(firstRunId), ...(waiting === undefined ? {} : { waiting }) };
 }
 
 /** Asks for a flow that waits. */
 export async function askForFlow(
   keeper: QuotaKeeper,
-  { tenant, place, since }: { tenant: string; place: string; since?: number },
+  { tenant, firstRunId, since }: { tenant: string; firstRunId: string; since?: number },
 ): Promise<{ waiting?: QuotaWait }> {
   const { workflowExecution, namespace } = Context.current().info;
-  const asker = askerOf({ tenant, place, namespace, flowId: workflowExecution?.workflowId ?? '' });
+  const asker = askerOf({ tenant, firstRunId, namespace, flowId: workflowExecution?.workflowId ?? '' });
   const waiting = await keeper.ask({ ...asker, ...(since === undefined ? {} : { since }) });
   return waiting === undefined ? {} : { waiting };
 }
 
-/** Hears from flows that they have their places (keepPlace in workflows/quota/flow-place.ts). */
-export function createFlowPlaceSinks(keeper: QuotaKeeper): InjectedSinks<FlowPlaceSinks> {
+/**
+ * Hears from flows that they have their places (keepPlace in workflows/quota/flow-place.ts). Anybody's workflow can go on as one of
+ * ours with a state that it made up: so it is only believed what its grant says, and what the server says of its runs.
+ */
+export function createFlowPlaceSinks(keeper: QuotaKeeper, gate: Gate): InjectedSinks<FlowPlaceSinks> {
   return {
     flowPlaces: {
       hold: {
-        fn: ({ namespace, workflowId: flowId }, { tenant, place }) =>
-          keeper.holdFlow(askerOf({ tenant, place, namespace, flowId })),
+        fn: async ({ namespace, workflowId: flowId, runId, firstExecutionRunId: firstRunId }, { tenant, grant }) => {
+          const request = { tenant, ...(grant === undefined ? {} : { grant }) };
+          if (!(await isKnown(gate, request, { workflowId: flowId, runId }))) return;
+          await keeper.holdFlow(askerOf({ tenant, firstRunId, namespace, flowId }));
+        },
         callDuringReplay: false,
       },
     },
   };
 }
 
-function askerOf(flow: { tenant: string; place: string; namespace: string; flowId: string }): Asker {
-  const { place, ...rest } = flow;
+/** Throws where the gate cannot say, which the SDK logs. Who is not known hears so from his first step. */
+async function isKnown(gate: Gate, ...flow: Parameters<Gate['recognize']>): Promise<boolean> {
+  try {
+    await gate.recognize(...flow);
+    return true;
+  } catch (error) {
+    if (error instanceof FlowError && error.data.code !== 'BLW_IDENTITY_UNAVAILABLE') return false;
+    throw error;
+  }
+}
+
+function askerOf(flow: { tenant: string; firstRunId: string; namespace: string; flowId: string }): Asker {
+  const { firstRunId, ...rest } = flow;
+  const place = placeOf(firstRunId);
   return { ...rest, kind: 'flow', ticket: place, lease: place, worker: '', priority: PRIORITY };
 }
 
 /** Id of an open flow's lease: its first run, which stays the same when it continues as new and when it is reset. */
-function placeOf(firstRunId: string): string {
+export function placeOf(firstRunId: string): string {
   return `flow:${firstRunId}`;
 }
 

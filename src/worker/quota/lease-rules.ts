@@ -1,5 +1,5 @@
 import { execute, query, type Rule } from '../state/rule';
-import { LEASE_MS } from './lines';
+import { LEASE_MS, lockTenant } from './lines';
 
 /** A lease of a step that runs on this worker. */
 export interface HeldLease {
@@ -18,16 +18,43 @@ const CHARGED_FOR_MS = 86_400_000;
 
 /** How long an open flow is believed to be open, and how many are asked about at once. */
 const CHECK_AFTER_MS = 60_000;
-const CHECKED_AT_ONCE = 20;
+export const CHECKED_AT_ONCE = 20;
+
+/** Leases of one statement. */
+const RENEWED_AT_ONCE = 50;
 
 /** Rows that one transaction removes. */
 const PRUNED_AT_ONCE = 2_000;
 
 /**
- * Makes leases last on. One that has expired while its step ran on, since this worker or the store stood still, is made again:
- * what runs has to count. `isHeld` is asked last, as the step may end meanwhile.
+ * Makes leases last on, and gives those that are not there any more. Never makes one: a step may end meanwhile, and its lease would be
+ * brought back by a statement that was on its way.
  */
-export function* renewLeases(leases: readonly HeldLease[], isHeld: (id: string) => boolean): Rule<void> {
+export function* renewLeases(leases: readonly HeldLease[]): Rule<readonly HeldLease[]> {
+  const renewed = new Set<string>();
+  for (let from = 0; from < leases.length; from += RENEWED_AT_ONCE) {
+    // Always as many values, so that it is one statement to the driver.
+    const ids = Array.from({ length: RENEWED_AT_ONCE }, (_, index) => leases[from + index]?.id ?? '');
+    const rows = yield* query<{ id: string }>(
+      `UPDATE beamline_leases SET expires_at = now_ms() + ? WHERE id IN (${ids.map(() => '?').join(', ')}) RETURNING id`,
+      LEASE_MS,
+      ...ids,
+    );
+    for (const { id } of rows) renewed.add(id);
+  }
+  return leases.filter(({ id }) => !renewed.has(id));
+}
+
+/**
+ * Makes a tenant's leases again that have expired while their steps ran on, since this worker or the store stood still: what runs has to
+ * count. `isHeld` is asked once the tenant's row is locked: whoever ends a step says so first, and removes the lease under that lock.
+ */
+export function* restoreLeases(
+  name: string,
+  leases: readonly HeldLease[],
+  isHeld: (id: string) => boolean,
+): Rule<void> {
+  yield* lockTenant(name);
   for (const { id, tenant, worker, namespace, flowId } of leases) {
     if (!isHeld(id)) continue;
     yield* execute(

@@ -3,17 +3,24 @@ import type { Quotas } from '../policy/policy';
 import { isOutOfReach } from '../state/state-store';
 import { DUTY_MS, leaveDuty, takeDuty } from './duty-rules';
 import { needsReview, surveyLines } from './line-survey';
+import { MAX_OFFERS } from './lines';
 import type { OfferCourier, TenantLine } from './offer-courier';
 import { reviewLine } from './place-rules';
 import { prune } from './prune';
 import { reviewSpace } from './space-rules';
 import type { StoreAccess } from './store-access';
 
+/** Transactions that a review makes of a line at most: of 100 offers each, 1,000 steps a second are offered their times. */
+const MAX_ROUNDS = 20;
+
 /** In reviews. */
 const PRUNE_EVERY = 30;
 
 /** What must be left of the duty; then a holder that lives is never taken for dead, and writes twice in a duty's time. */
 const MIN_LEFT_MS = DUTY_MS * 0.7;
+
+/** How long a worker that does not reach flows leaves the duty alone: time for any other to take it, who then keeps it. */
+const REST_MS = DUTY_MS;
 
 /**
  * Looks at the tenants' lines: for leases of dead workers, lapsed offers, ends of windows, changed quotas. One worker at a time does
@@ -23,6 +30,9 @@ export class LineReviewer {
   #reviews = 0;
   #hasMoreToPrune = false;
   #hasDuty = false;
+  /** By the store's clock, as the last review saw it. */
+  #now = 0;
+  #restsUntil = 0;
 
   constructor(
     private readonly parts: {
@@ -36,8 +46,9 @@ export class LineReviewer {
   /** Writes only where something is to be changed. Throws where the store is out of reach. */
   async review(): Promise<void> {
     const { store, worker, quotasOf } = this.parts;
-    const { isOthers, leftMs, lines } = await store.run(() => surveyLines(worker), { isReading: true });
-    if (isOthers) return;
+    const { now, isOthers, leftMs, lines } = await store.run(() => surveyLines(worker), { isReading: true });
+    this.#now = now;
+    if (isOthers || now < this.#restsUntil) return;
     // Where nobody waits there is no duty, and nothing is written at all.
     if (lines.length > 0 && leftMs < MIN_LEFT_MS) {
       this.#hasDuty = await store.run(() => takeDuty(worker), { mayBeLost: true });
@@ -45,36 +56,63 @@ export class LineReviewer {
     }
     for (const line of lines) if (needsReview(line, quotasOf(line.tenant))) await this.#reviewLine(line);
     this.#reviews += 1;
-    if (this.#hasMoreToPrune || this.#reviews % PRUNE_EVERY === 0) {
-      this.#hasMoreToPrune = !(await prune((rule) => store.run(rule)));
-    }
+    if (this.#hasMoreToPrune || this.#reviews % PRUNE_EVERY === 0) await this.#prune();
   }
 
-  /** Leaves the duty to others. */
+  /** Leaves the duty to others for a while, where this worker reaches no flows. Never throws. */
+  async rest(): Promise<void> {
+    this.#restsUntil = this.#now + REST_MS;
+    await this.close();
+  }
+
+  /** Leaves the duty to others. Never throws. */
   async close(): Promise<void> {
     const { store, worker } = this.parts;
     if (!this.#hasDuty || store.isOut) return;
+    this.#hasDuty = false;
     await store.run(() => leaveDuty(worker)).catch((error: unknown) => store.warn(error));
   }
 
-  /** One tenant's line may be out of order, or its row locked; the others go on. */
-  async #reviewLine({ tenant, kind }: TenantLine): Promise<void> {
-    const { store, courier, quotasOf } = this.parts;
-    const quotas = quotasOf(tenant);
-    const options = { tenant, mayBeLost: true };
+  /** Where it fails, by a row that somebody has locked, it is done at the next review. */
+  async #prune(): Promise<void> {
+    const { store } = this.parts;
+    this.#hasMoreToPrune = true;
     try {
-      if (kind === 'space') {
-        courier.tell({ tenant, kind }, await store.run(() => reviewSpace(tenant, quotas), options));
-      } else {
-        const { offers, news } = await store.run(() => reviewLine(tenant, kind, quotas), options);
-        courier.tell({ tenant, kind }, offers);
-        if (news.length > 0) courier.inform(tenant, news);
-      }
+      this.#hasMoreToPrune = !(await prune((rule) => store.run(rule)));
     } catch (error) {
       if (isOutOfReach(error)) throw error;
       store.warn(error);
     }
-    // Rules of SQLite run on this thread, one after the other without a pause.
-    await nextTurn();
+  }
+
+  /** One tenant's line may be out of order, or its row locked; the others go on. */
+  async #reviewLine(line: TenantLine): Promise<void> {
+    try {
+      for (let round = 0; round < MAX_ROUNDS; round += 1) {
+        const offered = await this.#makeOffers(line);
+        // Rules of SQLite run on this thread, one after the other without a pause.
+        await nextTurn();
+        if (offered < MAX_OFFERS) return;
+      }
+    } catch (error) {
+      if (isOutOfReach(error)) throw error;
+      this.parts.store.warn(error);
+    }
+  }
+
+  /** How many it made. */
+  async #makeOffers({ tenant, kind }: TenantLine): Promise<number> {
+    const { store, courier, quotasOf } = this.parts;
+    const quotas = quotasOf(tenant);
+    const options = { tenant, mayBeLost: true };
+    if (kind === 'space') {
+      const offers = await store.run(() => reviewSpace(tenant, quotas), options);
+      courier.tell({ tenant, kind }, offers);
+      return offers.length;
+    }
+    const { offers, news } = await store.run(() => reviewLine(tenant, kind, quotas), options);
+    courier.tell({ tenant, kind }, offers);
+    if (news.length > 0) courier.inform(tenant, news);
+    return offers.length;
   }
 }

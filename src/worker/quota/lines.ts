@@ -12,6 +12,9 @@ export const LEASE_MS = 30_000;
 /** A flow's lease ends with the flow, however long that takes. */
 export const FOREVER_MS = 8_640_000_000_000_000;
 
+/** Offers of one transaction; the next one makes more. */
+export const MAX_OFFERS = 100;
+
 /** A tenant's row, locked until the end of the transaction, and the store's time. */
 export interface LockedTenant {
   readonly tenant: string;
@@ -21,6 +24,7 @@ export interface LockedTenant {
   readonly known_limit: number | null;
   readonly rate_next: number;
   readonly cpu_window: number;
+  readonly cpu_window_ms: number;
   readonly cpu_used_ms: number;
   readonly blob_bytes: number | null;
 }
@@ -53,7 +57,7 @@ export interface Offer extends FlowAddress {
 export function* lockTenant(tenant: string): Rule<LockedTenant> {
   const [row] = yield* query<LockedTenant>(
     `INSERT INTO beamline_tenants (tenant) VALUES (?) ON CONFLICT (tenant) DO UPDATE SET tenant = excluded.tenant
-     RETURNING tenant, next_seq, known_limit, rate_next, cpu_window, cpu_used_ms, blob_bytes, now_ms() AS now`,
+     RETURNING tenant, next_seq, known_limit, rate_next, cpu_window, cpu_window_ms, cpu_used_ms, blob_bytes, now_ms() AS now`,
     tenant,
   );
   if (row === undefined) throw new Error(`the store has no row for tenant ${tenant}`);
@@ -157,6 +161,17 @@ export function* revokeLastOffers({ tenant, now }: LockedTenant, kind: PlaceKind
     count,
   );
   for (const { id } of last)
+    yield* execute(
+      'UPDATE beamline_tickets SET offered_until = 0, ready_at = 0 WHERE tenant = ? AND id = ?',
+      tenant,
+      id,
+    );
+}
+
+/** Puts those back in line whom nobody could tell that it was their turn. */
+export function* withdrawOffers(tenant: string, tickets: readonly string[]): Rule<void> {
+  yield* lockTenant(tenant);
+  for (const id of tickets)
     yield* execute(
       'UPDATE beamline_tickets SET offered_until = 0, ready_at = 0 WHERE tenant = ? AND id = ?',
       tenant,

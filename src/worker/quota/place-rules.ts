@@ -13,6 +13,7 @@ import {
   type LineState,
   type LockedTenant,
   lockTenant,
+  MAX_OFFERS,
   type Offer,
   type PlaceKind,
   readLine,
@@ -21,9 +22,6 @@ import {
 } from './lines';
 import { openCpuWindow } from './rates';
 import { type Asker, hasLapsed, MIN_PATIENCE_MS, newTicket, OFFER_MS, patienceOf, saveTicket, waitOf } from './tickets';
-
-/** Offers of one transaction; the next one makes more. */
-const MAX_OFFERS = 100;
 
 /** What becomes of who asked, and whose turn it is beside. */
 export interface Verdict {
@@ -90,17 +88,16 @@ function* givePlace({ tenant, kind, limit }: LineLimits, asker: Asker, { leases,
 }
 
 /** Gives an open flow its place where it has none: what runs counts, as after a reset of a flow that had ended. */
-export function* holdPlace(asker: Asker): Rule<readonly Offer[]> {
-  if (yield* hasLease(asker)) return [];
+export function* holdPlace(asker: Asker): Rule<void> {
+  if (yield* hasLease(asker)) return;
   const { now } = yield* lockTenant(asker.tenant);
   yield* giveLease(asker, now);
-  return [];
 }
 
 /** Gives the place of a flow back, or its place in the line, and says whose turn it is then. */
 export function* releasePlace(name: string, place: string, quotas: Quotas): Rule<readonly Offer[]> {
   const tenant = yield* lockTenant(name);
-  yield* execute('DELETE FROM beamline_leases WHERE id = ?', place);
+  yield* execute('DELETE FROM beamline_leases WHERE tenant = ? AND id = ?', name, place);
   yield* execute('DELETE FROM beamline_tickets WHERE tenant = ? AND id = ?', name, place);
   return yield* offerPlaces(tenant, 'flow', quotas);
 }

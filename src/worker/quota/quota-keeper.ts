@@ -8,7 +8,7 @@ import type { StateStore } from '../state/state-store';
 import { type Charge, chargeOnce, countApproval, countUsage, isNothing, type UsageEntry } from '../usage/usage-rules';
 import { Background } from './background';
 import { type FlowProbe, findEnded } from './flow-probe';
-import { type HeldLease, renewLeases, takeUncheckedFlows } from './lease-rules';
+import { CHECKED_AT_ONCE, type HeldLease, renewLeases, restoreLeases, takeUncheckedFlows } from './lease-rules';
 import { LineReviewer } from './line-reviewer';
 import { LEASE_MS, type LineKind, lockTenant, type Offer } from './lines';
 import { OfferCourier } from './offer-courier';
@@ -19,22 +19,24 @@ import { chargeCpu, chargeOpenWindow } from './rates';
 import { ReportWriter } from './report-writer';
 import { SpaceKeeper } from './space-keeper';
 import { waitForSpace } from './space-rules';
-import { StoreAccess } from './store-access';
+import { STORE_PATIENCE_MS, StoreAccess } from './store-access';
 import type { Asker } from './tickets';
 
-/** How long a step lets the store keep it. */
-const PATIENCE_MS = 2_000;
-
 const REVIEW_EVERY_MS = 2_000;
-const PROBE_EVERY_MS = 10_000;
 const FLUSH_EVERY_MS = 2_000;
+const PROBE_EVERY_MS = 10_000;
+
+/** Of 20 flows each: a worker asks Temporal about 50 flows a second at most. */
+const PROBE_ROUNDS = 25;
 
 /** A fourth of what a lease lasts: a renewal may fail twice. */
 const RENEW_EVERY_MS = LEASE_MS / 4;
 
-/** How long the worker writes, now and then and at its end, what the store has missed. */
+/** How long the worker writes now and then what the store has missed. */
 const BACKLOG_MS = 1_000;
-const LAST_BACKLOG_MS = 10_000;
+
+/** How long its end takes: what is under way, for half of it at most, and then what is left to be written. */
+const CLOSE_MS = 10_000;
 
 /** An attempt that has ended, as the store is told. */
 export interface Settlement extends UsageEntry {
@@ -71,7 +73,8 @@ export class QuotaKeeper {
     const { worker, quotasOf, sender, logger } = parts;
     const store = new StoreAccess(parts.store, logger);
     const background = new Background((error) => store.warn(error));
-    const courier = new OfferCourier({ store, quotasOf, sender, background });
+    const onMissed = () => this.#reviewer.rest();
+    const courier = new OfferCourier({ store, quotasOf, sender, background, onMissed });
     const reports = new ReportWriter({ store, courier, background, logger });
     const reviewer = new LineReviewer({ worker, store, courier, quotasOf });
     this.space = new SpaceKeeper({
@@ -103,17 +106,18 @@ export class QuotaKeeper {
       mayBeLost: kind === 'step',
     });
     try {
-      const { wait, isLeased, offers } = await within(PATIENCE_MS, asking);
+      const { wait, isLeased, offers } = await within(STORE_PATIENCE_MS, asking);
       this.#courier.tell(asker, offers);
       if (isLeased && kind === 'step') this.#held.set(lease, { ...asker, id: lease });
       return wait;
     } catch (error) {
       this.#store.warn(error);
-      // A place that is given too late is given back; a flow finds it when it asks again.
-      const giveBack = asking.then(({ isLeased }) =>
-        isLeased && kind === 'step' ? this.settle({ tenant, lease, id: lease, attempt: 1 }) : undefined,
-      );
-      this.#background.follow(giveBack.catch(() => undefined));
+      const finish = asking.then(async ({ isLeased, offers }) => {
+        this.#courier.tell(asker, offers);
+        // A place that is given too late is given back; a flow finds it when it asks again.
+        if (isLeased && kind === 'step') await this.settle({ tenant, lease, id: lease, attempt: 1 });
+      });
+      this.#background.follow(finish.catch(() => undefined));
       return waitForStore(asker);
     }
   }
@@ -140,13 +144,12 @@ export class QuotaKeeper {
   /** A place in the line of those who wait for room for a blob of so many bytes. */
   async awaitSpace(asker: Asker, needs: number): Promise<QuotaWait> {
     const { tenant } = asker;
+    const asking = this.#store.run(() => waitForSpace(asker, needs, this.quotasOf(tenant)), { tenant });
+    // However late: whose turn it is has to hear of it.
+    const telling = asking.then(({ offers }) => this.#courier.tell({ tenant, kind: 'space' }, offers));
+    this.#background.follow(telling.catch(() => undefined));
     try {
-      const { wait, offers } = await within(
-        PATIENCE_MS,
-        this.#store.run(() => waitForSpace(asker, needs, this.quotasOf(tenant)), { tenant }),
-      );
-      this.#courier.tell({ tenant, kind: 'space' }, offers);
-      return wait;
+      return (await within(STORE_PATIENCE_MS, asking)).wait;
     } catch (error) {
       this.#store.warn(error);
       return waitForStore(asker);
@@ -165,7 +168,11 @@ export class QuotaKeeper {
 
   /** Sees to it that an open flow has its place, also where the tenant has no place left. Never throws. */
   async holdFlow(asker: Asker): Promise<void> {
-    await this.#reports.report({ tenant: asker.tenant, kind: 'flow', rule: () => holdPlace(asker) });
+    const rule = function* (): Rule<readonly Offer[]> {
+      yield* holdPlace(asker);
+      return [];
+    };
+    await this.#reports.report({ tenant: asker.tenant, kind: 'flow', rule });
   }
 
   /** Gives the place of a flow back; where the store does not answer, later. Never throws. */
@@ -179,8 +186,9 @@ export class QuotaKeeper {
 
   /** Stops the background work and waits for what is under way; writes what is left. */
   async close(): Promise<void> {
-    await this.#background.close();
-    await this.#reports.close(LAST_BACKLOG_MS);
+    const closeBy = performance.now() + CLOSE_MS;
+    await this.#background.close(CLOSE_MS / 2);
+    await this.#reports.close(closeBy - performance.now());
     await this.#reviewer.close();
     await this.#store.close();
   }
@@ -199,19 +207,38 @@ export class QuotaKeeper {
     return offers;
   }
 
+  /** Each tenant's by itself: rows of one that are locked stop no other's. */
   async #renew(): Promise<void> {
-    const leases = [...this.#held.values()];
-    if (leases.length > 0) {
-      await this.#store.run(() => renewLeases(leases, (id) => this.#held.has(id)), { mayBeLost: true });
+    const byTenant = new Map<string, HeldLease[]>();
+    for (const lease of this.#held.values()) {
+      const own = byTenant.get(lease.tenant) ?? [];
+      byTenant.set(lease.tenant, own);
+      own.push(lease);
     }
-    await this.space.renew();
+    for (const [tenant, leases] of byTenant) {
+      this.#background.alone(`renew leases of ${tenant}`, () => this.#renewLeases(tenant, leases));
+    }
+    for (const tenant of this.space.tenants()) {
+      this.#background.alone(`renew space of ${tenant}`, () => this.space.renew(tenant));
+    }
+  }
+
+  async #renewLeases(tenant: string, leases: readonly HeldLease[]): Promise<void> {
+    const options = { tenant, mayBeLost: true };
+    const lost = await this.#store.run(() => renewLeases(leases), options);
+    if (!lost.some(({ id }) => this.#held.has(id))) return;
+    await this.#store.run(() => restoreLeases(tenant, lost, (id) => this.#held.has(id)), options);
   }
 
   /** Flows that were ended by force give nothing back: Temporal knows that they are gone, and may take its time. */
   async #probeFlows(): Promise<void> {
-    const flows = await this.#store.run(takeUncheckedFlows);
-    for (const { id, tenant } of await findEnded(this.parts.probe, flows, this.parts.logger)) {
-      await this.releaseFlow(tenant, id);
+    const stopAt = performance.now() + PROBE_EVERY_MS / 2;
+    for (let round = 0; round < PROBE_ROUNDS && performance.now() < stopAt; round += 1) {
+      const flows = await this.#store.run(takeUncheckedFlows);
+      for (const { id, tenant } of await findEnded(this.parts.probe, flows, this.parts.logger)) {
+        await this.releaseFlow(tenant, id);
+      }
+      if (flows.length < CHECKED_AT_ONCE) return;
     }
   }
 }

@@ -64,20 +64,25 @@ export function cpuExhaustedUntil(tenant: LockedTenant, { cpuTime }: Quotas): nu
 
 /**
  * Begins the tenant's window where it has not begun, with what usage says of its days: a quota that is new, or has another window, counts
- * what was used before. A window that is not of whole days begins with nothing. Gives the tenant as it is then.
+ * what was used before. A window that is not of whole days begins with nothing, or with what is known of one that began with it. Gives the
+ * tenant as it is then.
  */
 export function* openCpuWindow(tenant: LockedTenant, { cpuTime }: Quotas): Rule<LockedTenant> {
   if (cpuTime === undefined) return tenant;
-  const window = windowAt(tenant.now, cpuTime.windowMs);
-  if (tenant.cpu_window === window) return tenant;
-  const usedMs = cpuTime.windowMs % DAY_MS === 0 ? yield* readCpuSince(tenant.tenant, window) : 0;
+  const { windowMs } = cpuTime;
+  const window = windowAt(tenant.now, windowMs);
+  const isBegun = tenant.cpu_window === window;
+  if (isBegun && tenant.cpu_window_ms === windowMs) return tenant;
+  const knownMs = isBegun ? tenant.cpu_used_ms : 0;
+  const usedMs = windowMs % DAY_MS === 0 ? yield* readCpuSince(tenant.tenant, window) : knownMs;
   yield* execute(
-    'UPDATE beamline_tenants SET cpu_window = ?, cpu_used_ms = ? WHERE tenant = ?',
+    'UPDATE beamline_tenants SET cpu_window = ?, cpu_window_ms = ?, cpu_used_ms = ? WHERE tenant = ?',
     window,
+    windowMs,
     usedMs,
     tenant.tenant,
   );
-  return { ...tenant, cpu_window: window, cpu_used_ms: usedMs };
+  return { ...tenant, cpu_window: window, cpu_window_ms: windowMs, cpu_used_ms: usedMs };
 }
 
 function* readCpuSince(tenant: string, day: number): Rule<number> {

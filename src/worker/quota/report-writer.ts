@@ -6,10 +6,7 @@ import { type Unwritten, UsageBacklog } from '../usage/usage-backlog';
 import type { Background } from './background';
 import type { Offer } from './lines';
 import type { OfferCourier, TenantLine } from './offer-courier';
-import { type StoreAccess, textOf } from './store-access';
-
-/** How long who reports waits for the store. */
-const PATIENCE_MS = 2_000;
+import { STORE_PATIENCE_MS, type StoreAccess, textOf } from './store-access';
 
 /** What the store has to be told, sooner or later. */
 export interface Report extends TenantLine {
@@ -39,7 +36,9 @@ export class ReportWriter {
     },
   ) {
     this.#backlog = new UsageBacklog((dropped) =>
-      parts.logger.log('error', 'usage was dropped: the state store has been out of reach for too long', { dropped }),
+      parts.logger.log('error', 'reports were dropped: the state store has been out of reach for too long', {
+        dropped,
+      }),
     );
   }
 
@@ -52,7 +51,7 @@ export class ReportWriter {
       if (unwritten !== undefined) this.#backlog.add(unwritten.entry);
     });
     background.follow(writing);
-    await within(PATIENCE_MS, writing).catch((error: unknown) => store.warn(error));
+    await within(STORE_PATIENCE_MS, writing).catch((error: unknown) => store.warn(error));
   }
 
   /** Writes what was kept, for so long at most. Never throws. */
@@ -64,7 +63,8 @@ export class ReportWriter {
   async close(limitMs: number): Promise<void> {
     await this.flush(limitMs);
     const { size } = this.#backlog;
-    if (size > 0) this.parts.logger.log('error', 'usage was not written before the worker stopped', { dropped: size });
+    if (size > 0)
+      this.parts.logger.log('error', 'reports were not written before the worker stopped', { dropped: size });
   }
 
   /** Gives what has to be tried again. What the store will never take is dropped: it would keep all else from being written. */
@@ -78,7 +78,13 @@ export class ReportWriter {
         store.warn(error);
         return { entry: { tenant, report, isRepeat: true }, isOut: isOutOfReach(error) };
       }
-      logger.log('error', 'usage was dropped: the state store cannot take it', { tenant, error: textOf(error) });
+      // What it is about: usage and the place of a step, the place of a flow, the account of blobs.
+      const { kind } = report;
+      logger.log('error', 'a report was dropped: the state store cannot take it', {
+        tenant,
+        kind,
+        error: textOf(error),
+      });
       return undefined;
     }
   }

@@ -63,8 +63,14 @@ export class SpaceKeeper implements BlobSpace {
     this.#open.delete(id);
   }
 
-  async renew(): Promise<void> {
-    const changes = [...this.#open.values()];
-    if (changes.length > 0) await this.parts.run(() => renewChanges(changes));
+  /** Those whose changes have to be renewed. */
+  tenants(): ReadonlySet<string> {
+    return new Set([...this.#open.values()].map(({ tenant }) => tenant));
+  }
+
+  /** Makes a tenant's changes last on. Throws where the store does not answer. */
+  async renew(tenant: string): Promise<void> {
+    const changes = [...this.#open.values()].filter((change) => change.tenant === tenant);
+    if (changes.length > 0) await this.parts.run(() => renewChanges(changes), { tenant });
   }
 }

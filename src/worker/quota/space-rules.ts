@@ -3,13 +3,11 @@ import type { QuotaWait } from '../../dsl/quota';
 import type { Quotas } from '../policy/policy';
 import { execute, query, type Rule } from '../state/rule';
 import { dayOf } from '../usage/usage-rules';
-import { type LockedTenant, lockTenant, type Offer, type TicketRow } from './lines';
+import { type LockedTenant, lockTenant, MAX_OFFERS, type Offer, type TicketRow } from './lines';
 import { type Asker, newTicket, OFFER_MS, patienceOf, saveTicket, waitOf } from './tickets';
 
 /** A change whose worker was not heard of for so long is lost. */
 export const CHANGE_MS = 60_000;
-
-const MAX_OFFERS = 100;
 
 /** Announces a change, or says why it cannot begin now. The id is the caller's, and new. */
 export function* beginChange(

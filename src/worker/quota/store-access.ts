@@ -4,6 +4,9 @@ import type { Rule } from '../state/rule';
 import { type RunOptions, type StateStore, StateStoreUnavailable } from '../state/state-store';
 import { Outage } from './outage';
 
+/** How long who asks or reports waits for the store. */
+export const STORE_PATIENCE_MS = 2_000;
+
 /** Pause between two lines about a store that does not answer. */
 const WARN_EVERY_MS = 30_000;
 

@@ -2,7 +2,7 @@ import { flowError } from '../../dsl/errors';
 import { execute, query, type Rule } from './rule';
 
 /** Version of the tables below. A change adds a step to {@link ensureSchema} and never edits one. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
 /** Times are milliseconds since 1970, by the store's clock. */
 const VERSION_1 = [
@@ -106,6 +106,11 @@ const VERSION_3 = [
   'CREATE INDEX beamline_outbox_order ON beamline_outbox (created_at, id)',
 ];
 
+const VERSION_4 = [
+  // Length of the window that began at cpu_window; 0: not known.
+  'ALTER TABLE beamline_tenants ADD COLUMN cpu_window_ms BIGINT NOT NULL DEFAULT 0',
+];
+
 /**
  * Makes the tables where there are none. To be run alone: the driver excludes other processes meanwhile. Throws BLW_CONFIG where a newer
  * version of this program has been here.
@@ -121,7 +126,7 @@ export function* ensureSchema(): Rule<void> {
     );
   }
   if (version === SCHEMA_VERSION) return;
-  for (const statement of [VERSION_1, VERSION_2, VERSION_3].slice(version).flat()) yield* execute(statement);
+  for (const statement of [VERSION_1, VERSION_2, VERSION_3, VERSION_4].slice(version).flat()) yield* execute(statement);
   yield* execute('DELETE FROM beamline_state');
   yield* execute('INSERT INTO beamline_state (version) VALUES (?)', SCHEMA_VERSION);
 }

@@ -9,10 +9,14 @@ const MAX_OF_TENANT = 3;
 /** Pause between two tries of a tenant whose rows are locked. */
 const TRY_EVERY_MS = 1_000;
 
+/** How long one waits for its turn: longer than a step lets the store keep it, and no queue grows without end where the store is slow. */
+const MAX_WAIT_MS = 3_000;
+
 interface Lane {
   /** Turns that are taken. */
   active: number;
-  readonly waiting: (() => void)[];
+  /** The oldest first. */
+  readonly waiting: Set<() => void>;
   /** Set where its rows are locked by somebody who does not let go. */
   stuck: { readonly error: StateStoreUnavailable; retryAt: number } | undefined;
 }
@@ -27,12 +31,15 @@ export class TenantLanes {
 
   constructor(private readonly clock: () => number = () => performance.now()) {}
 
-  /** Does work of a tenant; `isTrial`: it should not wait long for a lock. Throws {@link StateStoreUnavailable}. */
+  /**
+   * Does work of a tenant; `isTrial`: it should not wait long for a lock. Throws {@link StateStoreUnavailable}, also where its turn does not
+   * come in time: then nothing was done.
+   */
   async run<T>(tenant: string, work: (isTrial: boolean) => Promise<T>): Promise<T> {
-    const lane = this.#lanes.get(tenant) ?? { active: 0, waiting: [], stuck: undefined };
+    const lane = this.#lanes.get(tenant) ?? { active: 0, waiting: new Set<() => void>(), stuck: undefined };
     this.#lanes.set(tenant, lane);
     // Whoever ends hands his turn on.
-    if (lane.active >= MAX_OF_TENANT) await new Promise<void>((resolve) => lane.waiting.push(resolve));
+    if (lane.active >= MAX_OF_TENANT) await takeTurn(lane);
     else lane.active += 1;
     try {
       const result = await work(this.#admit(lane));
@@ -45,7 +52,7 @@ export class TenantLanes {
       }
       throw error;
     } finally {
-      const next = lane.waiting.shift();
+      const [next] = lane.waiting;
       if (next === undefined) lane.active -= 1;
       else next();
       if (lane.active === 0 && lane.stuck === undefined) this.#lanes.delete(tenant);
@@ -60,4 +67,22 @@ export class TenantLanes {
     stuck.retryAt = now + TRY_EVERY_MS;
     return true;
   }
+}
+
+/** Waits until somebody hands his turn on. */
+function takeTurn({ waiting }: Lane): Promise<void> {
+  return new Promise<void>((resolve, reject) => {
+    const take = (): void => {
+      clearTimeout(timer);
+      waiting.delete(take);
+      resolve();
+    };
+    const giveUp = (): void => {
+      waiting.delete(take);
+      const cause = new Error(`the tenant's turn did not come within ${MAX_WAIT_MS} ms`);
+      reject(new StateStoreUnavailable(cause, 'call'));
+    };
+    const timer = setTimeout(giveUp, MAX_WAIT_MS);
+    waiting.add(take);
+  });
 }

@@ -1,6 +1,6 @@
 import { CancellationScope, condition, isCancellation, proxySinks, workflowInfo } from '@temporalio/workflow';
 import { FlowError } from '../../dsl/errors';
-import { type FlowPlaceSinks, needOf, type QuotaWait } from '../../dsl/quota';
+import { type FlowOwner, type FlowPlaceSinks, needOf, type QuotaWait } from '../../dsl/quota';
 import { type Routine, waitFor } from '../drive';
 import { toFlowError } from '../failures';
 import type { FlowRun } from '../flow-run';
@@ -10,7 +10,7 @@ const { flowPlaces } = proxySinks<FlowPlaceSinks>();
 
 /** Waits until the flow is one of those of its tenant that may be open; leaves the line where it is cancelled before. */
 export function* awaitPlace(run: FlowRun): Routine<void> {
-  const { tenant, prepared, quota } = run;
+  const { prepared, quota } = run;
   const { place, waiting } = prepared;
   if (place === undefined) return;
   if (waiting === undefined) return keepPlace(run);
@@ -21,7 +21,7 @@ export function* awaitPlace(run: FlowRun): Routine<void> {
     run.progress.waitFor(needOf(wait));
     run.waits();
     yield* quota.await(ticket, Date.now() + afterMs, true);
-    wait = (yield* waitFor(quotaActivities.admitFlow({ tenant, place, since }))).waiting;
+    wait = (yield* waitFor(quotaActivities.admitFlow({ ...ownerOf(run), since }))).waiting;
   }
   quota.forget(place);
   run.progress.waitFor(undefined);
@@ -33,12 +33,12 @@ export function* awaitPlace(run: FlowRun): Routine<void> {
  * Tells the worker that the flow has its place, where it is not in its first run: a flow that had ended and was reset has given it back.
  * Only once what it did before has been replayed, and without a command, so that it is in no history.
  */
-export function keepPlace({ tenant, prepared: { place } }: FlowRun): void {
+export function keepPlace({ tenant, proof, prepared: { place } }: FlowRun): void {
   const { runId, firstExecutionRunId } = workflowInfo();
   if (place === undefined || runId === firstExecutionRunId) return;
   const isLive = condition(() => !workflowInfo().unsafe.isReplaying);
   isLive.then(
-    () => flowPlaces.hold({ tenant, place }),
+    () => flowPlaces.hold({ tenant, ...proof }),
     // The flow has ended before.
     () => undefined,
   );
@@ -58,11 +58,18 @@ export function* holdingPlace<T>(run: FlowRun, routine: Routine<T>): Routine<T> 
   return result;
 }
 
-function* leavePlace({ tenant, prepared: { place }, progress }: FlowRun): Routine<void> {
-  if (place === undefined) return;
+function* leavePlace(run: FlowRun): Routine<void> {
+  if (run.prepared.place === undefined) return;
   try {
-    yield* waitFor(CancellationScope.nonCancellable(() => quotaActivities.releaseFlow({ tenant, place })));
+    yield* waitFor(CancellationScope.nonCancellable(() => quotaActivities.releaseFlow(ownerOf(run))));
   } catch (error) {
-    progress.note(`the flow could not give its place back: ${error instanceof Error ? error.message : String(error)}`);
+    run.progress.note(
+      `the flow could not give its place back: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
+}
+
+/** The place itself comes along with what a flow carries, which anybody can make up: the worker makes it from the first run. */
+function ownerOf({ tenant, proof }: FlowRun): FlowOwner & { firstRunId: string } {
+  return { tenant, ...proof, firstRunId: workflowInfo().firstExecutionRunId };
 }

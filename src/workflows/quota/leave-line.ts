@@ -4,13 +4,16 @@ import type { FlowRun } from '../flow-run';
 import { quotaActivities } from './quota-activities';
 
 /** Takes steps out of their tenant's line that do not want to run any more; also in a flow that is cancelled. */
-export function* leaveQuotaLine({ tenant, quota, progress }: FlowRun, tickets: readonly string[]): Routine<void> {
+export function* leaveQuotaLine(
+  { tenant, proof, quota, progress }: FlowRun,
+  tickets: readonly string[],
+): Routine<void> {
   if (tickets.length === 0) return;
   for (const ticket of tickets) quota.forget(ticket);
   try {
     yield* waitFor(
       CancellationScope.nonCancellable(() =>
-        quota.leaveTogether(tickets, (all) => quotaActivities.leaveQuotaLine({ tenant, tickets: all })),
+        quota.leaveTogether(tickets, (all) => quotaActivities.leaveQuotaLine({ tenant, ...proof, tickets: all })),
       ),
     );
   } catch (error) {

@@ -1,12 +1,12 @@
-import type { QuotaWait } from '../../dsl/quota';
+import type { FlowOwner, QuotaWait } from '../../dsl/quota';
 import { proxyBoundedActivities } from '../local-activities';
 
-/** What workflows ask of the keeper of quotas. */
+/** What workflows ask of the keeper of quotas: each shows its grant, where it has one. */
 interface QuotaActivities {
-  leaveQuotaLine(request: { tenant: string; tickets: readonly string[] }): Promise<void>;
-  admitFlow(request: { tenant: string; place: string; since: number }): Promise<{ waiting?: QuotaWait }>;
-  releaseFlow(request: { tenant: string; place: string }): Promise<void>;
-  countFailure(failure: { tenant: string; id: string }): Promise<void>;
+  leaveQuotaLine(request: FlowOwner & { tickets: readonly string[] }): Promise<void>;
+  admitFlow(request: FlowOwner & { firstRunId: string; since: number }): Promise<{ waiting?: QuotaWait }>;
+  releaseFlow(request: FlowOwner & { firstRunId: string }): Promise<void>;
+  countFailure(failure: FlowOwner & { id: string }): Promise<void>;
 }
 
 /** Local activities; what they ask for takes milliseconds, and a store that does not answer is told as a wait. */

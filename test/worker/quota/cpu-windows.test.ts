@@ -23,7 +23,7 @@ describe.each(storeKinds())('CPU time of windows in $name', (kind) => {
       store: kind.open(() => now),
       worker: 'w',
       quotasOf: () => quotas,
-      sender: { send: async () => [], inform: async () => undefined },
+      sender: { send: async () => ({ gone: [], missed: [] }), inform: async () => undefined },
       probe: async () => true,
       logger: { log: () => undefined },
     });
@@ -86,6 +86,20 @@ describe.each(storeKinds())('CPU time of windows in $name', (kind) => {
       expect([await run(1), await run(1)]).toEqual([undefined, 'cpuTime']);
     },
   );
+
+  test('one of days counts the whole day, also where one of hours began with it', async () => {
+    expect(await run(300)).toBeUndefined();
+    // Since midnight, too.
+    limit(100, 12 * HOUR_MS);
+    expect(await run(50)).toBeUndefined();
+    limit(350, DAY_MS);
+    expect(await run(1)).toBe('cpuTime');
+    limit(351, DAY_MS);
+    expect([await run(1), await run(1)]).toEqual([undefined, 'cpuTime']);
+    // What is known of the day is not forgotten by one of hours that began with it.
+    limit(351, 12 * HOUR_MS);
+    expect(await run(1)).toBe('cpuTime');
+  });
 
   test('one of another length than days begins with nothing, and is exact from then on', async () => {
     expect(await run(300)).toBeUndefined();

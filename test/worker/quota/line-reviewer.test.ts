@@ -1,8 +1,10 @@
 import type { Quotas } from '../../../src/worker/policy/policy';
 import { DUTY_MS } from '../../../src/worker/quota/duty-rules';
+import { pruneExpired } from '../../../src/worker/quota/lease-rules';
 import { QuotaKeeper } from '../../../src/worker/quota/quota-keeper';
 import type { Asker } from '../../../src/worker/quota/tickets';
 import { query } from '../../../src/worker/state/rule';
+import { StateStoreUnavailable } from '../../../src/worker/state/state-store';
 import { CountingStore } from '../../helpers/counting-store';
 import { storeKinds } from '../../helpers/state-stores';
 
@@ -14,6 +16,8 @@ describe.each(storeKinds())('review of lines by several workers, in $name', (kin
   let now: number;
   let quotas: Quotas;
   let offered: string[];
+  /** A worker that reaches the store, and no flow. */
+  let deaf: string | undefined;
   let workers: { name: string; keeper: QuotaKeeper; store: CountingStore }[];
 
   beforeAll(() => kind.setUp(), 60_000);
@@ -23,6 +27,7 @@ describe.each(storeKinds())('review of lines by several workers, in $name', (kin
     now = NOW;
     quotas = { concurrentSteps: 1 };
     offered = [];
+    deaf = undefined;
     jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'clearImmediate', 'queueMicrotask', 'performance'] });
     workers = ['w1', 'w2', 'w3'].map(startWorker);
   });
@@ -39,8 +44,10 @@ describe.each(storeKinds())('review of lines by several workers, in $name', (kin
       quotasOf: () => quotas,
       sender: {
         send: async (_, offers) => {
-          offered.push(...offers.map(({ ticket }) => ticket));
-          return [];
+          const tickets = offers.map(({ ticket }) => ticket);
+          if (deaf === worker) return { gone: [], missed: tickets };
+          offered.push(...tickets);
+          return { gone: [], missed: [] };
         },
         inform: async () => undefined,
       },
@@ -93,7 +100,7 @@ describe.each(storeKinds())('review of lines by several workers, in $name', (kin
     for (let interval = 0; interval < 12; interval += 1) {
       await passInterval();
       // Leases of steps are renewed by who runs them.
-      counts.push(written().filter((sql) => sql !== 'INSERT INTO beamline_leases').length);
+      counts.push(written().filter((sql) => sql !== 'UPDATE beamline_leases SET').length);
     }
     // Before one worker did it for all: 60, for 3 workers and 20 lines.
     const [first, ...others] = counts;
@@ -131,5 +138,68 @@ describe.each(storeKinds())('review of lines by several workers, in $name', (kin
     quotas = { concurrentSteps: 2 };
     await passInterval();
     expect(offered).toHaveLength(TENANTS);
+  });
+
+  test('a worker that does not reach the flows leaves it to another, who tells them all', async () => {
+    await fillLines();
+    await passInterval();
+    const [holder] = await dutyHolders();
+    deaf = String(holder);
+    quotas = { concurrentSteps: 2 };
+    await passInterval();
+    expect([offered, await dutyHolders()]).toEqual([[], []]);
+    await passInterval();
+    expect(new Set(offered).size).toBe(TENANTS);
+    const [next] = await dutyHolders();
+    expect([next === holder, workers.map(({ name }) => name).includes(String(next))]).toEqual([false, true]);
+    // Nor does it come back while another lives.
+    for (let interval = 0; interval < 20; interval += 1) await passInterval();
+    expect(await dutyHolders()).toEqual([next]);
+  });
+
+  test('one that is alone takes it again after a while', async () => {
+    await fillLines();
+    await passInterval();
+    const [holder] = await dutyHolders();
+    for (const { name, keeper } of workers) if (name !== holder) await keeper.close();
+    workers = workers.filter(({ name }) => name === holder);
+    deaf = String(holder);
+    quotas = { concurrentSteps: 2 };
+    await passInterval();
+    deaf = undefined;
+    for (let interval = 0; interval < DUTY_MS / INTERVAL_MS; interval += 1) await passInterval();
+    expect(new Set(offered).size).toBe(TENANTS);
+  });
+
+  test('a line of steps gets all the times that its quota has, however many these are', async () => {
+    const perSecond = 500;
+    quotas = { concurrentSteps: 0 };
+    const [first] = workers;
+    const names = Array.from({ length: 2 * perSecond + 10 }, (_, index) => `s${index}`);
+    for (const name of names) await first?.keeper.ask(asker('acme', name));
+    quotas = { stepsPerSecond: perSecond };
+    // Times are given out for ten seconds; it takes two of them.
+    await passInterval();
+    expect(offered).toEqual(names.map((name) => `ticket ${name}`));
+  }, 30_000);
+
+  test('what cannot be removed for a lock is removed at the next review', async () => {
+    let prunes = 0;
+    let isLocked = true;
+    for (const { store } of workers) {
+      const run = store.run.bind(store);
+      store.run = async (rule, options) => {
+        if ((rule as unknown) !== pruneExpired) return await run(rule, options);
+        prunes += 1;
+        if (isLocked) throw new StateStoreUnavailable(new Error('a lock was not free in time'), 'call');
+        return await run(rule, options);
+      };
+    }
+    while (prunes === 0) await passInterval();
+    expect(prunes).toBe(workers.length);
+    isLocked = false;
+    await passInterval();
+    await passInterval();
+    expect(prunes).toBe(2 * workers.length);
   });
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { Quotas } from '../../../src/worker/policy/policy';
-import { renewLeases } from '../../../src/worker/quota/lease-rules';
+import { renewLeases, restoreLeases } from '../../../src/worker/quota/lease-rules';
 import { needsReview, type SurveyedLine, surveyLines } from '../../../src/worker/quota/line-survey';
 import { LEASE_MS, lockTenant, type Offer } from '../../../src/worker/quota/lines';
 import { askForPlace, leaveLine, offerPlaces, reviewLine } from '../../../src/worker/quota/place-rules';
@@ -161,7 +161,8 @@ describe.each(storeKinds())('places under everything that may happen, in $name',
         namespace: 'n',
         flowId: id,
       }));
-      await store().run(() => renewLeases(leases, () => true));
+      const lost = await store().run(() => renewLeases(leases));
+      await store().run(() => restoreLeases('acme', lost, () => true));
       for (const step of alive) step.leaseUntil = model.now + LEASE_MS;
     };
     const pick = (steps: readonly Step[], index: number): Step | undefined => steps[index % Math.max(1, steps.length)];

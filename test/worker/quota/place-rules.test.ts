@@ -1,5 +1,5 @@
 import type { Quotas } from '../../../src/worker/policy/policy';
-import { renewLeases } from '../../../src/worker/quota/lease-rules';
+import { pruneExpired, renewLeases, restoreLeases } from '../../../src/worker/quota/lease-rules';
 import { LEASE_MS, lockTenant, type Offer } from '../../../src/worker/quota/lines';
 import { askForPlace, leaveLine, offerPlaces, releasePlace, reviewLine } from '../../../src/worker/quota/place-rules';
 import { chargeCpu } from '../../../src/worker/quota/rates';
@@ -46,6 +46,8 @@ describe.each(storeKinds())('places of a tenant in $name', (kind) => {
     told(verdict.offers);
     return verdict.wait === undefined ? 'runs' : `waits ${verdict.wait.reason} ${verdict.wait.afterMs}`;
   };
+  const renew = (...names: readonly string[]) =>
+    run(() => renewLeases(names.map((name) => ({ ...askerOf(name), id: `lease ${name}` }))));
   /** As the end of a step, or of a flow, releases its place. */
   const end = async (name: string): Promise<void> =>
     told(
@@ -61,6 +63,15 @@ describe.each(storeKinds())('places of a tenant in $name', (kind) => {
   /** Whose turn it became since it was asked last. */
   const turns = (): string[] =>
     offers.splice(0).map(({ ticket, afterMs }) => (afterMs === 0 ? ticket : `${ticket} in ${afterMs}`));
+
+  test("gives nobody else's place back: it counts by its tenant, too", async () => {
+    quotas = { flows: 1 };
+    await ask('a', { kind: 'flow' });
+    await run(() => releasePlace('other', 'lease a', quotas));
+    expect(await ask('b', { kind: 'flow' })).toMatch(/^waits flows /);
+    await endFlow('a');
+    expect(await ask('b', { kind: 'flow' })).toBe('runs');
+  });
 
   test('says which quota it is, its limit and what the tenant uses of it, and nothing of other tenants', async () => {
     const waitOf = async (name: string, more: Partial<Asker> = {}) =>
@@ -145,20 +156,10 @@ describe.each(storeKinds())('places of a tenant in $name', (kind) => {
     await ask('b');
     await ask('c');
     now += 300_000;
-    await run(() =>
-      renewLeases(
-        ['a', 'b'].map((name) => ({ ...askerOf(name), id: `lease ${name}` })),
-        () => true,
-      ),
-    );
+    await renew('a', 'b');
     expect(await ask('c')).toBe('waits concurrentSteps 300000');
     now += 10_000_000;
-    await run(() =>
-      renewLeases(
-        ['a', 'b'].map((name) => ({ ...askerOf(name), id: `lease ${name}` })),
-        () => true,
-      ),
-    );
+    await renew('a', 'b');
     expect(await ask('c')).toBe('waits concurrentSteps 900000');
   });
 
@@ -169,7 +170,7 @@ describe.each(storeKinds())('places of a tenant in $name', (kind) => {
     now += LEASE_MS - 1;
     await review();
     expect(turns()).toEqual([]);
-    await run(() => renewLeases([{ ...askerOf('b'), id: 'lease b' }], () => true));
+    await renew('b');
     now += 1;
     await review();
     expect(turns()).toEqual(['c']);
@@ -181,14 +182,24 @@ describe.each(storeKinds())('places of a tenant in $name', (kind) => {
     await ask('a');
     await ask('b');
     now += LEASE_MS;
-    await run(() =>
-      renewLeases(
-        ['a', 'b'].map((name) => ({ ...askerOf(name), id: `lease ${name}` })),
-        (id) => id !== 'lease b',
-      ),
-    );
+    await run(pruneExpired);
+    const lost = await renew('a', 'b');
+    expect(lost.map(({ id }) => id)).toEqual(['lease a', 'lease b']);
+    await run(() => restoreLeases('acme', lost, (id) => id !== 'lease b'));
     expect(await ask('c')).toBe('runs');
     expect(await ask('d')).toBe('waits concurrentSteps 60000');
+  });
+
+  test('leases are renewed however many there are', async () => {
+    quotas = { concurrentSteps: 200 };
+    const names = Array.from({ length: 120 }, (_, index) => `s${index}`);
+    for (const name of names) await ask(name);
+    now += LEASE_MS - 1;
+    expect(await renew(...names, 'unknown')).toMatchObject([{ id: 'lease unknown' }]);
+    now += LEASE_MS - 1;
+    await run(pruneExpired);
+    const [row] = await run(() => query('SELECT count(*) AS leases FROM beamline_leases'));
+    expect(row).toEqual({ leases: 120 });
   });
 
   test('an offer that nobody takes goes to the next, and comes back', async () => {
@@ -319,7 +330,7 @@ describe.each(storeKinds())('places of a tenant in $name', (kind) => {
     expect(await ask('b')).toBe('runs');
     // However long it was blocked, the next still keeps its distance.
     now += 60_000;
-    await run(() => renewLeases([{ ...askerOf('b'), id: 'lease b' }], () => true));
+    await renew('b');
     expect(await ask('c')).toBe('waits concurrentSteps 60000');
     await end('b');
     expect(turns()).toEqual(['c']);

@@ -1,6 +1,7 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Quotas } from '../../../src/worker/policy/policy';
 import { findEnded } from '../../../src/worker/quota/flow-probe';
-import { LEASE_MS } from '../../../src/worker/quota/lines';
+import { LEASE_MS, lockTenant } from '../../../src/worker/quota/lines';
 import { Outage, storeRetryMs } from '../../../src/worker/quota/outage';
 import { prune } from '../../../src/worker/quota/prune';
 import { QuotaKeeper } from '../../../src/worker/quota/quota-keeper';
@@ -59,8 +60,11 @@ describe.each(storeKinds())('keeper of quotas in $name', (kind) => {
   let failure: ((rule: string) => Promise<never> | undefined) | undefined;
   let calls: number;
   let lines: string[];
+  let told: string[];
+  let isOpen: (flow: { flowId: string }) => boolean;
   let keeper: QuotaKeeper;
-  const quotas: Quotas = { concurrentSteps: 1, cpuTime: { maxMs: 1_000_000, windowMs: 60_000 } };
+  let quotas: Quotas;
+  const QUOTAS: Quotas = { concurrentSteps: 1, cpuTime: { maxMs: 1_000_000, windowMs: 60_000 } };
 
   beforeAll(() => kind.setUp(), 60_000);
   afterAll(() => kind.tearDown());
@@ -70,6 +74,9 @@ describe.each(storeKinds())('keeper of quotas in $name', (kind) => {
     failure = undefined;
     calls = 0;
     lines = [];
+    told = [];
+    isOpen = () => true;
+    quotas = QUOTAS;
     store = kind.open(() => now);
     jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'clearImmediate', 'queueMicrotask', 'performance'] });
     keeper = new QuotaKeeper({
@@ -82,8 +89,14 @@ describe.each(storeKinds())('keeper of quotas in $name', (kind) => {
       },
       worker: 'w',
       quotasOf: () => quotas,
-      sender: { send: async () => [], inform: async () => undefined },
-      probe: async () => true,
+      sender: {
+        send: async (_, offers) => {
+          told.push(...offers.map(({ ticket }) => ticket));
+          return { gone: [], missed: [] };
+        },
+        inform: async () => undefined,
+      },
+      probe: async (flow) => isOpen(flow),
       logger: { log: (_level, message) => void lines.push(message) },
     });
   });
@@ -126,9 +139,75 @@ describe.each(storeKinds())('keeper of quotas in $name', (kind) => {
     failure = undefined;
     jest.useRealTimers();
     await keeper.close();
-    expect(lines).toContain('usage was dropped: the state store cannot take it');
+    expect(lines).toContain('a report was dropped: the state store cannot take it');
     expect(await store.run(() => query('SELECT steps, cpu_ms FROM beamline_usage'))).toEqual([{ steps: 1, cpu_ms: 1 }]);
   });
+
+  test('a worker that stops does not wait for ever for what hangs', async () => {
+    failure = () => new Promise<never>(() => undefined);
+    const settled = keeper.settle({ tenant: 'acme', id: 'a', attempt: 1, end: 'completed' });
+    await jest.advanceTimersByTimeAsync(2_000);
+    await settled;
+    const closing = keeper.close();
+    await jest.advanceTimersByTimeAsync(10_000);
+    await closing;
+    expect(lines).toContain('the state store does not answer; steps of tenants with quotas wait');
+  });
+
+  test('whose turn it is hears of it from an answer that comes too late', async () => {
+    const named = (name: string): Asker => ({ ...asker('acme'), ticket: name, lease: `lease ${name}` });
+    for (const name of ['runs', 'waits']) await keeper.ask(named(name));
+    await store.run(() => execute("DELETE FROM beamline_leases WHERE id = 'lease runs'"));
+    const late = delayAnswers();
+    const asked = keeper.ask(named('asks'));
+    await late.arrived;
+    jest.advanceTimersByTime(2_000);
+    expect([await asked, told]).toMatchObject([{ reason: 'store' }, []]);
+    late.pass();
+    await late.passed;
+    expect(told).toEqual(['waits']);
+  });
+
+  test('who waits for room hears of it from an answer that comes too late', async () => {
+    quotas = { blobBytes: 10 };
+    await store.run(function* () {
+      yield* lockTenant('acme');
+      yield* execute('UPDATE beamline_tenants SET blob_bytes = 10');
+    });
+    const first = { ...asker('acme'), ticket: 'first' };
+    expect(await keeper.awaitSpace(first, 5)).toMatchObject({ reason: 'blobBytes' });
+    await store.run(() => execute('UPDATE beamline_tenants SET blob_bytes = 0'));
+    const late = delayAnswers();
+    const asked = keeper.awaitSpace({ ...asker('acme'), ticket: 'second' }, 5);
+    await late.arrived;
+    jest.advanceTimersByTime(2_000);
+    expect([await asked, told]).toMatchObject([{ reason: 'store' }, []]);
+    late.pass();
+    await late.passed;
+    expect(told).toEqual(['first', 'second']);
+  });
+
+  /** The store does what the next call asks, and its answer is held back. */
+  function delayAnswers(): { arrived: Promise<void>; pass: () => void; passed: Promise<void> } {
+    let arrive = (): void => undefined;
+    let pass = (): void => undefined;
+    const arrived = new Promise<void>((resolve) => {
+      arrive = resolve;
+    });
+    const free = new Promise<void>((resolve) => {
+      pass = resolve;
+    });
+    const run = store.run.bind(store);
+    store.run = async (rule, options) => {
+      store.run = run;
+      const result = await run(rule, options);
+      arrive();
+      await free;
+      return result;
+    };
+    const passed = free.then(async () => await nextTurn());
+    return { arrived, pass: () => pass(), passed };
+  }
 
   test('leases are renewed while a review hangs', async () => {
     expect(await keeper.ask(asker('acme'))).toBeUndefined();
@@ -166,6 +245,22 @@ describe.each(storeKinds())('keeper of quotas in $name', (kind) => {
     );
     jest.advanceTimersByTime(60_000);
     expect((await ended).map(({ id }) => id)).toEqual(['a', 'b']);
+  });
+
+  test('flows that were ended by force give their places back, however many they are', async () => {
+    quotas = { flows: 100 };
+    isOpen = ({ flowId }) => flowId === 'open';
+    const places = Array.from({ length: 50 }, (_, index) => `flow:${index}`);
+    for (const place of [...places, 'flow:open']) {
+      const flow: Asker = { ...asker('acme'), kind: 'flow', ticket: place, lease: place, flowId: place.slice(5) };
+      expect(await keeper.ask(flow)).toBeUndefined();
+    }
+    now += 60_001;
+    jest.advanceTimersByTime(10_000);
+    const left = () => store.run(() => query('SELECT id FROM beamline_leases ORDER BY id'));
+    // Nothing is asked that would wait for a timer.
+    while ((await left()).length > 1) await nextTurn();
+    expect(await left()).toEqual([{ id: 'flow:open' }]);
   });
 
   test('all that has expired is removed, in several rounds', async () => {

@@ -5,9 +5,8 @@ import { query, type StateRow } from '../../../src/worker/state/rule';
 import { type StateStore, StateStoreUnavailable } from '../../../src/worker/state/state-store';
 import { UsageBacklog } from '../../../src/worker/usage/usage-backlog';
 import { chargeOnce } from '../../../src/worker/usage/usage-rules';
+import { CommitProxy, type Cut } from '../../helpers/commit-proxy';
 import { CountingStore } from '../../helpers/counting-store';
-import { type Cut, CuttingProxy } from '../../helpers/cutting-proxy';
-import { LoopbackServers } from '../../helpers/loopback';
 import { findPostgresBinaries, startPostgres, type TestPostgres } from '../../helpers/postgres';
 
 const NOW = 1_800_000_000_000;
@@ -64,9 +63,8 @@ const binaries = findPostgresBinaries();
 const withPostgres = binaries === undefined ? describe.skip : describe;
 
 withPostgres('reports to PostgreSQL over connections that break', () => {
-  const servers = new LoopbackServers();
   let server: TestPostgres;
-  let proxy: CuttingProxy;
+  let proxy: CommitProxy;
   let store: CountingStore;
   let direct: StateStore;
   let keeper: QuotaKeeper;
@@ -77,7 +75,7 @@ withPostgres('reports to PostgreSQL over connections that break', () => {
   }, 60_000);
   afterAll(() => server.stop());
   beforeEach(async () => {
-    proxy = await new CuttingProxy().open(servers, server.port);
+    proxy = await CommitProxy.start(server.port);
     direct = openPostgresStore(server.url, () => NOW);
     store = new CountingStore(openPostgresStore(proxy.through(server.url), () => NOW));
     jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'clearImmediate', 'queueMicrotask', 'performance'] });
@@ -85,7 +83,7 @@ withPostgres('reports to PostgreSQL over connections that break', () => {
       store,
       worker: 'w',
       quotasOf: (tenant) => (tenant.startsWith('free') ? {} : quotas),
-      sender: { send: async () => [], inform: async () => undefined },
+      sender: { send: async () => ({ gone: [], missed: [] }), inform: async () => undefined },
       probe: async () => true,
       logger: { log: () => undefined },
     });
@@ -94,7 +92,7 @@ withPostgres('reports to PostgreSQL over connections that break', () => {
     jest.useRealTimers();
     await keeper.close();
     await direct.close();
-    await servers.close();
+    await proxy.close();
   });
 
   const rows = (table: string, columns: string, tenant: string): Promise<readonly StateRow[]> =>
@@ -114,7 +112,7 @@ withPostgres('reports to PostgreSQL over connections that break', () => {
       const end = step % 3 === 0 ? {} : { end: 'completed' as const };
       await keeper.settle({ tenant, id: `${tenant}:s${step}`, attempt: 1, usage: USED, ...end });
       await store.quiet();
-      expect(proxy.cuts).toBe(step + 1);
+      expect(proxy.lost).toBe(step + 1);
       // Written once more, and then the one after, without a break.
       jest.advanceTimersByTime(FLUSH_MS);
       await store.quiet();

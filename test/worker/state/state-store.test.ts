@@ -57,12 +57,15 @@ describe.each(storeKinds())('a state store in $name', (kind) => {
     const old = kind.open();
     await old.run(function* () {
       for (const table of ['duties', 'charged', 'outbox']) yield* execute(`DROP TABLE beamline_${table}`);
+      yield* execute('ALTER TABLE beamline_tenants DROP COLUMN cpu_window_ms');
       yield* execute('UPDATE beamline_state SET version = 1');
       yield* execute("INSERT INTO beamline_tenants (tenant, blob_bytes) VALUES ('acme', 7)");
     });
     await old.close();
     const store = kind.open();
-    expect(await store.run(() => query('SELECT blob_bytes FROM beamline_tenants'))).toEqual([{ blob_bytes: 7 }]);
+    expect(await store.run(() => query('SELECT blob_bytes, cpu_window_ms FROM beamline_tenants'))).toEqual([
+      { blob_bytes: 7, cpu_window_ms: 0 },
+    ]);
     expect(await store.run(() => query('SELECT name FROM beamline_duties'))).toEqual([]);
     expect(await store.run(() => query('SELECT id FROM beamline_outbox'))).toEqual([]);
     expect(await store.run(() => query('SELECT version FROM beamline_state'))).toEqual([{ version: SCHEMA_VERSION }]);

@@ -1,8 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import pg from 'pg';
 import { lockTenant } from '../../../src/worker/quota/lines';
 import { openPostgresStore } from '../../../src/worker/state/postgres-store';
-import { query } from '../../../src/worker/state/rule';
-import { type StateStore, StateStoreUnavailable } from '../../../src/worker/state/state-store';
+import { isOutOfReach, type StateStore, StateStoreUnavailable } from '../../../src/worker/state/state-store';
 import { TenantLanes } from '../../../src/worker/state/tenant-lanes';
 import { findPostgresBinaries, startPostgres, type TestPostgres } from '../../helpers/postgres';
 import { eventually } from '../../helpers/test-worker';
@@ -75,6 +77,35 @@ describe('lanes of tenants', () => {
     expect(await next).toBe('done');
   });
 
+  test('who waits too long for his turn gives up, and takes none from those behind him', async () => {
+    jest.useFakeTimers();
+    try {
+      const own = Array.from({ length: 4 }, () => run('acme'));
+      const tired = own[3]?.catch((error: unknown) => error);
+      jest.advanceTimersByTime(2_000);
+      const late = run('acme');
+      jest.advanceTimersByTime(1_000);
+      const error = await tired;
+      expect([error instanceof StateStoreUnavailable, isOutOfReach(error)]).toEqual([true, false]);
+      end('acme');
+      await own[0];
+      expect(begun).toHaveLength(4);
+      for (const each of [1, 2]) {
+        end('acme');
+        await own[each];
+      }
+      end('acme');
+      expect(await late).toBe('done');
+      expect(jest.getTimerCount()).toBe(0);
+      // The tenant is not stuck for others.
+      const next = run('acme');
+      end('acme');
+      expect(await next).toBe('done');
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
   test('what is wrong with the store is none of the tenant', async () => {
     const failing = run('acme');
     end('acme', OUT);
@@ -84,6 +115,19 @@ describe('lanes of tenants', () => {
     expect(await next).toBe('done');
   });
 });
+
+const DIST = join(__dirname, '..', '..', '..', 'dist', 'src', 'worker');
+
+/** A process that locks a tenant's row, says so and does nothing any more. */
+const STANDING_STILL = `
+const { openPostgresStore } = require(${JSON.stringify(join(DIST, 'state', 'postgres-store.js'))});
+const { lockTenant } = require(${JSON.stringify(join(DIST, 'quota', 'lines.js'))});
+openPostgresStore(process.argv[1]).run(function* () {
+  yield* lockTenant('stuck');
+  require('node:fs').writeSync(1, 'locked');
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+}, { tenant: 'stuck' });
+`;
 
 const binaries = findPostgresBinaries();
 const withPostgres = binaries === undefined ? describe.skip : describe;
@@ -134,11 +178,18 @@ withPostgres("a tenant's row in PostgreSQL that somebody has locked", () => {
   }, 30_000);
 
   test('is not kept for ever by a worker that stands still within a transaction', async () => {
-    const [settings] = await store.run(() =>
-      query(
-        "SELECT current_setting('idle_in_transaction_session_timeout') AS idle, current_setting('lock_timeout') AS lock",
-      ),
-    );
-    expect(settings).toEqual({ idle: '10s', lock: '1500ms' });
-  });
+    await use('stuck');
+    const worker = spawn(process.execPath, ['-e', STANDING_STILL, `${server.url}`], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    try {
+      await once(worker.stdout, 'data');
+      await expect(use('stuck')).rejects.toMatchObject({ scope: 'call' });
+      await eventually(async () => await use('stuck'), 30_000);
+      // It is not that it went away.
+      expect(worker.exitCode).toBeNull();
+    } finally {
+      worker.kill('SIGKILL');
+    }
+  }, 60_000);
 });
