@@ -454,6 +454,14 @@ describe('flows below', () => {
     const flow = `do: [{ l: { for: { in: workflow.input }, metadata: { batchSize: 2, concurrency: 4 }, do: [{ s: ${call} }] } }, { end: { set: { done: true } } }]`;
     const handle = await worker.start(flow, [0, 1, 2, 3]);
     await eventually(async () => ([0, 1, 2, 3].every((n) => effects.seen(`${path}/${n}`) > 0) ? true : undefined));
+    // What was answered counts as done once its batch knows.
+    for (const batch of ['items-0', 'items-2']) {
+      const window = worker.client.workflow.getHandle(`${handle.workflowId}/l/${batch}`);
+      await eventually(async () => {
+        const { events } = await window.fetchHistory();
+        return events?.some((event) => event.activityTaskCompletedEventAttributes != null) ? true : undefined;
+      });
+    }
     effects.release(`${path}/1`);
     await errorOf(handle);
     effects.broken.delete(`${path}/1`);
