@@ -96,6 +96,7 @@ export class RunHistory {
     return this.allChildren().filter(({ isAwaited }) => isAwaited);
   }
 
+  /** Children of the run, also those that it did not wait for. */
   allChildren(): ChildRun[] {
     const children = new Map<number, ChildRun>();
     for (const event of this.events) {
