@@ -8,11 +8,11 @@ import { MAX_PAYLOAD_BYTES, type StepRequest, type StepResult } from '../dsl/ste
 import { lostPayloadOf } from '../dsl/undecodable';
 import { type ScopedPorts, scopeSecrets } from './access/scoped-ports';
 import type { BlockContext, BlockExecutor, Ports, StepIdentity } from './block';
-import { notRetryable } from './block-failure';
+import { type BlockFailure, notRetryable } from './block-failure';
 import { argumentsDigest } from './cache-digest';
 import type { CpuShare } from './cpu-share';
 import { Heartbeat } from './heartbeat';
-import { outcomeUnknown } from './outcome-unknown';
+import { outcomeUnknown, withUnknownOutcome } from './outcome-unknown';
 import type { SecretStore } from './ports/secret-store';
 import type { ResultCache } from './result-cache';
 import { Mask } from './secrets/mask';
@@ -92,17 +92,21 @@ async function runStep(
       const problem = findArgumentError(blockType, args);
       if (problem !== undefined) throw problem;
       const context = blockContext(admitted, ports.of(access), temporal, { beat, mask });
+      const mayRepeat = isRepeatable({ block: blockType, idempotent: step.idempotent }, args);
       // What is kept has been masked.
       const run = async () => {
         try {
           return mask.json(await meter.run(() => runBlock(blockType, args, context)));
         } catch (error) {
-          const isFinal =
-            isInterruption(error) && !isRepeatable({ block: blockType, idempotent: step.idempotent }, args);
-          throw isFinal ? outcomeUnknown(`${blockType}: the worker stopped the block (${error.message})`) : error;
+          throw isInterruption(error) && !mayRepeat
+            ? outcomeUnknown(`${blockType}: the worker stopped the block (${error.message})`)
+            : error;
         }
       };
-      return checkSize({ ...(await results.reuse(request, context, run)), attempt });
+      const result = { ...(await results.reuse(request, context, run)), attempt };
+      const tooLarge = findExcess(result);
+      if (tooLarge !== undefined) throw mayRepeat || result.cached ? tooLarge : withUnknownOutcome(tooLarge);
+      return result;
     } catch (error) {
       throw mask.error(error);
     }
@@ -166,11 +170,11 @@ function attemptsBefore({ quota }: StepRequest): number {
   return Number.isInteger(quota?.attempts) ? Math.max(0, quota?.attempts ?? 0) : 0;
 }
 
-/** Measured as a whole, since it is sent like that and encoding it once is enough. */
-function checkSize(result: StepResult): StepResult {
+/** Why a result does not fit into a flow. Measured as a whole, since it is sent like that and encoding it once is enough. */
+function findExcess(result: StepResult): BlockFailure | undefined {
   const bytes = measureJson(result) - (JSON.stringify({ ...result, output: null }).length - 'null'.length);
-  if (bytes <= MAX_PAYLOAD_BYTES) return result;
-  throw notRetryable(
+  if (bytes <= MAX_PAYLOAD_BYTES) return undefined;
+  return notRetryable(
     'BLW_RESULT_TOO_LARGE',
     `the output has ${bytes} bytes of JSON, at most ${MAX_PAYLOAD_BYTES} fit into a flow; write large data to a blob and pass its path`,
   );

@@ -36,6 +36,11 @@ export function translateClientError(error: unknown, where: { address: string; n
   });
 }
 
+/** True where there was no connection to Temporal, so that any other call would have failed as well. */
+export function isUnreachable(error: unknown): boolean {
+  return grpcStatus(error)?.code === UNAVAILABLE;
+}
+
 function noNamespace({ address, namespace }: { address: string; namespace: string }, cause: unknown): FlowError {
   const detail = `Temporal at ${address} has no namespace "${namespace}"; set --namespace or TEMPORAL_NAMESPACE`;
   return flowError('BLW_CONFIG', detail, { cause });

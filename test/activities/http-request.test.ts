@@ -463,6 +463,48 @@ describe('redirects', () => {
   });
 });
 
+describe('what a failed POST says of its outcome', () => {
+  const unknown = 'unknown';
+  const json = { 'content-type': 'application/json' };
+
+  it.each([
+    ['500', 500, {}, 'after the insert', unknown],
+    ['501', 501, {}, '', unknown],
+    ['504', 504, {}, '', unknown],
+    ['303', 303, { location: '/next' }, '', unknown],
+    ['a redirect without an end', 307, { location: '/' }, '', unknown],
+    ['200 and broken JSON', 200, json, '{"charged": tru', unknown],
+    ['200 and too much', 200, {}, Buffer.alloc(105_000_000), unknown],
+    ['400', 400, json, '{}', undefined],
+    ['404', 404, {}, '', undefined],
+    ['409', 409, {}, '', undefined],
+    ['408', 408, {}, '', undefined],
+    ['425', 425, {}, '', undefined],
+    ['429', 429, {}, '', undefined],
+    ['503', 503, {}, '', undefined],
+  ])('%s', async (_what, status, headers: Record<string, string>, body, outcome) => {
+    const server = await answer(status, headers, body);
+    const dataOf = async (args: JsonObject, options: CallOptions = {}) => {
+      const { data } = (await failureOf(callUri(server.origin, { redirect: status === 307, ...args }, options))).data;
+      return (data ?? {}) as JsonObject;
+    };
+    const told = await dataOf({ method: 'post' });
+    expect(told.outcome).toBe(outcome);
+    if (status !== 200 && status !== 307) expect(told.statusCode).toBe(status);
+    expect((await dataOf({ method: 'post' }, { step: { idempotent: true } })).outcome).toBeUndefined();
+    expect((await dataOf({ method: 'get' })).outcome).toBeUndefined();
+  });
+
+  it('404 after a redirect', async () => {
+    const server = await servers.http((request, response) => {
+      if (request.method === 'POST') response.writeHead(303, { location: '/gone' }).end();
+      else response.writeHead(404).end();
+    });
+    const failure = await failureOf(callUri(server.origin, { method: 'post', redirect: true }));
+    expect(failure.data.data).toMatchObject({ statusCode: 404, outcome: 'unknown' });
+  });
+});
+
 describe('a lost answer', () => {
   it.each([
     ['get', false, true],

@@ -1,8 +1,12 @@
 import { execFile } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { WorkflowHandle } from '@temporalio/client';
 import { executeRedrive } from '../../src/cli/redrive/execute-redrive';
+import { listFailedFlows } from '../../src/cli/redrive/failed-flows';
 import { planRedrive } from '../../src/cli/redrive/plan-redrive';
 import type { ApprovalState } from '../../src/dsl/approval';
 import type { Json, JsonObject } from '../../src/dsl/json';
@@ -10,6 +14,7 @@ import { findTemporal } from '../../temporal-dev/locate-temporal';
 import { flowText, makeCatalogFolder } from '../helpers/catalog-folder';
 import { runInProcess } from '../helpers/cli-in-process';
 import { type Effects, startEffects } from '../helpers/effects';
+import { LoopbackServers } from '../helpers/loopback';
 import { testTemporal } from '../helpers/temporal';
 import { errorOf, eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 import { kill, WorkerProcesses } from '../helpers/worker-process';
@@ -35,6 +40,8 @@ beforeAll(async () => {
     'compute.yaml',
     flowText('sub/compute:1.0.0', `do: [${post('one', '/in/compute')}, {x: {set: '\${ data.nothing }'}}]`),
   );
+  catalog.write('beside.yaml', flowText('sub/beside:1.0.0', `do: [${post('one', '/in/beside')}]`));
+  catalog.write('outer.yaml', flowText('sub/outer:1.0.0', `do: [${sub('beside')}]`));
 }, 30_000);
 afterAll(async () => {
   await worker.stop();
@@ -46,7 +53,8 @@ afterAll(async () => {
 const newPath = (name: string) => `/${name}-${randomUUID().slice(0, 8)}`;
 const post = (name: string, path: string, more = '') =>
   `{ ${name}: { call: http, with: { method: post, endpoint: '${effects.origin}${path}', body: {} }${more} } }`;
-const sub = (name: string) => `{ sub: { run: { workflow: { namespace: sub, name: ${name}, version: '1.0.0' } } } }`;
+const sub = (name: string, more = '') =>
+  `{ sub: { run: { ${more}workflow: { namespace: sub, name: ${name}, version: '1.0.0' } } } }`;
 
 const redrive = (...args: string[]) => {
   const { address, namespace } = testTemporal();
@@ -300,7 +308,7 @@ describe('what ran beside the failed step', () => {
     await errorOf(handle);
     effects.broken.delete(`${path}/bad`);
     const text = await refusal(handle.workflowId);
-    expect(text).toContain('nobody knows what became of /do/0/f/fork/branches/1/quick/do/2/slow');
+    expect(text).toContain('may have been done, and would be sent again: /do/0/f/fork/branches/1/quick/do/2/slow');
     expect(text).toContain('--repeat-unknown');
     effects.release(`${path}/slow`);
     await redriven(handle, '--repeat-unknown');
@@ -446,10 +454,18 @@ describe('flows below', () => {
     const flow = `do: [{ l: { for: { in: workflow.input }, metadata: { batchSize: 2, concurrency: 4 }, do: [{ s: ${call} }] } }, { end: { set: { done: true } } }]`;
     const handle = await worker.start(flow, [0, 1, 2, 3]);
     await eventually(async () => ([0, 1, 2, 3].every((n) => effects.seen(`${path}/${n}`) > 0) ? true : undefined));
+    // What was answered counts as done once its batch knows.
+    for (const batch of ['items-0', 'items-2']) {
+      const window = worker.client.workflow.getHandle(`${handle.workflowId}/l/${batch}`);
+      await eventually(async () => {
+        const { events } = await window.fetchHistory();
+        return events?.some((event) => event.activityTaskCompletedEventAttributes != null) ? true : undefined;
+      });
+    }
     effects.release(`${path}/1`);
     await errorOf(handle);
     effects.broken.delete(`${path}/1`);
-    expect(await refusal(handle.workflowId)).toContain('nobody knows what became of /do/0/l/do/0/s');
+    expect(await refusal(handle.workflowId)).toContain('may have been done, and would be sent again: /do/0/l/do/0/s');
     effects.release(`${path}/3`);
     expect(await redriven(handle, '--repeat-unknown')).toEqual({ done: true });
     for (const item of [0, 1, 2]) expect(effects.asked(`${path}/${item}`)).toBe(1);
@@ -509,7 +525,7 @@ describe('is refused', () => {
       await kill(lost);
       await processes.start(flags);
       expect(await errorOf(handle)).toMatchObject({ code: 'BLW_OUTCOME_UNKNOWN' });
-      expect(await refusal(handle.workflowId)).toContain('nobody knows what became of /do/0/a');
+      expect(await refusal(handle.workflowId)).toContain('may have been done, and would be sent again: /do/0/a');
       effects.release(path);
       expect(await redriven(handle, '--repeat-unknown')).toMatchObject({ path });
       expect(effects.keys(path)).toHaveLength(1);
@@ -523,10 +539,93 @@ describe('is refused', () => {
     effects.held.add(path);
     const handle = await worker.start(`do: [${post('a', path, ', timeout: { after: PT1S }')}]`);
     expect(await errorOf(handle)).toMatchObject({ data: { outcome: 'unknown' } });
-    expect(await refusal(handle.workflowId)).toContain('nobody knows what became of /do/0/a');
+    expect(await refusal(handle.workflowId)).toContain('may have been done, and would be sent again: /do/0/a');
     effects.release(path);
     expect(await redriven(handle, '--repeat-unknown')).toMatchObject({ path });
     expect(effects.keys(path)).toHaveLength(1);
+  });
+
+  test.each([
+    ['500', 500, 'after the insert'],
+    ['303', 303, ''],
+    ['broken JSON', 200, '{"charged": tru'],
+    ['more than a flow takes', 200, '\u0001'.repeat(20_000_000)],
+  ])('a flow whose POST was answered with %s, unless that is said', async (_what, status, body) => {
+    const servers = new LoopbackServers();
+    let [seen, isBroken] = [0, true];
+    const { origin } = await servers.http((_request, response) => {
+      seen += 1;
+      const type = body.startsWith('{') ? 'application/json' : 'text/plain';
+      response.writeHead(isBroken ? status : 200, { 'content-type': type, location: '/' }).end(isBroken ? body : '{}');
+    });
+    try {
+      const handle = await worker.start(
+        `do: [{ a: { call: http, with: { method: post, endpoint: '${origin}', body: {} } } }]`,
+      );
+      expect(await errorOf(handle)).toMatchObject({ data: { outcome: 'unknown' } });
+      expect(await refusal(handle.workflowId)).toContain('/do/0/a');
+      expect(seen).toBe(1);
+      isBroken = false;
+      expect(await redriven(handle, '--repeat-unknown')).toBeDefined();
+      expect(seen).toBe(2);
+    } finally {
+      await servers.close();
+    }
+  });
+
+  test.each([
+    ['that it waited for', sub('beside'), 'sub', /^\/do\/0\/one/],
+    ['that it did not wait for', sub('beside', 'await: false, '), 'sub', /^\/do\/0\/one/],
+    ['that runs another one', sub('outer', 'await: false, '), 'sub/sub', /^\/do\/0\/one/],
+    [
+      'that is a batch of a loop',
+      `{ sub: { for: { in: '[1, 2]' }, metadata: { batchSize: 1, concurrency: 1 }, do: [{ s: { call: http, with: { method: post, endpoint: 'ORIGIN/in/beside', body: {} } } }] } }`,
+      'sub/items-0',
+      /^\/do\/0\/f\/fork\/branches\/1\/b\/do\/0\/sub\/do\/0\/s/,
+    ],
+  ])('a flow that would begin a flow again %s, unless that is said', async (_what, below, child, step) => {
+    const path = newPath('first');
+    effects.unavailable.set(path, 1);
+    const text = below.replace('ORIGIN', effects.origin);
+    const slow = `{ a: { call: http, timeout: { after: PT20S }, metadata: { retry: { maximumAttempts: 2, initialInterval: PT3S } }, with: { method: post, endpoint: '${effects.origin}${path}', body: {} } } }`;
+    effects.broken.add(path);
+    const before = effects.asked('/in/beside');
+    const handle = await worker.start(`do: [{ f: { fork: { branches: [${slow}, { b: { do: [${text}] } }] } } }]`);
+    expect(await errorOf(handle)).toMatchObject({ data: { statusCode: 400 } });
+    await eventually(async () => (effects.asked('/in/beside') > before ? true : undefined));
+    const asked = effects.asked('/in/beside');
+    const refused = await eventually(async () => {
+      const text = await refusal(handle.workflowId);
+      return text.includes(' runs') ? undefined : text;
+    });
+    const [, named = ''] = refused.split('would be sent again: ');
+    expect(named).toMatch(step);
+    expect(named).toContain(`/f/b/${child}"`);
+    expect(effects.asked('/in/beside')).toBe(asked);
+    effects.broken.delete(path);
+    await redriven(handle, '--repeat-unknown');
+    await eventually(async () => (effects.asked('/in/beside') === 2 * asked - before ? true : undefined));
+  });
+
+  test('a flow that would begin one again that runs', async () => {
+    const path = newPath('first');
+    effects.broken.add(path);
+    effects.held.add(path);
+    const held = newPath('held');
+    catalog.write('held.yaml', flowText('sub/held:1.0.0', `do: [${post('one', held)}]`));
+    effects.held.add(held);
+    const slow = post('a', path, ', timeout: { after: PT20S }');
+    const handle = await worker.start(
+      `do: [{ f: { fork: { branches: [${slow}, { b: { do: [${sub('held', 'await: false, ')}] } }] } } }]`,
+    );
+    await eventually(async () => (effects.seen(held) === 1 ? true : undefined));
+    effects.release(path);
+    await errorOf(handle);
+    const running = await refusal(handle.workflowId, '--repeat-unknown');
+    expect(running).toContain(`"${handle.workflowId}/f/b/sub" runs`);
+    effects.release(held);
+    await newest({ workflowId: `${handle.workflowId}/f/b/sub` } as WorkflowHandle).result();
+    expect(await refusal(handle.workflowId)).toContain('would be sent again: /do/0/one of');
   });
 
   test('a flow that runs, was cancelled or terminated, or is none', async () => {
@@ -587,6 +686,70 @@ describe('several flows', () => {
     });
     expect(left.flows).toMatchObject([{ workflowId: hopeless.workflowId, error: { data: { reason: 'noStep' } } }]);
     expect(effects.seen(path)).toBe(6);
+  });
+
+  test('go on although one of them cannot be read', async () => {
+    const [path, prefix] = [newPath('read'), randomUUID().slice(0, 8)];
+    effects.broken.add(path);
+    const folder = mkdtempSync(join(tmpdir(), 'beamline-redrive-'));
+    const keys = join(folder, 'keys.yaml');
+    const key = randomBytes(32).toString('base64');
+    writeFileSync(keys, `${prefix}: [{ id: a1, key: "${key}" }]\n`, { mode: 0o600 });
+    const sealing = await startTestWorker({ 'encryption-keys': keys });
+    try {
+      const flow = `do: [${post('a', path)}]`;
+      const open = await worker.start(flow, null, { tenant: prefix });
+      const sealed = await sealing.start(flow, null, { tenant: prefix });
+      for (const handle of [open, sealed]) await errorOf(handle);
+      await eventually(async () => {
+        const { stdout } = await redrive('--tenant', prefix, '--dry-run', '--json');
+        return (JSON.parse(stdout || '{"flows":[]}') as { flows: Json[] }).flows.length === 2 ? true : undefined;
+      });
+      effects.broken.delete(path);
+      const { code, stdout } = await redrive('--tenant', prefix, '--yes', '--json');
+      expect(code).toBe(1);
+      const { flows } = JSON.parse(stdout) as { flows: JsonObject[] };
+      const of = ({ workflowId }: WorkflowHandle) => flows.find((one) => one.workflowId === workflowId);
+      expect(of(sealed)).toMatchObject({
+        code: 'BLW_HTTP_STATUS',
+        error: { code: 'BLW_REDRIVE_REFUSED', data: { reason: 'unreadable' }, detail: expect.stringContaining('a1') },
+      });
+      expect(of(open)).toHaveProperty('newRunId');
+      expect(await newest(open).result()).toMatchObject({ path });
+      expect(await refusal(sealed.workflowId)).toContain('--encryption-keys');
+    } finally {
+      await sealing.stop();
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test('are told one by one, whatever goes wrong with one of them, as long as Temporal is there', async () => {
+    const [path, tenant] = [newPath('odd'), `t-${randomUUID().slice(0, 8)}`];
+    effects.broken.add(path);
+    const handles = [];
+    for (let n = 0; n < 2; n += 1) handles.push(await worker.start(`do: [${post('a', path)}]`, null, { tenant }));
+    for (const handle of handles) await errorOf(handle);
+    const { client } = worker;
+    const list = (thrown: Error) => {
+      const describe = () => Promise.reject(thrown);
+      const workflow = Object.assign(Object.create(client.workflow) as typeof client.workflow, {
+        getHandle: (id: string, runId?: string) =>
+          id === handles[0]?.workflowId ? { describe } : client.workflow.getHandle(id, runId),
+      });
+      const faulty = Object.create(client, { workflow: { value: workflow } }) as typeof client;
+      return listFailedFlows(faulty, { tenant }, { limit: 10 });
+    };
+    const { flows } = await eventually(async () => {
+      const found = await list(new Error('a fault of its own'));
+      return found.flows.length === 2 ? found : undefined;
+    });
+    const found = handles.map(({ workflowId }) => flows.find((flow) => flow.workflowId === workflowId)?.found);
+    expect(found).toMatchObject([
+      { error: { message: 'a fault of its own' } },
+      { plan: { rewind: { step: '/do/0/a' } } },
+    ]);
+    const away = Object.assign(new Error('away'), { code: 14, details: 'away', metadata: {} });
+    await expect(list(away)).rejects.toThrow('away');
   });
 
   test.each([

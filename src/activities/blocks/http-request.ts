@@ -10,7 +10,7 @@ import { statusFailure } from '../http/status-failure';
 import { describeUrl } from '../http/url';
 import type { HttpResponse } from '../ports/http-client';
 
-/** Largest decoded answer that goes into the flow: what a value may have. As JSON or base64 it may be more, see checkSize. */
+/** Largest decoded answer that goes into the flow: what a value may have. As JSON or base64 it may be more, see findExcess. */
 const MAX_ANSWER_BYTES = MAX_PAYLOAD_BYTES;
 
 interface RequestArguments extends HttpArguments {

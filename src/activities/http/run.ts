@@ -2,7 +2,7 @@ import type { ErrorCode } from '../../dsl/error-codes';
 import { FlowError } from '../../dsl/errors';
 import type { BlockContext } from '../block';
 import { BlockFailure, retryable } from '../block-failure';
-import { outcomeUnknown } from '../outcome-unknown';
+import { outcomeUnknown, withUnknownOutcome } from '../outcome-unknown';
 import type { HttpCall } from './call';
 
 /** Longest delay that setTimeout takes; longer ones fire at once. */
@@ -52,21 +52,24 @@ function timeoutFailure(
   return retryable('BLW_HTTP_TIMEOUT', isSent ? `${what}; ${advice}` : `${what}; nothing was sent; ${advice}`);
 }
 
-/** Failures that say themselves that the request was not carried out. */
-const NOT_CARRIED_OUT: ReadonlySet<string | undefined> = new Set<ErrorCode>([
+/** Failures that say themselves whether the request may have been carried out. */
+const TELLING: ReadonlySet<string | undefined> = new Set<ErrorCode>([
   'BLW_HTTP_UNREACHABLE',
   'BLW_HTTP_STATUS',
   'BLW_AUTH_FAILED',
 ]);
 
-/** What goes wrong after a call was sent that is not repeatable must not lead to another attempt: it may have taken effect. */
+/**
+ * What goes wrong after a call was sent that is not repeatable must not lead to another attempt, nor be taken for proof that nothing was
+ * done: the call may have taken effect.
+ */
 function withoutRetry(call: HttpCall, error: unknown): unknown {
   if (!(error instanceof FlowError)) {
     const reason = error instanceof Error ? error.message : String(error);
     return outcomeUnknown(`${call.label}: the answer could not be handled (${reason})`, { cause: error });
   }
-  if (!(error instanceof BlockFailure) || !error.options.retryable || NOT_CARRIED_OUT.has(error.data.code))
-    return error;
+  if (TELLING.has(error.data.code)) return error;
+  if (!(error instanceof BlockFailure) || !error.options.retryable) return withUnknownOutcome(error);
   return outcomeUnknown(error.message, {
     ...(error.data.code === undefined ? {} : { code: error.data.code }),
     cause: error,

@@ -15,7 +15,8 @@ const TRY_LATER: ReadonlySet<number> = new Set([408, 425, 429, 503]);
 
 /**
  * The failure BLW_HTTP_STATUS of an answer, with `status` as the server sent it and, as data, the status, some headers
- * and the beginning of the body. Retryable: 408, 425, 429 and 503; other 5xx where the call is repeatable.
+ * and the beginning of the body. Retryable: 408, 425, 429 and 503; other 5xx where the call is repeatable. Where it is not, and the answer does
+ * not say that nothing was done, the data's `outcome` is `unknown`.
  * Reads at most 4 KiB of the body and destroys the rest; never fails itself, unless `signal` (the step's own) is aborted.
  */
 export async function statusFailure(
@@ -30,7 +31,12 @@ export async function statusFailure(
   const detail = `${call.label}: got status ${statusCode}${redirectNote(call, response)}, expected ${expected}; look at the answer in the error's data`;
   const extra = {
     status: statusCode,
-    data: { statusCode, headers: safeHeaders(response), content: errorContent(start, headers['content-type']) },
+    data: {
+      statusCode,
+      headers: safeHeaders(response),
+      content: errorContent(start, headers['content-type']),
+      ...(call.isRepeatable || saysNothingWasDone(call, response) ? {} : { outcome: 'unknown' }),
+    },
   };
   if (!isRetryableStatus(call, response)) return notRetryable('BLW_HTTP_STATUS', detail, extra);
   const retryAfterMs = parseRetryAfter(headers['retry-after'], Date.now());
@@ -52,6 +58,13 @@ export function parseRetryAfter(value: string | undefined, nowMs: number): numbe
 function isRetryableStatus(call: HttpCall, response: HttpResponse): boolean {
   if (call.isRepeatable) return TRY_LATER.has(response.statusCode) || response.statusCode >= 500;
   return TRY_LATER.has(response.statusCode) && !wasRedirected(call, response);
+}
+
+/** The server refused the request, or had no time for it. After another 5xx, or a redirect, it may have been carried out. */
+function saysNothingWasDone(call: HttpCall, response: HttpResponse): boolean {
+  const { statusCode } = response;
+  const isRefusal = TRY_LATER.has(statusCode) || (statusCode >= 400 && statusCode < 500);
+  return isRefusal && !wasRedirected(call, response);
 }
 
 function wasRedirected(call: HttpCall, response: HttpResponse): boolean {

@@ -124,7 +124,7 @@ async function redriveMany(client: Client, flags: Flags, cli: Cli): Promise<Exit
 
 /** One that fails does not keep the others from going on. */
 async function attempt(client: Client, flow: FailedFlow, { dryRun, reason, repeatUnknown }: Flags): Promise<Outcome> {
-  if ('refusal' in flow.found) return { flow, error: flow.found.refusal };
+  if ('error' in flow.found) return { flow, error: flow.found.error };
   if (dryRun === true) return { flow };
   try {
     // Meanwhile somebody else may have redriven it.

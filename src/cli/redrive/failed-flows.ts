@@ -3,6 +3,7 @@ import { temporal } from '@temporalio/proto';
 import { RUN_FLOW, SEARCH_ATTRIBUTES } from '../../dsl/names';
 import { quote } from '../approval-client';
 import { mapBounded } from '../bounded';
+import { isUnreachable } from '../client-errors';
 import { ofFlow } from '../dead-letter-filter';
 import { planRedrive, type RedrivePlan } from './plan-redrive';
 import { Refusal } from './refusal';
@@ -30,7 +31,7 @@ export interface FailedFlow {
   readonly tenant?: string;
   readonly closedAt?: Date;
   readonly code?: string;
-  readonly found: { readonly plan: RedrivePlan } | { readonly refusal: Refusal };
+  readonly found: { readonly plan: RedrivePlan } | { readonly error: unknown };
 }
 
 /**
@@ -81,35 +82,28 @@ async function examine(
   { workflowId, runId, closeTime, searchAttributes = {} }: WorkflowExecutionInfo,
   { code: wanted, options }: { code: string | undefined; options: RedriveOptions },
 ): Promise<FailedFlow | undefined> {
-  const code = await codeOf(client, { workflowId, runId });
-  if (wanted !== undefined && code !== wanted) return undefined;
-  const found = await planOrRefusal(client, { workflowId, runId }, options);
-  if ('refusal' in found && (found.refusal.reason === 'redriven' || found.refusal.reason === 'part')) return undefined;
   const [flow, tenant] = [
     searchAttributes[SEARCH_ATTRIBUTES.flow]?.[0],
     searchAttributes[SEARCH_ATTRIBUTES.tenant]?.[0],
   ];
-  return {
+  const known = {
     workflowId,
     runId,
     ...(flow === undefined ? {} : { flow: String(flow) }),
     ...(tenant === undefined ? {} : { tenant: String(tenant) }),
     ...(closeTime === undefined ? {} : { closedAt: closeTime }),
-    ...(code === undefined ? {} : { code }),
-    found,
   };
-}
-
-async function planOrRefusal(
-  client: Client,
-  { workflowId, runId }: { workflowId: string; runId: string },
-  options: RedriveOptions,
-): Promise<FailedFlow['found']> {
+  let code: string | undefined;
   try {
-    return { plan: await planRedrive(client, workflowId, { ...options, runId }) };
+    code = await codeOf(client, { workflowId, runId });
+    if (wanted !== undefined && code !== wanted) return undefined;
+    const plan = await planRedrive(client, workflowId, { ...options, runId });
+    return { ...known, ...(code === undefined ? {} : { code }), found: { plan } };
   } catch (error) {
-    if (error instanceof Refusal) return { refusal: error };
-    throw error;
+    if (isUnreachable(error)) throw error;
+    if (error instanceof Refusal && (error.reason === 'redriven' || error.reason === 'part')) return undefined;
+    // It is this flow's, and the others are to go on.
+    return { ...known, ...(code === undefined ? {} : { code }), found: { error } };
   }
 }
 

@@ -2,17 +2,9 @@ import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
 import { RUN_FLOW } from '../../dsl/names';
 import { usageError } from '../command-error';
-import { Refusal, type RefusalReason } from './refusal';
-import {
-  describeRun,
-  leftBehind,
-  type RedriveOptions,
-  type Rewind,
-  readError,
-  refuseUndone,
-  rewindFailed,
-  stillRunning,
-} from './rewind';
+import { describeRun } from './describe-run';
+import { Refusal, type RefusalReason, stillRunning } from './refusal';
+import { leftBehind, type RedriveOptions, type Rewind, readError, refuseUndone, rewindFailed } from './rewind';
 import { RunHistory } from './run-history';
 
 /** What is to be done so that a flow goes on. */

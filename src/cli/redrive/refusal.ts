@@ -37,3 +37,21 @@ export class Refusal extends CommandError {
     super(flowError('BLW_REDRIVE_REFUSED', detail, { data: { reason } }), EXIT.failed, help);
   }
 }
+
+/** A flow, or a part of one, that would have to have ended. */
+export function stillRunning(workflowId: string): Refusal {
+  return new Refusal(
+    'running',
+    `"${workflowId}" runs`,
+    'Only flows that failed are redriven; wait until it has ended.',
+  );
+}
+
+/** A flow whose data needs keys or blobs that are not here. */
+export function unreadable(workflowId: string, why: string): Refusal {
+  return new Refusal(
+    'unreadable',
+    `"${workflowId}": ${why}`,
+    'Name the keys and the blob root of the workers with --encryption-keys and --blob-root.',
+  );
+}

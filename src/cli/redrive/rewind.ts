@@ -1,11 +1,12 @@
-import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
-import { WorkflowNotFoundError } from '@temporalio/common';
+import type { Client } from '@temporalio/client';
 import type { JsonObject } from '../../dsl/json';
 import { APPROVAL, SUBSCRIBE_EVENTS, UNSUBSCRIBE_EVENTS } from '../../dsl/names';
 import { mapBounded } from '../bounded';
 import type { HistoryEvent, RunAddress } from '../history-events';
+import { begunAgain } from './begun-again';
+import { describeRun } from './describe-run';
 import { type FoundFailure, findFailure, singleErrors, windowErrors } from './find-failure';
-import { Refusal } from './refusal';
+import { Refusal, stillRunning, unreadable } from './refusal';
 import { type ChildRun, RunHistory } from './run-history';
 import { unknownOutcomes } from './unknown-outcomes';
 
@@ -77,7 +78,7 @@ async function rewindTo(
     const anew = begun.filter((_, index) => rewinds[index] === undefined).map(({ initiatedBy }) => initiatedBy);
     const next = Math.min(point, listenedSince ?? point, ...anew);
     if (next === point) {
-      if (context.repeatUnknown !== true) await refuseUnknown(history, point);
+      await refuseUnknown(context, history, point);
       return {
         ...history.address,
         point,
@@ -92,12 +93,21 @@ async function rewindTo(
   }
 }
 
-async function refuseUnknown(history: RunHistory, point: number): Promise<void> {
+/** Refuses where something would be sent again, by the run itself or by what it started, that may have been done. */
+async function refuseUnknown({ client, repeatUnknown }: Context, history: RunHistory, point: number): Promise<void> {
+  const { histories, forgotten } = await begunAgain(client, history, point);
+  if (repeatUnknown === true) return;
   const steps = await unknownOutcomes(history, point);
-  if (steps.length === 0) return;
+  for (const below of histories) {
+    const { workflowId } = below.address;
+    steps.push(...(await unknownOutcomes(below, 0)).map((step) => `${step} of "${workflowId}"`));
+  }
+  steps.push(...forgotten.map((workflowId) => `what "${workflowId}" did, which Temporal has forgotten`));
+  const [first, ...more] = [...new Set(steps)];
+  if (first === undefined) return;
   throw new Refusal(
     'unknownOutcome',
-    `"${history.address.workflowId}": nobody knows what became of ${steps.slice(0, 5).join(', ')}, which would be sent again`,
+    `"${history.address.workflowId}": may have been done, and would be sent again: ${[first, ...more.slice(0, 4)].join(', ')}`,
     'Look there. With --repeat-unknown it is sent again, with the same Idempotency-Key.',
   );
 }
@@ -181,32 +191,7 @@ export function refuseUndone(history: RunHistory): void {
 export async function readError(history: RunHistory): Promise<JsonObject> {
   const error = await history.errorOf(history.last.workflowExecutionFailedEventAttributes?.failure);
   if (error !== undefined && typeof error.type === 'string') return error;
-  throw new Refusal(
-    'unreadable',
-    `"${history.address.workflowId}": why it failed cannot be read`,
-    'Name the keys and the blob root of the workers with --encryption-keys and --blob-root.',
-  );
-}
-
-/** The run of this id, or the newest; undefined where there is none. */
-export async function describeRun(
-  client: Client,
-  { workflowId, runId }: { workflowId: string; runId?: string | undefined },
-): Promise<WorkflowExecutionDescription | undefined> {
-  try {
-    return await client.workflow.getHandle(workflowId, runId).describe();
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return undefined;
-    throw error;
-  }
-}
-
-export function stillRunning(workflowId: string): Refusal {
-  return new Refusal(
-    'running',
-    `"${workflowId}" runs`,
-    'Only flows that failed are redriven; wait until it has ended.',
-  );
+  throw unreadable(history.address.workflowId, 'why it failed cannot be read');
 }
 
 /** Runs below one that was redriven that were to go on with it, and have not: whoever redrove it was stopped halfway. */

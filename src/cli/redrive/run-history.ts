@@ -1,10 +1,12 @@
 import type { Client } from '@temporalio/client';
 import type { Payload } from '@temporalio/common';
 import { temporal } from '@temporalio/proto';
+import { FlowError } from '../../dsl/errors';
 import { isJsonObject, type JsonObject } from '../../dsl/json';
 import { SEARCH_ATTRIBUTES } from '../../dsl/names';
 import { LOCAL_ACTIVITY_MARKER } from '../flow-plan';
 import { decodePayload, type HistoryEvent, type RunAddress, readEvents } from '../history-events';
+import { unreadable } from './refusal';
 
 type Failure = temporal.api.failure.v1.IFailure;
 
@@ -13,12 +15,14 @@ const { REQUEST_CANCEL, TERMINATE } = {
   TERMINATE: temporal.api.enums.v1.ParentClosePolicy.PARENT_CLOSE_POLICY_TERMINATE,
 };
 
-/** A workflow that a run waits for. */
+/** A workflow that a run started. */
 export interface ChildRun {
   readonly workflowId: string;
   readonly workflowType: string;
   /** First run of it that the parent started; absent where it had not started. */
   readonly startedRunId?: string;
+  /** The run waits for it; else it has nothing more to do with it. */
+  readonly isAwaited: boolean;
   readonly initiatedAt: number;
   /** End of the workflow task that started it. */
   readonly initiatedBy: number;
@@ -54,8 +58,17 @@ export class RunHistory {
     return this.events[id - 1];
   }
 
+  /** What a payload holds. Throws {@link Refusal} where a key or the content of a large one is missing. */
   async decode(payload: Payload | null | undefined): Promise<unknown> {
-    return await decodePayload(this.client, this.address.workflowId, payload);
+    const { workflowId } = this.address;
+    try {
+      return await decodePayload(this.client, workflowId, payload);
+    } catch (error) {
+      if (error instanceof FlowError && error.data.code?.startsWith('BLW_PAYLOAD_')) {
+        throw unreadable(workflowId, error.message);
+      }
+      throw error;
+    }
   }
 
   /** The error of the flow that a failure carries, as `toWorkflowFailure` and the steps write it. */
@@ -80,12 +93,18 @@ export class RunHistory {
 
   /** Children that the run awaits; those that it has nothing more to do with are left out. */
   children(): ChildRun[] {
+    return this.allChildren().filter(({ isAwaited }) => isAwaited);
+  }
+
+  /** Children of the run, also those that it did not wait for. */
+  allChildren(): ChildRun[] {
     const children = new Map<number, ChildRun>();
     for (const event of this.events) {
       const id = Number(event.eventId);
       const initiated = event.startChildWorkflowExecutionInitiatedEventAttributes;
-      if (initiated?.parentClosePolicy === REQUEST_CANCEL || initiated?.parentClosePolicy === TERMINATE) {
+      if (initiated != null) {
         children.set(id, {
+          isAwaited: initiated.parentClosePolicy === REQUEST_CANCEL || initiated.parentClosePolicy === TERMINATE,
           workflowId: initiated.workflowId ?? '',
           workflowType: initiated.workflowType?.name ?? '',
           initiatedAt: id,
@@ -138,6 +157,17 @@ export class RunHistory {
       } = event;
       return signal != null || update?.acceptedRequest != null;
     });
+  }
+
+  /** The run that it went on as, where it ended like that. */
+  nextRunId(): string | undefined {
+    const { last } = this;
+    const end =
+      last.workflowExecutionContinuedAsNewEventAttributes ??
+      last.workflowExecutionCompletedEventAttributes ??
+      last.workflowExecutionFailedEventAttributes ??
+      last.workflowExecutionTimedOutEventAttributes;
+    return end?.newExecutionRunId || undefined;
   }
 
   /** The end of the last workflow task that ended: the run ended with it, but for a termination. */
