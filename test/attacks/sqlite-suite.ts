@@ -133,7 +133,10 @@ async function flood(world: SqliteWorld, input: SqlInput): Promise<string | unde
   const { use } = input;
   const { args } = callOf(input, 'shop');
   const run = (timeoutMs: number, type: string, given = args) =>
-    outcomeOf(() => world.pool.run(type, given, makeContext({}, { timeoutMs })));
+    // As in a flow: what only reads may be repeated.
+    outcomeOf(() =>
+      world.pool.run(type, given, makeContext({}, { timeoutMs, step: { idempotent: type === 'sql.query' } })),
+    );
   const memory = process.memoryUsage().rss;
   const outcome = await run(FLOOD_MS, `sql.${use}`);
   if (process.memoryUsage().rss - memory > 256 * 1_048_576) return 'the memory of the worker grew';

@@ -407,16 +407,12 @@ async function runApproved(secret: string): Promise<WorkflowHandle> {
   await progressWhen(handle, ({ status }) => status !== 'Running', 90_000);
   if ((await handle.describe()).status.name !== 'RUNNING') await handle.result();
   const where = ['--address', temporal.address, '--blob-root', paths.blobs];
-  const { stdout, stderr, code } = await runInProcess([
-    'approvals',
-    'approve',
-    handle.workflowId,
-    '--by',
-    'ann',
-    '--comment',
-    CANARY,
-    ...where,
-  ]);
+  const args = ['approvals', 'approve', handle.workflowId, '--by', 'ann', '--comment', CANARY, ...where];
+  // The flow says that it waits as it starts the approval, which is in Temporal's lists a moment later.
+  const { stdout, stderr, code } = await eventually(async () => {
+    const done = await runInProcess(args);
+    return done.stderr.includes('no approval of the flow') ? undefined : done;
+  });
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   printed.push(stdout, stderr);
   return handle;
