@@ -286,9 +286,9 @@ it('refuses a host that is not public', async () => {
   expect(failure.data.code).toBe('BLW_HTTP_HOST_DENIED');
 });
 
-it('streams 200 MB in constant memory', async () => {
+it('streams 800 MB in constant memory', async () => {
   const chunk = Buffer.alloc(256 * 1024, 'x');
-  const chunks = 800;
+  const chunks = 3_200;
   const server = await servers.http((_request, response) => {
     const source = Readable.from(
       (function* () {
@@ -312,5 +312,6 @@ it('streams 200 MB in constant memory', async () => {
   } as unknown as BlobStore;
   const output = await stream(server.origin, {}, makeStreamContext({}, blobs));
   expect(output).toMatchObject({ size: chunks * chunk.length });
-  expect(peak - before).toBeLessThan(100 * 1024 * 1024);
+  // In a process that has run other tests the collector is late, by up to 230 MiB as seen; what is kept would be three times that.
+  expect(peak - before).toBeLessThan(400 * 1024 * 1024);
 });

@@ -39,7 +39,7 @@ function formatOnce(text: string): FormattedText {
   // In its order an alias may come to stand before its anchor; then the keys stay where they are.
   for (const isOrdered of [true, false]) {
     const parsed = parseDocumentText(text, { keepsSource: true });
-    if ('problems' in parsed) return parsed;
+    if ('problems' in parsed) return { problems: parsed.problems };
     const printed = print(text, parsed.document, isOrdered);
     const verdict = compare(text, parsed.document.value, printed);
     if (verdict === 'same') return { text: printed };
