@@ -73,8 +73,9 @@ async function resolveOne(
   found: FoundLetter,
   { said, seal }: BulkRequest,
 ): Promise<Refusal | undefined> {
-  const { flow, letter } = found;
+  const { flow, letter, unreadable } = found;
   try {
+    if (unreadable !== undefined) throw unreadable;
     if (letter === undefined) throw silent(flow.taskQueue);
     await resolveLetter(client, flow, { letter, said, seal });
     return undefined;

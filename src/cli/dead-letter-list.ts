@@ -1,12 +1,14 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import type { ListedLetter } from '../dsl/dead-letter';
+import type { FlowError } from '../dsl/errors';
 import { RUN_WINDOW, SEARCH_ATTRIBUTES } from '../dsl/names';
 import { quote } from './approval-client';
 import { mapBounded } from './bounded';
 import { CommandError } from './command-error';
 import { type FlowAddress, readAllLetters } from './dead-letter-client';
 import { type LetterFilter, matchesFilter, visibilityQuery } from './dead-letter-filter';
+import { unreadableError } from './unreadable-flow';
 import { hasWorker } from './worker-presence';
 
 /** Queries at a time; each replays the flow where no worker has it in memory. */
@@ -18,13 +20,15 @@ const FLOWS_AT_ONCE = 64;
 /** Longest wait for one answer; a list is of use without them too. */
 const QUERY_TIMEOUT_MS = 4_000;
 
-/** A dead letter of a flow; `letter` is absent where no worker answers, so that nothing else is known. */
+/** A dead letter of a flow; `letter` is absent where no worker answers, or nothing can be read here, so that nothing else is known. */
 export interface FoundLetter {
   readonly flow: FlowAddress;
   readonly tenant: string;
   /** `namespace/name:version` */
   readonly name: string;
   readonly letter?: ListedLetter;
+  /** Why the flow's answer cannot be read here. */
+  readonly unreadable?: FlowError;
   /** A resolution needs a token. */
   readonly needsToken?: true;
 }
@@ -83,6 +87,8 @@ class LetterReader {
         .map((letter) => ({ flow, tenant, name, letter, ...more }));
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return [];
+      const unreadable = unreadableError(error);
+      if (unreadable !== undefined) return [{ ...listed, unreadable }];
       if (!(error instanceof CommandError)) throw error;
       // The server remembers workers for some minutes after they have gone.
       this.#workers.set(taskQueue, Promise.resolve(false));

@@ -1,5 +1,6 @@
 import type { ListedLetter, ResolveAnswer } from '../dsl/dead-letter';
 import { formatDuration } from '../dsl/durations';
+import { flowErrorToJson } from '../dsl/errors';
 import { isJsonObject, type Json, type JsonObject } from '../dsl/json';
 import { RESOLVE_UPDATE } from '../dsl/names';
 import type { FoundLetter } from './dead-letter-list';
@@ -26,14 +27,16 @@ export function letterTable(letters: readonly FoundLetter[], now: number, style:
   );
 }
 
-function rowOf({ flow, tenant, name, letter }: FoundLetter, now: number): string[] {
+function rowOf({ flow, tenant, name, letter, unreadable }: FoundLetter, now: number): string[] {
+  if (unreadable !== undefined)
+    return [flow.id, `(cannot be read: ${unreadable.data.code})`, '', '', '', '', name, tenant];
   if (letter === undefined) return [flow.id, '(no worker answers)', '', '', '', '', name, tenant];
   const { id, block, error, attempts, failedAt } = letter;
   return [flow.id, id, block, codeOf(error), `${attempts ?? ''}`, ageOf(failedAt, now), name, tenant];
 }
 
 /** What scripts read of a dead letter: `id` is its own, as the update `resolve` takes it. */
-export function letterToJson({ flow, tenant, name, letter, needsToken }: FoundLetter): JsonObject {
+export function letterToJson({ flow, tenant, name, letter, needsToken, unreadable }: FoundLetter): JsonObject {
   // A letter has come as JSON; its type only says what is in it.
   const rest = letter as unknown as JsonObject | undefined;
   return {
@@ -42,6 +45,7 @@ export function letterToJson({ flow, tenant, name, letter, needsToken }: FoundLe
     flow: name,
     tenant,
     ...rest,
+    ...(unreadable === undefined ? {} : { error: flowErrorToJson(unreadable.data) }),
     ...(needsToken === undefined ? {} : { needsToken }),
   };
 }

@@ -189,6 +189,29 @@ describe('lists, without the key', () => {
     }
   });
 
+  test('dlq list shows whose they are, and why not the rest', async () => {
+    document('parked', 'do: [{ a: { call: fs.get, metadata: { onFailure: deadLetter }, with: { path: none } } }]');
+    const id = `${host.queuePrefix}-parked`;
+    expect(await command('run', 'parked.yaml', '--id', id, '--detach', ...own)).toMatchObject({ code: 0 });
+    try {
+      const { stdout, stderr } = await eventually(async () => {
+        const listed = await command('dlq', 'list', '--tenant', tenant);
+        return listed.stdout.includes('enc/parked') && listed.stderr !== '' ? listed : undefined;
+      });
+      expect(stdout).toContain('(cannot be read: BLW_PAYLOAD_KEY)');
+      expect(stderr).toMatch(/^warning: not everything can be read here: .* \[BLW_PAYLOAD_KEY\]$/m);
+      const json = JSON.parse((await command('dlq', 'list', '--tenant', tenant, '--json')).stdout) as JsonObject;
+      expect(json).toMatchObject({ deadLetters: [{ workflowId: id, tenant, error: { code: 'BLW_PAYLOAD_KEY' } }] });
+      expect((await command('dlq', 'list', '--tenant', tenant, '--encryption-keys', 'own.yaml')).stdout).toContain(
+        'BLW_FS_NOT_FOUND',
+      );
+    } finally {
+      expect(await command('dlq', 'discard', id, '--by', 'ann', '--encryption-keys', 'own.yaml')).toMatchObject({
+        code: 0,
+      });
+    }
+  });
+
   test('approvals list shows whose they are, and why not the rest', async () => {
     document('asking', 'do: [{ ask: { call: human.approval, with: { title: Right? } } }]');
     const started = await command('run', 'asking.yaml', '--id', `${host.queuePrefix}-ask`, '--detach', ...own);

@@ -15,6 +15,7 @@ import { EXIT, type ExitCode } from '../exit-codes';
 import { readJsonArgument } from '../json-argument';
 import { withTemporal } from '../temporal-session';
 import { addTokenFlags, readSeal, type TokenFlags } from '../token-flags';
+import { tellUnreadableRows } from '../unreadable-flow';
 
 const MAX_LISTED = 1_000;
 const MAX_RESOLVED = 1_000_000;
@@ -170,6 +171,8 @@ async function showList(flags: ListFlags, cli: Cli): Promise<ExitCode> {
   const { letters, hasMore } = await withTemporal(dataTargetOf(flags, cli), ({ client }) =>
     findLetters(client, filter, limit),
   );
+  const unreadable = letters.find((found) => found.unreadable !== undefined)?.unreadable;
+  if (unreadable !== undefined) tellUnreadableRows(unreadable, cli);
   if (flags.json === true) {
     cli.out.line(JSON.stringify({ deadLetters: letters.map(letterToJson), hasMore }));
     return EXIT.done;
