@@ -89,7 +89,6 @@ async function prepare(
     countsFailures: true,
     tellsUnknownOutcomes: true,
     namesExecutions: true,
-    keepsDeeds: true,
     ...(priorityKey === undefined ? {} : { priorityKey }),
     ...(requestedBy === undefined ? {} : { requestedBy }),
     ...(depth === undefined ? {} : { depth }),

@@ -1,17 +1,10 @@
-import {
-  ApplicationFailure,
-  type Client,
-  type WorkflowExecutionDescription,
-  WorkflowUpdateFailedError,
-} from '@temporalio/client';
-import { WorkflowNotFoundError } from '@temporalio/common';
+import type { Client } from '@temporalio/client';
 import type { ApprovalState, DecisionInput } from '../dsl/approval';
-import { FlowError, type FlowErrorData, flowError } from '../dsl/errors';
 import { APPROVAL, APPROVAL_STATE_QUERY, DECIDE_UPDATE } from '../dsl/names';
-import { CommandError, usageError } from './command-error';
-import { EXIT } from './exit-codes';
-import { failureToJson } from './flow-outcome';
+import { usageError } from './command-error';
+import { describeRun } from './describe-run';
 import { ANSWER_TIMEOUT_MS, isSilence, noAnswer } from './no-answer';
+import { updateRefusal } from './update-refusal';
 
 /** How many approvals of one flow are looked at to find the one that is meant. */
 const MAX_CANDIDATES = 20;
@@ -34,7 +27,7 @@ export interface FoundApproval extends ApprovalAddress {
  * (exit code 2) where there is none, or more than one.
  */
 export async function findApproval(client: Client, id: string): Promise<FoundApproval> {
-  const found = await describe(client, id);
+  const found = await describeRun(client, { workflowId: id });
   if (found === undefined) {
     throw usageError(`there is no approval and no flow with the id "${id}"`, {
       help: 'See `beamline approvals list` for those that wait.',
@@ -49,15 +42,6 @@ export async function findApproval(client: Client, id: string): Promise<FoundApp
   throw usageError(`${waiting.length} approvals of the flow "${id}" wait: ${waiting.map((one) => one.id).join(', ')}`, {
     help: 'Name one of them.',
   });
-}
-
-async function describe(client: Client, id: string): Promise<WorkflowExecutionDescription | undefined> {
-  try {
-    return await client.workflow.getHandle(id).describe();
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return undefined;
-    throw error;
-  }
 }
 
 async function waitingApprovalsOf(client: Client, flowId: string): Promise<Pick<FoundApproval, 'id' | 'runId'>[]> {
@@ -105,20 +89,13 @@ export async function decide(
       client.workflow.getHandle(id).executeUpdate<ApprovalState, [DecisionInput]>(DECIDE_UPDATE, { args: [decision] }),
     );
   } catch (error) {
-    throw translateRefusal(error, { id, taskQueue });
+    throw updateRefusal(error, {
+      taskQueue,
+      ended: {
+        code: 'BLW_APPROVAL_CLOSED',
+        detail: `the approval "${id}" is closed already; what was decided shows in \`beamline approvals show\``,
+      },
+      helpIfSilent: 'Look with `beamline approvals show` whether it was recorded after all, before you decide again.',
+    });
   }
-}
-
-function translateRefusal(error: unknown, { id, taskQueue }: ApprovalAddress): unknown {
-  if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
-    const data = failureToJson(error.cause) as unknown as FlowErrorData;
-    return new CommandError(new FlowError(data, { cause: error }), EXIT.failed);
-  }
-  if (error instanceof WorkflowNotFoundError) {
-    const detail = `the approval "${id}" is closed already; what was decided shows in \`beamline approvals show\``;
-    return new CommandError(flowError('BLW_APPROVAL_CLOSED', detail, { cause: error }), EXIT.failed);
-  }
-  if (!isSilence(error)) return error;
-  const help = 'Look with `beamline approvals show` whether it was recorded after all, before you decide again.';
-  return noAnswer(error, { taskQueue, timeoutMs: ANSWER_TIMEOUT_MS, help });
 }

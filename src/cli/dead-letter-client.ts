@@ -1,5 +1,4 @@
-import { ApplicationFailure, type Client, WorkflowUpdateFailedError } from '@temporalio/client';
-import { WorkflowNotFoundError } from '@temporalio/common';
+import type { Client } from '@temporalio/client';
 import type {
   DeadLetter,
   DeadLetters,
@@ -8,14 +7,12 @@ import type {
   Resolution,
   ResolveAnswer,
 } from '../dsl/dead-letter';
-import { FlowError, type FlowErrorData, flowError } from '../dsl/errors';
 import { DEAD_LETTERS_QUERY, RESOLVE_UPDATE } from '../dsl/names';
 import { resolutionPurpose } from '../worker/identity/sealed-token';
 import { CommandError } from './command-error';
-import { EXIT } from './exit-codes';
-import { failureToJson } from './flow-outcome';
 import { ANSWER_TIMEOUT_MS, isSilence, noAnswer } from './no-answer';
 import type { Seal } from './token-flags';
+import { updateRefusal } from './update-refusal';
 
 /** Runs of one flow that a token is sealed for, one after the other, while it continues as new. */
 const MAX_SEALS = 5;
@@ -100,7 +97,12 @@ async function send(client: Client, flow: FlowAddress, resolution: Resolution): 
         .executeUpdate<ResolveAnswer, [Resolution]>(RESOLVE_UPDATE, { args: [resolution] }),
     );
   } catch (error) {
-    throw translateRefusal(error, flow);
+    const detail = `the flow "${flow.id}" has ended, and its dead letters with it`;
+    throw updateRefusal(error, {
+      taskQueue: flow.taskQueue,
+      ended: { code: 'BLW_DEAD_LETTER_UNKNOWN', detail },
+      helpIfSilent: 'Look with `beamline dlq show` whether it was resolved after all, before you do it again.',
+    });
   }
 }
 
@@ -110,18 +112,4 @@ async function runIdOf(client: Client, { id }: FlowAddress): Promise<string> {
 
 function isTokenRefused(error: unknown): boolean {
   return error instanceof CommandError && error.error.data.code === 'BLW_TOKEN_INVALID';
-}
-
-function translateRefusal(error: unknown, { id, taskQueue }: FlowAddress): unknown {
-  if (error instanceof WorkflowUpdateFailedError && error.cause instanceof ApplicationFailure) {
-    const data = failureToJson(error.cause) as unknown as FlowErrorData;
-    return new CommandError(new FlowError(data, { cause: error }), EXIT.failed);
-  }
-  if (error instanceof WorkflowNotFoundError) {
-    const detail = `the flow "${id}" has ended, and its dead letters with it`;
-    return new CommandError(flowError('BLW_DEAD_LETTER_UNKNOWN', detail, { cause: error }), EXIT.failed);
-  }
-  if (!isSilence(error)) return error;
-  const help = 'Look with `beamline dlq show` whether it was resolved after all, before you do it again.';
-  return noAnswer(error, { taskQueue, timeoutMs: ANSWER_TIMEOUT_MS, help });
 }

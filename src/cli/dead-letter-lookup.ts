@@ -1,11 +1,11 @@
-import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
-import { WorkflowNotFoundError } from '@temporalio/common';
+import type { Client } from '@temporalio/client';
 import type { ListedLetter } from '../dsl/dead-letter';
 import { RUN_FLOW, RUN_WINDOW } from '../dsl/names';
 import { listNames } from '../dsl/problems';
 import { usageError } from './command-error';
 import { type FlowAddress, readAllLetters, readLetters } from './dead-letter-client';
 import { type FoundLetter, parkedBatchesOf } from './dead-letter-list';
+import { describeRun } from './describe-run';
 
 /** Batches that are looked into where the flow itself has no dead letters. */
 const MAX_BATCHES = 20;
@@ -18,7 +18,7 @@ export type KnownLetter = FoundLetter & { readonly letter: ListedLetter };
  * BLW_USAGE (exit code 2) where there is no such flow or none waits.
  */
 export async function lookUpLetters(client: Client, id: string, step?: string): Promise<readonly KnownLetter[]> {
-  const description = await describe(client, id);
+  const description = await describeRun(client, { workflowId: id });
   if (description === undefined || ![RUN_FLOW, RUN_WINDOW].includes(description.type)) {
     const what = description === undefined ? 'there is no flow with the id' : 'this is the id of no flow:';
     throw usageError(`${what} "${id}"`, { help: 'See `beamline dlq list` for those with dead letters.' });
@@ -72,13 +72,4 @@ async function lettersOfBatches(client: Client, id: string): Promise<KnownLetter
 
 function namesOf(found: readonly KnownLetter[]): string {
   return listNames(found.map(({ flow, letter }) => `${flow.id} ${letter.id}`));
-}
-
-async function describe(client: Client, id: string): Promise<WorkflowExecutionDescription | undefined> {
-  try {
-    return await client.workflow.getHandle(id).describe();
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return undefined;
-    throw error;
-  }
 }

@@ -1,5 +1,4 @@
 import type { Client, WorkflowExecutionDescription, WorkflowExecutionStatusName } from '@temporalio/client';
-import { WorkflowNotFoundError } from '@temporalio/common';
 import { type ErrorCode, isErrorCode } from '../dsl/error-codes';
 import { FlowError, type FlowErrorData } from '../dsl/errors';
 import type { ObservedRun, RunStatus } from '../dsl/graph/run-graph';
@@ -8,6 +7,7 @@ import { APPROVAL, RUN_FLOW, RUN_WINDOW } from '../dsl/names';
 import type { FlowPlan } from '../dsl/planning/plan';
 import { CommandError, usageError } from './command-error';
 import { beamlineCommand } from './command-name';
+import { describeRun, unknownFlow } from './describe-run';
 import { EXIT } from './exit-codes';
 import { awaitOutcome, type FlowOutcome } from './flow-outcome';
 import { readPlan } from './flow-plan';
@@ -36,7 +36,8 @@ export async function observeRun(
   workflowId: string,
   givenRunId: string | undefined,
 ): Promise<{ readonly plan: FlowPlan; readonly run: ObservedRun }> {
-  const description = await describe(client, workflowId, givenRunId);
+  const description = await describeRun(client, { workflowId, runId: givenRunId });
+  if (description === undefined) throw unknownFlow({ workflowId, runId: givenRunId });
   const { runId, taskQueue, closeTime } = description;
   refuseOtherTypes(description);
   const status = STATUSES[description.status.name] ?? 'Running';
@@ -57,23 +58,6 @@ export async function observeRun(
       ...(code === undefined ? {} : { code }),
     },
   };
-}
-
-async function describe(
-  client: Client,
-  workflowId: string,
-  runId: string | undefined,
-): Promise<WorkflowExecutionDescription> {
-  try {
-    return await client.workflow.getHandle(workflowId, runId).describe();
-  } catch (error) {
-    if (!(error instanceof WorkflowNotFoundError)) throw error;
-    const which = runId === undefined ? `the id "${workflowId}"` : `the id "${workflowId}" and the run id "${runId}"`;
-    throw usageError(`there is no flow with ${which}`, {
-      help: "Temporal's lists have those that there are: `temporal workflow list`; ended ones are kept for the namespace's retention.",
-      cause: error,
-    });
-  }
 }
 
 function refuseOtherTypes({ type, workflowId, parentExecution }: WorkflowExecutionDescription): void {

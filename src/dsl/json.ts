@@ -36,6 +36,21 @@ export function isDeeperThan(value: Json, limit: number): boolean {
   return false;
 }
 
+/** Deep equality; the order of keys does not matter. */
+export function isSameJson(left: Json, right: Json): boolean {
+  if (Array.isArray(left) && Array.isArray(right)) {
+    return left.length === right.length && left.every((item, index) => isSameJson(item, right[index] as Json));
+  }
+  if (isJsonObject(left) && isJsonObject(right)) {
+    const keys = Object.keys(left);
+    return (
+      keys.length === Object.keys(right).length &&
+      keys.every((key) => Object.hasOwn(right, key) && isSameJson(left[key] as Json, right[key] as Json))
+    );
+  }
+  return left === right;
+}
+
 /** Names what a value is, in the words of JSON, for messages: `a string`, `an object`, `null` … */
 export function describeJsonType(value: unknown): string {
   if (value === null) return 'null';

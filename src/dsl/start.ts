@@ -62,11 +62,6 @@ export interface PreparedFlow {
   readonly tellsUnknownOutcomes?: true;
   /** Requests of steps say which run of the step they are of, which makes them larger; absent in histories of before. */
   readonly namesExecutions?: true;
-  /**
-   * A dead letter that is run again with the same arguments is the same deed, and one that is skipped with an output is done; absent in
-   * histories of before.
-   */
-  readonly keepsDeeds?: true;
   /** What becomes of dead letters is told to others (`dead-letter-event.ts`); absent: on a worker without NATS, or in histories of before. */
   readonly publishesDeadLetters?: true;
   /** Steps of the tenant that may run at once, as of then; absent: any number. Results of steps have newer news. */

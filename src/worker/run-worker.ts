@@ -25,7 +25,6 @@ import { keyRingOf, type WarnOfFile } from './encryption-keys';
 import { prepareGate } from './identity/create-gate';
 import { stepIdentity } from './identity/step-identity';
 import type { Logger } from './logger';
-import { warnOfMissingKeys } from './missing-keys';
 import { NamespaceClients } from './namespace-clients';
 import { openMessaging } from './nats/open-messaging';
 import { EXPRESSION_HOST_ENTRY } from './package-files';
@@ -41,7 +40,7 @@ import { openWorkerStore } from './state/open-state-store';
 import { stepLog } from './step-log';
 import { connectionConfig, connectWorker, type TemporalTarget } from './temporal-connection';
 import { createTemporalEvents } from './temporal-events';
-import { warnOfUnknownTenants } from './unknown-tenants';
+import { warnOfUnmatched } from './unmatched-settings';
 
 /** How often content without a blob is looked for, and how old it must be. */
 const SWEEP_EVERY_MS = 3_600_000;
@@ -96,8 +95,7 @@ export async function startWorker(options: {
     const catalog = await openCatalog(config.catalog);
     const warnOfFile: WarnOfFile = (...line) => logger.log('warn', ...line);
     const keys = keyRingOf(config.encryptionKeys, process.env, warnOfFile);
-    warnOfMissingKeys(keys, policy.current(), logger);
-    warnOfUnknownTenants(config, policy.current(), logger);
+    warnOfUnmatched(config, { policy: policy.current(), keys }, logger);
     const http = createHttpClients({ allowHosts: config.allowHosts }, wrapHttp);
     releases.push(() => http.close());
     const databases = createSqlDatabases(config.databases, config.ledger);

@@ -6,6 +6,7 @@ import { shortText } from '../dsl/problems';
 import type { CompensationEntry } from './compensations';
 import { drive, type Routine, waitFor } from './drive';
 import type { FlowRun } from './flow-run';
+import { isHistoryCrowded, isHistoryFull } from './history-room';
 import { runTaskList } from './run-task';
 import type { TaskScope } from './scope';
 
@@ -49,7 +50,7 @@ function* undoAll(
   let { completed } = report;
   const failed = [...report.failed];
   for (let entry = remaining.at(-1); entry !== undefined; entry = remaining.at(-1)) {
-    if (error === undefined ? run.isHistoryCrowded() : run.isHistoryFull()) {
+    if (error === undefined ? isHistoryCrowded(run.prepared) : isHistoryFull(run.prepared)) {
       suspend({ ...(error === undefined ? {} : { error }), left: remaining, report: { completed, failed } });
     }
     remaining.pop();

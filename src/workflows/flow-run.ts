@@ -24,6 +24,7 @@ import { type Routine, waitFor } from './drive';
 import type { EventInbox } from './events/event-inbox';
 import { toFlowError } from './failures';
 import { FlowStatus } from './flow-status';
+import { isHistoryCrowded, isHistoryFull, refuseFullHistory } from './history-room';
 import { proxyBoundedActivities } from './local-activities';
 import { readable } from './lost-payload';
 import type { ProgressTracker } from './progress-tracker';
@@ -36,16 +37,6 @@ const MAX_REPEATS_WITHOUT_WAIT = 20_000;
 
 /** After so many steps without a wait a flow lets the others have the worker's workflow thread: some 0.1 s. */
 const STEPS_BETWEEN_PAUSES = 2_000;
-
-/** Temporal ends a workflow at 51,200 events; a flow that cannot continue as new stops in good order before. */
-const MAX_HISTORY_EVENTS = 48_000;
-
-/** Likewise 50 MiB. What runs when the limit is met adds its results still, so the rest is ample. */
-const MAX_HISTORY_BYTES = 40_000_000;
-
-/** From here on a flow continues as new even beside a long wait. */
-const CROWDED_EVENTS = 40_000;
-const CROWDED_BYTES = 30_000_000;
 
 /** Local activities that the interpreter uses: what needs libraries that are not in the workflow's bundle. */
 export interface FlowLocalActivities {
@@ -178,19 +169,8 @@ export class FlowRun {
    * that may be long, since the others would stand still until it ends; only where the history is nearly full.
    */
   shouldContinueAsNew(): boolean {
-    return !this.#isCompensating && (this.#longWaits === 0 ? this.isHistoryFull() : this.isHistoryCrowded());
-  }
-
-  /** True where there is little room left for what cannot be taken along to another run, and the flow can go on in one. */
-  isHistoryCrowded(): boolean {
-    const { historyLength, historySize } = workflowInfo();
-    return this.isHistoryFull() && (historyLength > CROWDED_EVENTS || historySize > CROWDED_BYTES);
-  }
-
-  /** True where the server suggests to go on with a new history, and the flow can. */
-  isHistoryFull(): boolean {
-    const { continueAsNewSuggested, cronSchedule } = workflowInfo();
-    return continueAsNewSuggested && this.prepared.continuesAsNew === true && cronSchedule === undefined;
+    const { prepared } = this;
+    return !this.#isCompensating && (this.#longWaits === 0 ? isHistoryFull(prepared) : isHistoryCrowded(prepared));
   }
 
   /** The flow undoes steps: it continues as new between these only. */
@@ -213,7 +193,7 @@ export class FlowRun {
   /** To be called before each step. Throws BLW_STEP_LIMIT for a flow that runs away. */
   *beginStep(): Routine<void> {
     this.#stepsSinceWait += 1;
-    this.#refuseFullHistory();
+    refuseFullHistory();
     if (this.prepared.continuesAsNew !== true || this.#stepsSinceWait % STEPS_BETWEEN_PAUSES !== 0) return;
     yield* waitFor(sleep(1, { summary: 'lets other flows run' }));
     this.#evaluator.renewBudget();
@@ -233,19 +213,6 @@ export class FlowRun {
       'BLW_STEP_LIMIT',
       `went back ${MAX_REPEATS_WITHOUT_WAIT} times without a wait, expected a loop to end or to wait`,
     );
-  }
-
-  #refuseFullHistory(): void {
-    const { historyLength, historySize } = workflowInfo();
-    if (historyLength > MAX_HISTORY_EVENTS) {
-      throw flowError('BLW_STEP_LIMIT', `the history has more than ${MAX_HISTORY_EVENTS} events`);
-    }
-    if (historySize > MAX_HISTORY_BYTES) {
-      throw flowError(
-        'BLW_STEP_LIMIT',
-        `the history has more than ${MAX_HISTORY_BYTES} bytes; pass large data between steps as blobs`,
-      );
-    }
   }
 
   /** To be called where the flow really waits. */

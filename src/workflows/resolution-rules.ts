@@ -1,6 +1,6 @@
 import { type DeadLetter, mergePatch, RESOLVE_ACTIONS, type Resolution } from '../dsl/dead-letter';
 import { flowError } from '../dsl/errors';
-import { isDeeperThan, isJsonObject, type Json, type JsonObject } from '../dsl/json';
+import { isDeeperThan, isJsonObject, isSameJson, type Json, type JsonObject } from '../dsl/json';
 import { shortJson, shortText } from '../dsl/problems';
 import { isSealed, MAX_TOKEN_LENGTH } from '../dsl/start';
 import { PLACEHOLDER_PREFIX } from './step-secrets';
@@ -128,16 +128,14 @@ function checkPatch(
 
 /** True where nothing but parameters differs. */
 function isSameStatement(left: Json, right: Json): boolean {
-  return JSON.stringify(withoutParameters(left)) === JSON.stringify(withoutParameters(right));
+  return isSameJson(withoutParameters(left), withoutParameters(right));
 }
 
 function withoutParameters(value: Json): Json {
   if (Array.isArray(value)) return value.map(withoutParameters);
   if (!isJsonObject(value)) return value;
   const kept = Object.entries(value).filter(([key]) => key !== 'parameters');
-  return Object.fromEntries(
-    kept.map(([key, item]) => [key, withoutParameters(item ?? null)] as const).sort(([a], [b]) => (a < b ? -1 : 1)),
-  );
+  return Object.fromEntries(kept.map(([key, item]) => [key, withoutParameters(item ?? null)]));
 }
 
 /** BLW_RESOLUTION_INVALID. */

@@ -1,9 +1,8 @@
 import { CancellationScope } from '@temporalio/workflow';
 import { type DeadLetter, letterId, mergePatch, type Resolution } from '../dsl/dead-letter';
 import { FlowError, type FlowErrorData, flowErrorToJson } from '../dsl/errors';
-import { isSameJson } from '../dsl/events/literal-filter';
 import type { BatchValues } from '../dsl/expressions/batch';
-import { isJsonObject, type Json, type JsonObject, setOwn } from '../dsl/json';
+import { isJsonObject, isSameJson, type Json, type JsonObject, setOwn } from '../dsl/json';
 import type { CallPlan, TaskPlan } from '../dsl/planning/plan';
 import type { StepSecrets } from '../dsl/secrets';
 import { tellCancelled, tellParked, tellResolved } from './dead-letter-news';
@@ -81,11 +80,11 @@ export function* settleStep(
     if (resolution.action === 'discard') throw new FlowError(letter.error as unknown as FlowErrorData);
     if (resolution.action === 'skip') {
       const { output } = resolution;
-      if (output === undefined || run.prepared.keepsDeeds !== true) return skip(running, output ?? rawInput, letter);
+      if (output === undefined) return skip(running, rawInput, letter);
       start = takeForDone(parked, output);
     } else {
       yield* run.beginStep();
-      start = restart(running, parked, resolution);
+      start = restart(task, parked, resolution);
     }
     step.update({ status: 'running', error: undefined });
     parked = undefined;
@@ -195,21 +194,20 @@ function* awaitResolution({ run, step }: RunningTask, parked: ParkedStep, isNew:
 
 /** The same deed again has the same key, so that what was done of it is not done twice; another deed has another one. */
 function restart(
-  { task, run }: RunningTask<CallPlan>,
+  task: CallPlan,
   { letter, rawInput, values, earlier, secrets, generation, execution }: ParkedStep,
   { input, with: patch }: Resolution,
 ): LifeStart {
   const { startedAt } = letter;
   const retries = letter.retries + 1;
-  const { keepsDeeds = false } = run.prepared;
   const args = values?.with ?? earlier;
   if (input !== undefined) {
-    if (args === undefined || !keepsDeeds) return { rawInput: input, generation: generation + 1, retries };
+    if (args === undefined) return { rawInput: input, generation: generation + 1, retries };
     return { rawInput: input, generation, execution, retries, earlier: args };
   }
   const before = values ?? {};
   const merged = patch === undefined ? args : mergePatch(args ?? null, patch);
-  const isOther = patch !== undefined && !(keepsDeeds && isSameJson(merged ?? null, args ?? null));
+  const isOther = patch !== undefined && !isSameJson(merged ?? null, args ?? null);
   const corrected = merged === undefined || !isOther ? before : { ...unkept(before), with: merged };
   const at: CallCursor = { attempts: 0, spentMs: 0, ...(secrets === undefined ? {} : { secrets }) };
   const deadline = deadlineOf(task, corrected);

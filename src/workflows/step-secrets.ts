@@ -1,6 +1,5 @@
 import { uuid4 } from '@temporalio/workflow';
-import { isSameJson } from '../dsl/events/literal-filter';
-import { getOwn, isJsonObject, type Json, type JsonObject, setOwn } from '../dsl/json';
+import { getOwn, isJsonObject, isSameJson, type Json, type JsonObject, setOwn } from '../dsl/json';
 import type { TaskPlan } from '../dsl/planning/plan';
 import type { SecretPath, StepSecrets } from '../dsl/secrets';
 

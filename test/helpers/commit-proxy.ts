@@ -1,5 +1,5 @@
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import { LoopbackProxy } from './loopback-proxy';
 
 /** `ReadyForQuery` outside of a transaction (PostgreSQL, "Message Formats"): what was sent is done. */
 const READY = Buffer.from([0x5a, 0, 0, 0, 5, 0x49]);
@@ -11,7 +11,7 @@ export type Cut = 'before COMMIT' | 'after COMMIT';
  * A proxy on loopback in front of PostgreSQL that breaks or holds up connections at the worst moment: it can lose a COMMIT on its way
  * to the server, and lose or keep the answer to one, which has taken effect then.
  */
-export class CommitProxy {
+export class CommitProxy extends LoopbackProxy {
   /** Answers to COMMIT that are still to be lost, whoever gets them. */
   cuts = 0;
   /** COMMITs, and answers to them, that were lost, each with its connection. */
@@ -20,22 +20,9 @@ export class CommitProxy {
   holds = 0;
   #next: { readonly cut: Cut; readonly text: string } | undefined;
   readonly #held: (() => void)[] = [];
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
-
-  private constructor(private readonly targetPort: number) {
-    this.#server = createServer((client) => this.#serve(client));
-  }
 
   static async start(targetPort: number): Promise<CommitProxy> {
-    const proxy = new CommitProxy(targetPort);
-    proxy.#server.listen(0, '127.0.0.1');
-    await once(proxy.#server, 'listening');
-    return proxy;
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
+    return await new CommitProxy(targetPort).listen();
   }
 
   /** A URL of the server, through the proxy. */
@@ -59,22 +46,7 @@ export class CommitProxy {
     for (const pass of this.#held.splice(0)) pass();
   }
 
-  async close(): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy();
-    this.#server.close();
-    await once(this.#server, 'close');
-  }
-
-  #serve(client: Socket): void {
-    const server = connect(this.targetPort, '127.0.0.1');
-    const end = (): void => {
-      client.destroy();
-      server.destroy();
-    };
-    for (const socket of [client, server]) {
-      this.#sockets.add(socket);
-      socket.on('error', end).on('close', end);
-    }
+  protected override pass(client: Socket, server: Socket, end: () => void): void {
     const lose = (): void => {
       this.lost += 1;
       end();
@@ -89,7 +61,7 @@ export class CommitProxy {
       server.write(data);
     });
     server.on('data', (data: Buffer) => {
-      if (unheard === undefined) return this.#pass(data, client, lose);
+      if (unheard === undefined) return this.#answer(data, client, lose);
       unheard = Buffer.concat([unheard, data]);
       if (unheard.includes(READY)) lose();
     });
@@ -103,7 +75,7 @@ export class CommitProxy {
     return next.cut;
   }
 
-  #pass(data: Buffer, client: Socket, lose: () => void): void {
+  #answer(data: Buffer, client: Socket, lose: () => void): void {
     // CommandComplete: its tag is the name of the command.
     const isAnswer = data.includes('COMMIT\0');
     if (isAnswer && this.holds > 0) {

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { freePort } from '../../temporal-dev/ports';
+import { endServer, untilWritten } from './server-process';
 
 /** A NATS server with JetStream, of one test file. */
 export interface TestNats {
@@ -26,7 +27,7 @@ export function findNatsServer(): string | undefined {
 /** Starts a server on a free loopback port with its streams in a temporary folder; `settings` go into its configuration file. */
 export async function startNats(binary: string, settings = ''): Promise<TestNats> {
   const folder = mkdtempSync(join(tmpdir(), 'blw-nats-'));
-  const port = await findFreePort();
+  const port = await freePort('127.0.0.1');
   const file = join(folder, 'nats.conf');
   writeFileSync(
     file,
@@ -34,7 +35,7 @@ export async function startNats(binary: string, settings = ''): Promise<TestNats
   );
   const start = async (): Promise<ChildProcess> => {
     const server = spawn(binary, ['-c', file], { stdio: ['ignore', 'ignore', 'pipe'], cwd: folder });
-    await untilReady(server);
+    await untilWritten(server, 'Server is ready');
     return server;
   };
   let server: ChildProcess;
@@ -47,41 +48,13 @@ export async function startNats(binary: string, settings = ''): Promise<TestNats
   return {
     url: `nats://127.0.0.1:${port}`,
     port,
-    kill: () => end(server),
+    kill: () => endServer(server, 'SIGKILL'),
     restart: async () => {
       server = await start();
     },
     stop: async () => {
-      await end(server);
+      await endServer(server, 'SIGKILL');
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-async function findFreePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('the probe has no port');
-  return address.port;
-}
-
-function untilReady(server: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let log = '';
-    server.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      log = (log + text).slice(-4_000);
-      if (log.includes('Server is ready')) resolve();
-    });
-    server.once('error', reject);
-    server.once('exit', (code) => reject(new Error(`nats-server ended with ${code}: ${log}`)));
-  });
-}
-
-async function end(server: ChildProcess): Promise<void> {
-  if (server.exitCode !== null || server.signalCode !== null) return;
-  const ended = new Promise((resolve) => server.once('exit', resolve));
-  server.kill('SIGKILL');
-  await ended;
 }

@@ -1,8 +1,12 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { freePort } from '../../temporal-dev/ports';
+import { endServer, untilWritten } from './server-process';
+
+/** PostgreSQL's fast shutdown: it ends sessions and stops. SIGQUIT is the immediate one, after which it recovers. */
+const ORDERLY = 'SIGINT';
 
 /** A PostgreSQL server of one test file, with an empty database. */
 export interface TestPostgres {
@@ -43,13 +47,13 @@ export async function startPostgres(binaries: string): Promise<TestPostgres> {
       stdio: 'pipe',
       cwd: folder,
     });
-    const port = await findFreePort();
+    const port = await freePort('127.0.0.1');
     const settings = [`port=${port}`, 'listen_addresses=127.0.0.1', `unix_socket_directories=${folder}`, 'fsync=off'];
     const launch = async (): Promise<ChildProcess> => {
       const args = ['-D', data, ...settings.flatMap((setting) => ['-c', setting])];
       const stdio: ('ignore' | 'pipe')[] = ['ignore', 'ignore', 'pipe'];
       const started = spawn(join(binaries, 'postgres'), args, { ...owner, env: { LC_ALL: 'C' }, stdio, cwd: folder });
-      await untilReady(started);
+      await untilWritten(started, 'ready to accept connections');
       return started;
     };
     let server = await launch();
@@ -58,11 +62,11 @@ export async function startPostgres(binaries: string): Promise<TestPostgres> {
       port,
       password,
       restart: async (how) => {
-        await stopServer(server, how === 'crash' ? 'SIGQUIT' : 'SIGINT');
+        await endServer(server, how === 'crash' ? 'SIGQUIT' : ORDERLY);
         server = await launch();
       },
       stop: async () => {
-        await stopServer(server, 'SIGINT');
+        await endServer(server, ORDERLY);
         rmSync(folder, { recursive: true, force: true });
       },
     };
@@ -83,33 +87,4 @@ function unprivilegedUser(): { uid?: number; gid?: number } {
     }
   }
   return {};
-}
-
-async function findFreePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('the probe has no port');
-  return address.port;
-}
-
-function untilReady(server: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let log = '';
-    server.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      log = (log + text).slice(-4_000);
-      if (log.includes('ready to accept connections')) resolve();
-    });
-    server.once('error', reject);
-    server.once('exit', (code) => reject(new Error(`postgres ended with ${code}: ${log}`)));
-  });
-}
-
-/** SIGINT is PostgreSQL's fast shutdown: it ends sessions and stops. SIGQUIT is the immediate one, after which it recovers. */
-async function stopServer(server: ChildProcess, signal: 'SIGINT' | 'SIGQUIT'): Promise<void> {
-  if (server.exitCode !== null || server.signalCode !== null) return;
-  const ended = new Promise((resolve) => server.once('exit', resolve));
-  server.kill(signal);
-  await ended;
 }

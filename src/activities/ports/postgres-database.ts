@@ -1,11 +1,8 @@
-import pg from 'pg';
-import { FlowError } from '../../dsl/errors';
 import type { JsonObject } from '../../dsl/json';
 import { retryable } from '../block-failure';
-import { backendOf, endBackend } from './postgres-cancel';
-import { connectFailure, sqlStateOf } from './postgres-failure';
+import { PostgresConnections, TableMissing } from './postgres-connections';
 import { findLedger, type LedgerPlace, LedgerUpkeep, makeLedger, readCommand, takeCommand } from './postgres-ledger';
-import { type KeepRows, PostgresSession } from './postgres-session';
+import type { KeepRows, PostgresSession } from './postgres-session';
 import type { SqlChange, SqlDatabase, SqlLimits, SqlRows, SqlStatement } from './sql-databases';
 import {
   DEFAULT_LEDGER_RETENTION_MS,
@@ -14,18 +11,9 @@ import {
   readRecorded,
   type SqlRecord,
 } from './sql-ledger';
-import { MAX_TRANSACTION_ROWS, ResultBudget, requireTimeLeft } from './sql-limits';
+import { MAX_TRANSACTION_ROWS, ResultBudget } from './sql-limits';
 import { type BoundStatement, bindStatement } from './sql-parameters';
 import { requireAllowed, type StatementUse } from './sql-policy';
-
-/** Connections of one worker process to one database; PostgreSQL's own default allows 100 in all. */
-const MAX_CONNECTIONS = 8;
-
-/** Longest wait for a connection, new or used. */
-const CONNECT_TIMEOUT_MS = 10_000;
-
-/** A connection that is not clean by then is thrown away. */
-const RECYCLE_TIMEOUT_MS = 5_000;
 
 type TransactionResult = SqlChange & { rows?: JsonObject[] };
 
@@ -40,21 +28,6 @@ export function openPostgresDatabase(
   return new PostgresDatabase(name, url, ledger);
 }
 
-/** A connection in use. */
-interface OpenSession {
-  readonly client: pg.PoolClient;
-  readonly session: PostgresSession;
-  /** What came of the first thing that was done in its transaction. */
-  readonly begun?: pg.QueryResult | undefined;
-}
-
-interface SessionWanted {
-  readonly use: 'query' | 'write';
-  readonly limits: SqlLimits;
-  /** Statements of the worker's own that begin the transaction. */
-  readonly first?: readonly string[];
-}
-
 interface WriteOnce {
   readonly limits: SqlLimits;
   readonly where: string;
@@ -62,18 +35,12 @@ interface WriteOnce {
   readonly isSecondTry?: boolean;
 }
 
-/** The table that was found before is not there any more. */
-class LedgerGone extends Error {}
-
 /** Times that the table is looked for; it is made in between. */
 const MAX_LEDGER_ROUNDS = 3;
 
 class PostgresDatabase implements SqlDatabase {
   readonly kind = 'postgres';
-  readonly #pool: pg.Pool;
-  /** Connections that are being cleaned after use. */
-  readonly #recycling = new Set<Promise<void>>();
-  readonly #closing = new AbortController();
+  readonly #connections: PostgresConnections;
   readonly #upkeep: LedgerUpkeep;
   /** Once it has been found. */
   #ledger: LedgerPlace | undefined;
@@ -84,22 +51,14 @@ class PostgresDatabase implements SqlDatabase {
     ledger: LedgerRules,
   ) {
     this.#upkeep = new LedgerUpkeep(ledger);
-    this.#pool = new pg.Pool({
-      connectionString: url,
-      max: MAX_CONNECTIONS,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      keepAlive: true,
-      fallback_application_name: 'beamline-worker',
-    });
-    // The pool has dropped the connection already; the next call makes a new one, and reports if it cannot.
-    this.#pool.on('error', () => undefined);
+    this.#connections = new PostgresConnections(name, url);
   }
 
   async query(statement: SqlStatement, maxRows: number, limits: SqlLimits): Promise<SqlRows> {
     const where = this.#place('statement');
     const bound = bindAllowed('query', statement, where);
     const keep: KeepRows = { maxRows, toTheEnd: false, budget: new ResultBudget(), where };
-    return this.#withSession({ use: 'query', limits }, async (session) => {
+    return this.#connections.use({ use: 'query', limits }, async (session) => {
       const { columns, rows, truncated } = await session.run(bound, keep);
       return { columns, rows, truncated };
     });
@@ -142,7 +101,7 @@ class PostgresDatabase implements SqlDatabase {
     work: (session: PostgresSession) => Promise<T>,
   ): Promise<T> {
     if (record !== undefined) return await this.#writeOnce({ limits, where, record }, work);
-    return await this.#withSession({ use: 'write', limits }, async (session) => {
+    return await this.#connections.use({ use: 'write', limits }, async (session) => {
       const result = await work(session);
       await session.commit(where);
       return result;
@@ -160,7 +119,7 @@ class PostgresDatabase implements SqlDatabase {
     this.#ledger ??= await this.#findLedger(limits);
     const ledger = this.#ledger;
     try {
-      return await this.#withSession(
+      return await this.#connections.use(
         { use: 'write', limits, first: [takeCommand(ledger, record)] },
         async (session, taken) => {
           if (taken?.rowCount === 0) return await readOutcome<T>(session, { ledger, record, where });
@@ -170,7 +129,7 @@ class PostgresDatabase implements SqlDatabase {
         },
       );
     } catch (error) {
-      if (!(error instanceof LedgerGone) || isSecondTry) throw error;
+      if (!(error instanceof TableMissing) || isSecondTry) throw error;
     }
     this.#ledger = undefined;
     return await this.#writeOnce({ limits, where, record, isSecondTry: true }, work);
@@ -178,7 +137,7 @@ class PostgresDatabase implements SqlDatabase {
 
   async #findLedger(limits: SqlLimits): Promise<LedgerPlace> {
     const where = `database "${this.name}"`;
-    const find = () => this.#withSession({ use: 'write', limits }, (session) => findLedger(session, where));
+    const find = () => this.#connections.use({ use: 'write', limits }, (session) => findLedger(session, where));
     for (let round = 1; ; round += 1) {
       const found = await find();
       if (found !== undefined) return found;
@@ -188,100 +147,16 @@ class PostgresDatabase implements SqlDatabase {
           `${where}: the table ${LEDGER_TABLE} was made and is not to be seen yet`,
         );
       }
-      await this.#withSession({ use: 'write', limits }, (session) => makeLedger(session, where));
+      await this.#connections.use({ use: 'write', limits }, (session) => makeLedger(session, where));
     }
   }
 
   async close(): Promise<void> {
-    this.#closing.abort();
-    // What was stopped has to be ended on the server, too, which takes a connection.
-    await Promise.all(this.#recycling);
-    if (!this.#pool.ending) await this.#pool.end();
-    await Promise.all(this.#recycling);
+    await this.#connections.close();
   }
 
   #place(where: string): string {
     return `database "${this.name}", ${where}`;
-  }
-
-  async #withSession<T>(
-    wanted: SessionWanted,
-    work: (session: PostgresSession, begun: pg.QueryResult | undefined) => Promise<T>,
-  ): Promise<T> {
-    const opened = await this.#openSession(wanted);
-    try {
-      return await work(opened.session, opened.begun);
-    } finally {
-      this.#giveBack(opened);
-    }
-  }
-
-  /** A session with its transaction begun. One that had died while it was idle is replaced, since nothing was done yet. */
-  async #openSession(wanted: SessionWanted, isSecondTry = false): Promise<OpenSession> {
-    const { use, limits, first } = wanted;
-    const client = await this.#connect(limits);
-    client.on('error', ignoreLoss);
-    const session = new PostgresSession(client, limits, use);
-    try {
-      return { client, session, begun: await session.begin(`database "${this.name}"`, first) };
-    } catch (error) {
-      this.#giveBack({ client, session });
-      if (first !== undefined && sqlStateOf(error) === TABLE_MISSING) throw new LedgerGone();
-      const isLost = error instanceof FlowError && error.data.code === 'BLW_SQL_UNAVAILABLE';
-      if (!isLost || sqlStateOf(error) === LOCK_TIMEOUT || isSecondTry) throw error;
-    }
-    return this.#openSession(wanted, true);
-  }
-
-  #giveBack(opened: OpenSession): void {
-    const recycling = this.#recycle(opened).finally(() => this.#recycling.delete(recycling));
-    this.#recycling.add(recycling);
-  }
-
-  /** Waits for a connection no longer than the step has time; one that comes too late goes back to the pool. */
-  async #connect(limits: SqlLimits): Promise<pg.PoolClient> {
-    const left = requireTimeLeft(limits);
-    const connecting = this.#pool.connect();
-    const giveUp = new AbortController();
-    const stop = (): void => giveUp.abort(limits.signal.reason);
-    const timer = setTimeout(() => giveUp.abort(new Error('no connection was free before the time was up')), left);
-    limits.signal.addEventListener('abort', stop);
-    try {
-      return await Promise.race([connecting, rejectOnAbort(giveUp.signal)]);
-    } catch (error) {
-      connecting.then(
-        (client) => client.release(),
-        () => undefined,
-      );
-      limits.signal.throwIfAborted();
-      throw connectFailure(error, `database "${this.name}"`);
-    } finally {
-      clearTimeout(timer);
-      limits.signal.removeEventListener('abort', stop);
-    }
-  }
-
-  /**
-   * Gives a connection back without what a step left in its session: an open transaction, settings, advisory locks,
-   * temporary tables. Runs beside the step, which does not wait for it. Never rejects.
-   */
-  async #recycle({ client, session }: OpenSession): Promise<void> {
-    const timer = setTimeout(() => client.connection.stream.destroy(), RECYCLE_TIMEOUT_MS);
-    try {
-      await session.unwatch();
-      if (!session.isStopped) {
-        if (client.getTransactionStatus() !== 'I') await client.query('ROLLBACK');
-        await client.query('DISCARD ALL');
-      }
-      client.release(session.isStopped);
-    } catch (error) {
-      client.release(error instanceof Error ? error : true);
-    } finally {
-      clearTimeout(timer);
-      client.off('error', ignoreLoss);
-    }
-    const backend = backendOf(client);
-    if (session.isStopped && backend !== undefined) await endBackend(this.#pool, backend, this.#closing.signal);
   }
 }
 
@@ -293,18 +168,6 @@ async function readOutcome<T>(
   if (typeof row?.result === 'string') return readRecorded<T>(row.result);
   // Its row was removed between the two statements.
   throw retryable('BLW_SQL_UNAVAILABLE', `${where}: the record of the step in ${LEDGER_TABLE} was removed just now`);
-}
-
-const TABLE_MISSING = '42P01';
-const LOCK_TIMEOUT = '55P03';
-
-/** Losing the connection shows in the query that waits for it; without a listener it would end the process. */
-function ignoreLoss(): void {}
-
-function rejectOnAbort(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
 }
 
 function bindAllowed(use: StatementUse, statement: SqlStatement, where: string): BoundStatement {

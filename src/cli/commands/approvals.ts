@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { DecisionInput } from '../../dsl/approval';
 import { decisionPurpose } from '../../worker/identity/sealed-token';
 import { decide, findApproval, readState } from '../approval-client';
@@ -9,6 +9,7 @@ import { usageError } from '../command-error';
 import { addConnectionFlags, addDataFlags, type ConnectionFlags, dataTargetOf } from '../connection-flags';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { readJsonArgument } from '../json-argument';
+import { limitUpTo } from '../limit-flag';
 import { withTemporal } from '../temporal-session';
 import { checkTenantFlag } from '../tenant-flag';
 import { addTokenFlags, readSeal, type TokenFlags } from '../token-flags';
@@ -68,7 +69,7 @@ export const addApprovals: AddCommand = (command, cli, action) => {
     .command('list')
     .description('Lists the approvals that wait, the newest first.')
     .option('--tenant <NAME>', 'only those of this tenant')
-    .addOption(new Option('--limit <N>', 'at most so many').default(100).argParser(parseLimit))
+    .addOption(new Option('--limit <N>', 'at most so many').default(100).argParser(limitUpTo(MAX_LISTED)))
     .option('--json', 'print one JSON object: approvals, hasMore');
   addDataFlags(addConnectionFlags(list))
     .addHelpText('after', LIST_EXAMPLES)
@@ -103,12 +104,6 @@ function addDecision(parent: Command, name: 'approve' | 'reject'): Command {
 
 function append(value: string, previous: readonly string[] | undefined): readonly string[] {
   return [...(previous ?? []), value];
-}
-
-function parseLimit(text: string): number {
-  const limit = Number(text);
-  if (/^\d+$/.test(text) && limit >= 1 && limit <= MAX_LISTED) return limit;
-  throw new InvalidArgumentError(`Expected a whole number from 1 to ${MAX_LISTED}.`);
 }
 
 async function showList(flags: ListFlags, cli: Cli): Promise<ExitCode> {

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Resolution } from '../../dsl/dead-letter';
 import { isJsonObject } from '../../dsl/json';
 import type { AddCommand, Cli } from '../cli';
@@ -13,6 +13,7 @@ import { lookUpLetter, lookUpLetters, readWhole } from '../dead-letter-lookup';
 import { type CommandParts, letterTable, letterToJson, printLetter, resolvedLine } from '../dead-letter-view';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { readJsonArgument } from '../json-argument';
+import { limitUpTo } from '../limit-flag';
 import { withTemporal } from '../temporal-session';
 import { addTokenFlags, readSeal, type TokenFlags } from '../token-flags';
 import { tellUnreadableRows } from '../unreadable-flow';
@@ -155,14 +156,6 @@ function addResolve(parent: Command, name: Action): Command {
     .option('--yes', 'do not ask')
     .option('--json', 'print one JSON object');
   return addDataFlags(addConnectionFlags(addTokenFlags(command))).addHelpText('after', examples);
-}
-
-function limitUpTo(most: number): (text: string) => number {
-  return (text) => {
-    const limit = Number(text);
-    if (/^\d+$/.test(text) && limit >= 1 && limit <= most) return limit;
-    throw new InvalidArgumentError(`Expected a whole number from 1 to ${most}.`);
-  };
 }
 
 async function showList(flags: ListFlags, cli: Cli): Promise<ExitCode> {

@@ -1,15 +1,16 @@
 import type { Client } from '@temporalio/client';
-import { InvalidArgumentError, Option } from 'commander';
+import { Option } from 'commander';
 import type { Json, JsonObject } from '../../dsl/json';
 import { mapBounded } from '../bounded';
 import type { AddCommand, Cli } from '../cli';
 import { errorDataOf, usageError } from '../command-error';
 import { addConnectionFlags, addDataFlags, type ConnectionFlags, dataTargetOf } from '../connection-flags';
-import { parseFlow, parseTime } from '../dead-letter-filter';
 import { EXIT, type ExitCode } from '../exit-codes';
+import { addFailureFlags, type FailureFilter } from '../flow-filter';
+import { limitUpTo } from '../limit-flag';
 import { printable } from '../output';
 import { executeRedrive } from '../redrive/execute-redrive';
-import { type FailedFlow, type FailedFlowFilter, listFailedFlows } from '../redrive/failed-flows';
+import { type FailedFlow, listFailedFlows } from '../redrive/failed-flows';
 import { planRedrive, type RedrivePlan } from '../redrive/plan-redrive';
 import { planToJson, redriveTable } from '../redrive/redrive-view';
 import { withTemporal } from '../temporal-session';
@@ -29,7 +30,7 @@ The flow goes on from the step that failed, as a new run of the same id; nothing
 failed and that the filters let through. Exit codes: 0 done; 1 a flow cannot go on from its failed step; 2 bad usage, or there is no such
 flow; 3 Temporal cannot be reached.`;
 
-interface Flags extends ConnectionFlags, FailedFlowFilter {
+interface Flags extends ConnectionFlags, FailureFilter {
   readonly runId?: string;
   readonly limit: number;
   readonly repeatUnknown?: boolean;
@@ -44,15 +45,9 @@ export const addRedrive: AddCommand = (command, cli, action) => {
   command
     .description('Lets flows that failed go on from the step that failed.')
     .argument('[id]', 'workflow id of a flow; without it, all that the filters let through')
-    .option('--run-id <ID>', 'of the id, this run, and none that came after it')
-    .option('--tenant <NAME>', 'only flows of this tenant')
-    .addOption(
-      new Option('--flow <NAME>', 'only those of this flow: namespace/name, or with :version').argParser(parseFlow),
-    )
-    .option('--code <CODE>', 'only those that failed with this code, e.g. BLW_HTTP_STATUS')
-    .addOption(new Option('--since <TIME>', 'only those that failed after: 2h (ago), or a date').argParser(parseTime))
-    .addOption(new Option('--until <TIME>', 'only those that failed before: 2h (ago), or a date').argParser(parseTime))
-    .addOption(new Option('--limit <N>', 'at most so many').default(100).argParser(parseLimit))
+    .option('--run-id <ID>', 'of the id, this run, and none that came after it');
+  addFailureFlags(command)
+    .addOption(new Option('--limit <N>', 'at most so many').default(100).argParser(limitUpTo(MAX_LIMIT)))
     .option('--repeat-unknown', 'also where something would be sent again of which nobody knows whether it was done')
     .option('--reason <TEXT>', 'why; kept in the history', 'beamline redrive')
     .option('--dry-run', 'only show what would go on, and from where')
@@ -62,12 +57,6 @@ export const addRedrive: AddCommand = (command, cli, action) => {
     .addHelpText('after', EXAMPLES)
     .action(action((id: string | undefined, flags: Flags) => redrive(id, flags, cli)));
 };
-
-function parseLimit(text: string): number {
-  const limit = Number(text);
-  if (/^\d+$/.test(text) && limit >= 1 && limit <= MAX_LIMIT) return limit;
-  throw new InvalidArgumentError(`Expected a whole number from 1 to ${MAX_LIMIT}.`);
-}
 
 async function redrive(id: string | undefined, flags: Flags, cli: Cli): Promise<ExitCode> {
   refuseContradictions(id, flags);

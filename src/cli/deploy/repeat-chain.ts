@@ -1,8 +1,8 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
-import { WorkflowNotFoundError } from '@temporalio/common';
 import { isJsonObject, type JsonObject } from '../../dsl/json';
 import { CONFIGURE_SIGNAL, REPEAT_FLOW } from '../../dsl/names';
 import type { RepeatRequest } from '../../dsl/schedule/repeat';
+import { describeRun } from '../describe-run';
 import type { Deployment } from './deployment';
 import type { Existing, Runner } from './runner';
 
@@ -35,13 +35,8 @@ export const repeatChain: Runner = {
 };
 
 async function describeRunning(client: Client, id: string): Promise<WorkflowExecutionDescription | undefined> {
-  try {
-    const description = await client.workflow.getHandle(id).describe();
-    return description.status.name === 'RUNNING' && description.type === REPEAT_FLOW ? description : undefined;
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return undefined;
-    throw error;
-  }
+  const description = await describeRun(client, { workflowId: id });
+  return description?.status.name === 'RUNNING' && description.type === REPEAT_FLOW ? description : undefined;
 }
 
 /** What a chain remembers; a worker writes it down when it gets to it. */

@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { mapBounded } from '../bounded';
-import { describeRun } from './describe-run';
+import { describeRun } from '../describe-run';
 import { stillRunning } from './refusal';
 import { type ChildRun, RunHistory } from './run-history';
 

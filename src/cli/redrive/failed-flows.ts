@@ -4,24 +4,12 @@ import { RUN_FLOW, SEARCH_ATTRIBUTES } from '../../dsl/names';
 import { quote } from '../approval-client';
 import { mapBounded } from '../bounded';
 import { isUnreachable } from '../client-errors';
-import { ofFlow } from '../dead-letter-filter';
+import { type FailureFilter, flowConditions } from '../flow-filter';
 import { planRedrive, type RedrivePlan } from './plan-redrive';
 import { Refusal } from './refusal';
 import type { RedriveOptions } from './rewind';
 
 const PLANS_AT_ONCE = 8;
-
-/** Which flows that failed are meant. */
-export interface FailedFlowFilter {
-  readonly tenant?: string;
-  /** `namespace/name`, or with `:version`. */
-  readonly flow?: string;
-  /** Error code that they failed with, or the type of an error that the flow raised. */
-  readonly code?: string;
-  /** When they failed, in ms since 1970. */
-  readonly since?: number;
-  readonly until?: number;
-}
 
 /** A flow that failed, and how it can go on, or why it cannot. */
 export interface FailedFlow {
@@ -40,7 +28,7 @@ export interface FailedFlow {
  */
 export async function listFailedFlows(
   client: Client,
-  filter: FailedFlowFilter,
+  filter: FailureFilter,
   { limit, ...options }: RedriveOptions & { readonly limit: number },
 ): Promise<{ flows: readonly FailedFlow[]; hasMore: boolean }> {
   const flows: FailedFlow[] = [];
@@ -54,13 +42,12 @@ export async function listFailedFlows(
   return { flows: flows.slice(0, limit), hasMore: flows.length > limit };
 }
 
-function queryOf({ tenant, flow, since, until }: FailedFlowFilter): string {
+function queryOf({ since, until, ...filter }: FailureFilter): string {
   return [
     `WorkflowType = ${quote(RUN_FLOW)}`,
     "ExecutionStatus = 'Failed'",
     `${SEARCH_ATTRIBUTES.status} = 'Failed'`,
-    ...(tenant === undefined ? [] : [`${SEARCH_ATTRIBUTES.tenant} = ${quote(tenant)}`]),
-    ...(flow === undefined ? [] : [ofFlow(flow)]),
+    ...flowConditions(filter),
     ...(since === undefined ? [] : [`CloseTime >= ${quote(new Date(since).toISOString())}`]),
     ...(until === undefined ? [] : [`CloseTime <= ${quote(new Date(until).toISOString())}`]),
   ].join(' AND ');

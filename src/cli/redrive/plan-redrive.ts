@@ -1,8 +1,7 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
 import { RUN_FLOW } from '../../dsl/names';
-import { usageError } from '../command-error';
-import { describeRun } from './describe-run';
+import { describeRun, unknownFlow } from '../describe-run';
 import { Refusal, type RefusalReason, stillRunning } from './refusal';
 import { leftBehind, type RedriveOptions, type Rewind, readError, refuseUndone, rewindFailed } from './rewind';
 import { RunHistory } from './run-history';
@@ -27,7 +26,7 @@ export async function planRedrive(
   { runId: givenRunId, ...options }: RedriveOptions & { readonly runId?: string | undefined } = {},
 ): Promise<RedrivePlan> {
   const newest = await describeRun(client, { workflowId });
-  if (newest === undefined) throw unknownFlow(workflowId, givenRunId);
+  if (newest === undefined) throw unknownFlow({ workflowId, runId: givenRunId });
   if (givenRunId !== undefined && givenRunId !== newest.runId) await refuseOlder(client, newest, givenRunId);
   refuseOtherTypes(newest);
   const { runId } = newest;
@@ -39,17 +38,10 @@ export async function planRedrive(
   return { workflowId, runId, rewind: await rewindFailed({ client, ...options }, history, await readError(history)) };
 }
 
-function unknownFlow(workflowId: string, runId: string | undefined): Error {
-  const which = runId === undefined ? '' : ` and the run id "${runId}"`;
-  return usageError(`there is no flow with the id "${workflowId}"${which}`, {
-    help: "Temporal's lists have those that there are: `temporal workflow list`; ended ones are kept for the namespace's retention.",
-  });
-}
-
 async function refuseOlder(client: Client, newest: WorkflowExecutionDescription, runId: string): Promise<never> {
   const { workflowId } = newest;
   const older = await describeRun(client, { workflowId, runId });
-  if (older === undefined) throw unknownFlow(workflowId, runId);
+  if (older === undefined) throw unknownFlow({ workflowId, runId });
   const { resetRunId } = older.raw.workflowExtendedInfo ?? {};
   const what = resetRunId ? `it was redriven already, as run ${resetRunId}` : `run ${newest.runId} came after it`;
   throw new Refusal(

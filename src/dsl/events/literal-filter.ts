@@ -1,4 +1,4 @@
-import { getOwn, isJsonObject, type Json, type JsonObject } from '../json';
+import { getOwn, isJsonObject, isSameJson, type Json, type JsonObject } from '../json';
 import { linearRegExp } from '../regular-expression';
 import type { CloudEvent } from './cloud-event';
 
@@ -56,19 +56,4 @@ export function containsJson(actual: Json, expected: Json): boolean {
     const own = getOwn(actual, key);
     return own !== undefined && containsJson(own, value);
   });
-}
-
-/** Deep equality; the order of keys does not matter. */
-export function isSameJson(left: Json, right: Json): boolean {
-  if (Array.isArray(left) && Array.isArray(right)) {
-    return left.length === right.length && left.every((item, index) => isSameJson(item, right[index] as Json));
-  }
-  if (isJsonObject(left) && isJsonObject(right)) {
-    const keys = Object.keys(left);
-    return (
-      keys.length === Object.keys(right).length &&
-      keys.every((key) => Object.hasOwn(right, key) && isSameJson(left[key] as Json, right[key] as Json))
-    );
-  }
-  return left === right;
 }

@@ -1,14 +1,6 @@
 import type { FlowLibrary } from '../catalog/library';
-import { expressionReferences } from '../expressions/check';
-import { foreignReferences } from '../expressions/foreign-references';
 import { type ExpressionLanguage, isExpressionLanguage } from '../expressions/language';
-import {
-  bareExpression,
-  compileTemplate,
-  compileWithUris,
-  type Template,
-  templateExpressions,
-} from '../expressions/template';
+import { bareExpression, compileTemplate, compileWithUris, type Template } from '../expressions/template';
 import { isJsonObject, type Json, type JsonObject } from '../json';
 import { isFunctionCall } from '../validation/check-function';
 import type { ValidFlow } from '../validation/validate-flow';
@@ -26,6 +18,7 @@ import { planCall } from './plan-call';
 import { optional, type PlanContext, reference } from './plan-context';
 import { planEmit, planListen } from './plan-events';
 import { planParallel } from './plan-parallel';
+import { collectReferences } from './plan-references';
 import { planFunctionCall, planSubflow } from './plan-run';
 
 /**
@@ -266,41 +259,4 @@ function expressionOf(value: Json | undefined, { language }: PlanContext): strin
 
 function templateOf(value: Json | undefined, { language }: PlanContext): Template | undefined {
   return value === undefined ? undefined : compileTemplate(value, language);
-}
-
-/** All expressions of a plan, by a walk over it: fields named after expressions, and templates. */
-function collectReferences(
-  plan: object,
-  language: ExpressionLanguage,
-): { steps: readonly string[] | true; definition: boolean; hasExpressions: boolean } {
-  const steps = new Set<string>();
-  let hasExpressions = false;
-  let isComputed = false;
-  let definition = false;
-  for (const expression of planExpressions(plan)) {
-    hasExpressions = true;
-    const references = language === 'cel' ? expressionReferences(expression) : foreignReferences(expression, language);
-    if (references.steps === true) isComputed = true;
-    else for (const step of references.steps) steps.add(step);
-    definition ||= references.definition;
-  }
-  return { steps: isComputed || [...steps].sort(), definition, hasExpressions };
-}
-
-const EXPRESSION_FIELDS = new Set(['if', 'while', 'when', 'exceptWhen']);
-/** Data of the document, in which nothing is an expression whatever it looks like. */
-const DATA_FIELDS = new Set(['schema', 'errorsWith', 'literal']);
-const TEMPLATE_FORMS = ['value', 'expr', 'text', 'uri', 'list', 'map'];
-
-function* planExpressions(node: unknown): Generator<string> {
-  if (typeof node !== 'object' || node === null) return;
-  const keys = Object.keys(node);
-  if (keys.length === 1 && TEMPLATE_FORMS.includes(keys[0] ?? '')) {
-    yield* templateExpressions(node as Template);
-    return;
-  }
-  for (const [key, value] of Object.entries(node)) {
-    if (EXPRESSION_FIELDS.has(key) && typeof value === 'string') yield value;
-    else if (!DATA_FIELDS.has(key)) yield* planExpressions(value);
-  }
 }

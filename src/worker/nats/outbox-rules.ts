@@ -1,4 +1,4 @@
-import { takeDuty } from '../quota/duty-rules';
+import { takeDuty } from '../state/duties';
 import { execute, query, type Rule } from '../state/rule';
 
 /** A message that waits to be published. */
@@ -33,7 +33,7 @@ export function* hasMessages(): Rule<boolean> {
 
 /** The oldest messages, for the one worker whose duty it is to publish them; none for all others. */
 export function* takeMessages(worker: string, limit: number): Rule<readonly OutboxRow[]> {
-  if (!(yield* takeDuty(worker, 'publish'))) return [];
+  if (!(yield* takeDuty('publish', worker))) return [];
   return yield* query<OutboxRow>(
     `SELECT id, tenant, subject, origin, body FROM beamline_outbox WHERE not_before <= now_ms()
        ORDER BY created_at, id LIMIT ?`,

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { JetStreamApiError, type JetStreamClient } from '@nats-io/jetstream';
 import { headers, type NatsConnection, PermissionViolationError, RequestError } from '@nats-io/transport-node';
 import type { Logger } from '../logger';
-import { leaveDuty } from '../quota/duty-rules';
+import { leaveDuty } from '../state/duties';
 import { type StateStore, StateStoreUnavailable } from '../state/state-store';
 import type { MessageBodies } from './message-body';
 import { hasMessages, type OutboxRow, postponeMessage, removeMessage, takeMessages } from './outbox-rules';
@@ -74,7 +74,7 @@ export class OutboxSender {
     } finally {
       // Whoever reaches NATS may go on at once.
       const { store, worker } = this.parts;
-      await store.run(() => leaveDuty(worker, 'publish')).catch(() => undefined);
+      await store.run(() => leaveDuty('publish', worker)).catch(() => undefined);
     }
   }
 

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Quotas } from '../policy/policy';
+import { DUTY_MS, leaveDuty, takeDuty } from '../state/duties';
 import { isOutOfReach } from '../state/state-store';
-import { DUTY_MS, leaveDuty, takeDuty } from './duty-rules';
 import { needsReview, surveyLines } from './line-survey';
 import { MAX_OFFERS } from './lines';
 import type { OfferCourier, TenantLine } from './offer-courier';
@@ -51,7 +51,7 @@ export class LineReviewer {
     if (isOthers || now < this.#restsUntil) return;
     // Where nobody waits there is no duty, and nothing is written at all.
     if (lines.length > 0 && leftMs < MIN_LEFT_MS) {
-      this.#hasDuty = await store.run(() => takeDuty(worker), { mayBeLost: true });
+      this.#hasDuty = await store.run(() => takeDuty('review', worker), { mayBeLost: true });
       if (!this.#hasDuty) return;
     }
     for (const line of lines) if (needsReview(line, quotasOf(line.tenant))) await this.#reviewLine(line);
@@ -70,7 +70,7 @@ export class LineReviewer {
     const { store, worker } = this.parts;
     if (!this.#hasDuty || store.isOut) return;
     this.#hasDuty = false;
-    await store.run(() => leaveDuty(worker)).catch((error: unknown) => store.warn(error));
+    await store.run(() => leaveDuty('review', worker)).catch((error: unknown) => store.warn(error));
   }
 
   /** Where it fails, by a row that somebody has locked, it is done at the next review. */

@@ -1,6 +1,6 @@
 import type { Quotas } from '../policy/policy';
+import { type Duty, readDuty } from '../state/duties';
 import { query, type Rule } from '../state/rule';
-import { type Duty, readDuty } from './duty-rules';
 import { knownLimitOf, LineLimits } from './line-limits';
 import type { LineKind, LockedTenant } from './lines';
 
@@ -24,7 +24,7 @@ export interface SurveyedLine extends LockedTenant {
  * one statement for all, which locks nothing and writes nothing.
  */
 export function* surveyLines(worker: string): Rule<Duty & { readonly lines: readonly SurveyedLine[] }> {
-  const duty = yield* readDuty(worker);
+  const duty = yield* readDuty('review', worker);
   if (duty.isOthers) return { ...duty, lines: [] };
   const { now } = duty;
   const lines = yield* query<SurveyedLine>(

@@ -2,10 +2,10 @@ import { within } from '../../activities/within';
 import type { Logger } from '../logger';
 import type { Rule } from '../state/rule';
 import { isOutOfReach, StateStoreUnavailable } from '../state/state-store';
-import { type Unwritten, UsageBacklog } from '../usage/usage-backlog';
 import type { Background } from './background';
 import type { Offer } from './lines';
 import type { OfferCourier, TenantLine } from './offer-courier';
+import { ReportBacklog, type Unwritten } from './report-backlog';
 import { STORE_PATIENCE_MS, type StoreAccess, textOf } from './store-access';
 
 /** What the store has to be told, sooner or later. */
@@ -25,7 +25,7 @@ interface KeptReport {
 
 /** Writes what must not be lost: now, or once the store is back. */
 export class ReportWriter {
-  readonly #backlog: UsageBacklog<KeptReport>;
+  readonly #backlog: ReportBacklog<KeptReport>;
 
   constructor(
     private readonly parts: {
@@ -35,7 +35,7 @@ export class ReportWriter {
       readonly logger: Logger;
     },
   ) {
-    this.#backlog = new UsageBacklog((dropped) =>
+    this.#backlog = new ReportBacklog((dropped) =>
       parts.logger.log('error', 'reports were dropped: the state store has been out of reach for too long', {
         dropped,
       }),

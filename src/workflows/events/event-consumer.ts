@@ -1,8 +1,8 @@
 import { FlowError } from '../../dsl/errors';
 import type { CloudEvent } from '../../dsl/events/cloud-event';
-import { containsJson, isSameJson, LiteralFilter } from '../../dsl/events/literal-filter';
+import { containsJson, LiteralFilter } from '../../dsl/events/literal-filter';
 import type { BatchItem, BatchValues, Variables } from '../../dsl/expressions/batch';
-import { getOwn, type Json, type JsonObject, setOwn } from '../../dsl/json';
+import { getOwn, isSameJson, type Json, type JsonObject, setOwn } from '../../dsl/json';
 import type { EventFilterPlan, EventStrategyPlan } from '../../dsl/planning/plan';
 import { shortText } from '../../dsl/problems';
 import type { Routine } from '../drive';

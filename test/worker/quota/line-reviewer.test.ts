@@ -1,8 +1,8 @@
 import type { Quotas } from '../../../src/worker/policy/policy';
-import { DUTY_MS } from '../../../src/worker/quota/duty-rules';
 import { pruneExpired } from '../../../src/worker/quota/lease-rules';
 import { QuotaKeeper } from '../../../src/worker/quota/quota-keeper';
 import type { Asker } from '../../../src/worker/quota/tickets';
+import { DUTY_MS } from '../../../src/worker/state/duties';
 import { query } from '../../../src/worker/state/rule';
 import { StateStoreUnavailable } from '../../../src/worker/state/state-store';
 import { CountingStore } from '../../helpers/counting-store';

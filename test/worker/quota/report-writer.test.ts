@@ -1,9 +1,9 @@
 import type { Quotas } from '../../../src/worker/policy/policy';
 import { QuotaKeeper } from '../../../src/worker/quota/quota-keeper';
+import { ReportBacklog } from '../../../src/worker/quota/report-backlog';
 import { openPostgresStore } from '../../../src/worker/state/postgres-store';
 import { query, type StateRow } from '../../../src/worker/state/rule';
 import { type StateStore, StateStoreUnavailable } from '../../../src/worker/state/state-store';
-import { UsageBacklog } from '../../../src/worker/usage/usage-backlog';
 import { chargeOnce } from '../../../src/worker/usage/usage-rules';
 import { CommitProxy, type Cut } from '../../helpers/commit-proxy';
 import { CountingStore } from '../../helpers/counting-store';
@@ -17,7 +17,7 @@ describe('usage that waits for the store', () => {
   const entry = (tenant: string, index: number) => ({ tenant, index });
 
   test('is written by tenants in turn, each in order; whose store is locked holds up no other, and is tried once', async () => {
-    const backlog = new UsageBacklog<ReturnType<typeof entry>>(() => undefined);
+    const backlog = new ReportBacklog<ReturnType<typeof entry>>(() => undefined);
     for (const index of [1, 2, 3]) backlog.add(entry('locked', index));
     for (const index of [1, 2]) backlog.add(entry('acme', index));
     backlog.add(entry('other', 1));
@@ -35,7 +35,7 @@ describe('usage that waits for the store', () => {
   });
 
   test('is left alone once the store is out of reach', async () => {
-    const backlog = new UsageBacklog<ReturnType<typeof entry>>(() => undefined);
+    const backlog = new ReportBacklog<ReturnType<typeof entry>>(() => undefined);
     for (const tenant of ['a', 'b']) backlog.add(entry(tenant, 1));
     let tries = 0;
     await backlog.flush(async (tried) => {
@@ -47,7 +47,7 @@ describe('usage that waits for the store', () => {
 
   test('is dropped of who has most', async () => {
     const dropped: number[] = [];
-    const backlog = new UsageBacklog<ReturnType<typeof entry>>((count) => void dropped.push(count));
+    const backlog = new ReportBacklog<ReturnType<typeof entry>>((count) => void dropped.push(count));
     backlog.add(entry('small', 1));
     for (let index = 0; index < 10_004; index += 1) backlog.add(entry('large', index));
     const written: Record<string, number> = {};

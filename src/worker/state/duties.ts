@@ -1,12 +1,10 @@
-import { execute, query, type Rule } from '../state/rule';
+import { execute, query, type Rule } from './rule';
 
 /** How long a duty stays with a worker of whom nothing is heard. */
 export const DUTY_MS = 10_000;
 
 /** What one worker does for all: look at the lines, publish to NATS. */
-type DutyName = 'review' | 'publish';
-
-const REVIEW: DutyName = 'review';
+export type DutyName = 'review' | 'publish';
 
 /** Who has the duty, as of now. */
 export interface Duty {
@@ -17,12 +15,12 @@ export interface Duty {
   readonly leftMs: number;
 }
 
-/** Looks who reviews the lines. Reads only. */
-export function* readDuty(worker: string): Rule<Duty> {
+/** Looks who has a duty. Reads only. */
+export function* readDuty(duty: DutyName, worker: string): Rule<Duty> {
   const [row] = yield* query<{ now: number; holder: string | null; until: number | null }>(
     `SELECT clock.now, duty.holder, duty.expires_at AS until FROM (SELECT now_ms() AS now) AS clock
        LEFT JOIN beamline_duties AS duty ON duty.name = ?`,
-    REVIEW,
+    duty,
   );
   const { now, holder, until } = row ?? { now: 0, holder: null, until: null };
   const leftMs = Math.max(0, (until ?? now) - now);
@@ -30,7 +28,7 @@ export function* readDuty(worker: string): Rule<Duty> {
 }
 
 /** Takes the duty, or keeps it for longer; false where somebody else has it. */
-export function* takeDuty(worker: string, duty: DutyName = REVIEW): Rule<boolean> {
+export function* takeDuty(duty: DutyName, worker: string): Rule<boolean> {
   const taken = yield* query(
     `INSERT INTO beamline_duties (name, holder, expires_at) VALUES (?, ?, now_ms() + ?)
        ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
@@ -44,6 +42,6 @@ export function* takeDuty(worker: string, duty: DutyName = REVIEW): Rule<boolean
 }
 
 /** Leaves the duty to others, at once. */
-export function* leaveDuty(worker: string, duty: DutyName = REVIEW): Rule<void> {
+export function* leaveDuty(duty: DutyName, worker: string): Rule<void> {
   yield* execute('DELETE FROM beamline_duties WHERE name = ? AND holder = ?', duty, worker);
 }

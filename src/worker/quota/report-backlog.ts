@@ -9,10 +9,10 @@ export interface Unwritten<T> {
 }
 
 /**
- * Usage that waits for the store, by tenant, so that one whose rows are locked holds up no other. Where there is too much, the oldest
+ * Reports that wait for the store, by tenant, so that one whose rows are locked holds up no other. Where there is too much, the oldest
  * goes of who has most. In memory: it does not outlive the process.
  */
-export class UsageBacklog<T extends { readonly tenant: string }> {
+export class ReportBacklog<T extends { readonly tenant: string }> {
   readonly #queues = new Map<string, T[]>();
   #size = 0;
   #dropped = 0;
