@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../dsl/json';
 import type { QuotaClaim } from '../dsl/quota';
+import type { SpanContext } from '../dsl/trace';
 import type { Access } from './access/access';
 import type { BlobStore } from './ports/blob-store';
 import type { HttpClient } from './ports/http-client';
@@ -42,6 +43,8 @@ export interface StepIdentity {
   readonly memoryMb?: number;
   /** What its flow was told when it asked for the step before; absent: the flow cannot wait. */
   readonly claim?: QuotaClaim;
+  /** The attempt's span; absent: it is not traced. */
+  readonly trace?: SpanContext;
 }
 
 /** What a block may use of the world. Real ones are composed in src/worker; the sandbox passes its own. */

@@ -19,6 +19,7 @@ import { Mask } from './secrets/mask';
 import { resolveSecrets } from './secrets/resolve-secrets';
 import { toApplicationFailure } from './step-failure';
 import { StepMeter } from './step-meter';
+import { type SpanSink, traceAttempt } from './tracing/trace-attempt';
 import { findArgumentError } from './validate-data';
 
 /** Part of the time that is kept back for reporting, and its most in milliseconds. */
@@ -48,6 +49,8 @@ export function createStepActivities(options: {
   results: ResultCache;
   runBlock: BlockRunner;
   middleware: readonly StepMiddleware[];
+  /** Absent: nothing is traced. */
+  spans?: SpanSink | undefined;
 }): Record<string, StepActivity> {
   const activities: Record<string, StepActivity> = {};
   for (const { type, kind } of BLOCK_SPECS) {
@@ -59,7 +62,7 @@ export function createStepActivities(options: {
 async function runStep(
   blockType: string,
   request: StepRequest,
-  { ports, secrets, results, runBlock, middleware }: Parameters<typeof createStepActivities>[0],
+  { ports, secrets, results, runBlock, middleware, spans }: Parameters<typeof createStepActivities>[0],
 ): Promise<StepResult> {
   const temporal = Context.current();
   const attempt = temporal.info.attempt + attemptsBefore(request);
@@ -116,7 +119,10 @@ async function runStep(
     execute,
   );
   try {
-    return await run(step);
+    const running = { request, blockType, number: attempt, info: temporal.info, mask };
+    return await traceAttempt(running, spans, (trace) =>
+      run(trace === undefined ? step : { ...step, trace: trace.context }),
+    );
   } catch (error) {
     if (error instanceof CancelledFailure) throw error;
     throw toApplicationFailure(error, { attempt });

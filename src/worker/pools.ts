@@ -42,7 +42,7 @@ import {
   VALIDATE_DATA,
 } from '../dsl/names';
 import type { FlowOwner } from '../dsl/quota';
-import type { RunOrigin } from '../dsl/start';
+import type { PreparedFlow, RunOrigin } from '../dsl/start';
 import type { WorkerConfig } from './config';
 import { workerDataConverter } from './data-converter';
 import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
@@ -53,6 +53,8 @@ import { admitFlow, createFlowPlaceSinks } from './quota/flow-admission';
 import { countAskedApproval, createQuotaActivities } from './quota/quota-activities';
 import type { QuotaKeeper } from './quota/quota-keeper';
 import { stepQuota } from './quota/step-quota';
+import { createTraceSinks } from './tracing/trace-sinks';
+import type { Traces } from './tracing/traces';
 
 /** What the pools of a worker are made from. */
 export interface PoolParts {
@@ -76,6 +78,8 @@ export interface PoolParts {
   readonly results: ResultCache;
   /** Around the check of each step's access. */
   readonly middleware: readonly StepMiddleware[];
+  /** Absent: nothing is traced. */
+  readonly traces: Traces | undefined;
 }
 
 /** A resource class that is served: its Temporal worker, and the processes that run its blocks. */
@@ -117,7 +121,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     taskQueue,
     dataConverter: workerDataConverter(payloads, namespace, parts.keys),
     activities: {
-      ...createStepActivities({ ports, secrets, results, runBlock, middleware }),
+      ...createStepActivities({ ports, secrets, results, runBlock, middleware, spans: parts.traces }),
       ...(resources === 'io' ? { ...flowActivities(parts), ...gateActivities(gate) } : {}),
       ...(resources === 'io' ? createQuotaActivities(keeper, gate) : {}),
       ...(resources === 'io' ? createEventActivities(parts.events, gate) : {}),
@@ -127,17 +131,22 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     // A cancellation comes with the answer to a heartbeat; the default would hold these back for up to a minute.
     maxHeartbeatThrottleInterval: HEARTBEAT_INTERVAL_MS,
     shutdownGraceTime: config.shutdownGraceMs,
-    ...(resources === 'io' ? { ...flowOptions(config), sinks: createFlowPlaceSinks(keeper, gate) } : {}),
+    ...(resources === 'io'
+      ? {
+          ...flowOptions(config),
+          sinks: { ...createFlowPlaceSinks(keeper, gate), ...createTraceSinks(parts.traces) },
+        }
+      : {}),
     ...versioning(config),
   });
   return { resources, taskQueue, slots, worker, processes };
 }
 
 /** Flows are coordinated on the io queue. */
-function flowActivities({ config, expressions, catalog, gate, policy, keeper }: PoolParts) {
+function flowActivities({ config, expressions, catalog, gate, policy, keeper, traces }: PoolParts) {
   const evaluate = createEvaluateExpressions(expressions);
   return {
-    [PREPARE_FLOW]: localOnly(async (at, value: unknown, origin: RunOrigin) => {
+    [PREPARE_FLOW]: localOnly(async (at, value: unknown, origin: RunOrigin, traceHeader?: unknown) => {
       const prepared = await prepareFlow(value, expressions, catalog, async (start, sent) => {
         const admission = await gate.admitStart(start, sent, { ...at, ...origin });
         const share = shareOf(policy, admission.tenant);
@@ -145,7 +154,8 @@ function flowActivities({ config, expressions, catalog, gate, policy, keeper }: 
       });
       const flow = { firstRunId: origin.firstRunId, isAwaited: isAwaited(value, origin) };
       const published = config.nats === undefined ? {} : { publishesDeadLetters: true as const };
-      return { ...prepared, ...published, ...(await admitFlow(keeper, prepared.tenant, flow)) };
+      const traced = traceOf(prepared, { traces, traceHeader, flowId: at.workflowId });
+      return { ...prepared, ...published, ...traced, ...(await admitFlow(keeper, prepared.tenant, flow)) };
     }),
     [VALIDATE_DATA]: localOnly((_, request: Parameters<typeof validateData>[0]) => validateData(request)),
     [VALIDATE_ARGUMENTS]: localOnly(
@@ -159,6 +169,14 @@ function flowActivities({ config, expressions, catalog, gate, policy, keeper }: 
     ),
     [EVALUATE_EXPRESSIONS]: localOnly((_, request: Parameters<typeof evaluate>[0]) => evaluate(request)),
   };
+}
+
+function traceOf(
+  { tenant, plan }: PreparedFlow,
+  { traces, traceHeader, flowId }: { traces: Traces | undefined; traceHeader: unknown; flowId: string },
+): Pick<PreparedFlow, 'trace'> {
+  if (traces === undefined) return {};
+  return { trace: traces.begin(plan.flow, traceHeader, { tenant_id: tenant, flow_id: flowId }) };
 }
 
 /** Only flows say so of those that they run; said by hand it is of no use without a parent. */

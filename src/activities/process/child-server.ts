@@ -7,6 +7,7 @@ import { notRetryable } from '../block-failure';
 import type { BlobSpace } from '../ports/blob-space';
 import { Mask } from '../secrets/mask';
 import { StepMeter, type StepUsage } from '../step-meter';
+import { SpanRecorder } from '../tracing/span-recorder';
 import { ChildSpace } from './child-space';
 import {
   type ChildInit,
@@ -90,6 +91,8 @@ class ChildServer {
     // What the block conceals must not leave this process; the values of secrets are masked by the parent.
     const mask = new Mask();
     const meter = new JobMeter();
+    const recorder = step.trace === undefined ? undefined : new SpanRecorder(step.trace);
+    const spans = () => (recorder?.isSampled === true ? { spans: recorder.take(mask) } : {});
     try {
       const executor = this.options.findExecutor(blockType);
       if (executor === undefined || this.#init === undefined) {
@@ -101,10 +104,18 @@ class ChildServer {
       const conceal = (credential: string): void => mask.add(credential);
       const { lastHeartbeat } = job;
       const context: BlockContext = { step, ports, signal, deadline, heartbeat, lastHeartbeat, conceal };
-      const output = mask.json(await meter.run(() => executor(args, context)));
-      return { type: 'result', id, output, usage: usage(), used: meter.used() };
+      const run = () => meter.run(() => executor(args, context));
+      const output = mask.json(await (recorder?.run(run) ?? run()));
+      return { type: 'result', id, output, usage: usage(), used: meter.used(), ...spans() };
     } catch (error) {
-      return { type: 'failure', id, failure: encodeFailure(mask.error(error)), usage: usage(), used: meter.used() };
+      return {
+        type: 'failure',
+        id,
+        failure: encodeFailure(mask.error(error)),
+        usage: usage(),
+        used: meter.used(),
+        ...spans(),
+      };
     } finally {
       heartbeats.stop();
     }

@@ -1,5 +1,6 @@
 import { FlowError, type FlowErrorData } from '../../dsl/errors';
 import type { Json, JsonObject } from '../../dsl/json';
+import type { SpanRecord } from '../../dsl/trace';
 import type { StepIdentity } from '../block';
 import { BlockFailure, notRetryable } from '../block-failure';
 import type { SPACE_METHODS, SpaceChange } from '../ports/blob-space';
@@ -49,6 +50,8 @@ interface JobEnd {
   readonly usage: ChildUsage;
   /** Of the job alone. */
   readonly used: StepUsage;
+  /** What the job did, where its step is traced. */
+  readonly spans?: readonly SpanRecord[];
 }
 
 /** From a child to the pool. */
