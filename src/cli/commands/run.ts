@@ -31,6 +31,7 @@ import { shellWord } from '../output';
 import { ProgressPrinter } from '../progress-printer';
 import { STDIN } from '../read-source';
 import { checkStart, type FlowStart, newWorkflowId, startFlow, startInput } from '../start-flow';
+import { traceStart } from '../start-trace';
 import { Stopped, StopRequest } from '../stop-request';
 import { type TemporalSession, withTemporal } from '../temporal-session';
 import { addTokenFlags, deciderHint, readSeal, type TokenFlags } from '../token-flags';
@@ -133,7 +134,7 @@ async function runToEnd(
   }
   if (tenant !== undefined) warnOfMissingKey(target.keys, tenant, cli);
   return withTemporal({ ...target, tenant }, async (session) => {
-    const flow = await startFlow(session.client, start);
+    const flow = await traceStart({ ...start, tenant }, cli, (trace) => startFlow(session.client, start, trace));
     started.flow = flow;
     if (flags.detach === true) return tellStarted(flow, session, flags, cli);
     cli.err.line(`${start.flow} runs as ${flow.workflowId}`);
