@@ -104,7 +104,7 @@ function attemptSpan({
 
 /** What a request says is checked: it goes into headers of HTTP. */
 function isTrace(trace: StepTrace | undefined): trace is StepTrace {
-  if (trace === undefined) return false;
+  if (typeof trace !== 'object' || trace === null) return false;
   const { id, step, state = '' } = trace;
   return /^[0-9a-f]{32}$/.test(id) && Number.isInteger(step) && /^[\x20-\x7e]*$/.test(state);
 }

@@ -26,7 +26,7 @@ import type { TraceSettings } from './trace-settings';
 import type { Traces, TracesOptions } from './traces';
 
 /** Longest time that is taken to send what is left, when a worker or a command ends. */
-const CLOSE_MS = 3_000;
+const CLOSE_MS = 2_000;
 
 /** The instrumentation scope of all spans. */
 const SCOPE = 'beamline-worker';
@@ -45,6 +45,7 @@ export class OtlpTraces implements Traces {
   /** Samples as the environment says; its spans are never ended. */
   readonly #decider: Tracer;
   #queued = 0;
+  #closing: Promise<void> | undefined;
 
   constructor(
     private readonly settings: TraceSettings,
@@ -97,7 +98,12 @@ export class OtlpTraces implements Traces {
     return this.#health.outage;
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     try {
       await within(CLOSE_MS, this.#provider.shutdown());
     } catch (error) {

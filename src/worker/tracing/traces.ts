@@ -13,7 +13,7 @@ export interface Traces extends SpanSink {
   begin(name: string, header: unknown, attributes: SpanAttributes): FlowTrace;
   /** Why nothing is sent just now; undefined where all is well. For the answers about health, part `traces`. */
   outage(): TraceOutage | undefined;
-  /** Sends what is left, for 3 seconds at most. Never throws. */
+  /** Sends what is left, for 2 seconds at most. Never throws. */
   close(): Promise<void>;
 }
 

@@ -128,7 +128,7 @@ test('what is left is sent at the end, and a collector that never answers does n
   const silent = createServer(() => undefined);
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
   const { port } = silent.address() as AddressInfo;
-  const away = open({ OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`, OTEL_EXPORTER_OTLP_TIMEOUT: '60000' });
+  const away = open({ OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`, OTEL_EXPORTER_OTLP_TIMEOUT: '2500' });
   away.send([spanOf()]);
   await away.close();
   expect(lines.map(({ message }) => message)).toEqual(['the last traces could not be sent']);
