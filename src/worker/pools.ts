@@ -42,7 +42,7 @@ import {
   VALIDATE_DATA,
 } from '../dsl/names';
 import type { FlowOwner } from '../dsl/quota';
-import type { PreparedFlow, RunOrigin } from '../dsl/start';
+import type { RunOrigin } from '../dsl/start';
 import type { WorkerConfig } from './config';
 import { workerDataConverter } from './data-converter';
 import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
@@ -53,6 +53,7 @@ import { admitFlow, createFlowPlaceSinks } from './quota/flow-admission';
 import { countAskedApproval, createQuotaActivities } from './quota/quota-activities';
 import type { QuotaKeeper } from './quota/quota-keeper';
 import { stepQuota } from './quota/step-quota';
+import { tracePreparation } from './tracing/trace-preparation';
 import { createTraceSinks } from './tracing/trace-sinks';
 import type { Traces } from './tracing/traces';
 
@@ -147,15 +148,16 @@ function flowActivities({ config, expressions, catalog, gate, policy, keeper, tr
   const evaluate = createEvaluateExpressions(expressions);
   return {
     [PREPARE_FLOW]: localOnly(async (at, value: unknown, origin: RunOrigin, traceHeader?: unknown) => {
-      const prepared = await prepareFlow(value, expressions, catalog, async (start, sent) => {
-        const admission = await gate.admitStart(start, sent, { ...at, ...origin });
-        const share = shareOf(policy, admission.tenant);
-        return { ...admission, ...(share === undefined ? {} : { share }) };
-      });
+      const prepared = await tracePreparation({ traces, header: traceHeader, at }, () =>
+        prepareFlow(value, expressions, catalog, async (start, sent) => {
+          const admission = await gate.admitStart(start, sent, { ...at, ...origin });
+          const share = shareOf(policy, admission.tenant);
+          return { ...admission, ...(share === undefined ? {} : { share }) };
+        }),
+      );
       const flow = { firstRunId: origin.firstRunId, isAwaited: isAwaited(value, origin) };
       const published = config.nats === undefined ? {} : { publishesDeadLetters: true as const };
-      const traced = traceOf(prepared, { traces, traceHeader, flowId: at.workflowId });
-      return { ...prepared, ...published, ...traced, ...(await admitFlow(keeper, prepared.tenant, flow)) };
+      return { ...prepared, ...published, ...(await admitFlow(keeper, prepared.tenant, flow)) };
     }),
     [VALIDATE_DATA]: localOnly((_, request: Parameters<typeof validateData>[0]) => validateData(request)),
     [VALIDATE_ARGUMENTS]: localOnly(
@@ -169,14 +171,6 @@ function flowActivities({ config, expressions, catalog, gate, policy, keeper, tr
     ),
     [EVALUATE_EXPRESSIONS]: localOnly((_, request: Parameters<typeof evaluate>[0]) => evaluate(request)),
   };
-}
-
-function traceOf(
-  { tenant, plan }: PreparedFlow,
-  { traces, traceHeader, flowId }: { traces: Traces | undefined; traceHeader: unknown; flowId: string },
-): Pick<PreparedFlow, 'trace'> {
-  if (traces === undefined) return {};
-  return { trace: traces.begin(plan.flow, traceHeader, { tenant_id: tenant, flow_id: flowId }) };
 }
 
 /** Only flows say so of those that they run; said by hand it is of no use without a parent. */

@@ -333,7 +333,7 @@ test('a flow that is not sampled sends nothing, and tells servers so; what an au
   expect(collector.spans.filter((span) => span.traceId === traceId)).toEqual([]);
 });
 
-test('a flow without a context begins a trace; one that is not valid fails as such', async () => {
+test('a flow without a context begins a trace; one that fails says why', async () => {
   const handle = await worker.start(
     'do: [{a: {set: {n: 1}}}, {b: {raise: {error: {type: https://example.com/no, status: 500, title: no}}}}]',
     null,
@@ -355,6 +355,15 @@ test('a flow without a context begins a trace; one that is not valid fails as su
   ).toEqual([
     ['a', 'set', 'completed'],
     ['b', 'raise', 'failed'],
+  ]);
+});
+
+test('a start that is refused is in the trace of whoever started it', async () => {
+  const traceId = newTrace();
+  await errorOf(await startWithin(traceId, 'do: [{a: {call: nothing-of-that-name}}]'));
+  const spans = await collector.trace(traceId, has('refused start'));
+  expect(spans).toMatchObject([
+    { parentSpanId: '00f067aa0ba902b7', attributes: { 'error.type': 'BLW_FLOW_INVALID' }, status: { code: 2 } },
   ]);
 });
 
