@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WorkflowClient, type WorkflowHandle } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
+import type { ApprovalState } from '../../src/dsl/approval';
 import type { JsonObject } from '../../src/dsl/json';
 import { RUN_FLOW } from '../../src/dsl/names';
 import { spanIdOf } from '../../src/dsl/trace';
@@ -147,7 +148,7 @@ do:
   const { steps } = await progressWhen(handle, (progress) => progress.steps.some(({ approval }) => approval));
   const approval = steps.find((step) => step.approval !== undefined)?.approval ?? '';
   const decide = { args: [{ decision: 'approved', by: 'somebody-by-name' }] };
-  await worker.client.workflow.getHandle(approval).executeUpdate('decide', decide);
+  await worker.client.workflow.getHandle(approval).executeUpdate<ApprovalState, [JsonObject]>('decide', decide);
   await handle.result();
 
   const spans = await collector.trace(traceId, (all) => has('test/whole:1.0.0')(all) && all.length >= 18);
@@ -456,5 +457,5 @@ async function approve(handle: WorkflowHandle, prepare: (approval: string) => Pr
   const approval = steps.find((step) => step.approval !== undefined)?.approval ?? '';
   await prepare(approval);
   const decision = { args: [{ decision: 'approved', by: 'ann' }] };
-  await worker.client.workflow.getHandle(approval).executeUpdate('decide', decision);
+  await worker.client.workflow.getHandle(approval).executeUpdate<ApprovalState, [JsonObject]>('decide', decision);
 }
