@@ -147,7 +147,7 @@ do:
   const handle = worker.client.workflow.getHandle(workflowId);
   const { steps } = await progressWhen(handle, (progress) => progress.steps.some(({ approval }) => approval));
   const approval = steps.find((step) => step.approval !== undefined)?.approval ?? '';
-  const decide = { args: [{ decision: 'approved', by: 'somebody-by-name' }] };
+  const decide: { args: [JsonObject] } = { args: [{ decision: 'approved', by: 'somebody-by-name' }] };
   await worker.client.workflow.getHandle(approval).executeUpdate<ApprovalState, [JsonObject]>('decide', decide);
   await handle.result();
 
@@ -456,6 +456,6 @@ async function approve(handle: WorkflowHandle, prepare: (approval: string) => Pr
   const { steps } = await progressWhen(handle, (progress) => progress.steps.some((step) => step.approval));
   const approval = steps.find((step) => step.approval !== undefined)?.approval ?? '';
   await prepare(approval);
-  const decision = { args: [{ decision: 'approved', by: 'ann' }] };
+  const decision: { args: [JsonObject] } = { args: [{ decision: 'approved', by: 'ann' }] };
   await worker.client.workflow.getHandle(approval).executeUpdate<ApprovalState, [JsonObject]>('decide', decision);
 }
