@@ -58,6 +58,12 @@ export function printable(text: string): string {
   return text.replace(/\s+/gu, ' ').replace(/[\p{Cc}\p{Bidi_Control}]/gu, '\uFFFD');
 }
 
+/** The same for a line of a text that is indented: blanks at its beginning stay. */
+export function printableIndented(line: string): string {
+  const [indent = ''] = /^ */.exec(line) ?? [];
+  return indent + printable(line.slice(indent.length));
+}
+
 /** A word of a command line that can be copied into a POSIX shell. */
 export function shellWord(text: string): string {
   return /^[A-Za-z0-9_@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
