@@ -22,6 +22,11 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; load
     load: () => (require('./commands/runs') as typeof import('./commands/runs')).addRuns,
   },
   {
+    name: 'top',
+    summary: 'watch pools, steps, tenants and flows, live',
+    load: () => (require('./commands/top') as typeof import('./commands/top')).addTop,
+  },
+  {
     name: 'deploy',
     summary: 'let flows run by their schedules',
     load: () => (require('./commands/deploy') as typeof import('./commands/deploy')).addDeploy,

@@ -14,8 +14,15 @@ export async function hasWorker(client: Client, taskQueue: string): Promise<bool
     taskQueue: { name: taskQueue },
     taskQueueType: temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
   });
+  return freshPollers(pollers).length > 0;
+}
+
+/** Ids of those that polled a task queue lately, as `describeTaskQueue` tells them. */
+export function freshPollers(pollers: readonly temporal.api.taskqueue.v1.IPollerInfo[] | null | undefined): string[] {
   const oldest = Date.now() - POLL_FRESH_MS;
-  return (pollers ?? []).some(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) * 1_000 > oldest);
+  return (pollers ?? [])
+    .filter(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) * 1_000 > oldest)
+    .map(({ identity }) => identity ?? '');
 }
 
 /** What a person does where no worker polls a queue. */

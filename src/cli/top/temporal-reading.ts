@@ -1,0 +1,135 @@
+import type { Client } from '@temporalio/client';
+import { temporal } from '@temporalio/proto';
+import type { ResourceClass } from '../../dsl/block-spec';
+import { RUN_FLOW, taskQueueOf } from '../../dsl/names';
+import { quote } from '../approval-client';
+import { WAITING_APPROVALS } from '../approval-list';
+import { visibilityQuery } from '../dead-letter-filter';
+import { OPEN_STATUSES, type OpenStatus, statusCondition } from '../runs/run-status';
+import { freshPollers } from '../worker-presence';
+
+const { TaskQueueType } = temporal.api.enums.v1;
+
+/** Longest wait for one reading: a view that stands still says so rather soon. */
+const DEADLINE_MS = 5_000;
+
+const POOLS: readonly ResourceClass[] = ['io', 'cpu', 'gpu'];
+
+/** How long ago a flow may have ended to be counted: of all that there ever were, counting takes long. */
+const ENDED_WITHIN_MS = 3_600_000;
+
+/** Approvals that are looked through for the oldest: Temporal's lists begin with the newest. */
+const MAX_APPROVALS = 200;
+
+/** A pool's task queue: its steps, and of the pool io the decisions of flows as well. */
+export interface QueueReading {
+  readonly pool: ResourceClass;
+  readonly taskQueue: string;
+  /** Ids of the workers that poll it. */
+  readonly workers: readonly string[];
+  readonly depth: number;
+  readonly oldestMs: number;
+  readonly addedPerSecond: number;
+  readonly dispatchedPerSecond: number;
+}
+
+/** What Temporal itself knows. */
+export interface TemporalReading {
+  readonly queues: readonly QueueReading[];
+  readonly open: Readonly<Record<OpenStatus, number>>;
+  /** Of the last hour, by status. */
+  readonly ended: Readonly<Record<string, number>>;
+  readonly approvals: {
+    readonly waiting: number;
+    /** Ms since 1970. */
+    readonly oldestSince?: number;
+    /** There are too many to look through: the oldest is older still. */
+    readonly isOlder?: true;
+  };
+  /** Flows, and batches of their loops, with dead letters. */
+  readonly deadLetterFlows: number;
+}
+
+/** Asks Temporal for all of it at once. Rejects with what its client throws. */
+export async function readTemporal(client: Client, queuePrefix: string): Promise<TemporalReading> {
+  return await client.withDeadline(Date.now() + DEADLINE_MS, async () => {
+    const [queues, open, ended, approvals, deadLetterFlows] = await Promise.all([
+      Promise.all(POOLS.map((pool) => readQueue(client, pool, queuePrefix))),
+      countOpen(client),
+      countEnded(client),
+      readApprovals(client),
+      count(client, visibilityQuery({})),
+    ]);
+    return { queues, open, ended, approvals, deadLetterFlows };
+  });
+}
+
+async function readQueue(client: Client, pool: ResourceClass, queuePrefix: string): Promise<QueueReading> {
+  const taskQueue = taskQueueOf(queuePrefix, pool);
+  const types = [TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY];
+  if (pool === 'io') types.push(TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW);
+  const found = await Promise.all(
+    types.map((taskQueueType) =>
+      client.workflowService.describeTaskQueue({
+        namespace: client.options.namespace,
+        taskQueue: { name: taskQueue },
+        taskQueueType,
+        reportStats: true,
+      }),
+    ),
+  );
+  const stats = found.map(({ stats: one }) => one);
+  const sum = (values: readonly unknown[]) => values.reduce<number>((total, value) => total + Number(value ?? 0), 0);
+  return {
+    pool,
+    taskQueue,
+    workers: [...new Set(found.flatMap(({ pollers }) => freshPollers(pollers)))],
+    depth: sum(stats.map((one) => one?.approximateBacklogCount)),
+    oldestMs: Math.max(...stats.map((one) => msOf(one?.approximateBacklogAge))),
+    addedPerSecond: sum(stats.map((one) => one?.tasksAddRate)),
+    dispatchedPerSecond: sum(stats.map((one) => one?.tasksDispatchRate)),
+  };
+}
+
+function msOf(duration: { seconds?: unknown; nanos?: number | null } | null | undefined): number {
+  return Number(duration?.seconds ?? 0) * 1_000 + Math.round((duration?.nanos ?? 0) / 1e6);
+}
+
+async function countOpen(client: Client): Promise<Record<OpenStatus, number>> {
+  const counts = await Promise.all(
+    OPEN_STATUSES.map(async (status) => {
+      const query = `WorkflowType = ${quote(RUN_FLOW)} AND ${statusCondition([status])}`;
+      return [status, await count(client, query)] as const;
+    }),
+  );
+  return Object.fromEntries(counts) as Record<OpenStatus, number>;
+}
+
+async function countEnded(client: Client): Promise<Record<string, number>> {
+  const since = new Date(Date.now() - ENDED_WITHIN_MS).toISOString();
+  const conditions = [`WorkflowType = ${quote(RUN_FLOW)}`, `CloseTime >= ${quote(since)}`, statusCondition([])];
+  const { groups } = await client.workflow.count(`${conditions.join(' AND ')} GROUP BY ExecutionStatus`);
+  const named = groups.map(({ count: number, groupValues: [name] }) => {
+    // Ours is the spelling of the design, Temporal's another.
+    const status = String(name);
+    return [status === 'Canceled' ? 'Cancelled' : status, number] as const;
+  });
+  return Object.fromEntries(named);
+}
+
+async function readApprovals(client: Client): Promise<TemporalReading['approvals']> {
+  const waiting = await count(client, WAITING_APPROVALS);
+  if (waiting === 0) return { waiting };
+  let [seen, oldest] = [0, Number.POSITIVE_INFINITY];
+  for await (const { startTime } of client.workflow.list({ query: WAITING_APPROVALS, pageSize: MAX_APPROVALS })) {
+    oldest = Math.min(oldest, startTime.getTime());
+    seen += 1;
+    if (seen === MAX_APPROVALS) break;
+  }
+  if (seen === 0) return { waiting };
+  return { waiting, oldestSince: oldest, ...(waiting > MAX_APPROVALS ? { isOlder: true } : {}) };
+}
+
+async function count(client: Client, query: string): Promise<number> {
+  return (await client.workflow.count(query)).count;
+}
