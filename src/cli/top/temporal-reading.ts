@@ -53,8 +53,8 @@ export interface TemporalReading {
 /** Asks Temporal for all of it at once. Rejects with what its client throws. */
 export async function readTemporal(client: Client, queuePrefix: string): Promise<TemporalReading> {
   return await client.withDeadline(Date.now() + DEADLINE_MS, async () => {
-    const [queues, open, ended, approvals, deadLetterFlows] = await Promise.all([
-      Promise.all(POOLS.map((pool) => readQueue(client, pool, queuePrefix))),
+    const [queues, open, ended, approvals, deadLetterFlows] = await together([
+      together(POOLS.map((pool) => readQueue(client, pool, queuePrefix))),
       countOpen(client),
       countEnded(client),
       readApprovals(client),
@@ -68,7 +68,7 @@ async function readQueue(client: Client, pool: ResourceClass, queuePrefix: strin
   const taskQueue = taskQueueOf(queuePrefix, pool);
   const types = [TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY];
   if (pool === 'io') types.push(TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW);
-  const found = await Promise.all(
+  const found = await together(
     types.map((taskQueueType) =>
       client.workflowService.describeTaskQueue({
         namespace: client.options.namespace,
@@ -96,7 +96,7 @@ function msOf(duration: { seconds?: unknown; nanos?: number | null } | null | un
 }
 
 async function countOpen(client: Client): Promise<Record<OpenStatus, number>> {
-  const counts = await Promise.all(
+  const counts = await together(
     OPEN_STATUSES.map(async (status) => {
       const query = `WorkflowType = ${quote(RUN_FLOW)} AND ${statusCondition([status])}`;
       return [status, await count(client, query)] as const;
@@ -132,4 +132,10 @@ async function readApprovals(client: Client): Promise<TemporalReading['approvals
 
 async function count(client: Client, query: string): Promise<number> {
   return (await client.workflow.count(query)).count;
+}
+
+/** As Promise.all, but over only once every one is: where Temporal is away, the client goes on trying what nobody waits for any more. */
+async function together<const T extends readonly Promise<unknown>[]>(work: T) {
+  await Promise.allSettled(work);
+  return await Promise.all(work);
 }
