@@ -172,7 +172,9 @@ function stepsOf(observed: readonly Observed[]): readonly StepView[] {
       }),
     };
   });
-  return steps.sort((a, b) => (b.perSecond ?? 0) - (a.perSecond ?? 0) || b.ended - a.ended);
+  // Workers show every block from the start.
+  const used = steps.filter(({ ended }) => ended > 0);
+  return used.sort((a, b) => (b.perSecond ?? 0) - (a.perSecond ?? 0) || b.ended - a.ended);
 }
 
 /** Those over a quota first, then those that wait most. */

@@ -42,6 +42,7 @@ worker_tasks_total{type="http.request",status="completed"} ${done}
 worker_tasks_total{type="http.request",status="failed"} ${failed}
 worker_tasks_total{type="http.request",status="waiting"} ${done * 10}
 worker_tasks_total{type="fs.put",status="completed"} 7
+worker_tasks_total{type="fs.get",status="completed"} 0
 worker_task_retries_total{type="http.request"} ${failed}
 worker_task_latency_ms_bucket{type="http.request",le="10"} 0
 worker_task_latency_ms_bucket{type="http.request",le="25"} ${done}
