@@ -75,6 +75,7 @@ test('has the pools, the flows by status, and what waits for people, of Temporal
     return isThere ? now : undefined;
   });
   expect(view.flows.endedLastHour.Completed).toBeGreaterThan(before.flows.endedLastHour.Completed ?? 0);
+  expect(view.flows.endedLastHour).not.toHaveProperty('Running');
   expect(view.approvals).toEqual({ waiting: expect.any(Number), oldestSeconds: expect.any(Number) });
   expect(view.approvals.waiting).toBeGreaterThan(0);
   expect(view.deadLetters.flows).toBeGreaterThan(0);
