@@ -53,8 +53,7 @@ export async function readPending(
   if (all.length === 0) return [];
   const inputs = await readInputs(client, { workflowId, runId });
   return await mapBounded(all, DECODED_AT_ONCE, async (pending) => ({
-    ...describe(pending),
-    ...(await readPlace(client, workflowId, inputs.get(pending.activityId ?? ''))),
+    ...describe(pending, await readRequest(client, workflowId, inputs.get(pending.activityId ?? ''))),
     ...(pending.lastFailure == null ? {} : { failure: await readFailure(client, workflowId, pending.lastFailure) }),
   }));
 }
@@ -69,24 +68,33 @@ async function readInputs(client: Client, run: RunAddress): Promise<ReadonlyMap<
   return inputs;
 }
 
+/** What of a request is of interest. */
+interface Asked {
+  readonly step?: string;
+  readonly iteration?: string;
+  /** Attempts of other activities, before the step had to wait for a quota. */
+  readonly before?: number;
+}
+
 /** Which step asked for it; nothing where that cannot be read here. */
-async function readPlace(
-  client: Client,
-  workflowId: string,
-  input: Payload | undefined,
-): Promise<Pick<PendingActivity, 'step' | 'iteration'>> {
+async function readRequest(client: Client, workflowId: string, input: Payload | undefined): Promise<Asked> {
   try {
     const request = await decodePayload(client, workflowId, input);
     if (!isJsonObject(request) || typeof request.stepId !== 'string') return {};
     const iteration = typeof request.key === 'string' ? iterationOf(request.key) : undefined;
-    return { step: request.stepId, ...(iteration === undefined ? {} : { iteration }) };
+    const before = isJsonObject(request.quota) ? request.quota.attempts : undefined;
+    return {
+      step: request.stepId,
+      ...(iteration === undefined ? {} : { iteration }),
+      ...(typeof before === 'number' ? { before } : {}),
+    };
   } catch (error) {
     if (error instanceof FlowError) return {};
     throw error;
   }
 }
 
-function describe(pending: Pending): PendingActivity {
+function describe(pending: Pending, { before = 0, ...place }: Asked): PendingActivity {
   const { activityType, attempt, maximumAttempts, lastWorkerIdentity } = pending;
   const times = {
     scheduledAt: msOf(pending.scheduledTime),
@@ -96,8 +104,9 @@ function describe(pending: Pending): PendingActivity {
   return {
     block: activityType?.name ?? '',
     state: stateOf(pending),
-    attempt: attempt ?? 1,
-    ...(maximumAttempts ? { maximumAttempts } : {}),
+    ...place,
+    attempt: (attempt ?? 1) + before,
+    ...(maximumAttempts ? { maximumAttempts: maximumAttempts + before } : {}),
     ...(lastWorkerIdentity ? { worker: lastWorkerIdentity } : {}),
     ...Object.fromEntries(Object.entries(times).filter(([, value]) => value !== undefined)),
   };

@@ -1,7 +1,7 @@
 import { formatDuration } from '../../dsl/durations';
 import { printable, type StyleName } from '../output';
 import { roundedBytes } from '../usage-view';
-import { type Cell, type Line, layOut } from './lines';
+import { type Cell, cut, type Line, layOut, wrap } from './lines';
 import type { PoolView, StepView, TenantView, TopView, WaitingView } from './top-view';
 
 /** The place that there is, in characters and lines; either may be infinite. */
@@ -24,7 +24,14 @@ const DASH = '-';
 /** Lines of a frame, none wider and no more than there is place for: of steps and tenants the first ones, the rest whole. */
 export function drawTop(view: TopView, frame: Frame): readonly Line[] {
   const top = [headOf(view, frame), ...processLines(view), [], ...poolLines(view.pools)];
-  const counts = [[], ...flowLines(view), ...waitingLines(view), ...degradedLines(view), ...noteLines(view)];
+  const { width } = frame;
+  const counts = [
+    [],
+    ...flowLines(view, width),
+    ...waitingLines(view),
+    ...degradedLines(view, width),
+    ...noteLines(view, width),
+  ];
   const bottom: Line[] = frame.footer === undefined ? [] : [[{ text: frame.footer, style: 'dim' }]];
   const room = frame.height - top.length - counts.length - bottom.length;
   const lines = [...top, ...rowsThatFit(view, room), ...counts];
@@ -115,11 +122,16 @@ function tenantLines(tenants: readonly TenantView[]): Line[] {
   return layOut(['TENANT', 'RUNNING', 'WAITING', 'OVER QUOTA'], rows, { left: [0, 3] });
 }
 
-/** Of the flows that ended, only those that there are. */
-function flowLines({ flows }: TopView): Line[] {
-  const open = Object.entries(flows.open).map(([status, count]) => `${countOf(count)} ${status}`);
+/** Only statuses that there are; that nothing runs is worth a word. */
+function flowLines({ flows }: TopView, width: number): Line[] {
+  const open = Object.entries(flows.open)
+    .filter(([status, count]) => count > 0 || status === 'Running')
+    .map(([status, count]) => `${countOf(count)} ${status}`);
   const ended = Object.entries(flows.endedLastHour).map(([status, count]) => `${countOf(count)} ${status}`);
-  return [labelled('flows', open.join(', ')), labelled('last hour', ended.join(', ') || 'none ended')];
+  return [
+    ...labelled('flows', open.join(', '), { width }),
+    ...labelled('last hour', ended.join(', ') || 'none ended', { width }),
+  ];
 }
 
 function waitingLines({ approvals, deadLetters }: TopView): Line[] {
@@ -145,23 +157,27 @@ function oldest({ oldestSeconds, isOlder }: Partial<WaitingView>): string {
   return `, the oldest for ${isOlder === true ? 'more than ' : ''}${ageOf(oldestSeconds)}`;
 }
 
-function degradedLines({ degraded }: TopView): Line[] {
-  return degraded.map(({ part, workers, since, message }) => {
+function degradedLines({ degraded }: TopView, width: number): Line[] {
+  return degraded.flatMap(({ part, workers, since, message }) => {
     const where = `${workers} ${workers === 1 ? 'worker' : 'workers'}`;
     const why = message === undefined ? '' : `: ${message}`;
     const from = since === undefined ? '' : ` since ${since.replace(/\.\d+Z$/, 'Z')}`;
-    return labelled('degraded', printable(`${part} (${where}${from})${why}`), 'red');
+    return labelled('degraded', printable(`${part} (${where}${from})${why}`), { width, style: 'red' });
   });
 }
 
-function noteLines({ notes }: TopView): Line[] {
-  return notes.map((note) => labelled('note', printable(note), 'yellow'));
+function noteLines({ notes }: TopView, width: number): Line[] {
+  return notes.flatMap((note) => labelled('note', printable(note), { width, style: 'yellow' }));
 }
 
 const LABEL_WIDTH = 'last hour'.length + 2;
 
-function labelled(label: string, text: string, style?: StyleName): Line {
-  return [{ text: label.padEnd(LABEL_WIDTH) }, { text, ...styled(style) }];
+/** In as many lines as it takes: what is to be done about it is often at the end. */
+function labelled(label: string, text: string, { width, style }: { width: number; style?: StyleName }): Line[] {
+  return wrap(text, width - LABEL_WIDTH).map((part, index) => [
+    { text: (index === 0 ? label : '').padEnd(LABEL_WIDTH) },
+    { text: part, ...styled(style) },
+  ]);
 }
 
 function styled(style: StyleName | undefined): { style?: StyleName } {
@@ -184,16 +200,4 @@ function ageOf(seconds: number): string {
 
 function countOf(count: number): string {
   return `${Math.round(count)}`.replace(/\B(?=(\d{3})+$)/g, ',');
-}
-
-/** Cuts a line where the place ends. */
-function cut(line: Line, width: number): Line {
-  let left = width;
-  return line.flatMap((cell) => {
-    const letters = [...cell.text];
-    if (left <= 0) return [];
-    const text = letters.length <= left ? cell.text : letters.slice(0, left).join('');
-    left -= letters.length;
-    return [{ ...cell, text }];
-  });
 }

@@ -36,6 +36,29 @@ export function paint(line: Line, style: Style): string {
   return line.map(({ text, style: name }) => (name === undefined ? text : style[name](text))).join('');
 }
 
+/** Lines of at most so many characters, divided between words; a word that is longer stays whole. */
+export function wrap(text: string, most: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1);
+    if (line !== undefined && width(line) + 1 + width(word) <= most) lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}
+
+/** Cuts a line where the place ends. */
+export function cut(line: Line, most: number): Line {
+  let left = most;
+  return line.flatMap((cell) => {
+    const letters = [...cell.text];
+    if (left <= 0) return [];
+    const text = letters.length <= left ? cell.text : letters.slice(0, left).join('');
+    left -= letters.length;
+    return [{ ...cell, text }];
+  });
+}
+
 function width(text: string): number {
   return [...text].length;
 }

@@ -34,10 +34,11 @@ test('shows all of it', () => {
     'http.request  202.0       2.0        2.0  17 ms  24 ms    404',
     'fs.put            0         0          0      -      -      7',
     '',
-    'flows      12 Running, 3 AwaitingApproval, 0 AwaitingQuota, 0 Compensating, 1 DeadLettered',
+    'flows      12 Running, 3 AwaitingApproval, 1 DeadLettered',
     'last hour  1,204 Completed, 3 Failed',
     'waiting    3 approvals, the oldest for 2.0 s; 1 flow with dead letters',
-    expect.stringMatching(/^note {7}metrics of 1 of 2 workers: /),
+    'note       metrics of 1 of 2 workers: slots, rates and latencies are of these; name the others with',
+    '           --metrics',
     'every 2 s; q ends',
   ]);
 });
@@ -57,7 +58,7 @@ test.each([
 });
 
 test('on a small terminal has everything that is to be known first', () => {
-  const much = { ...view, steps: steps(30), tenants: tenants(30) };
+  const much = { ...view, steps: steps(30), tenants: tenants(30), notes: ['w1 does not answer'] };
   const lines = textOf(much, 80, 24);
   expect(lines).toHaveLength(24);
   const beginnings = lines.map((line) => line.split(/ {2,}/)[0]);
@@ -121,5 +122,6 @@ test('colours what somebody has to look at', () => {
     ['3 approvals, the oldest for 2.0 s', 'yellow'],
     ['1 flow with dead letters', 'red'],
     [expect.stringContaining('metrics of 1 of 2'), 'yellow'],
+    ['--metrics', 'yellow'],
   ]);
 });
