@@ -9,7 +9,7 @@ const LATENCY_BUCKETS_MS = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 1
 /** Blocks that run as steps. */
 const TYPES = BLOCK_SPECS.filter(({ kind }) => kind === 'activity').map(({ type }) => type);
 const CODES = Object.keys(ERROR_CODES);
-const DENIALS = Object.entries(ERROR_CODES).flatMap(([code, { type }]) => (type === 'authorization' ? [code] : []));
+const DENIALS = CODES.filter((code) => code.endsWith('_DENIED'));
 const POOLS = ['io', 'cpu', 'gpu'];
 const DIRECTIONS = ['in', 'out'];
 const OUTCOMES = ['ok', 'failed'];
@@ -23,7 +23,7 @@ export const WORKER_METRICS = {
   },
   worker_tasks_total: {
     type: 'counter',
-    help: 'Attempts of steps that ended; waiting: sent back to wait for a quota, without having begun.',
+    help: 'Attempts of steps that ended; waiting: sent back to wait for a quota, with nothing done.',
     labels: { type: TYPES, status: ['completed', 'failed', 'cancelled', 'waiting'] },
     startsAtZero: true,
   },
@@ -155,5 +155,5 @@ export const WORKER_METRICS = {
 
 /** True for what is denied, and not just failed. */
 export function isDenial(code: string | undefined): code is string {
-  return code !== undefined && DENIALS.includes(code);
+  return code?.endsWith('_DENIED') === true;
 }
