@@ -1,14 +1,11 @@
 import type { Client } from '@temporalio/client';
-import { temporal } from '@temporalio/proto';
 import type { ResourceClass } from '../../dsl/block-spec';
 import { RUN_FLOW, taskQueueOf } from '../../dsl/names';
+import { type QueueState, readQueueState } from '../../worker/telemetry/queue-state';
 import { quote } from '../approval-client';
 import { WAITING_APPROVALS } from '../approval-list';
 import { visibilityQuery } from '../dead-letter-filter';
 import { OPEN_STATUSES, type OpenStatus, statusCondition } from '../runs/run-status';
-import { freshPollers } from '../worker-presence';
-
-const { TaskQueueType } = temporal.api.enums.v1;
 
 /** Longest wait for one reading: a view that stands still says so rather soon. */
 const DEADLINE_MS = 5_000;
@@ -21,16 +18,10 @@ const ENDED_WITHIN_MS = 3_600_000;
 /** Approvals that are looked through for the oldest: Temporal's lists begin with the newest. */
 const MAX_APPROVALS = 200;
 
-/** A pool's task queue: its steps, and of the pool io the decisions of flows as well. */
-export interface QueueReading {
+/** A pool's task queue. */
+export interface QueueReading extends QueueState {
   readonly pool: ResourceClass;
   readonly taskQueue: string;
-  /** Ids of the workers that poll it. */
-  readonly workers: readonly string[];
-  readonly depth: number;
-  readonly oldestMs: number;
-  readonly addedPerSecond: number;
-  readonly dispatchedPerSecond: number;
 }
 
 /** What Temporal itself knows. */
@@ -66,33 +57,12 @@ export async function readTemporal(client: Client, queuePrefix: string): Promise
 
 async function readQueue(client: Client, pool: ResourceClass, queuePrefix: string): Promise<QueueReading> {
   const taskQueue = taskQueueOf(queuePrefix, pool);
-  const types = [TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY];
-  if (pool === 'io') types.push(TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW);
-  const found = await together(
-    types.map((taskQueueType) =>
-      client.workflowService.describeTaskQueue({
-        namespace: client.options.namespace,
-        taskQueue: { name: taskQueue },
-        taskQueueType,
-        reportStats: true,
-      }),
-    ),
-  );
-  const stats = found.map(({ stats: one }) => one);
-  const sum = (values: readonly unknown[]) => values.reduce<number>((total, value) => total + Number(value ?? 0), 0);
+  const { workflowService, options } = client;
   return {
     pool,
     taskQueue,
-    workers: [...new Set(found.flatMap(({ pollers }) => freshPollers(pollers)))],
-    depth: sum(stats.map((one) => one?.approximateBacklogCount)),
-    oldestMs: Math.max(...stats.map((one) => msOf(one?.approximateBacklogAge))),
-    addedPerSecond: sum(stats.map((one) => one?.tasksAddRate)),
-    dispatchedPerSecond: sum(stats.map((one) => one?.tasksDispatchRate)),
+    ...(await readQueueState(workflowService, options.namespace, { resources: pool, taskQueue })),
   };
-}
-
-function msOf(duration: { seconds?: unknown; nanos?: number | null } | null | undefined): number {
-  return Number(duration?.seconds ?? 0) * 1_000 + Math.round((duration?.nanos ?? 0) / 1e6);
 }
 
 async function countOpen(client: Client): Promise<Record<OpenStatus, number>> {

@@ -119,7 +119,7 @@ function observe(now: Reading, before: TopSample | undefined): Observed {
 }
 
 function poolOf(queue: QueueReading, observed: readonly Observed[]): PoolView {
-  const { pool, taskQueue, workers, depth, oldestMs, addedPerSecond, dispatchedPerSecond } = queue;
+  const { pool, taskQueue, pollers, depth, ageSeconds, addRate, dispatchRate } = queue;
   const [used, free] = ['used', 'free'].map((state) => sumOf(observed, 'worker_pool_slots', { pool, state }));
   const startP95Ms = quantileOf(observed, {
     name: 'worker_task_schedule_to_start_ms',
@@ -129,12 +129,12 @@ function poolOf(queue: QueueReading, observed: readonly Observed[]): PoolView {
   return {
     pool,
     taskQueue,
-    workers: workers.length,
+    workers: pollers.length,
     ...(used === undefined || free === undefined ? {} : { slotsUsed: used, slots: used + free }),
     queueDepth: depth,
-    queueAgeSeconds: oldestMs / 1_000,
-    addedPerSecond,
-    dispatchedPerSecond,
+    queueAgeSeconds: ageSeconds,
+    addedPerSecond: addRate,
+    dispatchedPerSecond: dispatchRate,
     ...(startP95Ms === undefined ? {} : { startP95Ms }),
   };
 }
@@ -240,7 +240,7 @@ function notesOf({ lost, workers, temporal }: TopSample, readings: readonly Read
   for (const reading of workers) {
     if ('problem' in reading && reading.endpoint.isNamed) lines.push(`${reading.endpoint.name} ${reading.problem}`);
   }
-  const polling = new Set(temporal.queues.flatMap((queue) => queue.workers)).size;
+  const polling = new Set(temporal.queues.flatMap((queue) => queue.pollers)).size;
   if (readings.length === 0) lines.push(NO_METRICS);
   else if (readings.length < polling) {
     lines.push(

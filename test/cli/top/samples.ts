@@ -5,12 +5,12 @@ import type { WorkerReading, WorkerStatus } from '../../../src/cli/top/worker-re
 
 /** What Temporal says where two workers poll and nothing waits; with changes. */
 export function temporalReading(changes: Partial<TemporalReading> = {}): TemporalReading {
-  const queue = { depth: 0, oldestMs: 0, addedPerSecond: 0, dispatchedPerSecond: 0, workers: ['w1', 'w2'] };
+  const queue = { depth: 0, ageSeconds: 0, addRate: 0, dispatchRate: 0, pollers: ['w1', 'w2'] };
   return {
     queues: [
-      { ...queue, pool: 'io', taskQueue: 'beamline-io', depth: 1_400, oldestMs: 3_200, addedPerSecond: 40 },
+      { ...queue, pool: 'io', taskQueue: 'beamline-io', depth: 1_400, ageSeconds: 3.2, addRate: 40 },
       { ...queue, pool: 'cpu', taskQueue: 'beamline-cpu' },
-      { ...queue, pool: 'gpu', taskQueue: 'beamline-gpu', workers: [], depth: 2, oldestMs: 61_000 },
+      { ...queue, pool: 'gpu', taskQueue: 'beamline-gpu', pollers: [], depth: 2, ageSeconds: 61 },
     ],
     open: { Running: 12, AwaitingApproval: 3, AwaitingQuota: 0, Compensating: 0, DeadLettered: 1 },
     ended: { Completed: 1_204, Failed: 3 },
