@@ -64,7 +64,8 @@ export async function readRun(client: Client, workflowId: string, runId: string 
   refuseOtherTypes(description, 'runs show');
   const notes = new Notes();
   const pending = await readPending(client, description);
-  const failing = await findFailingTask(client, workflowId);
+  // Of an earlier run, it would be that of the newest.
+  const failing = isOpen(shownStatus(description)) ? await findFailingTask(client, workflowId) : undefined;
   if (failing !== undefined) notes.add(failingNote(failing));
   const asked = await ask(client, description, notes);
   const { reason } = notes;
