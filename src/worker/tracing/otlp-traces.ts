@@ -20,7 +20,7 @@ import {
 import { RUNTIME_VERSION } from '../../dsl/version';
 import { createOtlpExporter, watchExporter } from './otlp-exporter';
 import { toReadableSpan } from './readable-span';
-import { TraceHealth, type TraceOutage } from './trace-health';
+import { TraceHealth } from './trace-health';
 import type { TraceSettings } from './trace-settings';
 import type { Traces, TracesOptions } from './traces';
 
@@ -47,7 +47,7 @@ export class OtlpTraces implements Traces {
     private readonly options: TracesOptions,
   ) {
     this.workerId = options.workerId;
-    this.#health = new TraceHealth(options.logger);
+    this.#health = new TraceHealth(options.logger, options.conditions);
     const exporter = watchExporter(createOtlpExporter(settings.protocol), {
       health: this.#health,
       onTaken: (spans) => {
@@ -85,10 +85,6 @@ export class OtlpTraces implements Traces {
 
   hidesDataOf(tenant: string): boolean {
     return this.options.hidesDataOf(tenant);
-  }
-
-  outage(): TraceOutage | undefined {
-    return this.#health.outage;
   }
 
   close(): Promise<void> {

@@ -1,7 +1,7 @@
 import type { SpanSink } from '../../activities/tracing/trace-attempt';
 import type { FlowTrace, SpanAttributes } from '../../dsl/trace';
 import type { Logger } from '../logger';
-import type { TraceOutage } from './trace-health';
+import type { Conditions } from '../telemetry/conditions';
 import { readTraceSettings } from './trace-settings';
 
 /** Sends traces. */
@@ -11,8 +11,6 @@ export interface Traces extends SpanSink {
    * sampler, whether it is sent.
    */
   begin(name: string, header: unknown, attributes: SpanAttributes): FlowTrace;
-  /** Why nothing is sent just now; undefined where all is well. For the answers about health, part `traces`. */
-  outage(): TraceOutage | undefined;
   /** Sends what is left, for 2 seconds at most. Never throws. */
   close(): Promise<void>;
 }
@@ -27,6 +25,8 @@ export interface TracesOptions {
   readonly workerId: string;
   readonly hidesDataOf: (tenant: string) => boolean;
   readonly logger: Logger;
+  /** Told, as the part `traces`, where the collector is away. */
+  readonly conditions?: Pick<Conditions, 'degrade' | 'recover'>;
 }
 
 /** Undefined where no OTEL_ variable asks for traces: the SDK is not even loaded then. Throws BLW_CONFIG. */

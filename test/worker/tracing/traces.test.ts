@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 
 import type { SpanRecord } from '../../../src/dsl/trace';
 import type { LogFields } from '../../../src/worker/logger';
+import { Conditions } from '../../../src/worker/telemetry/conditions';
 import { openTraces, type Traces } from '../../../src/worker/tracing/traces';
 import { projectRoot } from '../../helpers/project-root';
 import { eventually } from '../../helpers/test-worker';
@@ -11,6 +12,8 @@ import { TraceCollector } from '../../helpers/trace-collector';
 
 let collector: TraceCollector;
 let traces: Traces | undefined;
+let conditions: Conditions;
+const outage = () => conditions.list()[0];
 const lines: { level: string; message: string; fields: LogFields | undefined }[] = [];
 
 beforeEach(async () => {
@@ -30,8 +33,10 @@ function open(env: Record<string, string> = {}): Traces {
     OTEL_EXPORTER_OTLP_TIMEOUT: '500',
     ...env,
   });
+  conditions = new Conditions();
   traces = openTraces({
     env: process.env,
+    conditions,
     service: 'beamline-worker',
     workerId: 'w1',
     hidesDataOf: () => false,
@@ -85,15 +90,15 @@ test('a collector that is away is said once, and again when it takes spans; mean
   const on = open();
   collector.refuseWith = 400;
   on.send([spanOf()]);
-  const outage = await eventually(async () => on.outage());
-  expect(outage).toMatchObject({ since: expect.any(Number), message: expect.any(String) });
+  const away = await eventually(async () => outage());
+  expect(away).toMatchObject({ part: 'traces', since: expect.any(Number), message: expect.any(String) });
   on.send([spanOf(), spanOf()]);
   await eventually(async () => (collector.headers.length >= 2 ? true : undefined));
   collector.refuseWith = undefined;
   const before = collector.headers.length;
   await eventually(async () => {
     on.send([spanOf()]);
-    return on.outage() === undefined && collector.headers.length > before ? true : undefined;
+    return outage() === undefined && collector.headers.length > before ? true : undefined;
   });
   expect(lines.map(({ level, message }) => [level, message])).toEqual([
     ['warn', 'traces cannot be sent; flows go on without them'],
@@ -109,10 +114,10 @@ test('more spans than the queue holds are lost, and known to be', async () => {
     OTEL_BSP_SCHEDULE_DELAY: '60000',
   });
   on.send(Array.from({ length: 3 }, () => spanOf()));
-  expect(on.outage()).toBeUndefined();
+  expect(outage()).toBeUndefined();
   on.send(Array.from({ length: 12 }, () => spanOf()));
-  expect(on.outage()?.message).toBe('there are more spans than the collector takes');
-  await eventually(async () => (on.outage() === undefined ? true : undefined));
+  expect(outage()?.message).toBe('there are more spans than the collector takes');
+  await eventually(async () => (outage() === undefined ? true : undefined));
   await on.close();
   traces = undefined;
   expect(collector.spans.length + Number(lines[1]?.fields?.lost_spans)).toBe(15);
@@ -172,7 +177,7 @@ test('without a variable that asks for traces the SDK is not loaded', () => {
     const { openTraces } = require('./dist/src/worker/tracing/traces.js');
     require('./dist/src/worker/run-worker.js');
     require('./dist/src/cli/main.js');
-    const loaded = () => Object.keys(require.cache).filter((file) => file.includes('/@opentelemetry/')).length;
+    const loaded = () => Object.keys(require.cache).filter((file) => /@opentelemetry.(sdk|exporter|otlp)-/.test(file)).length;
     const off = [openTraces({ env: {} }), loaded()];
     process.env.OTEL_TRACES_EXPORTER = 'otlp';
     const on = openTraces({ env: process.env, service: 's', workerId: 'w' });
