@@ -1,22 +1,26 @@
-import { createRequire } from 'node:module';
 import type { tracing } from '@opentelemetry/sdk-node';
 import type { TraceHealth } from './trace-health';
 import type { OtlpProtocol } from './trace-settings';
 
-/** The SDK's own exporters, which it does not export itself. */
-const EXPORTERS: Readonly<Record<OtlpProtocol, string>> = {
-  'http/protobuf': '@opentelemetry/exporter-trace-otlp-proto',
-  'http/json': '@opentelemetry/exporter-trace-otlp-http',
-  grpc: '@opentelemetry/exporter-trace-otlp-grpc',
-};
-
-/** Makes the exporter of a protocol, set up by the OTEL_ variables. */
+/** Makes the exporter of a protocol, set up by the OTEL_ variables. Only that one is loaded. */
 export function createOtlpExporter(protocol: OtlpProtocol): tracing.SpanExporter {
-  const requireOfSdk = createRequire(require.resolve('@opentelemetry/sdk-node'));
-  const { OTLPTraceExporter } = requireOfSdk(EXPORTERS[protocol]) as {
-    OTLPTraceExporter: new () => tracing.SpanExporter;
-  };
-  return new OTLPTraceExporter();
+  switch (protocol) {
+    case 'http/protobuf': {
+      const { OTLPTraceExporter } =
+        require('@opentelemetry/exporter-trace-otlp-proto') as typeof import('@opentelemetry/exporter-trace-otlp-proto');
+      return new OTLPTraceExporter();
+    }
+    case 'http/json': {
+      const { OTLPTraceExporter } =
+        require('@opentelemetry/exporter-trace-otlp-http') as typeof import('@opentelemetry/exporter-trace-otlp-http');
+      return new OTLPTraceExporter();
+    }
+    case 'grpc': {
+      const { OTLPTraceExporter } =
+        require('@opentelemetry/exporter-trace-otlp-grpc') as typeof import('@opentelemetry/exporter-trace-otlp-grpc');
+      return new OTLPTraceExporter();
+    }
+  }
 }
 
 /** Result code of an export that went well. */
