@@ -61,7 +61,7 @@ function meterBlobs(store: BlobStore): BlobStore {
   return {
     put: async (tenant, path, source, options = {}) => {
       const meter = StepMeter.current();
-      let written = 0;
+      let written = options.after?.size ?? 0;
       const onProgress = (bytes: number): void => {
         meter?.wrote(bytes - written);
         written = bytes;
@@ -69,6 +69,7 @@ function meterBlobs(store: BlobStore): BlobStore {
       };
       return await store.put(tenant, path, source, { ...options, onProgress });
     },
+    takePart: (...args) => store.takePart(...args),
     stat: (...args) => store.stat(...args),
     read: async (...args) => {
       const found = await store.read(...args);
