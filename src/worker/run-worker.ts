@@ -38,6 +38,9 @@ import { tenantQuotas } from './quota/tenant-quotas';
 import { ensureSearchAttributes } from './search-attributes';
 import { openWorkerStore } from './state/open-state-store';
 import { stepLog } from './step-log';
+import type { CoreMetrics } from './telemetry/core-metrics';
+import { openTelemetry } from './telemetry/open-telemetry';
+import { QueueSurvey } from './telemetry/queue-survey';
 import { connectionConfig, connectWorker, type TemporalTarget } from './temporal-connection';
 import { createTemporalEvents } from './temporal-events';
 import { warnOfUnmatched } from './unmatched-settings';
@@ -49,6 +52,8 @@ const SWEEP_EVERY_MS = 3_600_000;
 export interface RunningWorker {
   readonly id: string;
   readonly pools: readonly Pick<Pool, 'resources' | 'taskQueue' | 'slots'>[];
+  /** Where its metrics and health are served; absent: nowhere. */
+  readonly metricsUrl?: string;
   /** Resolves when all pools have stopped; rejects where one failed. */
   readonly stopped: Promise<void>;
   /** Takes no more work, lets running steps finish within the grace time, then resolves. May be called again. */
@@ -70,6 +75,8 @@ export function newWorkerId(): string {
  * `wrapSecrets` puts another store of secrets, such as a vault, before or in the place of the one that is configured.
  *
  * `stepCache` takes the place of the folder below the blob root in which results of steps are kept.
+ *
+ * `coreMetrics` are those of Temporal's SDK (runtime.ts), which join the worker's.
  */
 export async function startWorker(options: {
   config: WorkerConfig;
@@ -79,6 +86,7 @@ export async function startWorker(options: {
   wrapHttp?: (client: HttpClient) => HttpClient;
   wrapSecrets?: (store: SecretStore) => SecretStore;
   stepCache?: StepCache;
+  coreMetrics?: CoreMetrics | undefined;
 }): Promise<RunningWorker> {
   const { config, target, logger, workerId, wrapHttp, wrapSecrets = (store) => store } = options;
   const releases: (() => Promise<unknown>)[] = [];
@@ -88,6 +96,8 @@ export async function startWorker(options: {
     }
   };
   try {
+    const telemetry = await openTelemetry({ config, workerId, logger, coreMetrics: options.coreMetrics });
+    releases.push(() => telemetry.close());
     const policy = await openPolicy(config.policyFile, logger);
     releases.push(() => policy.close());
     const { address } = connectionConfig(target);
@@ -114,7 +124,7 @@ export async function startWorker(options: {
     releases.push(() => connection.close());
     await ensureSearchAttributes(connection, namespace);
 
-    const gate = makeGate(connection, namespace);
+    const gate = telemetry.watchGate(makeGate(connection, namespace));
     const clients = new NamespaceClients(connection, keys);
     const sender = createOfferSender(clients, logger);
     const probe = createFlowProbe(clients);
@@ -122,7 +132,15 @@ export async function startWorker(options: {
     const store = await openWorkerStore(config.stateStore, (error) =>
       logger.log('warn', 'the state store does not answer', { error: error.message }),
     );
-    const keeper = new QuotaKeeper({ store, worker: workerId, quotasOf, sender, probe, logger });
+    const keeper = new QuotaKeeper({
+      store,
+      worker: workerId,
+      quotasOf,
+      sender,
+      probe,
+      logger,
+      onWait: telemetry.onWait,
+    });
     releases.push(() => keeper.close());
     const messaging = await openMessaging({
       config,
@@ -142,7 +160,10 @@ export async function startWorker(options: {
       connection,
       namespace,
       identity: workerId,
-      ports: new ScopedPorts(meterPorts({ http, blobs: accountBlobs(blobs, keeper.space), databases })),
+      ports: new ScopedPorts(
+        meterPorts({ http, blobs: accountBlobs(blobs, keeper.space), databases }, telemetry.observe),
+      ),
+      observe: telemetry.observe,
       gate,
       catalog,
       payloads,
@@ -155,7 +176,12 @@ export async function startWorker(options: {
       outbox: messaging.outbox,
       results: new ResultCache(stepCache, (...line) => logger.log(...line)),
       // Whose a step is, is known once its grant has been checked.
-      middleware: [stepLog(logger), ...(config.auth.mode === 'jwt' ? [stepIdentity(gate)] : []), stepUsage(keeper)],
+      middleware: [
+        stepLog(logger),
+        ...telemetry.middleware,
+        ...(config.auth.mode === 'jwt' ? [stepIdentity(gate)] : []),
+        stepUsage(keeper),
+      ],
     };
     const pools: Pool[] = [];
     for (const resources of config.pools) {
@@ -163,6 +189,7 @@ export async function startWorker(options: {
       releases.push(() => pool.processes.close());
       pools.push(pool);
     }
+    telemetry.watch({ pools, queues: new QueueSurvey({ connection, namespace, pools }), expressions });
     messaging.start();
     const sweeping = setInterval(() => {
       sweepPayloads(payloads.folder, { retentionMs: config.payloadRetentionMs }).then(
@@ -179,7 +206,10 @@ export async function startWorker(options: {
       );
     }, SWEEP_EVERY_MS);
     releases.push(async () => clearInterval(sweeping));
-    return serve(pools, workerId, release);
+    return {
+      ...serve(pools, workerId, release),
+      ...(telemetry.url === undefined ? {} : { metricsUrl: telemetry.url }),
+    };
   } catch (error) {
     await release();
     throw error;

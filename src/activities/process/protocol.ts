@@ -3,6 +3,7 @@ import type { Json, JsonObject } from '../../dsl/json';
 import type { StepIdentity } from '../block';
 import { BlockFailure, notRetryable } from '../block-failure';
 import type { FreshUntil } from '../fence';
+import type { PortCall } from '../port-observer';
 import type { SPACE_METHODS, SpaceChange } from '../ports/blob-space';
 import type { DatabaseConfig } from '../ports/configured-databases';
 import type { LedgerRules } from '../ports/sql-ledger';
@@ -32,7 +33,8 @@ export interface JobRequest {
 
 /** From the pool to a child. A child runs one job at a time. */
 export type ParentMessage =
-  | { readonly type: 'init'; readonly init: ChildInit; readonly maxRssBytes: number }
+  /** Where it is observed, a child tells what its blocks do with their ports. */
+  | { readonly type: 'init'; readonly init: ChildInit; readonly maxRssBytes: number; readonly isObserved: boolean }
   | { readonly type: 'run'; readonly job: JobRequest }
   | { readonly type: 'cancel'; readonly id: number }
   | { readonly type: 'close' }
@@ -74,6 +76,8 @@ export type ChildMessage =
     }
   /** Asks whether the running attempt is still current. */
   | { readonly type: 'confirm'; readonly id: number }
+  /** What the block has done with its ports since the last time. */
+  | { readonly type: 'calls'; readonly id: number; readonly calls: readonly PortCall[] }
   | { readonly type: 'heartbeat'; readonly id: number; readonly details: Json }
   /** The block has been told to stop, so it is not stuck in a native call. */
   | { readonly type: 'cancelling'; readonly id: number }
