@@ -95,6 +95,7 @@ function traceBlobs(store: BlobStore): BlobStore {
     info === undefined ? {} : { 'beamline.blob.size': info.size };
   return {
     put: (tenant, path, ...rest) => during(spanOf('put', path), () => store.put(tenant, path, ...rest), sizeOf),
+    takePart: (tenant, path, options) => during(spanOf('take part', path), () => store.takePart(tenant, path, options)),
     stat: (tenant, path) => during(spanOf('stat', path), () => store.stat(tenant, path), sizeOf),
     read: (tenant, path, maxBytes) =>
       during(
