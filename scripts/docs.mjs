@@ -110,9 +110,7 @@ function contentOf(part, blocksFolder) {
     case 'blocks':
       return blockTable(blocksFolder);
     case 'flags':
-      return optionTable(WORKER_OPTIONS.filter(({ isUnsupported }) => isUnsupported !== true));
-    case 'unsupported-flags':
-      return unsupportedTable(WORKER_OPTIONS.filter(({ isUnsupported }) => isUnsupported === true));
+      return optionTable(WORKER_OPTIONS);
     case 'errors':
       return errorTables(blocksFolder);
     default:
@@ -299,13 +297,6 @@ function optionTable(options) {
       preset === undefined ? '' : `\`${preset}\``,
       sentence(description) + (isRepeatable ? '; repeatable' : ''),
     ]),
-  );
-}
-
-function unsupportedTable(options) {
-  return table(
-    ['Flag', 'Meaning'],
-    options.map(({ name, value, description }) => [`\`--${name} ${value}\``, sentence(description)]),
   );
 }
 

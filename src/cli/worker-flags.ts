@@ -29,7 +29,7 @@ function toOption(spec: OptionSpec, defaultValue: string | readonly string[] | u
   if (spec.isRepeatable === true) notes.push('may be repeated');
   const option = new Option(`--${spec.name} <${spec.value}>`, `${spec.description} (${notes.join('; ')})`);
   if (spec.isRepeatable === true) option.argParser(append);
-  return option.hideHelp(spec.isUnsupported === true);
+  return option;
 }
 
 function append(value: string, previous: readonly string[] | undefined): readonly string[] {

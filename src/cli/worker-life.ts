@@ -20,6 +20,7 @@ export function logStarted(worker: RunningWorker, logger: Logger): void {
   for (const { resources, taskQueue, slots } of worker.pools) {
     logger.log('info', 'worker started', { pool: resources, task_queue: taskQueue, slots });
   }
+  if (worker.metricsUrl !== undefined) logger.log('info', 'metrics and health are served', { url: worker.metricsUrl });
 }
 
 /** Waits until somebody wants to stop, then drains the worker. A worker that ends by itself has failed. */

@@ -9,6 +9,7 @@ import { type NatsConfig, parseNats } from './nats/nats-config';
 import type { OptionName, OptionValues } from './options';
 import { parseStateStore } from './state/open-state-store';
 import type { StateStoreConfig } from './state/state-store';
+import { type MetricsEndpoint, parseMetricsEndpoint } from './telemetry/metrics-endpoint';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
 
@@ -57,6 +58,8 @@ export interface WorkerConfig {
   readonly policyFile?: string;
   /** Absent: events and dead letters stay inside of Temporal. */
   readonly nats?: NatsConfig;
+  /** Absent: no metrics, no health. */
+  readonly metrics?: MetricsEndpoint;
   readonly shutdownGraceMs: number;
   readonly maxCachedFlows: number;
   readonly logLevel: LogLevel;
@@ -109,6 +112,7 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     allowHosts: list('allow-host'),
     ...parsePolicyFile(values.policy, cwd),
     ...parseNats({ url: text('nats-url'), credentials: text('nats-credentials'), ca: text('nats-ca') }, cwd),
+    ...(text('prometheus-endpoint') === '' ? {} : { metrics: parseMetricsEndpoint(text('prometheus-endpoint')) }),
     shutdownGraceMs: integer('shutdown-grace', 0, 86_400) * 1_000,
     // With 2 or 3 the SDK's polls hold the places that queries need: they time out. Measured; with 5 they do not.
     maxCachedFlows: integer('max-cached-flows', 5, 100_000),

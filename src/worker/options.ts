@@ -1,5 +1,3 @@
-import { flowError } from '../dsl/errors';
-
 /** A setting of a worker: one row serves the command line, the environment, the config file and the documentation. */
 export interface OptionSpec {
   /** Without the dashes; also the key in the config file. */
@@ -10,8 +8,6 @@ export interface OptionSpec {
   /** As text, as a user would write it. */
   readonly default?: string;
   readonly isRepeatable?: boolean;
-  /** Part of the design that this version does not have: giving it is an error, since ignoring it would mislead. */
-  readonly isUnsupported?: boolean;
 }
 
 /** Folder of the blob store where none is named, below the folder that a command runs in. */
@@ -153,8 +149,8 @@ export const WORKER_OPTIONS = [
   {
     name: 'prometheus-endpoint',
     value: 'HOST:PORT',
-    description: 'serve metrics for Prometheus there',
-    isUnsupported: true,
+    description:
+      'serve metrics for Prometheus and health there: /metrics, /livez, /readyz, /status; PORT alone: for this machine only; without it nothing is counted',
   },
   {
     name: 'max-cpu-time-ms',
@@ -208,7 +204,7 @@ export function environmentName(name: string): string {
 
 /**
  * Merges the sources of settings: command line over environment over config file over defaults. A repeatable one in the
- * environment is a list with commas. Throws BLW_CONFIG for a setting that this version does not have.
+ * environment is a list with commas.
  */
 export function mergeOptions(sources: {
   flags: OptionValues;
@@ -221,9 +217,6 @@ export function mergeOptions(sources: {
     const fromEnv = sources.env[environmentName(spec.name)] || undefined;
     const envValue = fromEnv !== undefined && spec.isRepeatable === true ? splitList(fromEnv) : fromEnv;
     const value = sources.flags[spec.name] ?? envValue ?? sources.file[spec.name];
-    if (value !== undefined && spec.isUnsupported === true) {
-      throw flowError('BLW_CONFIG', `--${spec.name} is not supported yet; leave it out`);
-    }
     const chosen = value ?? spec.default;
     if (chosen !== undefined) merged[spec.name] = chosen;
   }

@@ -38,6 +38,7 @@ import { tenantQuotas } from './quota/tenant-quotas';
 import { ensureSearchAttributes } from './search-attributes';
 import { openWorkerStore } from './state/open-state-store';
 import { stepLog } from './step-log';
+import { openTelemetry } from './telemetry/open-telemetry';
 import { connectionConfig, connectWorker, type TemporalTarget } from './temporal-connection';
 import { createTemporalEvents } from './temporal-events';
 import { warnOfUnmatched } from './unmatched-settings';
@@ -49,6 +50,8 @@ const SWEEP_EVERY_MS = 3_600_000;
 export interface RunningWorker {
   readonly id: string;
   readonly pools: readonly Pick<Pool, 'resources' | 'taskQueue' | 'slots'>[];
+  /** Where its metrics and health are served; absent: nowhere. */
+  readonly metricsUrl?: string;
   /** Resolves when all pools have stopped; rejects where one failed. */
   readonly stopped: Promise<void>;
   /** Takes no more work, lets running steps finish within the grace time, then resolves. May be called again. */
@@ -88,6 +91,8 @@ export async function startWorker(options: {
     }
   };
   try {
+    const telemetry = await openTelemetry({ endpoint: config.metrics, workerId, logger });
+    releases.push(() => telemetry.close());
     const policy = await openPolicy(config.policyFile, logger);
     releases.push(() => policy.close());
     const { address } = connectionConfig(target);
@@ -155,7 +160,12 @@ export async function startWorker(options: {
       outbox: messaging.outbox,
       results: new ResultCache(stepCache, (...line) => logger.log(...line)),
       // Whose a step is, is known once its grant has been checked.
-      middleware: [stepLog(logger), ...(config.auth.mode === 'jwt' ? [stepIdentity(gate)] : []), stepUsage(keeper)],
+      middleware: [
+        stepLog(logger),
+        ...telemetry.middleware,
+        ...(config.auth.mode === 'jwt' ? [stepIdentity(gate)] : []),
+        stepUsage(keeper),
+      ],
     };
     const pools: Pool[] = [];
     for (const resources of config.pools) {
@@ -179,7 +189,10 @@ export async function startWorker(options: {
       );
     }, SWEEP_EVERY_MS);
     releases.push(async () => clearInterval(sweeping));
-    return serve(pools, workerId, release);
+    return {
+      ...serve(pools, workerId, release),
+      ...(telemetry.url === undefined ? {} : { metricsUrl: telemetry.url }),
+    };
   } catch (error) {
     await release();
     throw error;

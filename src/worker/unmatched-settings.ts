@@ -5,21 +5,25 @@ import type { Logger } from './logger';
 import type { Policy } from './policy/policy';
 
 /**
- * Warns of settings that do not match the policy: databases for a tenant that it does not have, which nobody can use, and tenants of it
+ * Warns of settings that do not match the policy: databases and secrets for a tenant that it does not have, which nobody can use, and tenants of it
  * without a key where others have one, whose values stay readable.
  */
 export function warnOfUnmatched(
-  { databases }: Pick<WorkerConfig, 'databases'>,
+  { databases, secrets }: Pick<WorkerConfig, 'databases' | 'secrets'>,
   { policy, keys }: { policy: Policy | undefined; keys: KeyRing },
   logger: Logger,
 ): void {
   if (policy === undefined) return;
-  const unknown = databases.flatMap(({ tenant, name }) =>
-    tenant === undefined || policy.tenants.has(tenant) ? [] : [`${tenant}/${name}`],
-  );
+  const unknown = databases.flatMap(ofUnknownTenant(policy));
   if (unknown.length > 0) {
     logger.log('warn', 'databases of --database are for tenants that the policy does not have; nobody can use them', {
       databases: listNames(unknown),
+    });
+  }
+  const unknownSecrets = secrets.flatMap(ofUnknownTenant(policy));
+  if (unknownSecrets.length > 0) {
+    logger.log('warn', 'secrets of --secret are for tenants that the policy does not have; nobody can use them', {
+      secrets: listNames(unknownSecrets),
     });
   }
   const withoutKey = keys.isEmpty
@@ -32,4 +36,9 @@ export function warnOfUnmatched(
       { tenants: listNames(withoutKey) },
     );
   }
+}
+
+function ofUnknownTenant({ tenants }: Policy) {
+  return ({ tenant, name }: { readonly tenant?: string; readonly name: string }): string[] =>
+    tenant === undefined || tenants.has(tenant) ? [] : [`${tenant}/${name}`];
 }

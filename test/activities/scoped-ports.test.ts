@@ -134,6 +134,10 @@ test('who may only read a database writes nothing, and learns of no other', asyn
     const isUnknown = code === 'BLW_SQL_DATABASE_UNKNOWN';
     expect(failure.message.includes('or --database acme/other=URL for this one')).toBe(isUnknown);
   }
+  const foreign = await failureOf(
+    (async () => ports.of(access(['sql:read:*'])).databases.get('globex/shop', 'acme'))(),
+  );
+  expect(foreign.message).toContain('database "globex/shop": names have no "/"; a database of the flow');
 
   const writer = ports.of(access(['sql:write:shop'])).databases.get('shop', 'acme');
   expect(await writer.execute(insert, limits())).toMatchObject({ rowsAffected: 1 });

@@ -100,6 +100,14 @@ describe('secrets in expressions', () => {
       'BLW_VALUE_INVALID',
       'use.secrets: expected a list',
     );
+    for (const [name, hint] of [
+      ['globex/shop', "; the secret of the flow's own tenant is found by its name alone"],
+      ['a=b', ''],
+      ['"a b"', ''],
+    ] as const) {
+      const got = `use.secrets: got "${name.replaceAll('"', '')}", expected a name of at most 128 characters without "/", "=" and spaces${hint}`;
+      expectProblem(flowText('- a: { wait: PT1S }', `use: { secrets: [«${name}] }\n`), 'BLW_VALUE_INVALID', got);
+    }
     expectProblem(flowText('- a: { wait: PT1S }', 'use: { secrets: [a, «a] }\n'), 'BLW_NAME_DUPLICATE', '"a" twice');
     expectProblem(
       flowText('- a: { wait: PT1S }', 'use: { secrets: [«5] }\n'),

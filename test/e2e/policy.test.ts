@@ -81,11 +81,19 @@ describe('the policy file of a worker', () => {
     });
   });
 
-  it('makes the worker say which databases are for tenants that it does not have', async () => {
+  it('makes the worker say which databases and secrets are for tenants that it does not have', async () => {
     writeFileSync(file, 'version: 1\ntenants:\n  acme: { scopes: [] }\n');
     const databases = ['acme/shop', 'zed/shop', 'all'].map((name) => `${name}=sqlite:${join(folder, 'shop.db')}`);
-    const worker = await startTestWorker({ policy: file, database: databases }, testTemporal(), logger);
+    const secretFile = join(folder, 'secret');
+    writeFileSync(secretFile, 'value');
+    const secret = ['acme/key', 'zed/key'].map((name) => `${name}=file:${secretFile}`);
+    const worker = await startTestWorker({ policy: file, database: databases, secret }, testTemporal(), logger);
     await worker.stop();
+    expect(lines.filter(({ level }) => level === 'warn')).toContainEqual({
+      level: 'warn',
+      message: 'secrets of --secret are for tenants that the policy does not have; nobody can use them',
+      fields: { secrets: 'zed/key' },
+    });
     expect(lines.filter(({ level }) => level === 'warn')).toContainEqual({
       level: 'warn',
       message: 'databases of --database are for tenants that the policy does not have; nobody can use them',

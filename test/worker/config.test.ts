@@ -107,9 +107,14 @@ test.each<[string, OptionValues, string]>([
   ['a key without tokens', { 'auth-key': 'key.json' }, '--auth-key: counts with --auth jwt only'],
   ['a network that is trusted perhaps', { 'trust-network': 'maybe' }, '--trust-network: got "maybe", expected yes, no'],
   [
-    'a part of the design that is not there yet',
-    { 'prometheus-endpoint': '127.0.0.1:9090' },
-    '--prometheus-endpoint is not supported yet',
+    'metrics without a port',
+    { 'prometheus-endpoint': 'localhost' },
+    '--prometheus-endpoint: got "localhost", expected',
+  ],
+  [
+    'metrics at no port',
+    { 'prometheus-endpoint': ':65536' },
+    '--prometheus-endpoint: got ":65536", expected HOST:PORT',
   ],
   ['a policy without a file', { policy: '' }, '--policy: got "", expected the name of a file'],
   ['a database without a URL', { database: ['shop'] }, '--database'],
@@ -130,4 +135,15 @@ test.each([
 
 test('says which config file cannot be read', () => {
   expect(configErrorOf(() => readConfigFile(join(folder, 'none.yaml')))).toContain('cannot be read (ENOENT)');
+});
+
+it.each([
+  ['0.0.0.0:9090', '0.0.0.0', 9090],
+  ['metrics.internal:80', 'metrics.internal', 80],
+  ['[::1]:9090', '::1', 9090],
+  [':9090', '127.0.0.1', 9090],
+  ['9090', '127.0.0.1', 9090],
+  ['0', '127.0.0.1', 0],
+])('serves metrics at %s', (endpoint, host, port) => {
+  expect(configOf({ 'prometheus-endpoint': endpoint }).metrics).toEqual({ host, port });
 });

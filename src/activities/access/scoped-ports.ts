@@ -132,6 +132,10 @@ function findDatabase({ name, tenant }: DatabaseOfTenant, databases: SqlDatabase
     return databases.get(name, tenant);
   } catch (error) {
     if (!(error instanceof FlowError) || error.data.code !== 'BLW_SQL_DATABASE_UNKNOWN') throw error;
+    if (name.includes('/')) {
+      const detail = `database "${name}": names have no "/"; a database of the flow's own tenant is found by its name alone`;
+      throw notRetryable('BLW_SQL_DATABASE_UNKNOWN', detail);
+    }
     throw notRetryable(
       'BLW_SQL_DATABASE_UNKNOWN',
       `database "${name}" is not configured; the operator can add it with --database ${name}=URL for all tenants, or --database ${tenant}/${name}=URL for this one`,

@@ -13,6 +13,14 @@ const ELSEWHERE =
   'a secret cannot stand here, where its value would stay readable in the history; it may stand under `with` and in ' +
   '`input.from` of a call that a worker carries out (not human.approval)';
 
+/** What operators can give a secret as its name (`--secret`). */
+const SECRET_NAME = /^[^=/\s]{1,128}$/;
+
+function explainSecretName(name: string): string {
+  const hint = name.includes('/') ? "; the secret of the flow's own tenant is found by its name alone" : '';
+  return `use.secrets: got "${shortText(name)}", expected a name of at most 128 characters without "/", "=" and spaces${hint}`;
+}
+
 /** `use.secrets`: names of secrets (OWS dsl-reference, "Use"). */
 export function checkSecretNames(value: Json, path: Path, checker: Checker): void {
   if (!Array.isArray(value)) {
@@ -21,7 +29,9 @@ export function checkSecretNames(value: Json, path: Path, checker: Checker): voi
   }
   for (const [index, item] of value.entries()) {
     const name = checker.text(item, [...path, index], 'use.secrets');
-    if (name !== undefined && value.indexOf(name) !== index)
+    if (name === undefined) continue;
+    if (!SECRET_NAME.test(name)) checker.report('BLW_VALUE_INVALID', [...path, index], explainSecretName(name));
+    if (value.indexOf(name) !== index)
       checker.report('BLW_NAME_DUPLICATE', [...path, index], `use.secrets has "${shortText(name)}" twice`);
   }
 }
