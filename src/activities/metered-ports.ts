@@ -1,26 +1,31 @@
 import type { Readable } from 'node:stream';
 import { jsonBytes } from '../dsl/encoded-json';
 import type { OpenPorts } from './access/scoped-ports';
+import type { HttpStatusClass, PortObserver } from './port-observer';
 import type { BlobStore } from './ports/blob-store';
-import type { HttpClient, HttpRequest } from './ports/http-client';
+import type { HttpClient, HttpRequest, HttpResponse } from './ports/http-client';
 import type { HttpClients } from './ports/http-clients';
 import type { SqlDatabase, SqlDatabases, SqlStatement } from './ports/sql-databases';
 import { StepMeter } from './step-meter';
 
 /**
- * Ports that count what goes through them, for the step whose code calls them, whichever block that is. What caches hang on, one
- * client for one set of hosts, stays the same.
+ * Ports that count what goes through them, for the step whose code calls them, whichever block that is; `observe` is told of each
+ * call. What caches hang on, one client for one set of hosts, stays the same.
  */
-export function meterPorts({ http, blobs, databases }: OpenPorts): OpenPorts {
-  return { http: meterClients(http), blobs: meterBlobs(blobs), databases: meterDatabases(databases) };
+export function meterPorts({ http, blobs, databases }: OpenPorts, observe?: PortObserver): OpenPorts {
+  return {
+    http: meterClients(http, observe),
+    blobs: meterBlobs(blobs, observe),
+    databases: meterDatabases(databases, observe),
+  };
 }
 
-function meterClients(clients: HttpClients): HttpClients {
+function meterClients(clients: HttpClients, observe: PortObserver | undefined): HttpClients {
   const metered = new WeakMap<HttpClient, HttpClient>();
   return {
     reaching: (hosts) => {
       const client = clients.reaching(hosts);
-      const known = metered.get(client) ?? meterClient(client);
+      const known = metered.get(client) ?? meterClient(client, observe);
       metered.set(client, known);
       return known;
     },
@@ -28,18 +33,50 @@ function meterClients(clients: HttpClients): HttpClients {
   };
 }
 
-function meterClient(client: HttpClient): HttpClient {
+function meterClient(client: HttpClient, observe: PortObserver | undefined): HttpClient {
   return {
     send: async (request) => {
       const meter = StepMeter.current();
-      meter?.wrote(bodyBytes(request));
+      const sent = bodyBytes(request);
+      meter?.wrote(sent);
       if (meter === undefined) return await client.send(request);
-      const response = await meter.idly(() => client.send(request));
-      countReads(response.body, meter);
+      const send = () => meter.idly(() => client.send(request));
+      const response = await (observe === undefined ? send() : observeRequest(request, send, observe));
+      observe?.({ port: 'bytes', of: 'http', direction: 'out', bytes: sent });
+      countReads(response.body, (bytes) => {
+        meter.read(bytes);
+        observe?.({ port: 'bytes', of: 'http', direction: 'in', bytes });
+      });
       return response;
     },
     close: () => client.close(),
   };
+}
+
+async function observeRequest(
+  { method }: HttpRequest,
+  send: () => Promise<HttpResponse>,
+  observe: PortObserver,
+): Promise<HttpResponse> {
+  let status: HttpStatusClass = 'error';
+  const answer = async (): Promise<HttpResponse> => {
+    const response = await send();
+    status = `${Math.trunc(response.statusCode / 100)}xx` as HttpStatusClass;
+    return response;
+  };
+  return await timed(answer, (_, ms) => observe({ port: 'http', method, status, ms }));
+}
+
+async function timed<T>(work: () => Promise<T>, told: (isOk: boolean, ms: number) => void): Promise<T> {
+  const begunAt = performance.now();
+  let isOk = false;
+  try {
+    const result = await work();
+    isOk = true;
+    return result;
+  } finally {
+    told(isOk, performance.now() - begunAt);
+  }
 }
 
 function bodyBytes({ body }: HttpRequest): number {
@@ -48,44 +85,52 @@ function bodyBytes({ body }: HttpRequest): number {
 }
 
 /** Counts what comes into a stream, also where its reader stops early. Another stream around it would cost more than the rest. */
-function countReads(body: Readable, meter: StepMeter): void {
-  meter.read(body.readableLength);
+function countReads(body: Readable, count: (bytes: number) => void): void {
+  count(body.readableLength);
   const push = body.push.bind(body);
   body.push = (chunk: unknown, encoding?: BufferEncoding): boolean => {
-    if (chunk instanceof Uint8Array || typeof chunk === 'string') meter.read(chunk.length);
+    if (chunk instanceof Uint8Array || typeof chunk === 'string') count(chunk.length);
     return push(chunk, encoding);
   };
 }
 
-function meterBlobs(store: BlobStore): BlobStore {
+function meterBlobs(store: BlobStore, observe: PortObserver | undefined): BlobStore {
+  const moved = (direction: 'in' | 'out', bytes: number): void =>
+    observe?.({ port: 'bytes', of: 'blob', direction, bytes });
+  const watch = <T>(operation: string, act: () => Promise<T>): Promise<T> =>
+    observe === undefined ? act() : timed(act, (isOk) => observe({ port: 'blob', operation, isOk }));
   return {
-    put: async (tenant, path, source, options = {}) => {
+    put: (tenant, path, source, options = {}) => {
       const meter = StepMeter.current();
       let written = 0;
       const onProgress = (bytes: number): void => {
         meter?.wrote(bytes - written);
+        moved('out', bytes - written);
         written = bytes;
         options.onProgress?.(bytes);
       };
-      return await store.put(tenant, path, source, { ...options, onProgress });
+      return watch('put', () => store.put(tenant, path, source, { ...options, onProgress }));
     },
-    stat: (...args) => store.stat(...args),
+    stat: (...args) => watch('stat', () => store.stat(...args)),
     read: async (...args) => {
-      const found = await store.read(...args);
-      StepMeter.current()?.read(found?.content.length ?? 0);
+      const found = await watch('read', () => store.read(...args));
+      const bytes = found?.content.length ?? 0;
+      StepMeter.current()?.read(bytes);
+      moved('in', bytes);
       return found;
     },
-    list: (...args) => store.list(...args),
-    delete: (...args) => store.delete(...args),
+    list: (...args) => watch('list', () => store.list(...args)),
+    delete: (...args) => watch('delete', () => store.delete(...args)),
     sweep: (...args) => store.sweep(...args),
   };
 }
 
-function meterDatabases(databases: SqlDatabases): SqlDatabases {
-  return { get: (...args) => meterDatabase(databases.get(...args)), close: () => databases.close() };
+function meterDatabases(databases: SqlDatabases, observe: PortObserver | undefined): SqlDatabases {
+  return { get: (...args) => meterDatabase(databases.get(...args), observe), close: () => databases.close() };
 }
 
-function meterDatabase(database: SqlDatabase): SqlDatabase {
+function meterDatabase(database: SqlDatabase, observe: PortObserver | undefined): SqlDatabase {
+  const { kind } = database;
   const wrote = ({ parameters }: SqlStatement): void => {
     if (parameters !== undefined) StepMeter.current()?.wrote(jsonBytes(parameters));
   };
@@ -93,21 +138,28 @@ function meterDatabase(database: SqlDatabase): SqlDatabase {
   const read = (rows: unknown): void => {
     if (rows !== undefined) StepMeter.current()?.read(jsonBytes(rows));
   };
+  const call = <T>(operation: string, work: () => Promise<T>): Promise<T> =>
+    observe === undefined
+      ? idly(work)
+      : timed(
+          () => idly(work),
+          (isOk, ms) => observe({ port: 'sql', kind, operation, isOk, ms }),
+        );
   return {
-    kind: database.kind,
+    kind,
     query: async (statement, ...rest) => {
       wrote(statement);
-      const result = await idly(() => database.query(statement, ...rest));
+      const result = await call('query', () => database.query(statement, ...rest));
       read(result.rows);
       return result;
     },
     execute: async (statement, ...rest) => {
       wrote(statement);
-      return await idly(() => database.execute(statement, ...rest));
+      return await call('execute', () => database.execute(statement, ...rest));
     },
     transaction: async (statements, ...rest) => {
       for (const statement of statements) wrote(statement);
-      const results = await idly(() => database.transaction(statements, ...rest));
+      const results = await call('transaction', () => database.transaction(statements, ...rest));
       for (const { rows } of results) read(rows);
       return results;
     },

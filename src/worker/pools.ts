@@ -11,6 +11,7 @@ import { HEARTBEAT_INTERVAL_MS } from '../activities/heartbeat';
 import { localOnly } from '../activities/local-only';
 import type { KeyRing } from '../activities/payloads/key-ring';
 import type { PayloadStore } from '../activities/payloads/payload-store';
+import type { PortObserver } from '../activities/port-observer';
 import { findDatabase } from '../activities/ports/configured-databases';
 import type { EventPort } from '../activities/ports/events';
 import type { Gate } from '../activities/ports/gate';
@@ -74,6 +75,8 @@ export interface PoolParts {
   readonly expressions: ExpressionEngine;
   readonly secrets: SecretStore;
   readonly results: ResultCache;
+  /** Told what blocks do through their ports in processes of their own; absent: nobody. */
+  readonly observe?: PortObserver | undefined;
   /** Around the check of each step's access. */
   readonly middleware: readonly StepMiddleware[];
 }
@@ -102,6 +105,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     size: resources === 'io' ? SQLITE_PROCESSES : slots,
     maxMemoryMb: config.maxMemoryMb,
     space: keeper.space,
+    observe: parts.observe,
     init: {
       databases: config.databases,
       ledger: config.ledger,

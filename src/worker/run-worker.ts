@@ -38,7 +38,9 @@ import { tenantQuotas } from './quota/tenant-quotas';
 import { ensureSearchAttributes } from './search-attributes';
 import { openWorkerStore } from './state/open-state-store';
 import { stepLog } from './step-log';
+import type { CoreMetrics } from './telemetry/core-metrics';
 import { openTelemetry } from './telemetry/open-telemetry';
+import { QueueSurvey } from './telemetry/queue-survey';
 import { connectionConfig, connectWorker, type TemporalTarget } from './temporal-connection';
 import { createTemporalEvents } from './temporal-events';
 import { warnOfUnmatched } from './unmatched-settings';
@@ -73,6 +75,8 @@ export function newWorkerId(): string {
  * `wrapSecrets` puts another store of secrets, such as a vault, before or in the place of the one that is configured.
  *
  * `stepCache` takes the place of the folder below the blob root in which results of steps are kept.
+ *
+ * `coreMetrics` are those of Temporal's SDK (runtime.ts), which join the worker's.
  */
 export async function startWorker(options: {
   config: WorkerConfig;
@@ -82,6 +86,7 @@ export async function startWorker(options: {
   wrapHttp?: (client: HttpClient) => HttpClient;
   wrapSecrets?: (store: SecretStore) => SecretStore;
   stepCache?: StepCache;
+  coreMetrics?: CoreMetrics | undefined;
 }): Promise<RunningWorker> {
   const { config, target, logger, workerId, wrapHttp, wrapSecrets = (store) => store } = options;
   const releases: (() => Promise<unknown>)[] = [];
@@ -91,7 +96,7 @@ export async function startWorker(options: {
     }
   };
   try {
-    const telemetry = await openTelemetry({ endpoint: config.metrics, workerId, logger });
+    const telemetry = await openTelemetry({ config, workerId, logger, coreMetrics: options.coreMetrics });
     releases.push(() => telemetry.close());
     const policy = await openPolicy(config.policyFile, logger);
     releases.push(() => policy.close());
@@ -119,7 +124,7 @@ export async function startWorker(options: {
     releases.push(() => connection.close());
     await ensureSearchAttributes(connection, namespace);
 
-    const gate = makeGate(connection, namespace);
+    const gate = telemetry.watchGate(makeGate(connection, namespace));
     const clients = new NamespaceClients(connection, keys);
     const sender = createOfferSender(clients, logger);
     const probe = createFlowProbe(clients);
@@ -127,7 +132,15 @@ export async function startWorker(options: {
     const store = await openWorkerStore(config.stateStore, (error) =>
       logger.log('warn', 'the state store does not answer', { error: error.message }),
     );
-    const keeper = new QuotaKeeper({ store, worker: workerId, quotasOf, sender, probe, logger });
+    const keeper = new QuotaKeeper({
+      store,
+      worker: workerId,
+      quotasOf,
+      sender,
+      probe,
+      logger,
+      onWait: telemetry.onWait,
+    });
     releases.push(() => keeper.close());
     const messaging = await openMessaging({
       config,
@@ -147,7 +160,10 @@ export async function startWorker(options: {
       connection,
       namespace,
       identity: workerId,
-      ports: new ScopedPorts(meterPorts({ http, blobs: accountBlobs(blobs, keeper.space), databases })),
+      ports: new ScopedPorts(
+        meterPorts({ http, blobs: accountBlobs(blobs, keeper.space), databases }, telemetry.observe),
+      ),
+      observe: telemetry.observe,
       gate,
       catalog,
       payloads,
@@ -173,6 +189,7 @@ export async function startWorker(options: {
       releases.push(() => pool.processes.close());
       pools.push(pool);
     }
+    telemetry.watch({ pools, queues: new QueueSurvey({ connection, namespace, pools }), expressions });
     messaging.start();
     const sweeping = setInterval(() => {
       sweepPayloads(payloads.folder, { retentionMs: config.payloadRetentionMs }).then(

@@ -1,5 +1,7 @@
 import { type LogLevel, type LogMetadata, Runtime, type Logger as SdkLogger } from '@temporalio/worker';
+import { freePort } from '../../temporal-dev/ports';
 import type { LogFields, Logger } from './logger';
+import type { CoreMetrics } from './telemetry/core-metrics';
 
 type Level = Parameters<Logger['log']>[0];
 
@@ -18,6 +20,8 @@ const LEVELS: Readonly<Record<LogLevel, Level>> = {
  */
 const NOT_PASSED_ON = new Set(['Activity failed', 'No workflows registered, not polling for workflow tasks']);
 
+const LOOPBACK = '127.0.0.1';
+
 /** The failure of a flow may quote its data; only its code is logged. */
 const FLOW_FAILED = 'Workflow failed';
 
@@ -32,16 +36,41 @@ const FIELDS: Readonly<Record<string, string>> = {
   state: 'state',
 };
 
+/** Ports that are tried, one after the other, where another program takes each just before the core does. */
+const MAX_PORTS = 5;
+
 /**
  * Makes Temporal's SDK, its native core included, log through ours, and leaves the signals of the process to us. To be
- * called once, before the first connection of a worker; later calls in one process throw.
+ * called once, before the first connection of a worker; later calls in one process throw. With `metrics` the core serves its own on
+ * a free port of the loopback, which is given back: it takes an address only, and tells no port that it chose.
  */
-export function installRuntime(logger: Logger): void {
-  Runtime.install({
-    logger: sdkLogger(logger),
-    telemetryOptions: { logging: { forward: { level: 'WARN' } } },
-    shutdownSignals: [],
-  });
+export async function installRuntime(
+  logger: Logger,
+  { metrics = false }: { metrics?: boolean } = {},
+): Promise<CoreMetrics | undefined> {
+  const install = (bindAddress?: string) =>
+    Runtime.install({
+      logger: sdkLogger(logger),
+      telemetryOptions: {
+        logging: { forward: { level: 'WARN' } },
+        ...(bindAddress === undefined ? {} : { metrics: { prometheus: { bindAddress }, attachServiceName: false } }),
+      },
+      shutdownSignals: [],
+    });
+  let reason: unknown;
+  for (let tries = 0; metrics && tries < MAX_PORTS; tries += 1) {
+    const address = `${LOOPBACK}:${await freePort(LOOPBACK)}`;
+    try {
+      install(address);
+      return { url: `http://${address}/metrics` };
+    } catch (error) {
+      if (!String(error).includes('prometheus')) throw error;
+      reason = error;
+    }
+  }
+  if (metrics) logger.log('warn', "the metrics of Temporal's SDK cannot be had", { error: String(reason) });
+  install();
+  return undefined;
 }
 
 /** The SDK's logger that writes through ours. */

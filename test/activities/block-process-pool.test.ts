@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sqlQuery } from '../../src/activities/blocks/sql-query';
+import type { PortCall } from '../../src/activities/port-observer';
 import { createSqlDatabases, type DatabaseConfig } from '../../src/activities/ports/configured-databases';
 import {
   type BlockProcessPool,
@@ -477,6 +478,55 @@ describe('a tenant with less memory than the worker gives', () => {
 });
 
 describe('a pool', () => {
+  it('tells why its processes ended', async () => {
+    const pool = openMisbehaving({ maxMemoryMb: 64 });
+    const little = { ...inTime(), step: { ...inTime().step, memoryMb: 32 } };
+    await failureOf(pool.run('test.exit', { code: 3 }, inTime()));
+    await failureOf(pool.run('test.heap', {}, inTime()));
+    await failureOf(pool.run('test.block', {}, { ...inTime(), deadline: Date.now() + 300 }));
+    const cancelled = new AbortController();
+    const stubborn = pool.run(
+      'test.stubborn',
+      {},
+      { ...inTime(60_000, cancelled.signal), heartbeat: () => cancelled.abort() },
+    );
+    await expect(stubborn).rejects.toThrow('aborted');
+    await pool.run('test.echo', {}, inTime());
+    await pool.run('test.echo', {}, little);
+    await pool.close();
+    const reasons = ['crash', 'memory', 'deadline', 'cancelled', 'replaced', 'stopped'];
+    expect([...pool.stats().exits]).toEqual(reasons.map((reason) => [reason, 1]));
+  });
+
+  it('tells what blocks do with their ports, in children that are asked to keep a record', async () => {
+    const calls: PortCall[] = [];
+    const pool = openPool({ observe: (call) => calls.push(call) });
+    await pool.run('sql.query', sql('SELECT 1'), inTime());
+    await failureOf(pool.run('sql.query', sql('SELECT none'), inTime()));
+    await pool.run('fs.put', { path: 'a', content: 'text' }, inTime());
+    const ms: unknown = expect.any(Number);
+    const query = { port: 'sql', kind: 'sqlite', operation: 'query' };
+    expect(calls).toEqual([
+      { ...query, isOk: true, ms },
+      { ...query, isOk: false, ms },
+      { port: 'blob', operation: 'put', isOk: true },
+      { port: 'bytes', of: 'blob', direction: 'out', bytes: 4 },
+    ]);
+  });
+
+  (existsSync('/proc/self/stat') ? it : it.skip)('says what a process uses while it runs a block', async () => {
+    const pool = openMisbehaving();
+    const begun = new Promise<void>((resolve) => {
+      const context = { ...inTime(1_500), heartbeat: () => resolve() };
+      pool.run('test.block', {}, context).catch(() => undefined);
+    });
+    await begun;
+    // Nothing has been reported: this is what the system says, and it goes up.
+    const { cpuMs, rssBytes } = pool.stats();
+    expect(rssBytes).toBeGreaterThan(20 * 1024 * 1024);
+    await until(() => pool.stats().cpuMs > cpuMs + 100);
+  });
+
   it('runs no more processes than its size', async () => {
     const pool = openMisbehaving({ size: 2 });
     const runs = Array.from({ length: 10 }, () =>

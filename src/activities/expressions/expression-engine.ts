@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { flowError } from '../../dsl/errors';
 import type { BatchValues, ExpressionRequest } from '../../dsl/expressions/batch';
+import { readProcessUsage } from '../process/process-usage';
+import type { ChildUsage } from '../process/protocol';
 import { describeFailure } from './expression-failure';
 import { ExpressionHost } from './expression-host';
 import { ExpressionMemory } from './expression-memory';
@@ -34,6 +36,8 @@ export interface ExpressionEngine {
   close(): Promise<void>;
   /** Process ids of what it has started, for logs and tests. */
   pids(): number[];
+  /** What its processes use now, and the CPU time of all that it has had; 0 where the system does not say. */
+  usage(): ChildUsage;
 }
 
 /**
@@ -64,6 +68,9 @@ class Engine implements ExpressionEngine {
   #quarantine: Promise<unknown> = Promise.resolve();
   readonly #memory = new ExpressionMemory();
   readonly #hosts = new Set<ExpressionHost>();
+  /** CPU time of each process as it was asked last; of those that have ended, in one sum. */
+  readonly #cpuMs = new Map<number, number>();
+  #endedCpuMs = 0;
   #isClosed = false;
 
   constructor(
@@ -103,6 +110,23 @@ class Engine implements ExpressionEngine {
 
   pids(): number[] {
     return [...this.#hosts].flatMap(({ pid, isUsable }) => (pid === undefined || !isUsable ? [] : [pid]));
+  }
+
+  usage(): ChildUsage {
+    const pids = this.pids();
+    let rssBytes = 0;
+    for (const pid of pids) {
+      const usage = readProcessUsage(pid);
+      if (usage === undefined) continue;
+      rssBytes += usage.rssBytes;
+      this.#cpuMs.set(pid, usage.cpuMs);
+    }
+    for (const [pid, cpuMs] of this.#cpuMs) {
+      if (pids.includes(pid)) continue;
+      this.#endedCpuMs += cpuMs;
+      this.#cpuMs.delete(pid);
+    }
+    return { rssBytes, cpuMs: [...this.#cpuMs.values()].reduce((sum, cpuMs) => sum + cpuMs, this.#endedCpuMs) };
   }
 
   /** Where a job is stopped, its expressions are checked one by one, so that only the one that takes long is blamed. */

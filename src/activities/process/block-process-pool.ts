@@ -3,7 +3,14 @@ import { isRepeatable } from '../../dsl/repeatable';
 import type { BlockContext, StepIdentity } from '../block';
 import { outcomeUnknown } from '../outcome-unknown';
 import { StepMeter, type StepUsage } from '../step-meter';
-import { BlockProcess, type BlockProcessOptions, type JobOutcome, maxRssBytes } from './block-process';
+import {
+  BlockProcess,
+  type BlockProcessOptions,
+  type JobOutcome,
+  maxRssBytes,
+  type ProcessExit,
+} from './block-process';
+import type { ExitReason } from './exit-reason';
 import { closedFailure, crashFailure, deadlineFailure } from './process-failures';
 import { decodeFailure, type JobRequest } from './protocol';
 
@@ -24,10 +31,12 @@ export interface BlockProcessPoolStats {
   readonly started: number;
   /** Processes that ended under a block, of their own or because the block did not stop. */
   readonly lost: number;
-  /** Memory of all processes, as each reported it last. */
+  /** Memory of all processes: now, as the system says, or else as each reported it last. */
   readonly rssBytes: number;
-  /** CPU time of all processes so far, as each reported it last. */
+  /** CPU time of all processes so far, those that have ended included; from the same source. */
   readonly cpuMs: number;
+  /** Processes that have ended so far, by reason. */
+  readonly exits: ReadonlyMap<ExitReason, number>;
 }
 
 /** Runs blocks in child processes, which can be ended whatever they are doing. */
@@ -92,6 +101,7 @@ class ProcessPool implements BlockProcessPool {
   #lost = 0;
   /** CPU time of processes that have ended. */
   #endedCpuMs = 0;
+  readonly #exits = new Map<ExitReason, number>();
 
   constructor(private readonly options: BlockProcessPoolOptions) {}
 
@@ -116,7 +126,10 @@ class ProcessPool implements BlockProcessPool {
   }
 
   stats(): BlockProcessPoolStats {
-    const usages = [...this.#processes].map((process) => process.usage);
+    const usages = [...this.#processes].map((process) => {
+      process.refreshUsage();
+      return process.usage;
+    });
     return {
       size: this.options.size,
       busy: this.#processes.size - this.#idle.length,
@@ -126,6 +139,7 @@ class ProcessPool implements BlockProcessPool {
       lost: this.#lost,
       rssBytes: usages.reduce((sum, usage) => sum + usage.rssBytes, 0),
       cpuMs: usages.reduce((sum, usage) => sum + usage.cpuMs, this.#endedCpuMs),
+      exits: this.#exits,
     };
   }
 
@@ -140,7 +154,7 @@ class ProcessPool implements BlockProcessPool {
 
   async #closeAll(): Promise<void> {
     for (const { blockType, fail } of this.#queue.splice(0)) fail(closedFailure(blockType));
-    await Promise.all([...this.#processes].map((process) => process.close(CLOSE_GRACE_MS)));
+    await Promise.all([...this.#processes].map((process) => process.close(CLOSE_GRACE_MS, 'stopped')));
   }
 
   async #runOnce(job: JobRequest, context: BlockContext): Promise<Run> {
@@ -148,7 +162,7 @@ class ProcessPool implements BlockProcessPool {
     let stopped: Run['stopped'];
     const onDeadline = (): void => {
       stopped = 'deadline';
-      process.kill();
+      process.kill('deadline');
     };
     const onAbort = (): void => {
       // The deadline has a timer of its own.
@@ -254,7 +268,7 @@ class ProcessPool implements BlockProcessPool {
     if ([...this.#processes].some((process) => !process.isUsable)) return;
     this.#idle
       .shift()
-      ?.close(CLOSE_GRACE_MS)
+      ?.close(CLOSE_GRACE_MS, 'replaced')
       .catch(() => undefined);
   }
 
@@ -265,14 +279,16 @@ class ProcessPool implements BlockProcessPool {
     this.#started += 1;
     this.#processes.add(process);
     process.exited.then(
-      () => this.#forget(process),
-      () => this.#forget(process),
+      (exit) => this.#forget(process, exit),
+      (error: unknown) => this.#forget(process, { code: null, signal: null, stderr: String(error) }),
     );
     return process;
   }
 
-  #forget(process: BlockProcess): void {
+  #forget(process: BlockProcess, exit: ProcessExit): void {
     this.#processes.delete(process);
+    const reason = process.exitReason(exit);
+    this.#exits.set(reason, (this.#exits.get(reason) ?? 0) + 1);
     this.#endedCpuMs += process.usage.cpuMs;
     const index = this.#idle.indexOf(process);
     if (index !== -1) this.#idle.splice(index, 1);
@@ -283,7 +299,7 @@ class ProcessPool implements BlockProcessPool {
     // A process that is ending makes room once it is gone.
     if (!process.isUsable) return;
     if (process.usage.rssBytes > maxRssBytes(process) * RETIRE_SHARE) {
-      process.close(CLOSE_GRACE_MS).catch(() => undefined);
+      process.close(CLOSE_GRACE_MS, 'retired').catch(() => undefined);
       return;
     }
     this.#idle.push(process);

@@ -1,8 +1,11 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Json } from '../../dsl/json';
+import type { PortCall, PortObserver } from '../port-observer';
 import type { BlobSpace } from '../ports/blob-space';
 import type { StepUsage } from '../step-meter';
+import { type ExitReason, isMemoryLikely } from './exit-reason';
 import { ParentSpace } from './parent-space';
+import { readProcessUsage } from './process-usage';
 import type { ChildInit, ChildMessage, ChildUsage, FailureData, JobRequest, ParentMessage } from './protocol';
 
 /** How children are started. */
@@ -14,6 +17,8 @@ export interface BlockProcessOptions {
   readonly init: ChildInit;
   /** The account of blobs that children ask. */
   readonly space: BlobSpace;
+  /** Told what blocks do with their ports; absent: nobody wants to know, and children keep no record. */
+  readonly observe?: PortObserver | undefined;
 }
 
 /** How a process ended. */
@@ -80,9 +85,13 @@ export class BlockProcess {
   #stderr = '';
   #isUsable = true;
   #killTimers: NodeJS.Timeout[] = [];
+  /** Why it was told to end, at first. */
+  #told: ExitReason | undefined;
+  readonly #observe: PortObserver | undefined;
 
   constructor(options: BlockProcessOptions) {
-    const { entry, maxMemoryMb, init, space } = options;
+    const { entry, maxMemoryMb, init, space, observe } = options;
+    this.#observe = observe;
     this.#space = new ParentSpace(space, (message) => this.#send(message));
     this.maxMemoryMb = maxMemoryMb;
     this.#child = fork(entry, [], {
@@ -99,7 +108,7 @@ export class BlockProcess {
       (exit) => this.#onExit(exit),
       () => undefined,
     );
-    this.#send({ type: 'init', init, maxRssBytes: maxRssBytes(options) });
+    this.#send({ type: 'init', init, maxRssBytes: maxRssBytes(options), isObserved: observe !== undefined });
   }
 
   get pid(): number | undefined {
@@ -124,27 +133,44 @@ export class BlockProcess {
   cancel(): void {
     if (this.#job === undefined) return;
     this.#send({ type: 'cancel', id: this.#job.id });
-    this.#killTimers = [CANCEL_ACK_MS, CANCEL_GRACE_MS].map((ms) => setTimeout(() => this.kill(), ms));
+    this.#killTimers = [CANCEL_ACK_MS, CANCEL_GRACE_MS].map((ms) => setTimeout(() => this.kill('cancelled'), ms));
   }
 
   /** Ends the process at once. */
-  kill(): void {
+  kill(reason: ExitReason): void {
     this.#isUsable = false;
+    this.#told ??= reason;
     this.#child.kill('SIGKILL');
   }
 
   /** Lets the process close what it holds and end; ends it where that takes longer. Resolves when it is gone. */
-  async close(graceMs: number): Promise<void> {
+  async close(graceMs: number, reason: ExitReason): Promise<void> {
     this.#isUsable = false;
+    this.#told ??= reason;
     this.#send({ type: 'close' });
-    const timer = setTimeout(() => this.kill(), graceMs);
+    const timer = setTimeout(() => this.kill(reason), graceMs);
     await this.exited;
     clearTimeout(timer);
+  }
+
+  /** Why it is gone. */
+  exitReason(exit: ProcessExit): ExitReason {
+    return this.#told ?? (isMemoryLikely(exit) ? 'memory' : 'crash');
+  }
+
+  /** Asks the system what it uses, which it reports itself only with the end of a job. */
+  refreshUsage(): void {
+    const now = this.pid === undefined ? undefined : readProcessUsage(this.pid);
+    if (now !== undefined) this.usage = { ...now, cpuMs: Math.max(now.cpuMs, this.usage.cpuMs) };
   }
 
   #receive(message: ChildMessage): void {
     if (message.type === 'space') {
       void this.#space.receive(message);
+      return;
+    }
+    if (message.type === 'calls') {
+      this.#tell(message.calls);
       return;
     }
     const job = this.#job;
@@ -167,6 +193,10 @@ export class BlockProcess {
         this.usage = message.usage;
         this.#settle({ kind: 'failure', failure: message.failure, used: message.used });
     }
+  }
+
+  #tell(calls: readonly PortCall[]): void {
+    for (const call of calls) this.#observe?.(call);
   }
 
   #onExit(exit: ProcessExit): void {

@@ -1,5 +1,6 @@
 import { ScopedPorts } from '../access/scoped-ports';
 import { meterPorts } from '../metered-ports';
+import type { PortObserver } from '../port-observer';
 import { accountBlobs } from '../ports/accounted-blob-store';
 import type { BlobSpace } from '../ports/blob-space';
 import { createSqlDatabases } from '../ports/configured-databases';
@@ -12,12 +13,13 @@ import type { ChildInit } from './protocol';
 export async function createChildPorts(
   { databases, ledger, blobRoot, allowHosts }: ChildInit,
   space: BlobSpace,
+  observe?: PortObserver,
 ): Promise<ClosablePorts> {
   const sql = createSqlDatabases(databases, ledger);
   const blobs = await createFileBlobStore({ root: blobRoot });
   const http = createHttpClients({ allowHosts });
   return {
-    ports: new ScopedPorts(meterPorts({ http, blobs: accountBlobs(blobs, space), databases: sql })),
+    ports: new ScopedPorts(meterPorts({ http, blobs: accountBlobs(blobs, space), databases: sql }, observe)),
     async close() {
       await Promise.allSettled([http.close(), sql.close()]);
       blobs.close();

@@ -4,9 +4,11 @@ import type { Json } from '../../dsl/json';
 import type { ScopedPorts } from '../access/scoped-ports';
 import type { BlockContext, BlockExecutor } from '../block';
 import { notRetryable } from '../block-failure';
+import type { PortObserver } from '../port-observer';
 import type { BlobSpace } from '../ports/blob-space';
 import { Mask } from '../secrets/mask';
 import { StepMeter, type StepUsage } from '../step-meter';
+import { CallRecord } from './call-record';
 import { ChildSpace } from './child-space';
 import {
   type ChildInit,
@@ -22,7 +24,7 @@ import {
 export interface ChildServerOptions {
   readonly findExecutor: (blockType: string) => BlockExecutor | undefined;
   /** Called before the first job; again before the next where it failed. */
-  readonly createPorts: (init: ChildInit, space: BlobSpace) => Promise<ClosablePorts>;
+  readonly createPorts: (init: ChildInit, space: BlobSpace, observe?: PortObserver) => Promise<ClosablePorts>;
 }
 
 /** Ports with what they hold open. */
@@ -49,6 +51,8 @@ export function serveBlocks(options: ChildServerOptions): void {
 class ChildServer {
   #init: ChildInit | undefined;
   #ports: ClosablePorts | undefined;
+  /** Absent where nobody wants to know. */
+  #calls: CallRecord | undefined;
   readonly #space = new ChildSpace(send, () => this.#running?.id ?? 0);
   #running: { readonly id: number; readonly abort: AbortController; readonly done: Promise<void> } | undefined;
 
@@ -58,6 +62,7 @@ class ChildServer {
     switch (message.type) {
       case 'init':
         this.#init = message.init;
+        if (message.isObserved) this.#calls = new CallRecord();
         startWatchdog(message.maxRssBytes);
         return;
       case 'run':
@@ -78,6 +83,7 @@ class ChildServer {
     const abort = new AbortController();
     const done = this.#run(job, abort.signal).then((message) => {
       this.#running = undefined;
+      this.#calls?.flush(job.id, send);
       send(message);
     });
     this.#running = { id: job.id, abort, done };
@@ -95,7 +101,7 @@ class ChildServer {
       if (executor === undefined || this.#init === undefined) {
         throw notRetryable('BLW_BLOCK_UNKNOWN', `block ${blockType}: this worker has no executor for it`);
       }
-      this.#ports ??= await this.options.createPorts(this.#init, this.#space.port);
+      this.#ports ??= await this.options.createPorts(this.#init, this.#space.port, this.#calls?.add);
       const ports = this.#ports.ports.of(step.access);
       const heartbeat = (details: Json): void => heartbeats.push(mask.json(details));
       const conceal = (credential: string): void => mask.add(credential);

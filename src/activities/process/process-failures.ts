@@ -1,5 +1,6 @@
 import { type BlockFailure, retryable } from '../block-failure';
 import type { ProcessExit } from './block-process';
+import { isMemoryLikely } from './exit-reason';
 import { MEMORY_LIMIT_MARK } from './protocol';
 
 /** The failure of a block that was still running, or waiting for a process, when its time was up. */
@@ -38,11 +39,6 @@ export function closedFailure(blockType: string): BlockFailure {
 function describeEnd({ code, signal }: ProcessExit): string {
   if (signal !== null) return `by signal ${signal}`;
   return code === null ? 'before it began' : `with exit code ${code}`;
-}
-
-/** V8 says so before it aborts; the kernel ends a process by SIGKILL without a word. */
-function isMemoryLikely({ signal, stderr }: ProcessExit): boolean {
-  return signal === 'SIGKILL' || stderr.includes(MEMORY_LIMIT_MARK) || /out of memory|bad_alloc/i.test(stderr);
 }
 
 /** The line of the standard error that says most, cut to what fits a message. */

@@ -2,6 +2,7 @@ import { FlowError, type FlowErrorData } from '../../dsl/errors';
 import type { Json, JsonObject } from '../../dsl/json';
 import type { StepIdentity } from '../block';
 import { BlockFailure, notRetryable } from '../block-failure';
+import type { PortCall } from '../port-observer';
 import type { SPACE_METHODS, SpaceChange } from '../ports/blob-space';
 import type { DatabaseConfig } from '../ports/configured-databases';
 import type { LedgerRules } from '../ports/sql-ledger';
@@ -30,7 +31,8 @@ export interface JobRequest {
 
 /** From the pool to a child. A child runs one job at a time. */
 export type ParentMessage =
-  | { readonly type: 'init'; readonly init: ChildInit; readonly maxRssBytes: number }
+  /** Where it is observed, a child tells what its blocks do with their ports. */
+  | { readonly type: 'init'; readonly init: ChildInit; readonly maxRssBytes: number; readonly isObserved: boolean }
   | { readonly type: 'run'; readonly job: JobRequest }
   | { readonly type: 'cancel'; readonly id: number }
   | { readonly type: 'close' }
@@ -63,6 +65,8 @@ export type ChildMessage =
       readonly method: (typeof SPACE_METHODS)[number];
       readonly change: SpaceChange;
     }
+  /** What the block has done with its ports since the last time. */
+  | { readonly type: 'calls'; readonly id: number; readonly calls: readonly PortCall[] }
   | { readonly type: 'heartbeat'; readonly id: number; readonly details: Json }
   /** The block has been told to stop, so it is not stuck in a native call. */
   | { readonly type: 'cancelling'; readonly id: number }

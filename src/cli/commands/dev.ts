@@ -108,9 +108,9 @@ async function start(flags: Flags, { config, logger, stop, releases, cli }: Star
   const log = (line: string) => cli.err.line(line);
   const server = await stop.interrupting(startTemporalServer({ port, uiPort, dbFile, logFile, log }));
   releases.add(() => server.stop());
-  installRuntime(logger);
+  const coreMetrics = await installRuntime(logger, { metrics: config.metrics !== undefined });
   const worker = await stop.interrupting(
-    startWorkerFor({ config, target: ownTarget(server), logger, workerId: newWorkerId() }),
+    startWorkerFor({ config, target: ownTarget(server), logger, workerId: newWorkerId(), coreMetrics }),
   );
   releases.add(() => stopOrGiveUp(worker, STOP_LIMIT_MS));
   logStarted(worker, logger);

@@ -42,8 +42,10 @@ async function work(flags: Flags, cli: Cli): Promise<ExitCode> {
   // Nobody reads the log any more.
   cli.onReaderGone = () => stop.request('EPIPE');
   try {
-    installRuntime(logger);
-    const worker = await stop.interrupting(startWorkerFor({ config, target: targetOf(flags), logger, workerId }));
+    const coreMetrics = await installRuntime(logger, { metrics: config.metrics !== undefined });
+    const worker = await stop.interrupting(
+      startWorkerFor({ config, target: targetOf(flags), logger, workerId, coreMetrics }),
+    );
     logStarted(worker, logger);
     return await serveUntilStopped(worker, { stop, logger });
   } catch (error) {

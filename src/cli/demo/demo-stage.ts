@@ -61,6 +61,6 @@ async function startDemoWorker(folder: string, server: TemporalServer): Promise<
   // Settings of the user's own workers are none of the demo's.
   const config = parseWorkerConfig(mergeOptions({ flags, env: {}, file: {} }), folder);
   const logger = createLogger(config, 'demo');
-  installRuntime(logger);
+  await installRuntime(logger);
   return startWorkerFor({ config, target: ownTarget(server), logger, workerId: newWorkerId() });
 }

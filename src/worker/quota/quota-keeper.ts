@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { within } from '../../activities/within';
-import type { QuotaWait } from '../../dsl/quota';
+import type { QuotaReason, QuotaWait } from '../../dsl/quota';
 import type { Logger } from '../logger';
 import type { Quotas } from '../policy/policy';
 import { execute, type Rule } from '../state/rule';
@@ -53,6 +53,8 @@ export interface KeeperParts {
   readonly sender: OfferSender;
   readonly probe: FlowProbe;
   readonly logger: Logger;
+  /** Told of each time that a step or a flow is sent to wait. */
+  readonly onWait?: ((reason: QuotaReason) => void) | undefined;
 }
 
 /**
@@ -99,7 +101,7 @@ export class QuotaKeeper {
 
   /** Asks for a place; undefined where it is given. A store that does not answer is something to wait for. */
   async ask(asker: Asker): Promise<QuotaWait | undefined> {
-    if (!this.#store.allowsTry()) return waitForStore(asker);
+    if (!this.#store.allowsTry()) return this.#waits(waitForStore(asker));
     const { tenant, kind, lease } = asker;
     const asking = this.#store.run(() => askForPlace(asker, this.quotasOf(tenant)), {
       tenant,
@@ -109,7 +111,7 @@ export class QuotaKeeper {
       const { wait, isLeased, offers } = await within(STORE_PATIENCE_MS, asking);
       this.#courier.tell(asker, offers);
       if (isLeased && kind === 'step') this.#held.set(lease, { ...asker, id: lease });
-      return wait;
+      return wait === undefined ? undefined : this.#waits(wait);
     } catch (error) {
       this.#store.warn(error);
       const finish = asking.then(async ({ isLeased, offers }) => {
@@ -118,7 +120,7 @@ export class QuotaKeeper {
         if (isLeased && kind === 'step') await this.settle({ tenant, lease, id: lease, attempt: 1 });
       });
       this.#background.follow(finish.catch(() => undefined));
-      return waitForStore(asker);
+      return this.#waits(waitForStore(asker));
     }
   }
 
@@ -149,10 +151,10 @@ export class QuotaKeeper {
     const telling = asking.then(({ offers }) => this.#courier.tell({ tenant, kind: 'space' }, offers));
     this.#background.follow(telling.catch(() => undefined));
     try {
-      return (await within(STORE_PATIENCE_MS, asking)).wait;
+      return this.#waits((await within(STORE_PATIENCE_MS, asking)).wait);
     } catch (error) {
       this.#store.warn(error);
-      return waitForStore(asker);
+      return this.#waits(waitForStore(asker));
     }
   }
 
@@ -191,6 +193,11 @@ export class QuotaKeeper {
     await this.#reports.close(closeBy - performance.now());
     await this.#reviewer.close();
     await this.#store.close();
+  }
+
+  #waits(wait: QuotaWait): QuotaWait {
+    this.parts.onWait?.(wait.reason);
+    return wait;
   }
 
   *#settleRule({ usage: used, ...settlement }: Settlement, charge: Charge): Rule<readonly Offer[]> {

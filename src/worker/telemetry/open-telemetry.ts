@@ -1,6 +1,15 @@
+import type { PortObserver } from '../../activities/port-observer';
+import type { Gate } from '../../activities/ports/gate';
 import type { StepMiddleware } from '../../activities/step-activities';
+import { taskQueueOf } from '../../dsl/names';
+import type { QuotaReason } from '../../dsl/quota';
+import type { WorkerConfig } from '../config';
 import type { Logger } from '../logger';
-import type { MetricsEndpoint } from './metrics-endpoint';
+import type { CoreMetrics } from './core-metrics';
+import { countDenials } from './gate-metrics';
+import { MetricsPage } from './metrics-page';
+import type { Watched } from './pool-metrics';
+import { portMetrics } from './port-metrics';
 import { stepMetrics } from './step-metrics';
 import { startTelemetryServer } from './telemetry-server';
 import { createWorkerMetrics, type WorkerMetrics } from './worker-metrics';
@@ -11,30 +20,54 @@ export interface Telemetry {
   readonly metrics?: WorkerMetrics;
   /** Around every step. */
   readonly middleware: readonly StepMiddleware[];
+  /** Told what blocks do through their ports; absent: nobody wants to know. */
+  readonly observe?: PortObserver;
+  /** Told what steps and flows are sent to wait for. */
+  readonly onWait?: (reason: QuotaReason) => void;
+  /** The gate, with what it denies counted. */
+  watchGate(gate: Gate): Gate;
+  /** Shows pools, queues and resources too, once they are there. */
+  watch(watched: Watched): void;
   /** Where it is served; absent: nowhere. */
   readonly url?: string;
   close(): Promise<void>;
 }
 
-const OFF: Telemetry = { middleware: [], close: async () => undefined };
+const OFF: Telemetry = {
+  middleware: [],
+  watchGate: (gate) => gate,
+  watch: () => undefined,
+  close: async () => undefined,
+};
 
 /** Serves metrics and health where an endpoint is configured; else nothing is counted. Throws BLW_CONFIG. */
 export async function openTelemetry(options: {
-  endpoint: MetricsEndpoint | undefined;
+  config: Pick<WorkerConfig, 'metrics' | 'pools' | 'queuePrefix'>;
   workerId: string;
   logger: Logger;
+  coreMetrics: CoreMetrics | undefined;
 }): Promise<Telemetry> {
-  const { endpoint, workerId, logger } = options;
-  if (endpoint === undefined) return OFF;
+  const { config, workerId, logger, coreMetrics } = options;
+  if (config.metrics === undefined) return OFF;
   const metrics = createWorkerMetrics(workerId);
-  const { registry } = metrics;
+  const page = new MetricsPage({ metrics, coreMetrics, logger });
   const server = await startTelemetryServer({
-    endpoint,
+    endpoint: config.metrics,
     paths: {
-      '/metrics': async () => ({ status: 200, contentType: registry.contentType, body: await registry.metrics() }),
+      '/metrics': async () => ({ status: 200, contentType: metrics.registry.contentType, body: await page.render() }),
     },
     onError: (path, error) =>
       logger.log('warn', 'health or metrics could not be answered', { path, error: String(error) }),
   });
-  return { metrics, middleware: [stepMetrics(metrics)], url: server.url, close: () => server.close() };
+  const pools = new Map(config.pools.map((pool) => [taskQueueOf(config.queuePrefix, pool), pool]));
+  return {
+    metrics,
+    middleware: [stepMetrics(metrics, pools)],
+    observe: portMetrics(metrics),
+    onWait: (reason) => metrics.beamline_quota_waits_total.of(reason).inc(),
+    watchGate: (gate) => countDenials(gate, metrics),
+    watch: (watched) => page.watch(watched),
+    url: server.url,
+    close: () => server.close(),
+  };
 }
