@@ -1,7 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { wrongNames } from '../helpers/metric-list';
+import { WORKER_METRICS } from '../../src/worker/telemetry/metric-table';
+import { listedMetrics, wrongNames } from '../helpers/metric-list';
 import { projectRoot } from '../helpers/project-root';
 import { findPromtool, runPromtool } from '../helpers/promtool';
 
@@ -41,6 +43,13 @@ function readYaml<T>(file: string): T {
 const promtool = findPromtool();
 const withPromtool = promtool === undefined ? describe.skip : describe;
 
+/** The expressions that docs/metrics.md proposes. */
+const proposed = (
+  /^```promql\n([\s\S]*?)^```$/m.exec(readFileSync(join(projectRoot(), 'docs', 'metrics.md'), 'utf8'))?.[1] ?? ''
+)
+  .split('\n')
+  .filter((line) => line !== '' && !line.startsWith('#'));
+
 withPromtool('promtool (none on PATH: skipped)', () => {
   const run = (...args: string[]) => runPromtool(promtool ?? '', args);
 
@@ -52,6 +61,19 @@ withPromtool('promtool (none on PATH: skipped)', () => {
   test('takes the configuration', () => {
     const file = join(FOLDER, 'prometheus.yml');
     expect(run('check', 'config', file)).toEqual({ status: 0, output: expect.stringContaining('is valid') });
+  });
+
+  test('takes the expressions that docs/metrics.md proposes', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'beamline-promql-'));
+    try {
+      const rules = proposed.map((expr, index) => ({ record: `proposed:number${index}`, expr }));
+      const file = join(folder, 'rules.yml');
+      writeFileSync(file, JSON.stringify({ groups: [{ name: 'proposed', rules }] }));
+      const { status, output } = run('check', 'rules', file);
+      expect({ status, output }).toEqual({ status: 0, output: expect.stringContaining(`${rules.length} rules found`) });
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 
   test('finds that every alert fires when it should, and only then', () => {
@@ -100,6 +122,20 @@ test('the tests evaluate all groups in their order, those that record first', ()
 test('rules ask for metrics and labels that there are', () => {
   const rules = [...recording.groups, ...alerting.groups].flatMap(({ rules }) => rules);
   expect(rules.flatMap(({ expr }) => wrongNames(expr, recorded))).toEqual([]);
+});
+
+test('docs/metrics.md proposes to ask for metrics and labels that there are', () => {
+  expect(proposed.length).toBeGreaterThan(10);
+  expect(proposed.flatMap((expr) => wrongNames(expr))).toEqual([]);
+});
+
+test('the metrics that the documentation lists are those of the code', () => {
+  const listed = listedMetrics();
+  const differing = Object.entries(WORKER_METRICS).filter(([name, { type, labels }]) => {
+    const metric = listed.get(name);
+    return metric?.isHistogram !== (type === 'histogram') || String(metric.labels) !== String(Object.keys(labels));
+  });
+  expect(differing.map(([name]) => name)).toEqual([]);
 });
 
 test('the series of their tests are such as workers have', () => {
