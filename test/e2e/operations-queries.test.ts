@@ -5,6 +5,7 @@ import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } 
 import { APPROVAL, type FlowStatus, RUN_FLOW, RUN_WINDOW, SEARCH_ATTRIBUTES } from '../../src/dsl/names';
 import { projectRoot } from '../helpers/project-root';
 import { testTemporal } from '../helpers/temporal';
+import { eventually } from '../helpers/test-worker';
 
 /** The queries of docs/operations.md by what they say they find. */
 const queries = new Map(
@@ -61,7 +62,7 @@ async function found(question: string, ids: Readonly<Record<string, string>>): P
 
 async function untilListed(ids: readonly string[]): Promise<void> {
   const query = ids.map((id) => `WorkflowId = '${id}'`).join(' OR ');
-  while ((await client.workflow.count(query)).count < ids.length) await new Promise((resolve) => setImmediate(resolve));
+  await eventually(async () => ((await client.workflow.count(query)).count === ids.length ? true : undefined));
 }
 
 test('every query is one that Temporal takes', async () => {

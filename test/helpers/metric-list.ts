@@ -4,7 +4,7 @@ import { projectRoot } from './project-root';
 
 /** A metric as docs/metrics.md lists it. */
 export interface ListedMetric {
-  readonly isHistogram: boolean;
+  readonly type: string;
   readonly labels: readonly string[];
 }
 
@@ -22,7 +22,7 @@ export function listedMetrics(): ReadonlyMap<string, ListedMetric> {
       .filter((line) => line.startsWith('| `'))
       .flatMap((line) => {
         const [, names = '', type = '', labels = ''] = line.split(/(?<!\\)\|/);
-        const metric = { isHistogram: type.includes('histogram'), labels: labelNames(labels) };
+        const metric = { type: /\w+/.exec(type)?.[0] ?? '', labels: labelNames(labels) };
         return codes(names).map((name) => [name, metric] as const);
       }),
   );
@@ -61,6 +61,6 @@ export function wrongNames(expression: string, recorded: readonly string[] = [])
   });
 }
 
-function seriesOf([name, { isHistogram }]: [string, ListedMetric]): string[] {
-  return isHistogram ? ['bucket', 'sum', 'count'].map((part) => `${name}_${part}`) : [name];
+function seriesOf([name, { type }]: [string, ListedMetric]): string[] {
+  return type === 'histogram' ? ['bucket', 'sum', 'count'].map((part) => `${name}_${part}`) : [name];
 }
