@@ -2,7 +2,7 @@ import { ERROR_CODES } from '../dsl/error-codes';
 import { FlowError, flowError, flowErrorData, flowErrorToJson } from '../dsl/errors';
 import type { JsonObject } from '../dsl/json';
 import { EXIT, type ExitCode } from './exit-codes';
-import { printable, type TextOutput } from './output';
+import { printable, printableIndented, type TextOutput } from './output';
 
 /** Ends a command with an error, an exit code and, where the help of the code is too general, better help. */
 export class CommandError extends Error {
@@ -35,7 +35,9 @@ export function reportError(thrown: unknown, err: TextOutput): ExitCode {
   if (thrown instanceof CommandError) return printFlowError(thrown.error, err, thrown);
   if (thrown instanceof FlowError) return printFlowError(thrown, err, {});
   const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-  err.line(`${err.style.red('error:')} unexpected, please report it: ${text}`);
+  err.line(
+    `${err.style.red('error:')} unexpected, please report it: ${text.split('\n').map(printableIndented).join('\n')}`,
+  );
   return EXIT.failed;
 }
 

@@ -8,7 +8,7 @@ import type { FlowOutcome } from './flow-outcome';
 import { exitCodeOf, printFlowFailure } from './flow-report';
 import { type WatchedFlow, watchFlow } from './flow-watcher';
 import { followCommands } from './going-on';
-import { shellWord } from './output';
+import { printable, shellWord } from './output';
 import { ProgressPrinter } from './progress-printer';
 import { Stopped, StopRequest } from './stop-request';
 import { deciderHint, type TokenFlags } from './token-flags';
@@ -65,7 +65,7 @@ function printOutcome(outcome: FlowOutcome, where: { flow: WatchedFlow; flags: F
 
 function tellGoesOn(workflowId: string, connection: string, cli: Cli): void {
   const { look, cancel } = followCommands(workflowId, { beamline: beamlineCommand(cli.cwd), connection });
-  cli.err.line(`\nstopped following; the flow goes on as ${workflowId}`);
+  cli.err.line(`\nstopped following; the flow goes on as ${printable(workflowId)}`);
   cli.err.line(`  look at it:  ${look}`);
   cli.err.line(`  cancel it:   ${cancel}`);
 }

@@ -1,7 +1,7 @@
 import { FlowError } from '../dsl/errors';
 import { CommandError } from './command-error';
 import { EXIT } from './exit-codes';
-import { shellWord } from './output';
+import { printable, shellWord } from './output';
 
 /** How commands are to be written that a person can copy. */
 export interface CommandWords {
@@ -27,6 +27,6 @@ export function followCommands(
 export function unfollowed(error: unknown, workflowId: string, words: CommandWords): unknown {
   if (!(error instanceof FlowError) || error.data.code !== 'BLW_TEMPORAL_UNREACHABLE') return error;
   const { look } = followCommands(workflowId, words);
-  const help = `The flow ${workflowId} goes on once Temporal and a worker are there: ${look}`;
+  const help = `The flow ${printable(workflowId)} goes on once Temporal and a worker are there: ${look}`;
   return new CommandError(error, EXIT.unreachable, help);
 }

@@ -40,7 +40,7 @@ export function createOutput(
   });
   return {
     line: (text = '') => {
-      if (!isBroken) stream.write(`${text}\n`);
+      if (!isBroken) stream.write(`${stream.isTTY === true ? withoutRawControls(text) : text}\n`);
     },
     ...(stream.isTTY === true && env.TERM !== 'dumb' ? { terminal: stream as WriteStream } : {}),
     style: createStyle(stream.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb'),
@@ -53,6 +53,17 @@ function createStyle(isColoured: boolean): Style {
     return (text: string) => (isColoured ? `\u001b[${begin}m${text}\u001b[${end}m` : text);
   };
   return { bold: paint('bold'), dim: paint('dim'), red: paint('red'), green: paint('green'), yellow: paint('yellow') };
+}
+
+/**
+ * JSON has these characters as they are, and some terminals obey them: JSON's own escapes say the same. Those below a blank JSON escapes
+ * itself, and ours are among them.
+ */
+function withoutRawControls(text: string): string {
+  return text.replace(
+    /[\u007f-\u009f\p{Bidi_Control}]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /**
@@ -69,7 +80,23 @@ export function printableIndented(line: string): string {
   return indent + printable(line.slice(indent.length));
 }
 
-/** A word of a command line that can be copied into a POSIX shell. */
+/** Characters that would not show as themselves on a terminal. */
+const UNSHOWN = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/u;
+
+/**
+ * A word of a command line that can be copied into a POSIX shell. One with control characters, which must not get to a terminal, is written
+ * with dollar-single-quotes (POSIX.1-2024, section 2.2.4; bash, zsh, ksh).
+ */
 export function shellWord(text: string): string {
-  return /^[A-Za-z0-9_@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  if (/^[A-Za-z0-9_@%+=:,./-]+$/.test(text)) return text;
+  if (!UNSHOWN.test(text)) return `'${text.replaceAll("'", "'\\''")}'`;
+  const escaped = [...text].map((character) =>
+    UNSHOWN.test(character) || character === "'" || character === '\\' ? octal(character) : character,
+  );
+  return `$'${escaped.join('')}'`;
+}
+
+/** Its bytes, as a shell reads them. */
+function octal(character: string): string {
+  return [...Buffer.from(character)].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('');
 }

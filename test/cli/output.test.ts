@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createOutput, printable, shellWord } from '../../src/cli/output';
 import { CollectedText } from '../helpers/collected-text';
 
@@ -29,6 +30,25 @@ describe('createOutput', () => {
   });
 });
 
+describe('a line on a terminal', () => {
+  const written = (isTerminal: boolean, text: string): string => {
+    const stream = new CollectedText({ isTerminal });
+    createOutput(stream, { env: {}, onBroken: () => undefined }).line(text);
+    return stream.text;
+  };
+  const value = { id: 'a\u009b2Jb\u007f\u202Ec\u001b[2J' };
+
+  it('has no control characters that JSON leaves as they are, and is the same JSON', () => {
+    const text = written(true, JSON.stringify(value));
+    expect(text.trimEnd()).not.toMatch(/[\p{Cc}\p{Bidi_Control}]/u);
+    expect(JSON.parse(text)).toEqual(value);
+  });
+
+  it('is what it is in a file or a pipe', () => {
+    expect(written(false, JSON.stringify(value))).toBe(`${JSON.stringify(value)}\n`);
+  });
+});
+
 describe('printable', () => {
   it.each([
     ['a\nb\tc', 'a b c'],
@@ -50,4 +70,13 @@ describe('shellWord', () => {
   ])('writes %j as %s', (text, word) => {
     expect(shellWord(text)).toBe(word);
   });
+
+  it.each(['a\u001b[2Jb', "it's\r\\n\n", 'a\u009b2J\u007f1', 'x\u202Efdp\u2028漢'])(
+    'writes %j so that no control character shows, and the shell has it back',
+    (text) => {
+      const word = shellWord(text);
+      expect(word).not.toMatch(/[\p{Cc}\p{Bidi_Control}\u2028]/u);
+      expect(execFileSync('bash', ['-c', `printf %s ${word}`], { encoding: 'utf8' })).toBe(text);
+    },
+  );
 });

@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { JsonObject } from '../../src/dsl/json';
+import { RUN_FLOW } from '../../src/dsl/names';
 import { BrokenService, lettersOf } from '../helpers/broken-service';
 import { type CliResult, runCli, startCli } from '../helpers/cli';
 import { runInProcess } from '../helpers/cli-in-process';
 import { testTemporal } from '../helpers/temporal';
-import { eventually, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
+import { eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 let worker: TestWorker;
 /** Its tenant `acme` has a key. */
@@ -369,6 +370,33 @@ test('--follow goes on with the steps, and ends as the flow does', async () => {
     code: 0,
     json: { workflowId: flow.workflowId, status: 'Completed', output: { path: '/held' } },
   });
+});
+
+test('no control character of an id, a step or a title gets to the terminal', async () => {
+  const evil = '\u001b[2J\u009b1m\u202E';
+  const [name, title] = ['ask', 'Pay'].map((text) => JSON.stringify(`${text}${evil}`));
+  service.broken.add('/escapes');
+  const tasks = `do: [{both: {fork: {branches: [
+    {${name}: {call: human.approval, with: {title: ${title}}}}, ${service.step(JSON.stringify(`pay${evil}`), '/escapes')}]}}}]`;
+  const flow = await worker.client.workflow.start(RUN_FLOW, {
+    taskQueue: `${worker.queuePrefix}-io`,
+    workflowId: `escapes-${randomUUID()}${evil}`,
+    args: [{ flow: flowOf(tasks), input: { n: 1 }, tenant }],
+  });
+  unused.push(flow);
+  await progressWhen(flow, ({ steps }) => steps.filter(({ status }) => /Lettered|Approval/.test(status)).length === 2);
+  const list = await listed([], ({ runs: all }) => all.length === 1);
+  expect(idsOf(list)).toEqual([flow.workflowId]);
+  for (const args of [
+    ['list', '--tenant', tenant],
+    ['show', flow.workflowId],
+    ['cancel', flow.workflowId],
+  ]) {
+    const { code, stdout, stderr } = await runs(...args);
+    const text = `${stdout}${stderr}`;
+    expect({ code, controls: text.match(/[^\P{Cc}\n]|\p{Bidi_Control}/gu) }).toEqual({ code: 0, controls: null });
+    expect(text).toContain(args[0] === 'show' ? "dlq show $'escapes-" : 'escapes-');
+  }
 });
 
 describe('beamline runs cancel and terminate', () => {
