@@ -18,7 +18,7 @@ export function layOut(
   { left = [0] }: { left?: readonly number[] } = {},
 ): Line[] {
   const widths = header.map((title, column) =>
-    Math.max(...[title, ...rows.map((row) => row[column]?.text ?? '')].map(width)),
+    rows.reduce((widest, row) => Math.max(widest, width(row[column]?.text ?? '')), width(title)),
   );
   const lineOf = (cells: readonly Cell[]): Line =>
     cells.map((cell, column) => {

@@ -15,15 +15,20 @@ const NAME = /^[A-Za-z_:][A-Za-z0-9_:]*/;
 /** A label, and what divides it from the next one. */
 const LABEL = /\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(,|(?=\}))/y;
 
-/** A value, with a timestamp or without, and whatever OpenMetrics adds as a comment. */
-const VALUE = /^\s+(\S+)(?:\s+-?\d+(?:\.\d+)?)?\s*(?:#.*)?$/;
+const VALUE = /^\s+(\S+)/;
 
-const SPECIAL: Readonly<Record<string, number>> = {
-  '+Inf': Number.POSITIVE_INFINITY,
-  Inf: Number.POSITIVE_INFINITY,
-  '-Inf': Number.NEGATIVE_INFINITY,
-  NaN: Number.NaN,
-};
+/** What may come behind a value: a timestamp, and whatever OpenMetrics adds as a comment. */
+const BEHIND_VALUE = /^(?:\s+-?\d+(?:\.\d+)?)?\s*(?:#[\s\S]*)?$/;
+
+const SPECIAL: ReadonlyMap<string, number> = new Map([
+  ['+Inf', Number.POSITIVE_INFINITY],
+  ['Inf', Number.POSITIVE_INFINITY],
+  ['-Inf', Number.NEGATIVE_INFINITY],
+  ['NaN', Number.NaN],
+]);
+
+/** Longer values of labels are cut: a worker has none, and columns are as wide as their widest cell. */
+const MAX_LABEL_LENGTH = 300;
 
 /**
  * Reads metrics in the text format of Prometheus (prometheus.io, "Exposition formats"). Throws an Error with the number of the first line
@@ -50,9 +55,10 @@ function parseLine(line: string): Sample | undefined {
   if (name === undefined) return undefined;
   const parsed = parseLabels(line, name.length);
   if (parsed === undefined) return undefined;
-  const [, text] = VALUE.exec(line.slice(parsed.end)) ?? [];
-  if (text === undefined) return undefined;
-  const value = SPECIAL[text] ?? (/^[-+]?[\d.]/.test(text) ? Number(text) : undefined);
+  const rest = line.slice(parsed.end);
+  const [before = '', text] = VALUE.exec(rest) ?? [];
+  if (text === undefined || !BEHIND_VALUE.test(rest.slice(before.length))) return undefined;
+  const value = SPECIAL.get(text) ?? (/^[-+]?[\d.]/.test(text) ? Number(text) : undefined);
   return value === undefined || (Number.isNaN(value) && text !== 'NaN')
     ? undefined
     : { name, labels: parsed.labels, value };
@@ -68,7 +74,7 @@ function parseLabels(line: string, from: number): { labels: Record<string, strin
     const match = LABEL.exec(line);
     if (match === null) break;
     const [whole, label = '', value = ''] = match;
-    labels.push([label, withoutEscapes(value)]);
+    labels.push([label, shortText(withoutEscapes(value), MAX_LABEL_LENGTH)]);
     end += whole.length;
   }
   const close = /^\s*\}/.exec(line.slice(end));

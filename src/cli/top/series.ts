@@ -36,14 +36,52 @@ function reduce(
   join: (a: number, b: number) => number,
 ): number | undefined {
   const values = workers.flatMap(({ now }) => samplesOf(now.page, name, labels).map(({ value }) => value));
-  const known = values.filter((value) => !Number.isNaN(value));
+  const known = values.filter(isCredible);
   return known.length === 0 ? undefined : known.reduce((a, b) => join(a, b));
 }
 
-/** The values that a label has, over all workers. */
-export function labelValues(workers: readonly Observed[], name: string, label: string): string[] {
-  const values = workers.flatMap(({ now }) => samplesOf(now.page, name).flatMap(({ labels }) => labels[label] ?? []));
-  return [...new Set(values)];
+/** No worker shows anything else: what is below 0, endless or no number is not known. */
+function isCredible(value: number): boolean {
+  return value >= 0 && value <= Number.MAX_SAFE_INTEGER;
+}
+
+/**
+ * The workers, seen by what they show of these metrics with each value of a label. All at once: to look through everything for each value
+ * takes minutes where there are many.
+ */
+export function divideBy(
+  workers: readonly Observed[],
+  names: readonly string[],
+  label: string,
+): ReadonlyMap<string, readonly Observed[]> {
+  const divided = new Map<string, Observed[]>();
+  for (const { now, before } of workers) {
+    const earlier = before === undefined ? undefined : pagesBy(before.page, names, label);
+    for (const [value, page] of pagesBy(now.page, names, label)) {
+      const part = {
+        now: { at: now.at, page },
+        ...(before === undefined ? {} : { before: { at: before.at, page: earlier?.get(value) ?? new Map() } }),
+      };
+      const known = divided.get(value);
+      if (known === undefined) divided.set(value, [part]);
+      else known.push(part);
+    }
+  }
+  return divided;
+}
+
+function pagesBy(page: MetricPage, names: readonly string[], label: string): Map<string, Map<string, Sample[]>> {
+  const pages = new Map<string, Map<string, Sample[]>>();
+  for (const sample of names.flatMap((name) => page.get(name) ?? [])) {
+    const value = sample.labels[label];
+    if (value === undefined) continue;
+    const part = pages.get(value) ?? new Map<string, Sample[]>();
+    pages.set(value, part);
+    const known = part.get(sample.name);
+    if (known === undefined) part.set(sample.name, [sample]);
+    else known.push(sample);
+  }
+  return pages;
 }
 
 /** How much a counter has grown per second since the sample before, over all workers; undefined where there is none before. */
@@ -58,13 +96,25 @@ export function ratePerSecond(workers: readonly Observed[], name: string, labels
 }
 
 /** A counter that has become less belongs to a worker that began again. */
-function growthOf(sample: Sample, before: MetricPage): number {
-  const names = Object.keys(sample.labels);
-  const [earlier] = samplesOf(before, sample.name, sample.labels).filter(
-    ({ labels }) => Object.keys(labels).length === names.length,
-  );
-  const from = earlier?.value ?? 0;
-  return sample.value < from ? sample.value : sample.value - from;
+function growthOf({ name, labels, value }: Sample, before: MetricPage): number {
+  const from = valuesOf(before.get(name)).get(keyOf(labels)) ?? 0;
+  if (!isCredible(value) || !isCredible(from)) return 0;
+  return value < from ? value : value - from;
+}
+
+const valuesBySamples = new WeakMap<readonly Sample[], ReadonlyMap<string, number>>();
+
+/** The values of a metric by its labels. */
+function valuesOf(samples: readonly Sample[] = []): ReadonlyMap<string, number> {
+  const known = valuesBySamples.get(samples);
+  if (known !== undefined) return known;
+  const values = new Map(samples.map(({ labels, value }) => [keyOf(labels), value]));
+  valuesBySamples.set(samples, values);
+  return values;
+}
+
+function keyOf(labels: Labels): string {
+  return JSON.stringify(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /**

@@ -1,4 +1,4 @@
-import { labelValues, maxOf, type Observed, quantileOf, ratePerSecond, sumOf } from './series';
+import { divideBy, maxOf, type Observed, quantileOf, ratePerSecond, samplesOf, sumOf } from './series';
 import type { QueueReading, TemporalReading } from './temporal-reading';
 import type { WorkerReading } from './worker-reading';
 
@@ -154,21 +154,25 @@ function processesOf(readings: readonly Reading[], observed: readonly Observed[]
 
 /** The busiest first. */
 function stepsOf(observed: readonly Observed[]): readonly StepView[] {
-  const tasks = 'worker_tasks_total';
-  const steps = labelValues(observed, tasks, 'type').map((type) => {
-    const rateOf = (status: string) => ratePerSecond(observed, tasks, { type, status });
+  const [tasks, retries, latency] = [
+    'worker_tasks_total',
+    'worker_task_retries_total',
+    'worker_task_latency_ms',
+  ] as const;
+  const byType = divideBy(observed, [tasks, retries, `${latency}_bucket`], 'type');
+  const steps = [...byType].map(([type, mine]) => {
+    const rateOf = (status: string) => ratePerSecond(mine, tasks, { status });
     const ended = ['completed', 'failed', 'cancelled'];
     const rates = ended.map(rateOf).filter((rate) => rate !== undefined);
-    const latency = { name: 'worker_task_latency_ms', labels: { type } };
     return {
       type,
-      ended: ended.reduce((sum, status) => sum + (sumOf(observed, tasks, { type, status }) ?? 0), 0),
+      ended: ended.reduce((sum, status) => sum + (sumOf(mine, tasks, { status }) ?? 0), 0),
       ...present({
         perSecond: rates.length === 0 ? undefined : rates.reduce((sum, rate) => sum + rate, 0),
         failedPerSecond: rateOf('failed'),
-        retriedPerSecond: ratePerSecond(observed, 'worker_task_retries_total', { type }),
-        p50Ms: quantileOf(observed, { ...latency, quantile: 0.5 }),
-        p95Ms: quantileOf(observed, { ...latency, quantile: 0.95 }),
+        retriedPerSecond: ratePerSecond(mine, retries),
+        p50Ms: quantileOf(mine, { name: latency, quantile: 0.5 }),
+        p95Ms: quantileOf(mine, { name: latency, quantile: 0.95 }),
       }),
     };
   });
@@ -182,18 +186,20 @@ function tenantsOf(readings: readonly Reading[], observed: readonly Observed[]):
   const [running, waiting, over] = ['steps_running', 'steps_waiting', 'over_quota'].map(
     (name) => `beamline_tenant_${name}`,
   ) as [string, string, string];
-  const said = readings.flatMap(({ status }) => status?.overQuota ?? []);
-  const names = [running, waiting, over].flatMap((metric) => labelValues(observed, metric, 'tenant'));
-  const tenants = [...new Set([...names, ...said.map(({ tenant }) => tenant)])].map((tenant) => {
-    const quotas = labelValues(observed, over, 'quota').filter(
-      (quota) => maxOf(observed, over, { tenant, quota }) === 1,
-    );
-    const alsoSaid = said.filter((one) => one.tenant === tenant).map(({ quota }) => quota);
+  const byTenant = divideBy(observed, [running, waiting, over], 'tenant');
+  const said = new Map<string, string[]>();
+  for (const { tenant, quota } of readings.flatMap(({ status }) => status?.overQuota ?? []))
+    said.set(tenant, [...(said.get(tenant) ?? []), quota]);
+  const tenants = [...new Set([...byTenant.keys(), ...said.keys()])].map((tenant) => {
+    const mine = byTenant.get(tenant) ?? [];
+    const quotas = mine
+      .flatMap(({ now }) => samplesOf(now.page, over))
+      .flatMap(({ labels: { quota }, value }) => (value === 1 && quota !== undefined ? [quota] : []));
     return {
       tenant,
-      running: maxOf(observed, running, { tenant }) ?? 0,
-      waiting: maxOf(observed, waiting, { tenant }) ?? 0,
-      overQuota: [...new Set([...quotas, ...alsoSaid])],
+      running: maxOf(mine, running) ?? 0,
+      waiting: maxOf(mine, waiting) ?? 0,
+      overQuota: [...new Set([...quotas, ...(said.get(tenant) ?? [])])],
     };
   });
   return tenants.sort(

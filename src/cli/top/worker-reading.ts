@@ -1,5 +1,6 @@
 import { request } from 'undici';
 import { isJsonObject, type Json } from '../../dsl/json';
+import { shortText } from '../../dsl/problems';
 import { printable } from '../output';
 import type { Endpoint } from './endpoints';
 import { type MetricPage, parsePrometheusText } from './prometheus-text';
@@ -9,6 +10,10 @@ const TIMEOUT_MS = 2_000;
 
 /** Largest page that is read. A worker's has some hundred KiB. */
 const MAX_BYTES = 16 * 1_024 * 1_024;
+
+/** What is taken of a status: so many entries of each list, and so many characters of each text; a worker's has fewer. */
+const MAX_ENTRIES = 1_000;
+const MAX_TEXT_LENGTH = 500;
 
 /** A part that a worker does without just now. */
 export interface DegradedPart {
@@ -75,20 +80,24 @@ function parseStatus(text: string): WorkerStatus | undefined {
       typeof part === 'string'
         ? [
             {
-              part,
-              ...(typeof since === 'string' ? { since } : {}),
-              ...(typeof message === 'string' ? { message } : {}),
+              part: cut(part),
+              ...(typeof since === 'string' ? { since: cut(since) } : {}),
+              ...(typeof message === 'string' ? { message: cut(message) } : {}),
             },
           ]
         : [],
     ),
     overQuota: objectsOf(value.tenants_over_quota).flatMap(({ tenant, quota }) =>
-      typeof tenant === 'string' && typeof quota === 'string' ? [{ tenant, quota }] : [],
+      typeof tenant === 'string' && typeof quota === 'string' ? [{ tenant: cut(tenant), quota: cut(quota) }] : [],
     ),
     isDraining: value.draining === true,
   };
 }
 
 function objectsOf(value: Json | undefined) {
-  return Array.isArray(value) ? value.filter(isJsonObject) : [];
+  return Array.isArray(value) ? value.slice(0, MAX_ENTRIES).filter(isJsonObject) : [];
+}
+
+function cut(text: string): string {
+  return shortText(text, MAX_TEXT_LENGTH);
 }

@@ -41,10 +41,21 @@ test.each([
   ['a label without quotes', 'a{b=c} 1'],
   ['a text for a value', 'a one'],
   ['something behind the value', 'a 1 2 3'],
+  ['what every object has for a value', 'a constructor'],
+  ['a comment that is part of the value', 'a 1#b'],
   ['no name', '{a="b"} 1'],
   ['a page of HTML', '<html>'],
 ])('refuses %s, and says where', (_, line) => {
   expect(() => parsePrometheusText(`up 1\n${line}`)).toThrow(/^line 2: got ".*", expected a metric: /);
+});
+
+test('cuts values of labels that no worker has', () => {
+  const [sample] = samplesOf(`a{b="${'x'.repeat(100_000)}"} 1`);
+  expect(sample?.labels.b).toHaveLength(300);
+});
+
+test('reads a comment of any length and with any characters', () => {
+  expect(samplesOf(`a 1 ${'#'.repeat(1_000_000)}\u2028x`)).toEqual([{ name: 'a', labels: {}, value: 1 }]);
 });
 
 test('reads what prom-client writes', async () => {

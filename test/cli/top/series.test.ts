@@ -1,5 +1,5 @@
 import { parsePrometheusText } from '../../../src/cli/top/prometheus-text';
-import { labelValues, maxOf, type Observed, quantileOf, ratePerSecond, sumOf } from '../../../src/cli/top/series';
+import { divideBy, maxOf, type Observed, quantileOf, ratePerSecond, sumOf } from '../../../src/cli/top/series';
 
 /** A worker at two moments, two seconds apart; without `before`, one that has just been seen. */
 function worker(now: string, before?: string): Observed {
@@ -14,8 +14,22 @@ test('adds what workers count up, and takes the most of what they all know', () 
   expect(maxOf(workers, 'b')).toBe(9);
   expect(sumOf(workers, 'none')).toBeUndefined();
   expect(maxOf(workers, 'a', { p: 'gpu' })).toBeUndefined();
-  expect(sumOf([worker('a NaN')], 'a')).toBeUndefined();
-  expect(labelValues(workers, 'a', 'p')).toEqual(['io', 'cpu']);
+});
+
+test.each(['NaN', '-1', '+Inf', '1e300'])('takes a value of %s for not known', (value) => {
+  const workers = [worker(`a ${value}\nb 1`, `a 1\nb ${value}`)];
+  expect(sumOf(workers, 'a')).toBeUndefined();
+  expect(maxOf(workers, 'a')).toBeUndefined();
+  expect([ratePerSecond(workers, 'a'), ratePerSecond(workers, 'b')]).toEqual([0, 0]);
+});
+
+test('divides what workers show by a label, each with what it showed before', () => {
+  const workers = [worker('a{p="io"} 3\na{p="cpu"} 9\nb{p="io"} 1', 'a{p="io"} 1'), worker('a{p="io"} 4\na 5')];
+  const divided = divideBy(workers, ['a'], 'p');
+  expect([...divided.keys()]).toEqual(['io', 'cpu']);
+  const [io = [], cpu = []] = ['io', 'cpu'].map((pool) => divided.get(pool));
+  expect([sumOf(io, 'a'), ratePerSecond(io, 'a'), sumOf(io, 'b')]).toEqual([7, 1, undefined]);
+  expect([sumOf(cpu, 'a'), ratePerSecond(cpu, 'a')]).toEqual([9, 4.5]);
 });
 
 test.each<[string, Observed[], number | undefined]>([

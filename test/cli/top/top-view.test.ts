@@ -137,3 +137,23 @@ test('of very many approvals knows that the oldest has waited longer', () => {
     isOlder: true,
   });
 });
+
+test('makes a frame of a page with very many types, tenants and quotas', () => {
+  const page = Array.from({ length: 20_000 }, (_, index) =>
+    [
+      `worker_tasks_total{type="t${index}",status="completed"} ${index + 1}`,
+      `beamline_tenant_steps_running{tenant="t${index}"} 1`,
+      `beamline_tenant_over_quota{tenant="t0",quota="q${index}"} 1`,
+    ].join('\n'),
+  ).join('\n');
+  const view = topView(sample(0, [workerReading(0, page)]), sample(2_000, [workerReading(2_000, page)]));
+  expect([view.steps.length, view.tenants.length]).toEqual([20_000, 20_000]);
+  expect(view.steps[0]).toMatchObject({ type: 't19999', ended: 20_000, perSecond: 0 });
+  expect(view.tenants[0]?.overQuota).toHaveLength(20_000);
+});
+
+test('shows no figures that cannot be', () => {
+  const page = 'worker_info 1\nworker_resource_usage{resource="memory_bytes"} -5\nworker_flows_cached NaN';
+  const view = topView(undefined, sample(0, [workerReading(0, page)]));
+  expect(view.processes).toEqual({ seen: 1, draining: 0 });
+});

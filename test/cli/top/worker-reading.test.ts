@@ -1,0 +1,22 @@
+import { readWorker } from '../../../src/cli/top/worker-reading';
+import { LoopbackServers } from '../../helpers/loopback';
+
+const servers = new LoopbackServers();
+
+afterAll(() => servers.close());
+
+test('takes of a status only so much as a worker may say', async () => {
+  const long = 'x '.repeat(300);
+  const status = JSON.stringify({
+    degraded: Array.from({ length: 2_000 }, () => ({ part: long, since: long, message: long })),
+    tenants_over_quota: Array.from({ length: 2_000 }, () => ({ tenant: long, quota: long })),
+  });
+  const { origin } = await servers.http((request, response) => {
+    response.end(request.url === '/status' ? status : 'worker_info 1\n');
+  });
+  const read = await readWorker({ name: 'w', url: origin, isNamed: true });
+  const { degraded = [], overQuota = [] } = 'page' in read ? (read.status ?? {}) : {};
+  expect([degraded.length, overQuota.length]).toEqual([1_000, 1_000]);
+  const texts = [...degraded, ...overQuota].flatMap((entry) => Object.values(entry));
+  expect(new Set(texts.map((text) => text.length))).toEqual(new Set([500]));
+});
