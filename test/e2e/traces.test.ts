@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WorkflowClient, type WorkflowHandle } from '@temporalio/client';
-import { defaultPayloadConverter } from '@temporalio/common';
+import { defaultPayloadConverter, type Payload } from '@temporalio/common';
 import type { ApprovalState } from '../../src/dsl/approval';
 import type { JsonObject } from '../../src/dsl/json';
 import { RUN_FLOW } from '../../src/dsl/names';
@@ -79,7 +79,11 @@ const parentOf = (traceId: string, sampled = true) => `00-${traceId}-00f067aa0ba
 
 /** Starts a flow as a program with Temporal's own interceptor would, within a trace of the caller's. */
 async function startWithin(traceId: string, flow: string, input: JsonObject | number[] = {}, sampled = true) {
-  const header = defaultPayloadConverter.toPayload({ traceparent: parentOf(traceId, sampled), tracestate: 'vendor=1' });
+  const header = { traceparent: parentOf(traceId, sampled), tracestate: 'vendor=1' };
+  return await startWith(defaultPayloadConverter.toPayload(header), flow, input);
+}
+
+async function startWith(header: Payload, flow: string, input: JsonObject | number[] = {}) {
   const client = new WorkflowClient({
     connection: worker.client.connection,
     interceptors: [{ start: (call, next) => next({ ...call, headers: { '_tracer-data': header } }) }],
@@ -357,6 +361,19 @@ test('a flow without a context begins a trace; one that fails says why', async (
     ['a', 'set', 'completed'],
     ['b', 'raise', 'failed'],
   ]);
+});
+
+test.each([
+  ['nested deeply', 'json/plain', `${'['.repeat(20_000)}${']'.repeat(20_000)}`],
+  ['that is large', 'json/plain', JSON.stringify({ traceparent: '0'.repeat(1_000_000) })],
+  ['that is no JSON', 'json/plain', '{'],
+  ['that is not encoded as it should be', 'zip/zap', '{}'],
+])('a header %s leaves the flow alone, which begins a trace', async (_, encoding, data) => {
+  const header = { metadata: { encoding: Buffer.from(encoding) }, data: Buffer.from(data) };
+  const flow = await startWith(header, 'do: [{a: {set: {n: 1}}}]');
+  expect(await flow.result()).toEqual({ n: 1 });
+  const isIt = ({ attributes, name }: CollectedSpan) => attributes.flow_id === flow.workflowId && name !== 'a';
+  expect(await eventually(async () => collector.spans.find(isIt))).toMatchObject({ parentSpanId: '' });
 });
 
 test('a start that is refused is in the trace of whoever started it', async () => {

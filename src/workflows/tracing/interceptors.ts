@@ -1,13 +1,13 @@
 import { defaultPayloadConverter, type Headers } from '@temporalio/common';
 import type { WorkflowInterceptors } from '@temporalio/workflow';
-import { type SpanContext, TRACE_HEADER, type TraceHeader, traceHeaderOf } from '../../dsl/trace';
+import { parseTraceHeader, type SpanContext, TRACE_HEADER, type TraceHeader, traceHeaderOf } from '../../dsl/trace';
 import { flushSpans } from './span-sink';
 
 /** That of the workflow's start. Modules of workflow code are loaded for each workflow: the state of one. */
-let received: unknown;
+let received: TraceHeader | undefined;
 
-/** The trace header that the workflow was started with, unchecked; undefined where there was none. */
-export function receivedTraceHeader(): unknown {
+/** The trace header that the workflow was started with; undefined where there was none that names a span. */
+export function receivedTraceHeader(): TraceHeader | undefined {
   return received;
 }
 
@@ -49,13 +49,15 @@ export const interceptors = (): WorkflowInterceptors => ({
   ],
 });
 
-function readHeader(headers: Headers): unknown {
+/** Whoever starts a flow may send anything, of any size and depth; only what names a span goes on from here. */
+function readHeader(headers: Headers): TraceHeader | undefined {
   const payload = headers[TRACE_HEADER];
   if (payload === undefined) return undefined;
   try {
-    return defaultPayloadConverter.fromPayload(payload);
+    const context = parseTraceHeader(defaultPayloadConverter.fromPayload(payload));
+    return context && traceHeaderOf(context);
   } catch {
-    // Whoever starts a flow may send anything; what is no JSON names no trace.
+    // What is no JSON names no trace.
     return undefined;
   }
 }
