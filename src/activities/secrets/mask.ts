@@ -56,23 +56,24 @@ export class Mask {
     if (error instanceof BlockFailure && error.data.code !== undefined) {
       const { title: _, detail = '', status, data, code } = error.data;
       const { cause: __, ...options } = error.options;
-      const content = data === undefined ? {} : { data: this.#cutJson(data) };
-      return new BlockFailure(code ?? 'BLW_BLOCK_FAILED', this.#cutText(detail), { ...options, status, ...content });
+      const content = data === undefined ? {} : { data: this.cutJson(data) };
+      return new BlockFailure(code ?? 'BLW_BLOCK_FAILED', this.cutText(detail), { ...options, status, ...content });
     }
     if (error instanceof FlowError) {
       const { detail, data } = error.data;
-      const content = { ...(detail === undefined ? {} : { detail: this.#cutText(detail) }) };
-      return new FlowError({ ...error.data, ...content, ...(data === undefined ? {} : { data: this.#cutJson(data) }) });
+      const content = { ...(detail === undefined ? {} : { detail: this.cutText(detail) }) };
+      return new FlowError({ ...error.data, ...content, ...(data === undefined ? {} : { data: this.cutJson(data) }) });
     }
     if (!(error instanceof Error)) return error;
-    const message = this.#cutText(error.message);
+    const message = this.cutText(error.message);
     if (message === error.message) return error;
     const { name } = error;
     return Object.assign(new Error(message), { name, stack: `${name}: ${message}\n${stackFrames(error) ?? ''}` });
   }
 
   /** As {@link text}, also for a value of which only the beginning is left, since errors quote the beginning of things. */
-  #cutText(text: string): string {
+  cutText(text: string): string {
+    if (this.#whole.size === 0) return text;
     const masked = this.text(text);
     let result = '';
     let from = 0;
@@ -85,8 +86,10 @@ export class Mask {
     return result + masked.slice(from);
   }
 
-  #cutJson(value: Json): Json {
-    return this.#walk(value, (text) => this.#cutText(text));
+  /** As {@link json}, also for texts of which only the beginning is left. */
+  cutJson(value: Json): Json {
+    if (this.#whole.size === 0) return value;
+    return this.#walk(value, (text) => this.cutText(text));
   }
 
   /** Characters before `end` that are the beginning of a value; 0 where there are too few to tell. */

@@ -17,6 +17,9 @@ const MAX_SPANS = 500;
 /** Longest message of an error, in characters: some quote what servers answered. */
 const MAX_MESSAGE_LENGTH = 500;
 
+/** Longest attribute that is a text, in characters. */
+const MAX_TEXT_LENGTH = 2_000;
+
 const current = new AsyncLocalStorage<SpanRecorder>();
 
 /** A span that goes on. */
@@ -116,8 +119,17 @@ export class SpanRecorder {
   }
 
   #keep(record: SpanRecord): void {
-    if (this.isSampled && this.#records.length < MAX_SPANS) this.#records.push(record);
+    if (this.isSampled && this.#records.length < MAX_SPANS) this.#records.push(bounded(record));
   }
+}
+
+/** What blocks are told to do may be of any length. */
+function bounded({ name, attributes, ...record }: SpanRecord): SpanRecord {
+  const short = Object.entries(attributes).map(([key, value]) => [
+    key,
+    typeof value === 'string' ? shortText(value, MAX_TEXT_LENGTH) : value,
+  ]);
+  return { ...record, name: shortText(name, MAX_TEXT_LENGTH), attributes: Object.fromEntries(short) };
 }
 
 /** A new id of a span. Need not be hard to guess; random bytes of the system's took 1.4 % of a worker's time, measured. */
@@ -148,13 +160,20 @@ function nameOf(error: unknown): string {
   return error instanceof Error ? error.name : 'Error';
 }
 
+/** Texts may have been cut within a secret. */
 function masked({ attributes, error, ...record }: SpanRecord, mask: Mask): SpanRecord {
   return {
     ...record,
-    name: mask.text(record.name),
-    attributes: mask.json(attributes as Record<string, string | number | boolean>) as SpanAttributes,
-    ...(error === undefined
-      ? {}
-      : { error: { code: error.code, ...(error.message === undefined ? {} : { message: mask.text(error.message) }) } }),
+    name: mask.cutText(record.name),
+    attributes: mask.cutJson(attributes as Record<string, string | number | boolean>) as SpanAttributes,
+    ...(error === undefined ? {} : { error: maskedError(error, mask) }),
   };
+}
+
+/** What went wrong, without secrets. */
+export function maskedError(
+  { code, message }: NonNullable<SpanRecord['error']>,
+  mask: Mask,
+): NonNullable<SpanRecord['error']> {
+  return { code, ...(message === undefined ? {} : { message: mask.cutText(message) }) };
 }

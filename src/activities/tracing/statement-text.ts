@@ -20,3 +20,13 @@ export function withoutValues(dialect: SqlDialect, statement: string): string {
   }
   return shortText(text, MAX_LENGTH);
 }
+
+/** The same for several that are run together: of very many, the first. */
+export function textOfAll(dialect: SqlDialect, statements: readonly string[]): string {
+  let text = '';
+  for (const [index, statement] of statements.entries()) {
+    if (text.length > MAX_LENGTH) break;
+    text += `${index === 0 ? '' : '; '}${withoutValues(dialect, statement)}`;
+  }
+  return shortText(text, MAX_LENGTH);
+}

@@ -2,7 +2,7 @@ import { CancelledFailure, type Info } from '@temporalio/activity';
 import type { StepRequest, StepResult } from '../../dsl/step-request';
 import { type SpanRecord, type StepTrace, sharedOf, spanIdOf } from '../../dsl/trace';
 import type { Mask } from '../secrets/mask';
-import { errorOf, newSpanId, nowMs, SpanRecorder } from './span-recorder';
+import { errorOf, maskedError, newSpanId, nowMs, SpanRecorder } from './span-recorder';
 
 /** Where the spans of a worker go. */
 export interface SpanSink {
@@ -98,7 +98,7 @@ function attemptSpan({
       'beamline.attempt.status': status,
       ...(failure === undefined ? {} : { 'error.type': failure.code }),
     },
-    ...(failure === undefined ? {} : { error: { ...failure, message: mask.text(failure.message ?? '') } }),
+    ...(failure === undefined ? {} : { error: maskedError(failure, mask) }),
   };
 }
 

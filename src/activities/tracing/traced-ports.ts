@@ -5,7 +5,7 @@ import type { HttpClient, HttpRequest, HttpResponse } from '../ports/http-client
 import type { HttpClients } from '../ports/http-clients';
 import type { SqlDatabase, SqlDatabases, SqlStatement } from '../ports/sql-databases';
 import { SpanRecorder, type SpanStart } from './span-recorder';
-import { withoutValues } from './statement-text';
+import { textOfAll } from './statement-text';
 
 /**
  * Ports that record what goes through them as spans, for the step whose code calls them, and send the context of its trace on to
@@ -125,7 +125,10 @@ function traceDatabase(name: string, database: SqlDatabase): SqlDatabase {
       'db.system.name': kind === 'sqlite' ? 'sqlite' : 'postgresql',
       'db.namespace': name,
       'db.operation.name': operation,
-      'db.query.text': statements.map(({ statement }) => withoutValues(kind, statement)).join('; '),
+      'db.query.text': textOfAll(
+        kind,
+        statements.map(({ statement }) => statement),
+      ),
       ...(statements.length === 1 ? {} : { 'db.operation.batch.size': statements.length }),
     },
   });

@@ -13,6 +13,9 @@ import {
 } from '../../dsl/trace';
 import { finishSpan } from './span-sink';
 
+/** Events of one span that are kept, the first ones: as many as OpenTelemetry's SDKs keep. A step may wait for a quota very often. */
+const MAX_EVENTS = 128;
+
 /** What the spans are of. */
 export interface TracedFlow {
   readonly tenant: string;
@@ -55,8 +58,9 @@ export class FlowSpans {
 
   /** Something happened to the step. */
   happened(number: number, name: string, attributes?: SpanAttributes): void {
-    const event = { name, atMs: Date.now(), ...(attributes === undefined ? {} : { attributes }) };
-    this.#open.get(number)?.events.push(event);
+    const { events = [] } = this.#open.get(number) ?? {};
+    if (events.length >= MAX_EVENTS) return;
+    events.push({ name, atMs: Date.now(), ...(attributes === undefined ? {} : { attributes }) });
   }
 
   /** Which worker ran the step's last attempt. */

@@ -1,4 +1,4 @@
-import { withoutValues } from '../../../src/activities/tracing/statement-text';
+import { textOfAll, withoutValues } from '../../../src/activities/tracing/statement-text';
 
 test.each<['sqlite' | 'postgres', string, string]>([
   ['sqlite', "SELECT * FROM t WHERE a = 'it''s' AND b = 12.5e3", 'SELECT * FROM t WHERE a = ?? AND b = ?'],
@@ -15,4 +15,12 @@ test('a long statement is cut, and no value with it', () => {
   const text = withoutValues('sqlite', `SELECT ${'a, '.repeat(9_000)} 'secret', '${'secret'.repeat(9_000)}'`);
   expect(text).toHaveLength(2_000);
   expect(withoutValues('sqlite', `SELECT '${'secret'.repeat(9_000)}'`)).toBe('SELECT ?');
+});
+
+test('of a transaction the first statements are told, no longer than one may be', () => {
+  expect(textOfAll('sqlite', ['BEGIN', "INSERT INTO t VALUES ('secret')"])).toBe('BEGIN; INSERT INTO t VALUES (?)');
+  const statements = Array.from({ length: 10_000 }, (_, index) => `SELECT a${index} ${', b'.repeat(1_000)}`);
+  const text = textOfAll('sqlite', statements);
+  expect(text).toHaveLength(2_000);
+  expect(text).toMatch(/^SELECT a0 .*…$/);
 });

@@ -60,6 +60,29 @@ test('secrets are masked, and for a tenant whose payloads are encrypted nothing 
   expect(hidden[1]?.error).toEqual({ code: 'BLW_FS_NOT_FOUND' });
 });
 
+test('a text that is too long is cut, and the beginning of a secret that was cut goes with it', async () => {
+  const mask = new Mask();
+  mask.add('secret-of-mine');
+  const cutBy = (length: number) => `${'x '.repeat(length / 2 - 5)}secret-of-mine`;
+  const sink = sinkOf();
+  const failing = traceAttempt(attemptOf(TRACE, mask), sink, async (recorder) => {
+    const start = { name: cutBy(2_000), kind: 'client', attributes: { 'beamline.blob.path': cutBy(2_000) } } as const;
+    await recorder?.during(start, () => Promise.reject(new Error(cutBy(500))));
+    return RESULT;
+  });
+  await expect(failing).rejects.toThrow('secret-of-mine');
+  const texts = sink.spans.flatMap(({ name, attributes, error }) => [
+    name,
+    attributes['beamline.blob.path'] ?? '',
+    error?.message ?? '',
+  ]);
+  expect(texts.map((text) => String(text).slice(-6))).toEqual([
+    ...['x ***…', 'x ***…', 'x ***…'],
+    ...['ttempt', '', 'x ***…'],
+  ]);
+  expect(texts.every((text) => String(text).length <= 2_000)).toBe(true);
+});
+
 test('an attempt that was only sent back to wait has no span, a cancelled one is no failure', async () => {
   const waiting = sinkOf();
   const sentBack = { ...RESULT, waiting: {} } as unknown as StepResult;
