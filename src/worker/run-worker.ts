@@ -20,6 +20,7 @@ import type { StepCache } from '../activities/ports/step-cache';
 import { ResultCache } from '../activities/result-cache';
 import type { Catalog } from '../dsl/catalog/library';
 import { FlowError, flowError } from '../dsl/errors';
+import { taskQueueOf } from '../dsl/names';
 import type { WorkerConfig } from './config';
 import { keyRingOf, type WarnOfFile } from './encryption-keys';
 import { prepareGate } from './identity/create-gate';
@@ -38,7 +39,10 @@ import { tenantQuotas } from './quota/tenant-quotas';
 import { ensureSearchAttributes } from './search-attributes';
 import { openWorkerStore } from './state/open-state-store';
 import { stepLog } from './step-log';
+import { logConditions } from './telemetry/condition-log';
+import { Conditions, type Part } from './telemetry/conditions';
 import type { CoreMetrics } from './telemetry/core-metrics';
+import { FlowSurvey } from './telemetry/flow-survey';
 import { openTelemetry } from './telemetry/open-telemetry';
 import { QueueSurvey } from './telemetry/queue-survey';
 import { connectionConfig, connectWorker, type TemporalTarget } from './temporal-connection';
@@ -76,7 +80,7 @@ export function newWorkerId(): string {
  *
  * `stepCache` takes the place of the folder below the blob root in which results of steps are kept.
  *
- * `coreMetrics` are those of Temporal's SDK (runtime.ts), which join the worker's.
+ * `coreMetrics` are those of Temporal's SDK (runtime.ts), which join the worker's. `conditions` are told what does not work.
  */
 export async function startWorker(options: {
   config: WorkerConfig;
@@ -87,8 +91,10 @@ export async function startWorker(options: {
   wrapSecrets?: (store: SecretStore) => SecretStore;
   stepCache?: StepCache;
   coreMetrics?: CoreMetrics | undefined;
+  conditions?: Conditions;
 }): Promise<RunningWorker> {
   const { config, target, logger, workerId, wrapHttp, wrapSecrets = (store) => store } = options;
+  const { conditions = new Conditions() } = options;
   const releases: (() => Promise<unknown>)[] = [];
   const release = async () => {
     for (const releaseOne of releases.splice(0).reverse()) {
@@ -96,7 +102,9 @@ export async function startWorker(options: {
     }
   };
   try {
-    const telemetry = await openTelemetry({ config, workerId, logger, coreMetrics: options.coreMetrics });
+    conditions.use(...usedParts(config));
+    logConditions(conditions, logger);
+    const telemetry = await openTelemetry({ config, workerId, logger, coreMetrics: options.coreMetrics, conditions });
     releases.push(() => telemetry.close());
     const policy = await openPolicy(config.policyFile, logger);
     releases.push(() => policy.close());
@@ -142,6 +150,15 @@ export async function startWorker(options: {
       onWait: telemetry.onWait,
     });
     releases.push(() => keeper.close());
+    const installation = telemetry.showInstallation({
+      store,
+      worker: workerId,
+      policy,
+      quotasOf,
+      flows: new FlowSurvey({ connection, namespace, taskQueue: taskQueueOf(config.queuePrefix, 'io') }),
+      scope: `${namespace}/${config.queuePrefix}`,
+    });
+    releases.push(() => installation.close());
     const messaging = await openMessaging({
       config,
       connection,
@@ -214,6 +231,16 @@ export async function startWorker(options: {
     await release();
     throw error;
   }
+}
+
+/** The parts that the worker does without while they are away. */
+function usedParts({ metrics, policyFile, nats }: WorkerConfig): readonly Part[] {
+  return [
+    ...(['temporal', 'state_store', 'blob_store', 'log'] as const),
+    ...(policyFile === undefined ? [] : (['policy'] as const)),
+    ...(nats === undefined ? [] : (['nats'] as const)),
+    ...(metrics === undefined ? [] : (['metrics'] as const)),
+  ];
 }
 
 /** The worker's catalog. Throws BLW_CONFIG where its folder cannot be read: better at the start than with each flow. */
