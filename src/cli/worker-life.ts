@@ -1,10 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Logger } from '../worker/logger';
+import type { WorkerConfig } from '../worker/config';
+import { createLogger, type Logger } from '../worker/logger';
 import { type RunningWorker, startWorker } from '../worker/run-worker';
+import { Conditions } from '../worker/telemetry/conditions';
 import { connectionConfig } from '../worker/temporal-connection';
 import { translateClientError } from './client-errors';
 import { EXIT, type ExitCode } from './exit-codes';
 import type { StopRequest } from './stop-request';
+
+/** The log of a worker, and the conditions that know whether it can be written. */
+export function createWorkerLog(config: WorkerConfig, workerId: string): { logger: Logger; conditions: Conditions } {
+  const conditions = new Conditions();
+  const logger = createLogger(config, workerId, (isLosing) =>
+    conditions.tell('log', isLosing ? 'lines are lost: standard output cannot be written' : undefined),
+  );
+  return { logger, conditions };
+}
 
 /** Starts a worker; what Temporal refuses comes out as an error for people. */
 export async function startWorkerFor(options: Parameters<typeof startWorker>[0]): Promise<RunningWorker> {

@@ -17,9 +17,13 @@ export interface LogSink {
 
 /**
  * Writes with `write`, as `fs.writeSync` does; to standard output by default. Where that fails, as on a full disk, the worker goes on; the first line that can
- * be written again is preceded by `describeLoss`, which says how many were lost.
+ * be written again is preceded by `describeLoss`, which says how many were lost. `onLoss` is told when it begins and when it ends.
  */
-export function openLogSink(describeLoss: (lines: number) => string, write: Write = toStandardOutput): LogSink {
+export function openLogSink(
+  describeLoss: (lines: number) => string,
+  write: Write = toStandardOutput,
+  onLoss: (isLosing: boolean) => void = () => undefined,
+): LogSink {
   let lost = 0;
   let isInLine = false;
   const tryToWrite = (text: string): boolean => {
@@ -32,12 +36,12 @@ export function openLogSink(describeLoss: (lines: number) => string, write: Writ
   return {
     write(line) {
       if (lost === 0) {
-        tryToWrite(line);
+        if (!tryToWrite(line)) onLoss(true);
         return;
       }
       if (!tryToWrite(describeLoss(lost))) return;
       lost = 0;
-      tryToWrite(line);
+      onLoss(!tryToWrite(line));
     },
   };
 }

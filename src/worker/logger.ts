@@ -10,12 +10,13 @@ export interface Logger {
   log(level: 'trace' | 'debug' | 'info' | 'warn' | 'error', message: string, fields?: LogFields): void;
 }
 
-/** A logger on standard output; `pretty` for people. */
+/** A logger on standard output; `pretty` for people. `onLoss` is told whether lines are being lost, as on a full disk. */
 export function createLogger(
   { logLevel, logFormat }: Pick<WorkerConfig, 'logLevel' | 'logFormat'>,
   workerId: string,
+  onLoss?: (isLosing: boolean) => void,
 ): Logger {
-  if (logFormat === 'pretty') return prettyLogger(logLevel);
+  if (logFormat === 'pretty') return prettyLogger(logLevel, onLoss);
   const options = {
     level: logLevel,
     base: { worker_id: workerId },
@@ -24,7 +25,11 @@ export function createLogger(
     formatters: { level: (label: string) => ({ level: label.toUpperCase() }) },
   };
   const ofLoss = { level: 'WARN', worker_id: workerId, message: LOST };
-  const sink = openLogSink((lines) => `${JSON.stringify({ ...ofLoss, timestamp: Date.now(), fields: { lines } })}\n`);
+  const sink = openLogSink(
+    (lines) => `${JSON.stringify({ ...ofLoss, timestamp: Date.now(), fields: { part: 'log', lines } })}\n`,
+    undefined,
+    onLoss,
+  );
   const lines: Pino = pino(options, sink);
   return { log: (level, message, fields = {}) => lines[level]({ fields }, message) };
 }
@@ -34,8 +39,8 @@ const LOST = 'log lines were lost: standard output could not be written';
 
 const ORDER = ['trace', 'debug', 'info', 'warn', 'error'];
 
-function prettyLogger(logLevel: string): Logger {
-  const sink = openLogSink((lines) => `WARN  ${LOST}  lines=${lines}\n`);
+function prettyLogger(logLevel: string, onLoss: ((isLosing: boolean) => void) | undefined): Logger {
+  const sink = openLogSink((lines) => `WARN  ${LOST}  lines=${lines}\n`, undefined, onLoss);
   return {
     log(level, message, fields = {}) {
       if (ORDER.indexOf(level) < ORDER.indexOf(logLevel)) return;

@@ -16,18 +16,33 @@ const SAY_AGAIN_MS = 30_000;
 /** Writes a line where a part ceases to work, and one where it works again. */
 export function logConditions(conditions: Conditions, logger: Logger): void {
   const saidAt = new Map<Part, number>();
-  const told = new Set<Part>();
+  /** Those that the log has as away. */
+  const away = new Set<Part>();
+  const late = new Set<Part>();
+  const sayAway = (part: Part): void => {
+    const now = conditions.find(part);
+    if (now === undefined || away.has(part)) return;
+    away.add(part);
+    saidAt.set(part, Date.now());
+    const text = LINES[part]?.away;
+    if (text !== undefined) logger.log('warn', text, { part, error: now.message });
+  };
   conditions.onChange((part, now, before) => {
     const lines = LINES[part];
     if (lines === undefined) return;
     if (now === undefined) {
-      if (before === undefined || !told.delete(part)) return;
+      if (before === undefined || !away.delete(part)) return;
       logger.log('info', lines.back, { part, away_ms: Date.now() - before.since });
       return;
     }
-    if (Date.now() - (saidAt.get(part) ?? 0) < SAY_AGAIN_MS) return;
-    saidAt.set(part, Date.now());
-    told.add(part);
-    if (lines.away !== undefined) logger.log('warn', lines.away, { part, error: now.message });
+    const waitMs = (saidAt.get(part) ?? Number.NEGATIVE_INFINITY) + SAY_AGAIN_MS - Date.now();
+    if (waitMs <= 0) return sayAway(part);
+    if (late.has(part)) return;
+    late.add(part);
+    const timer = setTimeout(() => {
+      late.delete(part);
+      sayAway(part);
+    }, waitMs);
+    timer.unref();
   });
 }

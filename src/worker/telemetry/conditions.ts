@@ -48,6 +48,12 @@ export class Conditions {
     for (const listener of this.#listeners) listener(part, undefined, before);
   }
 
+  /** Says why a part does not work; undefined: it does. */
+  tell(part: Part, problem: string | undefined): void {
+    if (problem === undefined) this.recover(part);
+    else this.degrade(part, problem);
+  }
+
   list(): readonly Degraded[] {
     return [...this.#degraded.values()];
   }

@@ -17,6 +17,8 @@ export interface InstallationParts {
   readonly policy: { current(): Pick<Policy, 'tenants'> | undefined };
   readonly quotasOf: (tenant: string) => Quotas;
   readonly flows: Pick<FlowSurvey, 'read'>;
+  /** It need not be asked then: each question is tried again for a while. */
+  readonly isTemporalAway: () => boolean;
   /** Tells the flows of this namespace and queue prefix from others with the same store. */
   readonly scope: string;
   /** Why figures are missing; undefined: they are there. */
@@ -89,7 +91,10 @@ export class InstallationMetrics {
       {
         ...begin,
         name: `flowFigures:${parts.scope}`,
-        show: async () => this.#showFlows(await parts.flows.read()),
+        show: async () => {
+          if (parts.isTemporalAway()) throw new Error('Temporal does not answer');
+          this.#showFlows(await parts.flows.read());
+        },
         hide: () => this.#clear(FLOW_NAMES),
       },
     ];

@@ -14,7 +14,6 @@ export class MetricGaps {
     if (message === undefined) this.#missing.delete(source);
     else this.#missing.set(source, message);
     const [first] = this.#missing.values();
-    if (first === undefined) this.conditions.recover('metrics');
-    else this.conditions.degrade('metrics', first);
+    this.conditions.tell('metrics', first);
   }
 }

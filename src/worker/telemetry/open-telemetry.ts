@@ -4,12 +4,15 @@ import type { StepMiddleware } from '../../activities/step-activities';
 import { taskQueueOf } from '../../dsl/names';
 import type { QuotaReason } from '../../dsl/quota';
 import type { WorkerConfig } from '../config';
+import { isLoopbackAddress } from '../identity/loopback-address';
 import type { Logger } from '../logger';
 import type { Conditions } from './conditions';
 import type { CoreMetrics } from './core-metrics';
 import { countDenials } from './gate-metrics';
+import type { Health } from './health';
 import { InstallationMetrics, type InstallationParts } from './installation-metrics';
 import { MetricGaps } from './metric-gaps';
+import type { MetricsEndpoint } from './metrics-endpoint';
 import { MetricsPage } from './metrics-page';
 import type { Watched } from './pool-metrics';
 import { portMetrics } from './port-metrics';
@@ -53,9 +56,11 @@ export async function openTelemetry(options: {
   logger: Logger;
   coreMetrics: CoreMetrics | undefined;
   conditions: Conditions;
+  health: Health;
 }): Promise<Telemetry> {
-  const { config, workerId, logger, coreMetrics, conditions } = options;
+  const { config, workerId, logger, coreMetrics, conditions, health } = options;
   if (config.metrics === undefined) return OFF;
+  warnOfReaders(config.metrics, logger);
   const metrics = createWorkerMetrics(workerId);
   conditions.onChange((part, now) => metrics.worker_degraded.of(part).set(now === undefined ? 0 : 1));
   const gaps = new MetricGaps(conditions);
@@ -68,6 +73,9 @@ export async function openTelemetry(options: {
         await installation?.wanted();
         return { status: 200, contentType: metrics.registry.contentType, body: await page.render() };
       },
+      '/livez': () => health.live(),
+      '/readyz': () => health.ready(),
+      '/status': () => health.status(),
     },
     onError: (path, error) =>
       logger.log('warn', 'health or metrics could not be answered', { path, error: String(error) }),
@@ -88,4 +96,13 @@ export async function openTelemetry(options: {
     url: server.url,
     close: () => server.close(),
   };
+}
+
+/** Nobody is asked who he is. */
+function warnOfReaders({ host }: MetricsEndpoint, logger: Logger): void {
+  if (isLoopbackAddress(host)) return;
+  logger.log('warn', 'metrics and health can be read from other machines, by anybody who reaches the port', {
+    host,
+    shows: 'tenants of the policy with their usage and quotas, task queues, addresses in errors; no data of flows',
+  });
 }

@@ -64,6 +64,7 @@ function open(
       policy,
       quotasOf: () => ({ concurrentSteps: 1 }),
       flows: { read: flows },
+      isTemporalAway: () => false,
       scope,
       onProblem: (problem) => problems.push(problem),
     },
