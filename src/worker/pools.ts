@@ -46,6 +46,8 @@ import type { FlowOwner } from '../dsl/quota';
 import type { RunOrigin } from '../dsl/start';
 import type { WorkerConfig } from './config';
 import { workerDataConverter } from './data-converter';
+import { createFlowLogSinks } from './flow-log';
+import type { Logger } from './logger';
 import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
 import type { PolicySource } from './policy/policy';
 import { stepAccess } from './policy/step-access';
@@ -77,6 +79,7 @@ export interface PoolParts {
   readonly results: ResultCache;
   /** Told what blocks do through their ports in processes of their own; absent: nobody. */
   readonly observe?: PortObserver | undefined;
+  readonly logger: Logger;
   /** Around the check of each step's access. */
   readonly middleware: readonly StepMiddleware[];
 }
@@ -131,7 +134,12 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     // A cancellation comes with the answer to a heartbeat; the default would hold these back for up to a minute.
     maxHeartbeatThrottleInterval: HEARTBEAT_INTERVAL_MS,
     shutdownGraceTime: config.shutdownGraceMs,
-    ...(resources === 'io' ? { ...flowOptions(config), sinks: createFlowPlaceSinks(keeper, gate) } : {}),
+    ...(resources === 'io'
+      ? {
+          ...flowOptions(config),
+          sinks: { ...createFlowPlaceSinks(keeper, gate), ...createFlowLogSinks(parts.logger) },
+        }
+      : {}),
     ...versioning(config),
   });
   return { resources, taskQueue, slots, worker, processes };

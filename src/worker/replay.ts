@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { historyFromJSON } from '@temporalio/common/lib/proto-utils';
 import { Worker } from '@temporalio/worker';
 import { replayDataConverter } from './data-converter';
+import { createFlowLogSinks } from './flow-log';
 import { WORKFLOW_BUNDLE } from './package-files';
 
 /** One stored history, replayed. */
@@ -37,7 +38,12 @@ async function* replayFile(
   store: ReplayStore,
 ): AsyncGenerator<ReplayOutcome> {
   const results = Worker.runReplayHistories(
-    { workflowBundle: { codePath: WORKFLOW_BUNDLE }, dataConverter: replayDataConverter(store) },
+    {
+      workflowBundle: { codePath: WORKFLOW_BUNDLE },
+      dataConverter: replayDataConverter(store),
+      // The SDK complains of sinks that nobody offers, although none is called.
+      sinks: createFlowLogSinks({ log: () => undefined }),
+    },
     Object.entries(histories).map(([workflowId, history]) => ({ workflowId, history: historyFromJSON(history) })),
   );
   for await (const { workflowId, error } of results)

@@ -196,6 +196,7 @@ export async function startWorker(options: {
 
     const parts = {
       config,
+      logger,
       connection,
       namespace,
       identity: workerId,

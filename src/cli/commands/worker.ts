@@ -5,7 +5,14 @@ import { addConnectionFlags, type ConnectionFlags, targetOf } from '../connectio
 import { EXIT, type ExitCode } from '../exit-codes';
 import { Stopped, StopRequest } from '../stop-request';
 import { addWorkerFlags, readWorkerConfig, type WorkerFlags } from '../worker-flags';
-import { createWorkerLog, logStarted, serveUntilStopped, startWorkerFor } from '../worker-life';
+import {
+  createWorkerLog,
+  logDefect,
+  logNotStarted,
+  logStarted,
+  serveUntilStopped,
+  startWorkerFor,
+} from '../worker-life';
 
 const EXAMPLES = `
 Examples:
@@ -40,6 +47,7 @@ async function work(flags: Flags, cli: Cli): Promise<ExitCode> {
   );
   // Nobody reads the log any more.
   cli.onReaderGone = () => stop.request('EPIPE');
+  cli.onDefect = (error) => logDefect(error, logger);
   try {
     const coreMetrics = await installRuntime(logger, { metrics: config.metrics !== undefined });
     const worker = await stop.interrupting(
@@ -49,6 +57,7 @@ async function work(flags: Flags, cli: Cli): Promise<ExitCode> {
     return await serveUntilStopped(worker, { stop, logger });
   } catch (error) {
     if (error instanceof Stopped) return EXIT.done;
+    logNotStarted(error, logger);
     throw error;
   } finally {
     stop.release();
