@@ -314,9 +314,9 @@ function optionTable(options) {
 function metricTable(metrics) {
   return table(
     ['Metric', 'Type', 'Labels', 'Meaning'],
-    Object.entries(metrics).map(([name, { type, labels, help }]) => [
+    Object.entries(metrics).map(([name, { type, unit, labels, help }]) => [
       `\`${name}\``,
-      type,
+      unit === undefined ? type : `${type}, ${unit}`,
       Object.entries(labels)
         .map(([label, values]) => labelText(label, values))
         .join('; '),

@@ -1,6 +1,8 @@
 import type { Json, JsonObject } from '../dsl/json';
 import type { QuotaClaim } from '../dsl/quota';
+import type { SpanContext } from '../dsl/trace';
 import type { Access } from './access/access';
+import type { Fence } from './fence';
 import type { BlobStore } from './ports/blob-store';
 import type { HttpClient } from './ports/http-client';
 import type { SqlDatabases } from './ports/sql-databases';
@@ -42,6 +44,8 @@ export interface StepIdentity {
   readonly memoryMb?: number;
   /** What its flow was told when it asked for the step before; absent: the flow cannot wait. */
   readonly claim?: QuotaClaim;
+  /** The attempt's span; absent: it is not traced. */
+  readonly trace?: SpanContext;
 }
 
 /** What a block may use of the world. Real ones are composed in src/worker; the sandbox passes its own. */
@@ -59,6 +63,8 @@ export interface BlockContext {
   readonly signal: AbortSignal;
   /** When the attempt's time is up, in milliseconds since 1970. */
   readonly deadline: number;
+  /** Asked right before the block begins an effect. */
+  readonly fence: Fence;
   /** Reports progress; cancellation arrives through it. Cheap: may be called often. */
   heartbeat(details: Json): void;
   /** What the attempt before reported last, if there was one. */

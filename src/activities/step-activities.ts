@@ -11,6 +11,7 @@ import type { BlockContext, BlockExecutor, Ports, StepIdentity } from './block';
 import { type BlockFailure, notRetryable } from './block-failure';
 import { argumentsDigest } from './cache-digest';
 import type { CpuShare } from './cpu-share';
+import type { Fence } from './fence';
 import { Heartbeat } from './heartbeat';
 import { outcomeUnknown, withUnknownOutcome } from './outcome-unknown';
 import type { SecretStore } from './ports/secret-store';
@@ -19,6 +20,8 @@ import { Mask } from './secrets/mask';
 import { resolveSecrets } from './secrets/resolve-secrets';
 import { toApplicationFailure } from './step-failure';
 import { StepMeter } from './step-meter';
+import { createFence } from './temporal-fence';
+import { type SpanSink, traceAttempt } from './tracing/trace-attempt';
 import { findArgumentError } from './validate-data';
 
 /** Part of the time that is kept back for reporting, and its most in milliseconds. */
@@ -48,6 +51,8 @@ export function createStepActivities(options: {
   results: ResultCache;
   runBlock: BlockRunner;
   middleware: readonly StepMiddleware[];
+  /** Absent: nothing is traced. */
+  spans?: SpanSink | undefined;
 }): Record<string, StepActivity> {
   const activities: Record<string, StepActivity> = {};
   for (const { type, kind } of BLOCK_SPECS) {
@@ -59,7 +64,7 @@ export function createStepActivities(options: {
 async function runStep(
   blockType: string,
   request: StepRequest,
-  { ports, secrets, results, runBlock, middleware }: Parameters<typeof createStepActivities>[0],
+  { ports, secrets, results, runBlock, middleware, spans }: Parameters<typeof createStepActivities>[0],
 ): Promise<StepResult> {
   const temporal = Context.current();
   const attempt = temporal.info.attempt + attemptsBefore(request);
@@ -82,6 +87,7 @@ async function runStep(
   };
   const meter = new StepMeter();
   const beat = new Heartbeat(temporal);
+  const fence = createFence(temporal, beat);
   const mask = new Mask();
   // Innermost, so that no layer around it sees a secret.
   const execute = async (admitted: StepIdentity): Promise<StepResult> => {
@@ -91,7 +97,7 @@ async function runStep(
       const args = await resolveSecrets(request.with, request.secrets ?? {}, vault);
       const problem = findArgumentError(blockType, args);
       if (problem !== undefined) throw problem;
-      const context = blockContext(admitted, ports.of(access), temporal, { beat, mask });
+      const context = blockContext(admitted, ports.of(access), temporal, { beat, fence, mask });
       const mayRepeat = isRepeatable({ block: blockType, idempotent: step.idempotent }, args);
       // What is kept has been masked.
       const run = async () => {
@@ -116,7 +122,10 @@ async function runStep(
     execute,
   );
   try {
-    return await run(step);
+    const running = { request, blockType, number: attempt, info: temporal.info, mask };
+    return await traceAttempt(running, spans, (trace) =>
+      run(trace === undefined ? step : { ...step, trace: trace.context }),
+    );
   } catch (error) {
     if (error instanceof CancelledFailure) throw error;
     throw toApplicationFailure(error, { attempt });
@@ -137,7 +146,7 @@ function blockContext(
   step: StepIdentity,
   ports: Ports,
   temporal: Context,
-  { beat, mask }: { beat: Heartbeat; mask: Mask },
+  { beat, fence, mask }: { beat: Heartbeat; fence: Fence; mask: Mask },
 ): BlockContext {
   const { info } = temporal;
   const lastHeartbeat: unknown = info.heartbeatDetails;
@@ -146,6 +155,7 @@ function blockContext(
     ports,
     signal: temporal.cancellationSignal,
     deadline: deadlineOf(info),
+    fence,
     heartbeat: (details) => beat.report(mask.json(details)),
     conceal: (credential) => mask.add(credential),
     lastHeartbeat:

@@ -3,6 +3,7 @@ import { describeJsonType, isJsonObject, type Json, type JsonObject } from './js
 import type { FlowPlan } from './planning/plan';
 import { closestName, shortJson, shortText } from './problems';
 import type { QuotaWait } from './quota';
+import type { FlowTrace } from './trace';
 import { lostPayloadOf, undecodableReason } from './undecodable';
 
 /** Start input of `runFlow`: one JSON object. The same from the Temporal CLI, the Temporal UI, a schedule or `beamline run`. */
@@ -62,6 +63,8 @@ export interface PreparedFlow {
   readonly tellsUnknownOutcomes?: true;
   /** Requests of steps say which run of the step they are of, which makes them larger; absent in histories of before. */
   readonly namesExecutions?: true;
+  /** A dead letter that gets arguments again that it had before is that deed again; absent in histories of before. */
+  readonly remembersDeeds?: true;
   /** What becomes of dead letters is told to others (`dead-letter-event.ts`); absent: on a worker without NATS, or in histories of before. */
   readonly publishesDeadLetters?: true;
   /** Steps of the tenant that may run at once, as of then; absent: any number. Results of steps have newer news. */
@@ -72,6 +75,8 @@ export interface PreparedFlow {
   readonly grant?: string;
   /** The tenant's share of the workers; absent: there was no policy, or the flow is from before there were any. */
   readonly share?: TenantShare;
+  /** Absent: the worker that prepared the flow traces nothing, or the flow is from before there were traces. */
+  readonly trace?: FlowTrace;
 }
 
 /** What a policy says of a tenant's place beside others. In histories: add optional fields, never change one. */

@@ -56,6 +56,9 @@ import { admitFlow, createFlowPlaceSinks } from './quota/flow-admission';
 import { countAskedApproval, createQuotaActivities } from './quota/quota-activities';
 import type { QuotaKeeper } from './quota/quota-keeper';
 import { stepQuota } from './quota/step-quota';
+import { tracePreparation } from './tracing/trace-preparation';
+import { createTraceSinks } from './tracing/trace-sinks';
+import type { Traces } from './tracing/traces';
 
 /** What the pools of a worker are made from. */
 export interface PoolParts {
@@ -82,6 +85,8 @@ export interface PoolParts {
   readonly logger: Logger;
   /** Around the check of each step's access. */
   readonly middleware: readonly StepMiddleware[];
+  /** Absent: nothing is traced. */
+  readonly traces: Traces | undefined;
 }
 
 /** A resource class that is served: its Temporal worker, and the processes that run its blocks. */
@@ -124,7 +129,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     taskQueue,
     dataConverter: workerDataConverter(payloads, namespace, parts.keys),
     activities: {
-      ...createStepActivities({ ports, secrets, results, runBlock, middleware }),
+      ...createStepActivities({ ports, secrets, results, runBlock, middleware, spans: parts.traces }),
       ...(resources === 'io' ? { ...flowActivities(parts), ...gateActivities(gate) } : {}),
       ...(resources === 'io' ? createQuotaActivities(keeper, gate) : {}),
       ...(resources === 'io' ? createEventActivities(parts.events, gate) : {}),
@@ -137,7 +142,11 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     ...(resources === 'io'
       ? {
           ...flowOptions(config),
-          sinks: { ...createFlowPlaceSinks(keeper, gate), ...createFlowLogSinks(parts.logger) },
+          sinks: {
+            ...createFlowPlaceSinks(keeper, gate),
+            ...createFlowLogSinks(parts.logger),
+            ...createTraceSinks(parts.traces),
+          },
         }
       : {}),
     ...versioning(config),
@@ -146,15 +155,17 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
 }
 
 /** Flows are coordinated on the io queue. */
-function flowActivities({ config, expressions, catalog, gate, policy, keeper }: PoolParts) {
+function flowActivities({ config, expressions, catalog, gate, policy, keeper, traces }: PoolParts) {
   const evaluate = createEvaluateExpressions(expressions);
   return {
-    [PREPARE_FLOW]: localOnly(async (at, value: unknown, origin: RunOrigin) => {
-      const prepared = await prepareFlow(value, expressions, catalog, async (start, sent) => {
-        const admission = await gate.admitStart(start, sent, { ...at, ...origin });
-        const share = shareOf(policy, admission.tenant);
-        return { ...admission, ...(share === undefined ? {} : { share }) };
-      });
+    [PREPARE_FLOW]: localOnly(async (at, value: unknown, origin: RunOrigin, traceHeader?: unknown) => {
+      const prepared = await tracePreparation({ traces, header: traceHeader, at }, () =>
+        prepareFlow(value, expressions, catalog, async (start, sent) => {
+          const admission = await gate.admitStart(start, sent, { ...at, ...origin });
+          const share = shareOf(policy, admission.tenant);
+          return { ...admission, ...(share === undefined ? {} : { share }) };
+        }),
+      );
       const flow = { firstRunId: origin.firstRunId, isAwaited: isAwaited(value, origin) };
       const published = config.nats === undefined ? {} : { publishesDeadLetters: true as const };
       return { ...prepared, ...published, ...(await admitFlow(keeper, prepared.tenant, flow)) };

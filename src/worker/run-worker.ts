@@ -18,6 +18,7 @@ import { SecretFolder } from '../activities/ports/secret-folder';
 import type { SecretStore } from '../activities/ports/secret-store';
 import type { StepCache } from '../activities/ports/step-cache';
 import { ResultCache } from '../activities/result-cache';
+import { tracePorts } from '../activities/tracing/traced-ports';
 import { within } from '../activities/within';
 import type { Catalog } from '../dsl/catalog/library';
 import { FlowError, flowError } from '../dsl/errors';
@@ -51,6 +52,7 @@ import { PartWatch } from './telemetry/part-watch';
 import { QueueSurvey } from './telemetry/queue-survey';
 import { connectionConfig, connectWorker, type TemporalTarget } from './temporal-connection';
 import { createTemporalEvents } from './temporal-events';
+import { openTraces } from './tracing/traces';
 import { warnOfUnmatched } from './unmatched-settings';
 
 /** How often content without a blob is looked for, and how old it must be. */
@@ -128,6 +130,16 @@ export async function startWorker(options: {
     const warnOfFile: WarnOfFile = (...line) => logger.log('warn', ...line);
     const keys = keyRingOf(config.encryptionKeys, process.env, warnOfFile);
     warnOfUnmatched(config, { policy: policy.current(), keys }, logger);
+    const traces = openTraces({
+      env: process.env,
+      service: 'beamline-worker',
+      workerId,
+      hidesDataOf: (tenant) => keys.encrypting(tenant) !== undefined,
+      logger,
+      conditions,
+    });
+    if (traces !== undefined) conditions.use('traces');
+    releases.push(async () => traces?.close());
     const http = createHttpClients({ allowHosts: config.allowHosts }, wrapHttp);
     releases.push(() => http.close());
     const databases = createSqlDatabases(config.databases, config.ledger);
@@ -194,15 +206,15 @@ export async function startWorker(options: {
     });
     releases.push(() => messaging.close());
 
+    const metered = meterPorts({ http, blobs: accountBlobs(blobs, keeper.space), databases }, telemetry.observe);
     const parts = {
       config,
       logger,
       connection,
       namespace,
       identity: workerId,
-      ports: new ScopedPorts(
-        meterPorts({ http, blobs: accountBlobs(blobs, keeper.space), databases }, telemetry.observe),
-      ),
+      ports: new ScopedPorts(traces === undefined ? metered : tracePorts(metered)),
+      traces,
       observe: telemetry.observe,
       gate,
       catalog,

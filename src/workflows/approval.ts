@@ -26,6 +26,7 @@ import { proxyBoundedActivities } from './local-activities';
 import { readable } from './lost-payload';
 import { runOrigin } from './run-origin';
 import { publishAttributes } from './search-attributes';
+import { finishApproval } from './tracing/approval-span';
 
 const stateQuery = defineQuery<ApprovalState>(APPROVAL_STATE_QUERY);
 const decideUpdate = defineUpdate<ApprovalState, [Json]>(DECIDE_UPDATE);
@@ -75,13 +76,15 @@ export async function approval(request: ApprovalRequest): Promise<ApprovalResult
   } catch (error) {
     if (isCancellation(error)) {
       publishAttributes({ status: 'Cancelled', block: null });
+      finishApproval(request, { outcome: 'cancelled', decisions: ledger.decisions });
       tell('cancelled');
     }
     throw error;
   }
   await condition(allHandlersFinished);
 
-  const { outcome } = ledger;
+  const { outcome, decisions } = ledger;
+  finishApproval(request, { outcome: outcome ?? 'timedOut', decisions });
   tell(outcome ?? 'timedOut');
   if (outcome === undefined || (outcome === 'timedOut' && request.onTimeout === 'fail')) {
     publishAttributes({ status: 'Failed' });

@@ -7,7 +7,7 @@ import type { FlowPlan, TaskPlan } from '../dsl/planning/plan';
 import type { Routine } from './drive';
 import { dateTime, type FlowRun } from './flow-run';
 import { type TaskOutcome, type TaskScope, visitScope } from './scope';
-import { generationOf, type LifeStart, type LifeTrace, type RunningTask, settleStep } from './settle-step';
+import { deedOf, type LifeStart, type LifeTrace, type RunningTask, settleStep } from './settle-step';
 import { placeSecrets } from './step-secrets';
 import { type CallCursor, type ListCursor, Suspension, suspendable, type TaskCursor } from './suspension';
 import type { TaskFrame, TaskResult } from './task-frame';
@@ -87,17 +87,24 @@ export function* runTask(
     block: task.kind === 'call' ? task.block : task.kind,
     ...(task.kind === 'call' && task.human !== true ? { pool: task.resources } : {}),
   };
-  const step = from === undefined ? run.progress.begin(description) : run.progress.resume(description, from.startedAt);
+  const around = scope.span;
+  const step =
+    from === undefined
+      ? run.progress.begin(description, around)
+      : run.progress.resume(description, { startedAt: from.startedAt, around });
+  const inside = step.span === undefined ? scope : { ...scope, span: step.span };
   const start = {
     rawInput: from?.rawInput ?? rawInput,
     generation: from?.generation ?? 0,
     retries: from?.retries ?? 0,
     execution: from?.execution,
+    ...(from?.deeds === undefined ? {} : { deeds: from.deeds }),
     ...(from === undefined ? {} : { from }),
   };
   try {
-    if (task.kind !== 'call' || task.onFailure === undefined) return yield* runLife({ run, task, scope, step }, start);
-    const running = { run, task, scope, step };
+    if (task.kind !== 'call' || task.onFailure === undefined)
+      return yield* runLife({ run, task, scope: inside, step }, start);
+    const running = { run, task, scope: inside, step };
     return yield* settleStep(running, start, (again, trace) => runLife(running, again, trace));
   } catch (error) {
     if (error instanceof Suspension) {
@@ -136,10 +143,9 @@ function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {})
     return { output: rawInput, next: 'continue', endsFlow: false, isSkipped: true };
   }
 
-  const generation = generationOf(begin, before);
+  const { generation, execution } = deedOf(begin, before);
   trace.values = before;
   trace.generation = generation;
-  const execution = generation === begin.generation ? begin.execution : undefined;
   trace.secrets = (from?.at as Partial<CallCursor> | undefined)?.secrets ?? secrets;
   const { input = rawInput } = before;
   const variables: Variables = { ...base, context: run.context, input, data: input };
@@ -168,6 +174,7 @@ function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {})
       ...(deadline === undefined ? {} : { deadline }),
       ...(generation === 0 ? {} : { generation }),
       ...(retries === 0 ? {} : { retries, ...(frame.execution === undefined ? {} : { execution: frame.execution }) }),
+      ...(begin.deeds === undefined || begin.deeds.length === 0 ? {} : { deeds: begin.deeds }),
       at,
     })));
   trace.hasRun = true;

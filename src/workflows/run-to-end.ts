@@ -43,9 +43,10 @@ export async function runToEnd<R, C>({
   setHandler(progressQuery, (input) => inline(progress.snapshot(input?.since)), {
     description: 'Status of the flow and of its steps; {"since": version} gives only what changed after that version.',
   });
-  const settle = (status: FlowStatus) => {
+  const settle = (status: FlowStatus, code?: string) => {
     publishAttributes({ status });
     progress.setStatus(status);
+    progress.spans?.finish(status, code);
   };
   const tell = (status: FlowNews['status'], code?: string) => {
     const { tenant, flow, startedAt } = progress;
@@ -62,6 +63,7 @@ export async function runToEnd<R, C>({
     if (thrown instanceof ContinueAsNew) {
       // A cancellation that came with the last task would be lost with this run.
       if (thrown.evenCancelled || !CancellationScope.current().consideredCancelled) {
+        progress.spans?.finish('ContinuedAsNew');
         tell('continued');
         return await continueAsNew(thrown.carried as C);
       }
@@ -75,7 +77,7 @@ export async function runToEnd<R, C>({
     }
     // Anything else is a defect of this program: it fails the workflow task, which a corrected worker takes up again.
     if (!(error instanceof FlowError)) throw error;
-    settle('Failed');
+    settle('Failed', error.data.code ?? error.data.type);
     tell('failed', error.data.code);
     throw toWorkflowFailure(error);
   }

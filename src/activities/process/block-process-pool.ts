@@ -3,6 +3,7 @@ import { isRepeatable } from '../../dsl/repeatable';
 import type { BlockContext, StepIdentity } from '../block';
 import { outcomeUnknown } from '../outcome-unknown';
 import { StepMeter, type StepUsage } from '../step-meter';
+import { SpanRecorder } from '../tracing/span-recorder';
 import {
   BlockProcess,
   type BlockProcessOptions,
@@ -106,7 +107,7 @@ class ProcessPool implements BlockProcessPool {
   constructor(private readonly options: BlockProcessPoolOptions) {}
 
   async run(blockType: string, args: JsonObject, context: BlockContext): Promise<Json> {
-    const { step, deadline, lastHeartbeat } = context;
+    const { step, deadline, fence, lastHeartbeat } = context;
     this.#jobs += 1;
     const job: JobRequest = {
       id: this.#jobs,
@@ -114,14 +115,17 @@ class ProcessPool implements BlockProcessPool {
       args,
       step,
       deadline,
+      freshUntil: fence.freshUntil,
       ...(lastHeartbeat === undefined ? {} : { lastHeartbeat }),
     };
     const meter = StepMeter.current();
+    const recorder = SpanRecorder.current();
     const first = await this.#runOnce(job, context);
     // A process may have ended while it was idle, unnoticed so far. The block has not begun, so another one may run it.
     const wasIdleLoss = first.outcome.kind === 'lost' && !first.outcome.wasStarted && first.stopped === undefined;
     const run = wasIdleLoss ? await this.#runOnce(job, context) : first;
     meter?.add(usedIn(run));
+    if (run.outcome.kind !== 'lost') recorder?.addAll(run.outcome.spans ?? []);
     return this.#unwrap(run, job, context);
   }
 
@@ -176,7 +180,13 @@ class ProcessPool implements BlockProcessPool {
       // Aborted between the turn in the queue and here.
       context.signal.throwIfAborted();
       const begunAt = performance.now();
-      const outcome = await process.run(job, (details) => context.heartbeat(details));
+      const outcome = await process.run(job, {
+        heartbeat: (details) => context.heartbeat(details),
+        confirm: async () => {
+          await context.fence.confirm();
+          return context.fence.freshUntil;
+        },
+      });
       return { outcome, stopped, lastedMs: performance.now() - begunAt };
     } finally {
       clearTimeout(timer);

@@ -1,12 +1,22 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Json } from '../../dsl/json';
+import type { SpanRecord } from '../../dsl/trace';
+import type { FreshUntil } from '../fence';
 import type { PortCall, PortObserver } from '../port-observer';
 import type { BlobSpace } from '../ports/blob-space';
 import type { StepUsage } from '../step-meter';
 import { type ExitReason, isMemoryLikely } from './exit-reason';
 import { ParentSpace } from './parent-space';
 import { readProcessUsage } from './process-usage';
-import type { ChildInit, ChildMessage, ChildUsage, FailureData, JobRequest, ParentMessage } from './protocol';
+import {
+  type ChildInit,
+  type ChildMessage,
+  type ChildUsage,
+  encodeFailure,
+  type FailureData,
+  type JobRequest,
+  type ParentMessage,
+} from './protocol';
 
 /** How children are started. */
 export interface BlockProcessOptions {
@@ -29,10 +39,16 @@ export interface ProcessExit {
   readonly stderr: string;
 }
 
+/** What a job that ended used and did. */
+interface JobTraces {
+  readonly used: StepUsage;
+  readonly spans?: readonly SpanRecord[] | undefined;
+}
+
 /** How a job ended; `lost`: the process ended before the job did. */
 export type JobOutcome =
-  | { readonly kind: 'result'; readonly output: Json; readonly used: StepUsage }
-  | { readonly kind: 'failure'; readonly failure: FailureData; readonly used: StepUsage }
+  | ({ readonly kind: 'result'; readonly output: Json } & JobTraces)
+  | ({ readonly kind: 'failure'; readonly failure: FailureData } & JobTraces)
   | { readonly kind: 'lost'; readonly wasStarted: boolean; readonly exit: ProcessExit };
 
 /** What a process holds beside V8's heap: Node itself, SQLite's caches, buffers; after some thousand queries 90 MiB in all. */
@@ -65,9 +81,16 @@ const PASSED_ENVIRONMENT = [
   'TEMP',
 ];
 
+/** What a running job asks of its parent. */
+export interface JobParent {
+  heartbeat(details: Json): void;
+  /** Until when the attempt is current; throws where it is not. */
+  confirm(): Promise<FreshUntil>;
+}
+
 interface CurrentJob {
   readonly id: number;
-  readonly onHeartbeat: (details: Json) => void;
+  readonly parent: JobParent;
   readonly settle: (outcome: JobOutcome) => void;
   wasStarted: boolean;
 }
@@ -121,9 +144,9 @@ export class BlockProcess {
   }
 
   /** Runs a job to its end. Never rejects. */
-  run(job: JobRequest, onHeartbeat: (details: Json) => void): Promise<JobOutcome> {
+  run(job: JobRequest, parent: JobParent): Promise<JobOutcome> {
     return new Promise((settle) => {
-      this.#job = { id: job.id, onHeartbeat, settle, wasStarted: false };
+      this.#job = { id: job.id, parent, settle, wasStarted: false };
       if (this.#exit === undefined) this.#send({ type: 'run', job });
       else this.#onExit(this.#exit);
     });
@@ -180,18 +203,30 @@ export class BlockProcess {
         job.wasStarted = true;
         return;
       case 'heartbeat':
-        job.onHeartbeat(message.details);
+        job.parent.heartbeat(message.details);
+        return;
+      case 'confirm':
+        void this.#confirm(job);
         return;
       case 'cancelling':
         clearTimeout(this.#killTimers[0]);
         return;
       case 'result':
         this.usage = message.usage;
-        this.#settle({ kind: 'result', output: message.output, used: message.used });
+        this.#settle({ kind: 'result', output: message.output, used: message.used, spans: message.spans });
         return;
       case 'failure':
         this.usage = message.usage;
-        this.#settle({ kind: 'failure', failure: message.failure, used: message.used });
+        this.#settle({ kind: 'failure', failure: message.failure, used: message.used, spans: message.spans });
+    }
+  }
+
+  /** Never rejects. */
+  async #confirm({ id, parent }: CurrentJob): Promise<void> {
+    try {
+      this.#send({ type: 'confirmed', id, freshUntil: await parent.confirm() });
+    } catch (error) {
+      this.#send({ type: 'confirmed', id, failure: encodeFailure(error) });
     }
   }
 

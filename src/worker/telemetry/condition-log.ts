@@ -7,7 +7,6 @@ const LINES: Partial<Readonly<Record<Part, { readonly away?: string; readonly ba
   temporal: { away: 'Temporal does not answer', back: 'Temporal answers again' },
   blob_store: { away: 'the blob store cannot be used', back: 'the blob store can be used again' },
   metrics: { away: 'a part of the metrics is missing', back: 'the metrics are complete again' },
-  traces: { away: 'traces cannot be sent', back: 'traces can be sent again' },
 };
 
 /** Pause between two lines that say that the same part is away, so that one that comes and goes does not fill the log. */

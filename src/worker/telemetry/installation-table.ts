@@ -22,6 +22,7 @@ export const INSTALLATION_METRICS = {
   beamline_approvals_waiting: { type: 'gauge', help: 'Approvals that wait for a decision.', labels: {} },
   beamline_approval_oldest_seconds: {
     type: 'gauge',
+    unit: 's',
     help: 'How long the oldest of these approvals has waited; 0 where there is none.',
     labels: {},
   },
@@ -32,6 +33,7 @@ export const INSTALLATION_METRICS = {
   },
   beamline_dead_letter_oldest_seconds: {
     type: 'gauge',
+    unit: 's',
     help: 'How long the first of these flows has stood still; 0 where there is none. Absent until it is known.',
     labels: {},
   },
@@ -60,9 +62,15 @@ export const INSTALLATION_METRICS = {
     help: 'Steps of the tenant that failed for good.',
     labels: { tenant: ANY },
   },
-  beamline_tenant_cpu_ms_total: { type: 'counter', help: 'CPU time of its steps.', labels: { tenant: ANY } },
+  beamline_tenant_cpu_ms_total: {
+    type: 'counter',
+    unit: 'ms',
+    help: 'CPU time of its steps.',
+    labels: { tenant: ANY },
+  },
   beamline_tenant_bytes_total: {
     type: 'counter',
+    unit: 'bytes',
     help: 'Bytes that its steps read (in) and wrote (out).',
     labels: { tenant: ANY, direction: ['in', 'out'] },
   },
@@ -73,11 +81,13 @@ export const INSTALLATION_METRICS = {
   },
   beamline_tenant_blob_bytes: {
     type: 'gauge',
+    unit: 'bytes',
     help: 'What the blobs of the tenant take; absent where they are to be counted anew.',
     labels: { tenant: ANY },
   },
   beamline_tenant_peak_memory_bytes: {
     type: 'gauge',
+    unit: 'bytes',
     help: 'The most that a process held today (UTC) that ran a step of the tenant.',
     labels: { tenant: ANY },
   },

@@ -3,8 +3,10 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 /** What a metric is. */
 export interface MetricSpec {
   readonly type: 'counter' | 'gauge' | 'histogram';
-  /** One sentence for people, with the unit where the name has none. */
+  /** One sentence for people. */
   readonly help: string;
+  /** Absent: a number of things. */
+  readonly unit?: 'ms' | 's' | 'bytes' | 'tasks/s';
   /** The values that each label may have; whatever else is told is `other`. {@link ANY}: the code that sets it sees to it. */
   readonly labels: Readonly<Record<string, readonly string[] | typeof ANY>>;
   /** Upper bounds, of a histogram. */

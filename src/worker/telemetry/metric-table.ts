@@ -30,12 +30,14 @@ export const WORKER_METRICS = {
   },
   worker_task_latency_ms: {
     type: 'histogram',
+    unit: 'ms',
     help: 'How long attempts of steps ran, in milliseconds; without those that were sent back to wait.',
     labels: { type: TYPES },
     buckets: LATENCY_BUCKETS_MS,
   },
   worker_task_schedule_to_start_ms: {
     type: 'histogram',
+    unit: 'ms',
     help: 'How long attempts of steps waited for a slot of the pool, in milliseconds, as the clocks of server and worker tell.',
     labels: { pool: POOLS },
     buckets: LATENCY_BUCKETS_MS,
@@ -63,16 +65,19 @@ export const WORKER_METRICS = {
   },
   worker_pool_queue_age_seconds: {
     type: 'gauge',
+    unit: 's',
     help: 'How long the oldest task in the backlog has waited.',
     labels: { pool: POOLS },
   },
   worker_pool_queue_add_rate: {
     type: 'gauge',
+    unit: 'tasks/s',
     help: 'Tasks a second that come into the task queue, averaged over 30 s; without those that start eagerly.',
     labels: { pool: POOLS },
   },
   worker_pool_queue_dispatch_rate: {
     type: 'gauge',
+    unit: 'tasks/s',
     help: 'Tasks a second that the task queue gives to workers, averaged over 30 s; without those that start eagerly.',
     labels: { pool: POOLS },
   },
@@ -111,12 +116,14 @@ export const WORKER_METRICS = {
   },
   beamline_http_request_ms: {
     type: 'histogram',
+    unit: 'ms',
     help: 'How long HTTP requests took until the head of the answer was there, in milliseconds; without those that got none.',
     labels: {},
     buckets: LATENCY_BUCKETS_MS,
   },
   beamline_http_bytes_total: {
     type: 'counter',
+    unit: 'bytes',
     help: 'Bytes of bodies of HTTP answers (in) and requests (out).',
     labels: { direction: DIRECTIONS },
     startsAtZero: true,
@@ -129,6 +136,7 @@ export const WORKER_METRICS = {
   },
   beamline_blob_bytes_total: {
     type: 'counter',
+    unit: 'bytes',
     help: 'Bytes of blobs that blocks read (in) and wrote (out).',
     labels: { direction: DIRECTIONS },
     startsAtZero: true,
@@ -141,6 +149,7 @@ export const WORKER_METRICS = {
   },
   beamline_sql_statement_ms: {
     type: 'histogram',
+    unit: 'ms',
     help: 'How long calls of databases took, in milliseconds.',
     labels: { kind: ['sqlite', 'postgres'] },
     buckets: LATENCY_BUCKETS_MS,
