@@ -48,6 +48,9 @@ export interface SpanRecord {
   readonly links?: readonly { readonly trace: string; readonly span: string }[];
 }
 
+/** Events of one span that are kept, the first ones: as many as OpenTelemetry's SDKs keep. */
+export const MAX_EVENTS = 128;
+
 /** Something that happened within a span. */
 export interface SpanEvent {
   readonly name: string;
@@ -88,19 +91,28 @@ export function parseTraceHeader(header: unknown): SpanContext | undefined {
   const [, version, id = '', span = '', flags = '', more] =
     (typeof traceparent === 'string' ? TRACEPARENT.exec(traceparent.trim()) : null) ?? [];
   const isKnown = version === '00' ? more === undefined : version !== undefined && version !== 'ff';
-  if (!isKnown || /^0+$/.test(id) || /^0+$/.test(span)) return undefined;
-  const hasState = typeof tracestate === 'string' && isState(tracestate);
+  if (!isKnown || !isTraceId(id) || !isSpanId(span)) return undefined;
   return {
     id,
     span,
     ...((Number.parseInt(flags, 16) & SAMPLED) === 0 ? {} : { sampled: true }),
-    ...(hasState ? { state: tracestate } : {}),
+    ...(isTraceState(tracestate) ? { state: tracestate } : {}),
   };
 }
 
-/** One line of printable ASCII. */
-function isState(text: string): boolean {
-  return text !== '' && text.length <= MAX_STATE_LENGTH && /^[\x20-\x7e]+$/.test(text);
+/** True for the id of a trace. */
+export function isTraceId(value: unknown): value is string {
+  return typeof value === 'string' && /^(?!0+$)[0-9a-f]{32}$/.test(value);
+}
+
+/** True for the id of a span. */
+export function isSpanId(value: unknown): value is string {
+  return typeof value === 'string' && /^(?!0+$)[0-9a-f]{16}$/.test(value);
+}
+
+/** True for a `tracestate` that is handed on: one line of printable ASCII. */
+export function isTraceState(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= MAX_STATE_LENGTH && /^[\x20-\x7e]+$/.test(value);
 }
 
 /** The header that names a span. */

@@ -10,15 +10,13 @@ import {
   traceHeaderOf,
 } from '../../dsl/trace';
 import type { Mask } from '../secrets/mask';
+import { withShortTexts } from './sound-span';
 
 /** Spans of one attempt that are kept; a block makes a handful. */
 const MAX_SPANS = 500;
 
 /** Longest message of an error, in characters: some quote what servers answered. */
 const MAX_MESSAGE_LENGTH = 500;
-
-/** Longest attribute that is a text, in characters. */
-const MAX_TEXT_LENGTH = 2_000;
 
 const current = new AsyncLocalStorage<SpanRecorder>();
 
@@ -119,17 +117,8 @@ export class SpanRecorder {
   }
 
   #keep(record: SpanRecord): void {
-    if (this.isSampled && this.#records.length < MAX_SPANS) this.#records.push(bounded(record));
+    if (this.isSampled && this.#records.length < MAX_SPANS) this.#records.push(withShortTexts(record));
   }
-}
-
-/** What blocks are told to do may be of any length. */
-function bounded({ name, attributes, ...record }: SpanRecord): SpanRecord {
-  const short = Object.entries(attributes).map(([key, value]) => [
-    key,
-    typeof value === 'string' ? shortText(value, MAX_TEXT_LENGTH) : value,
-  ]);
-  return { ...record, name: shortText(name, MAX_TEXT_LENGTH), attributes: Object.fromEntries(short) };
 }
 
 /** A new id of a span. Need not be hard to guess; random bytes of the system's took 1.4 % of a worker's time, measured. */

@@ -1,6 +1,6 @@
 import { CancelledFailure, type Info } from '@temporalio/activity';
 import type { StepRequest, StepResult } from '../../dsl/step-request';
-import { type SpanRecord, type StepTrace, sharedOf, spanIdOf } from '../../dsl/trace';
+import { isTraceId, isTraceState, type SpanRecord, type StepTrace, sharedOf, spanIdOf } from '../../dsl/trace';
 import type { Mask } from '../secrets/mask';
 import { errorOf, maskedError, newSpanId, nowMs, SpanRecorder } from './span-recorder';
 
@@ -105,8 +105,8 @@ function attemptSpan({
 /** What a request says is checked: it goes into headers of HTTP. */
 function isTrace(trace: StepTrace | undefined): trace is StepTrace {
   if (typeof trace !== 'object' || trace === null) return false;
-  const { id, step, state = '' } = trace;
-  return /^[0-9a-f]{32}$/.test(id) && Number.isInteger(step) && /^[\x20-\x7e]*$/.test(state);
+  const { id, step, state } = trace;
+  return isTraceId(id) && Number.isInteger(step) && (state === undefined || isTraceState(state));
 }
 
 /** Attributes that say what a flow works on. */

@@ -9,6 +9,7 @@ import {
   trace,
 } from '@opentelemetry/api';
 import { resources, tracing } from '@opentelemetry/sdk-node';
+import { soundSpan } from '../../activities/tracing/sound-span';
 import { within } from '../../activities/within';
 import {
   type FlowTrace,
@@ -73,7 +74,9 @@ export class OtlpTraces implements Traces {
   }
 
   send(spans: readonly SpanRecord[]): void {
-    for (const span of spans) {
+    for (const given of spans) {
+      const span = soundSpan(given);
+      if (span === undefined) continue;
       if (this.#queued >= this.settings.maxQueueSize) {
         this.#health.lost(1, 'there are more spans than the collector takes');
         continue;

@@ -1,5 +1,5 @@
 import type { InjectedSinks } from '@temporalio/worker';
-import type { SpanRecord, TraceSinks } from '../../dsl/trace';
+import { isSpanId, isTraceId, type SpanRecord, type TraceSinks } from '../../dsl/trace';
 import type { Traces } from './traces';
 
 /**
@@ -12,6 +12,8 @@ const REMEMBERED = 10_000;
 export function createTraceSinks(traces: Traces | undefined): InjectedSinks<TraceSinks> {
   const sent = new Set<string>();
   const isNew = ({ trace, span }: SpanRecord): boolean => {
+    // Of anything else, nobody knows how long it is.
+    if (!isTraceId(trace) || !isSpanId(span)) return false;
     const key = `${trace}${span}`;
     if (sent.has(key)) return false;
     sent.add(key);

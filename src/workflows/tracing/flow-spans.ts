@@ -3,6 +3,7 @@ import { shortText } from '../../dsl/problems';
 import type { StepProgress } from '../../dsl/progress';
 import {
   type FlowTrace,
+  MAX_EVENTS,
   type SpanAttributes,
   type SpanContext,
   type SpanEvent,
@@ -12,9 +13,6 @@ import {
   spanIdOf,
 } from '../../dsl/trace';
 import { finishSpan } from './span-sink';
-
-/** Events of one span that are kept, the first ones: as many as OpenTelemetry's SDKs keep. A step may wait for a quota very often. */
-const MAX_EVENTS = 128;
 
 /** What the spans are of. */
 export interface TracedFlow {
@@ -56,7 +54,7 @@ export class FlowSpans {
     return this.#last;
   }
 
-  /** Something happened to the step. */
+  /** Something happened to the step, which may wait for a quota very often. */
   happened(number: number, name: string, attributes?: SpanAttributes): void {
     const { events = [] } = this.#open.get(number) ?? {};
     if (events.length >= MAX_EVENTS) return;

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { SpanRecord } from '../../../src/dsl/trace';
 import type { LogFields } from '../../../src/worker/logger';
 import { Conditions } from '../../../src/worker/telemetry/conditions';
+import { createTraceSinks } from '../../../src/worker/tracing/trace-sinks';
 import { openTraces, type Traces } from '../../../src/worker/tracing/traces';
 import { projectRoot } from '../../helpers/project-root';
 import { eventually } from '../../helpers/test-worker';
@@ -85,6 +86,46 @@ test.each(['http/protobuf', 'http/json'])('sends spans as they are, by %s', asyn
   expect(Object.keys(span.resource).filter((name) => name.startsWith('process.command'))).toEqual([]);
   expect(collector.headers[0]?.['api-key']).toBe('k=1');
 });
+
+test.each(['http/protobuf', 'http/json'])(
+  'what is no span, since somebody started a workflow with it, does not take others along, by %s',
+  async (protocol) => {
+    const on = open({ OTEL_EXPORTER_OTLP_PROTOCOL: protocol });
+    const { fn } = createTraceSinks(on).traces.finished;
+    const tell = (...spans: object[]) => fn({} as never, spans as SpanRecord[]);
+    const none = [
+      { trace: null },
+      { trace: 5 },
+      { trace: 'zz' },
+      { trace: '0'.repeat(32) },
+      { span: 'x' },
+      { parent: {} },
+    ];
+    const untimed = [{ startMs: 'x' }, { endMs: Number.NaN }];
+    const long = 'x'.repeat(3_000_000);
+    tell(spanOf({ name: 'first' }));
+    for (const more of [...none, ...untimed, { state: 7 }, { state: 'a\r\nb' }]) tell({ ...spanOf(), ...more });
+    tell({
+      ...spanOf(),
+      name: 5,
+      attributes: { object: {}, nothing: null, no: Number.NaN, long },
+      error: { code: {}, message: long },
+      events: [{ name: 7, atMs: Number.NaN }, ...Array.from({ length: 200 }, () => ({ name: long, atMs: 1 }))],
+      links: [{ trace: 'zz', span: null }],
+    });
+    tell(spanOf({ name: 'last' }));
+    await on.close();
+    expect(collector.spans.map(({ name }) => name ?? '')).toEqual(['first', '', 'last']);
+    const { attributes, events, links, status } = collector.spans[1] ?? {};
+    expect(Object.entries(attributes ?? {}).map(([name, value]) => [name, String(value).length])).toEqual(
+      expect.arrayContaining([['long', 2_000]]),
+    );
+    expect(Object.keys(attributes ?? {}).sort()).toEqual(['long', 'worker_id']);
+    expect([events?.length, events?.[0]?.name.length, links]).toEqual([127, 2_000, []]);
+    expect(status?.message).toHaveLength(2_002);
+    expect(lines).toEqual([]);
+  },
+);
 
 test('a collector that is away is said once, and again when it takes spans; meanwhile nothing waits', async () => {
   const on = open();
