@@ -115,7 +115,7 @@ function stepLines(steps: readonly StepView[]): Line[] {
 function tenantLines(tenants: readonly TenantView[]): Line[] {
   const rows = tenants.map(({ tenant, running, waiting, overQuota }): Cell[] => [
     { text: tenant === '' ? '(none)' : printable(tenant) },
-    { text: countOf(running) },
+    { text: running === undefined ? DASH : countOf(running) },
     { text: countOf(waiting) },
     { text: printable(overQuota.join(', ')), style: 'yellow' },
   ]);
@@ -135,19 +135,15 @@ function flowLines({ flows }: TopView, width: number): Line[] {
 }
 
 function waitingLines({ approvals, deadLetters }: TopView): Line[] {
-  const { flows, waiting } = deadLetters;
-  const letters =
-    waiting === undefined
-      ? `${countOf(flows)} ${flows === 1 ? 'flow' : 'flows'} with dead letters`
-      : `${countOf(waiting)} dead ${waiting === 1 ? 'letter' : 'letters'}${oldest(deadLetters)}`;
+  const { flows } = deadLetters;
+  const letters = `${countOf(flows)} ${flows === 1 ? 'flow' : 'flows'} with dead letters${oldest(deadLetters)}`;
   const asked = `${countOf(approvals.waiting)} ${approvals.waiting === 1 ? 'approval' : 'approvals'}${oldest(approvals)}`;
-  const hasLetters = flows > 0 || (waiting ?? 0) > 0;
   return [
     [
       { text: 'waiting'.padEnd(LABEL_WIDTH) },
       { text: asked, ...styled(approvals.waiting > 0 ? 'yellow' : undefined) },
       { text: '; ' },
-      { text: letters, ...styled(hasLetters ? 'red' : undefined) },
+      { text: letters, ...styled(flows > 0 ? 'red' : undefined) },
     ],
   ];
 }

@@ -41,7 +41,8 @@ export interface StepView {
 
 export interface TenantView {
   readonly tenant: string;
-  readonly running: number;
+  /** Absent where the tenant has no quota for which they are counted. */
+  readonly running?: number;
   readonly waiting: number;
   readonly overQuota: readonly string[];
 }
@@ -82,7 +83,7 @@ export interface TopView {
   readonly flows: { readonly open: TemporalReading['open']; readonly endedLastHour: TemporalReading['ended'] };
   readonly approvals: WaitingView;
   /** `flows`: those, and batches of their loops, that have some. */
-  readonly deadLetters: Partial<WaitingView> & { readonly flows: number };
+  readonly deadLetters: { readonly flows: number; readonly oldestSeconds?: number };
   readonly degraded: readonly DegradedView[];
   /** Why something of this is not known. */
   readonly notes: readonly string[];
@@ -107,7 +108,7 @@ export function topView(before: TopSample | undefined, now: TopSample): TopView 
     tenants: tenantsOf(readings, observed),
     flows: { open: temporal.open, endedLastHour: temporal.ended },
     approvals: approvalsOf(now),
-    deadLetters: { flows: temporal.deadLetterFlows, ...deadLettersOf(observed) },
+    deadLetters: { flows: temporal.deadLetterFlows, ...present({ oldestSeconds: oldestLetterOf(now, observed) }) },
     degraded: degradedOf(readings),
     notes: notesOf(now, readings),
   };
@@ -197,13 +198,13 @@ function tenantsOf(readings: readonly Reading[], observed: readonly Observed[]):
       .flatMap(({ labels: { quota }, value }) => (value === 1 && quota !== undefined ? [quota] : []));
     return {
       tenant,
-      running: maxOf(mine, running) ?? 0,
+      ...present({ running: maxOf(mine, running) }),
       waiting: maxOf(mine, waiting) ?? 0,
       overQuota: [...new Set([...quotas, ...(said.get(tenant) ?? [])])],
     };
   });
   return tenants.sort(
-    (a, b) => b.overQuota.length - a.overQuota.length || b.waiting - a.waiting || b.running - a.running,
+    (a, b) => b.overQuota.length - a.overQuota.length || b.waiting - a.waiting || (b.running ?? 0) - (a.running ?? 0),
   );
 }
 
@@ -214,10 +215,11 @@ function approvalsOf({ at, temporal }: TopSample): WaitingView {
   return { waiting, oldestSeconds, ...(isOlder === true ? { isOlder } : {}) };
 }
 
-function deadLettersOf(observed: readonly Observed[]): Partial<WaitingView> {
-  const waiting = maxOf(observed, 'beamline_dead_letters_waiting');
-  const oldestSeconds = maxOf(observed, 'beamline_dead_letter_oldest_seconds');
-  return present({ waiting, oldestSeconds: waiting === 0 ? undefined : oldestSeconds });
+/** Temporal's lists do not say since when they stand still; a worker that has the duty does. */
+function oldestLetterOf({ temporal }: TopSample, observed: readonly Observed[]): number | undefined {
+  return temporal.deadLetterFlows === 0
+    ? undefined
+    : maxOf(observed, 'beamline_dead_letter_oldest_seconds') || undefined;
 }
 
 function degradedOf(readings: readonly Reading[]): readonly DegradedView[] {

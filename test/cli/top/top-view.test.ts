@@ -74,6 +74,7 @@ beamline_tenant_steps_waiting{tenant="acme"} 40
 beamline_tenant_over_quota{tenant="acme",quota="concurrentSteps"} 1
 beamline_tenant_over_quota{tenant="acme",quota="cpuTime"} 0
 beamline_tenant_steps_running{tenant="beta"} 2
+beamline_tenant_steps_waiting{tenant="free"} 1
 beamline_dead_letters_waiting 4
 beamline_dead_letter_oldest_seconds 120
 `;
@@ -85,8 +86,9 @@ beamline_dead_letter_oldest_seconds 120
   expect(view.tenants).toEqual([
     { tenant: 'acme', running: 10, waiting: 40, overQuota: ['concurrentSteps'] },
     { tenant: 'beta', running: 2, waiting: 0, overQuota: ['flows'] },
+    { tenant: 'free', waiting: 1, overQuota: [] },
   ]);
-  expect(view.deadLetters).toEqual({ flows: 1, waiting: 4, oldestSeconds: 120 });
+  expect(view.deadLetters).toEqual({ flows: 1, oldestSeconds: 120 });
   expect(view.processes?.draining).toBe(1);
 });
 
