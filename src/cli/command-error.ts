@@ -34,11 +34,14 @@ export function errorDataOf(thrown: unknown): JsonObject {
 export function reportError(thrown: unknown, err: TextOutput): ExitCode {
   if (thrown instanceof CommandError) return printFlowError(thrown.error, err, thrown);
   if (thrown instanceof FlowError) return printFlowError(thrown, err, {});
-  const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-  err.line(
-    `${err.style.red('error:')} unexpected, please report it: ${text.split('\n').map(printableIndented).join('\n')}`,
-  );
+  err.line(`${err.style.red('error:')} ${describeDefect(thrown)}`);
   return EXIT.failed;
+}
+
+/** What is said of an error that nobody expected, with where it was thrown. */
+export function describeDefect(thrown: unknown): string {
+  const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  return `unexpected, please report it: ${text.split('\n').map(printableIndented).join('\n')}`;
 }
 
 function printFlowError(

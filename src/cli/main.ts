@@ -1,5 +1,5 @@
 import type { Cli } from './cli';
-import { reportError } from './command-error';
+import { describeDefect, reportError } from './command-error';
 import { EXIT, type ExitCode } from './exit-codes';
 import { createOutput } from './output';
 import { runProgram } from './program';
@@ -36,9 +36,7 @@ function leave(exitCode: ExitCode): void {
 process.on('uncaughtException', (error) => {
   if (error.message === 'Channel has been shut down') return;
   cli.onDefect?.(error);
-  process.stderr.write(`error: unexpected, please report it: ${error.stack ?? error.message}\n`, () =>
-    process.exit(EXIT.failed),
-  );
+  process.stderr.write(`error: ${describeDefect(error)}\n`, () => process.exit(EXIT.failed));
 });
 
 void main();

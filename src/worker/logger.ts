@@ -78,8 +78,8 @@ function prettyLogger(logLevel: string, onLoss: LoggerOptions['onLoss']): Logger
 const WITH_LINES = ['stack', 'error'];
 
 /**
- * A line for people. Ids of flows are chosen by whoever starts them: what would move the cursor, or begin another line, is written as an
- * escape.
+ * A line for people. Ids of flows are chosen by whoever starts them: what would move the cursor, begin another line or turn the direction
+ * of writing, is written as an escape.
  */
 export function prettyLine(at: Date, level: string, message: string, fields: LogFields): string {
   const details = Object.entries(fields)
@@ -90,7 +90,7 @@ export function prettyLine(at: Date, level: string, message: string, fields: Log
 }
 
 function visible(text: string, hasLines: boolean): string {
-  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, (char) =>
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, (char) =>
     hasLines && char === '\n' ? char : `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }

@@ -19,12 +19,12 @@ test('a value that is masked is in no text of a line', () => {
 test('a line for people cannot be made up by an id', () => {
   const at = new Date('2026-11-28T13:00:00.500Z');
   const fields = {
-    flow_id: 'a\n13:00:00.000 ERROR made up\u001b[2J',
+    flow_id: 'a\n13:00:00.000 ERROR made up\u001b[2J\u202e',
     stack: 'at one\nat two',
     attempt: 2,
     none: undefined,
   };
   expect(prettyLine(at, 'warn', 'step failed', fields)).toBe(
-    '13:00:00.500 WARN  step failed  flow_id=a\\u000a13:00:00.000 ERROR made up\\u001b[2J  stack=at one\nat two  attempt=2\n',
+    '13:00:00.500 WARN  step failed  flow_id=a\\u000a13:00:00.000 ERROR made up\\u001b[2J\\u202e  stack=at one\nat two  attempt=2\n',
   );
 });
