@@ -4,32 +4,19 @@ import type { OpenPorts } from './access/scoped-ports';
 import type { HttpStatusClass, PortObserver } from './port-observer';
 import type { BlobStore } from './ports/blob-store';
 import type { HttpClient, HttpRequest, HttpResponse } from './ports/http-client';
-import type { HttpClients } from './ports/http-clients';
+import { wrapClients } from './ports/http-clients';
 import type { SqlDatabase, SqlDatabases, SqlStatement } from './ports/sql-databases';
 import { StepMeter } from './step-meter';
 
 /**
- * Ports that count what goes through them, for the step whose code calls them, whichever block that is; `observe` is told of each
- * call. What caches hang on, one client for one set of hosts, stays the same.
+ * Ports that count what goes through them, for the step whose code calls them, whichever block that is; `observe` is told of
+ * each call.
  */
 export function meterPorts({ http, blobs, databases }: OpenPorts, observe?: PortObserver): OpenPorts {
   return {
-    http: meterClients(http, observe),
+    http: wrapClients(http, (client) => meterClient(client, observe)),
     blobs: meterBlobs(blobs, observe),
     databases: meterDatabases(databases, observe),
-  };
-}
-
-function meterClients(clients: HttpClients, observe: PortObserver | undefined): HttpClients {
-  const metered = new WeakMap<HttpClient, HttpClient>();
-  return {
-    reaching: (hosts) => {
-      const client = clients.reaching(hosts);
-      const known = metered.get(client) ?? meterClient(client, observe);
-      metered.set(client, known);
-      return known;
-    },
-    close: () => clients.close(),
   };
 }
 

@@ -3,6 +3,7 @@ import type { FlowNews, FlowNewsSinks } from '../dsl/flow-news';
 import { APPROVAL, RUN_FLOW } from '../dsl/names';
 import { shortText } from '../dsl/problems';
 import type { Logger } from './logger';
+import { ToldOnce } from './told-once';
 
 type WorkflowInfo = Parameters<InjectedSinks<FlowNewsSinks>['flowNews']['tell']['fn']>[0];
 
@@ -20,27 +21,16 @@ const MESSAGES: Readonly<Record<FlowNews['status'], string>> = {
   timedOut: 'timed out',
 };
 
-/** A workflow task whose end the server did not take is done again, and not as a replay: so many news are remembered. */
-const REMEMBERED = 10_000;
-
 /** Somebody's own workflow can go on as one of ours, with names that he made up. */
 const MAX_CHARACTERS = 300;
 
 /** Writes a line for each flow that starts or ends, and for approvals; never what they were given or gave. */
 export function createFlowLogSinks(logger: Logger): InjectedSinks<FlowNewsSinks> {
-  const told = new Set<string>();
-  const isNew = ({ runId }: WorkflowInfo, { status }: FlowNews): boolean => {
-    const key = `${runId} ${status}`;
-    if (told.has(key)) return false;
-    told.add(key);
-    const [oldest] = told;
-    if (told.size > REMEMBERED && oldest !== undefined) told.delete(oldest);
-    return true;
-  };
+  const told = new ToldOnce();
   return {
     flowNews: {
       tell: {
-        fn: (info, news) => (isNew(info, news) ? logNews(logger, info, news) : undefined),
+        fn: (info, news) => (told.isNew(`${info.runId} ${news.status}`) ? logNews(logger, info, news) : undefined),
         callDuringReplay: false,
       },
     },

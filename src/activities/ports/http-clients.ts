@@ -45,6 +45,20 @@ export function createHttpClients(
   };
 }
 
+/** The clients, with something of the caller's around each: the same around the same client, since caches hang on it. */
+export function wrapClients(clients: HttpClients, wrap: (client: HttpClient) => HttpClient): HttpClients {
+  const wrapped = new WeakMap<HttpClient, HttpClient>();
+  return {
+    reaching: (hosts) => {
+      const client = clients.reaching(hosts);
+      const known = wrapped.get(client) ?? wrap(client);
+      wrapped.set(client, known);
+      return known;
+    },
+    close: () => clients.close(),
+  };
+}
+
 /** The clients of a worker: those that are known, and those that hold something. */
 class RestingHttpClients implements RestKeeper {
   readonly #known = new Map<string, RestingHttpClient>();

@@ -2,31 +2,17 @@ import type { SpanAttributes } from '../../dsl/trace';
 import type { OpenPorts } from '../access/scoped-ports';
 import type { BlobInfo, BlobStore } from '../ports/blob-store';
 import type { HttpClient, HttpRequest, HttpResponse } from '../ports/http-client';
-import type { HttpClients } from '../ports/http-clients';
+import { wrapClients } from '../ports/http-clients';
 import type { SqlDatabase, SqlDatabases, SqlStatement } from '../ports/sql-databases';
 import { SpanRecorder, type SpanStart } from './span-recorder';
 import { textOfAll } from './statement-text';
 
 /**
  * Ports that record what goes through them as spans, for the step whose code calls them, and send the context of its trace on to
- * HTTP servers. What hangs on a client, one for one set of hosts, stays the same. Attributes are those of OpenTelemetry's semantic
- * conventions where there are some.
+ * HTTP servers. Attributes are those of OpenTelemetry's semantic conventions where there are some.
  */
 export function tracePorts({ http, blobs, databases }: OpenPorts): OpenPorts {
-  return { http: traceClients(http), blobs: traceBlobs(blobs), databases: traceDatabases(databases) };
-}
-
-function traceClients(clients: HttpClients): HttpClients {
-  const traced = new WeakMap<HttpClient, HttpClient>();
-  return {
-    reaching: (hosts) => {
-      const client = clients.reaching(hosts);
-      const known = traced.get(client) ?? traceClient(client);
-      traced.set(client, known);
-      return known;
-    },
-    close: () => clients.close(),
-  };
+  return { http: wrapClients(http, traceClient), blobs: traceBlobs(blobs), databases: traceDatabases(databases) };
 }
 
 function traceClient(client: HttpClient): HttpClient {

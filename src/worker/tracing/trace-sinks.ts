@@ -1,26 +1,14 @@
 import type { InjectedSinks } from '@temporalio/worker';
 import { isSpanId, isTraceId, type SpanRecord, type TraceSinks } from '../../dsl/trace';
+import { ToldOnce } from '../told-once';
 import type { Traces } from './traces';
-
-/**
- * Spans of flows that were handed over last. A workflow task whose completion the server refuses, since something came in meanwhile, is
- * done again, and not as a replay.
- */
-const REMEMBERED = 10_000;
 
 /** Takes the spans of flows; without traces they go nowhere, as those of a flow that another worker prepared. */
 export function createTraceSinks(traces: Traces | undefined): InjectedSinks<TraceSinks> {
-  const sent = new Set<string>();
-  const isNew = ({ trace, span }: SpanRecord): boolean => {
-    // Of anything else, nobody knows how long it is.
-    if (!isTraceId(trace) || !isSpanId(span)) return false;
-    const key = `${trace}${span}`;
-    if (sent.has(key)) return false;
-    sent.add(key);
-    const [oldest] = sent;
-    if (sent.size > REMEMBERED && oldest !== undefined) sent.delete(oldest);
-    return true;
-  };
+  const told = new ToldOnce();
+  // Of what is no id, nobody knows how long it is.
+  const isNew = ({ trace, span }: SpanRecord): boolean =>
+    isTraceId(trace) && isSpanId(span) && told.isNew(`${trace}${span}`);
   return {
     traces: {
       finished: {
