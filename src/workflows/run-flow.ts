@@ -1,7 +1,7 @@
 import { CancellationScope, CancelledFailure, isCancellation, workflowInfo } from '@temporalio/workflow';
-import { FlowError, type FlowErrorData, flowErrorToJson } from '../dsl/errors';
+import { FlowError, type FlowErrorData, flowError, flowErrorToJson } from '../dsl/errors';
 import type { Variables } from '../dsl/expressions/batch';
-import { isJsonObject, type Json } from '../dsl/json';
+import { isDeeperThan, isJsonObject, type Json } from '../dsl/json';
 import { valueItem } from '../dsl/planning/definition-items';
 import type { PreparedFlow, RunOrigin } from '../dsl/start';
 import { type CompensationState, compensate, compensationFailed } from './compensation';
@@ -24,6 +24,9 @@ import { runToEnd } from './run-to-end';
 import { type Deadline, deadlineIn, durationOf, withDeadline } from './timeouts';
 import { receivedTraceHeader } from './tracing/interceptors';
 import { validate } from './validation';
+
+/** Levels that a start is sure to be taken with, as an answer of a service is. */
+const MAX_DEPTH = 500;
 
 /** Parses, validates and plans outside of the workflow: the plan is in history, the schema library is not in the bundle. */
 const { prepareFlow } = proxyBoundedActivities<{
@@ -62,13 +65,23 @@ export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Js
 
 async function beginRun(start: unknown, parts: RunParts): Promise<FlowRun> {
   const request = withoutUncheckedInput(readable(start, 'the start input'));
-  const prepared = readable(await prepareFlow(request, runOrigin(), receivedTraceHeader()), "the flow's plan");
+  const prepared = readable(await prepare(request), "the flow's plan");
   belongTo(prepared.tenant);
   const input = isJsonObject(start) ? (start.input ?? null) : null;
   const run = new FlowRun({ prepared, input, ...parts, startedAt: workflowInfo().startTime.getTime() });
   run.publishIdentity();
   tellNews({ status: 'started', tenant: run.tenant, flow: run.plan.flow });
   return run;
+}
+
+async function prepare(request: unknown): Promise<PreparedFlow> {
+  try {
+    return await prepareFlow(request, runOrigin(), receivedTraceHeader());
+  } catch (error) {
+    // It can be read and not be written again, which would fail the workflow task for ever. Asked only then: histories know no such limit.
+    if (!(error instanceof RangeError) || !isDeeperThan(request as Json, MAX_DEPTH)) throw error;
+    throw flowError('BLW_START_INVALID', `the start input is nested deeper than ${MAX_DEPTH} levels, expected less`);
+  }
 }
 
 /** The flow, and the compensations of its steps where it fails or is cancelled. */

@@ -28,6 +28,7 @@ async function startRaw(payloads: { encoding?: string; data: string }[], type = 
 }
 
 const JSON_PLAIN = 'json/plain';
+const DEEP = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
 
 describe('a wrong start fails at once, in words, and not for ever', () => {
   test.each<[string, { encoding?: string; data: string }[], string]>([
@@ -42,6 +43,12 @@ describe('a wrong start fails at once, in words, and not for ever', () => {
     ['an unknown key', [{ encoding: JSON_PLAIN, data: '{"flow": {}, "inputs": 1}' }], 'did you mean "input"?'],
     ['a bad tenant', [{ encoding: JSON_PLAIN, data: '{"flow": {}, "tenant": "../x"}' }], 'tenant: got "../x"'],
     ['a token that is none', [{ encoding: JSON_PLAIN, data: '{"flow": {}, "token": 1}' }], 'token: got a number'],
+    ['a flow nested too deep', [{ encoding: JSON_PLAIN, data: `{"flow": ${DEEP}}` }], 'nested deeper than 500 levels'],
+    [
+      'an input nested too deep, which is to be checked',
+      [{ encoding: JSON_PLAIN, data: `{"flow": {"input": {}}, "input": ${DEEP}}` }],
+      'nested deeper than 500 levels',
+    ],
     ['a dry run', [{ encoding: JSON_PLAIN, data: '{"flow": {}, "mode": "dry-run"}' }], 'only "live" is supported yet'],
   ])('%s', async (_, payloads, detail) => {
     const error = await errorOf(await startRaw(payloads));
