@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from '../dsl/json';
 import type { QuotaClaim } from '../dsl/quota';
 import type { Access } from './access/access';
+import type { Fence } from './fence';
 import type { BlobStore } from './ports/blob-store';
 import type { HttpClient } from './ports/http-client';
 import type { SqlDatabases } from './ports/sql-databases';
@@ -59,6 +60,8 @@ export interface BlockContext {
   readonly signal: AbortSignal;
   /** When the attempt's time is up, in milliseconds since 1970. */
   readonly deadline: number;
+  /** Asked right before the block begins an effect. */
+  readonly fence: Fence;
   /** Reports progress; cancellation arrives through it. Cheap: may be called often. */
   heartbeat(details: Json): void;
   /** What the attempt before reported last, if there was one. */

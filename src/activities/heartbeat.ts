@@ -26,6 +26,11 @@ export class Heartbeat {
     this.temporal.heartbeat(details);
   }
 
+  /** Sends the progress once more. */
+  repeat(): void {
+    this.temporal.heartbeat(this.#details);
+  }
+
   stop(): void {
     clearInterval(this.#timer);
   }

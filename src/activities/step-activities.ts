@@ -11,6 +11,7 @@ import type { BlockContext, BlockExecutor, Ports, StepIdentity } from './block';
 import { type BlockFailure, notRetryable } from './block-failure';
 import { argumentsDigest } from './cache-digest';
 import type { CpuShare } from './cpu-share';
+import type { Fence } from './fence';
 import { Heartbeat } from './heartbeat';
 import { outcomeUnknown, withUnknownOutcome } from './outcome-unknown';
 import type { SecretStore } from './ports/secret-store';
@@ -19,6 +20,7 @@ import { Mask } from './secrets/mask';
 import { resolveSecrets } from './secrets/resolve-secrets';
 import { toApplicationFailure } from './step-failure';
 import { StepMeter } from './step-meter';
+import { createFence } from './temporal-fence';
 import { findArgumentError } from './validate-data';
 
 /** Part of the time that is kept back for reporting, and its most in milliseconds. */
@@ -82,6 +84,7 @@ async function runStep(
   };
   const meter = new StepMeter();
   const beat = new Heartbeat(temporal);
+  const fence = createFence(temporal, beat);
   const mask = new Mask();
   // Innermost, so that no layer around it sees a secret.
   const execute = async (admitted: StepIdentity): Promise<StepResult> => {
@@ -91,7 +94,7 @@ async function runStep(
       const args = await resolveSecrets(request.with, request.secrets ?? {}, vault);
       const problem = findArgumentError(blockType, args);
       if (problem !== undefined) throw problem;
-      const context = blockContext(admitted, ports.of(access), temporal, { beat, mask });
+      const context = blockContext(admitted, ports.of(access), temporal, { beat, fence, mask });
       const mayRepeat = isRepeatable({ block: blockType, idempotent: step.idempotent }, args);
       // What is kept has been masked.
       const run = async () => {
@@ -137,7 +140,7 @@ function blockContext(
   step: StepIdentity,
   ports: Ports,
   temporal: Context,
-  { beat, mask }: { beat: Heartbeat; mask: Mask },
+  { beat, fence, mask }: { beat: Heartbeat; fence: Fence; mask: Mask },
 ): BlockContext {
   const { info } = temporal;
   const lastHeartbeat: unknown = info.heartbeatDetails;
@@ -146,6 +149,7 @@ function blockContext(
     ports,
     signal: temporal.cancellationSignal,
     deadline: deadlineOf(info),
+    fence,
     heartbeat: (details) => beat.report(mask.json(details)),
     conceal: (credential) => mask.add(credential),
     lastHeartbeat:

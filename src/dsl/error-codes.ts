@@ -230,6 +230,12 @@ export const ERROR_CODES = define({
     title: 'The worker that ran the step stopped reporting',
     help: 'Look at the worker: it was ended, or stalled, on every attempt of the step.',
   },
+  BLW_STEP_OUTDATED: {
+    type: 'timeout',
+    status: 408,
+    title: 'An attempt came too late to begin its effect, and did nothing',
+    help: 'Temporal has given it up, or could not be asked: the worker stood still, or was cut off. It is retried; look at the worker where that happens often.',
+  },
   BLW_OUTCOME_UNKNOWN: {
     type: 'runtime',
     status: 500,

@@ -608,6 +608,7 @@ describe('a pool', () => {
        const pool = createBlockProcessPool({ entry, size: 1, maxMemoryMb: 256, init: ${JSON.stringify(init)} });
        const context = () => ({
          step: {}, ports: {}, signal: new AbortController().signal, deadline: Date.now() + 60000, heartbeat() {},
+         fence: { freshUntil: { monotonicMs: 1e15, wallMs: 1e15 } },
        });
        (async () => {
          await pool.run('sql.query', ${JSON.stringify(sql('SELECT 1'))}, context());

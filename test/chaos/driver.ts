@@ -9,7 +9,6 @@ const TENANT = 'default';
 const PAUSE_MS = 300;
 const MAX_BLOB_BYTES = 10_000_000;
 const CALL_MS = 15_000;
-const LATEST_ATTEMPT_MS = 12_000;
 
 /** A flow that was started. */
 export interface ChaosFlow {
@@ -109,9 +108,7 @@ export class Driver {
   /** As a person would: looks whether the effect is there, skips the step where it is, and has it run again where not. */
   async #resolveLetters(flow: ChaosFlow, handle: WorkflowHandle): Promise<void> {
     const { letters } = await handle.query<DeadLetters>('deadLetters');
-    for (const { id, step, iteration = '0', failedAt } of letters) {
-      // An attempt that stands still may go on, and send, after somebody has looked: none does so for that long here.
-      if (Date.now() - failedAt < LATEST_ATTEMPT_MS) continue;
+    for (const { id, step, iteration = '0' } of letters) {
       const key = `${TENANT}:${flow.id}:${step}:${iteration}:0`;
       const isDone = this.world.ledger.lines().some((line) => line.key === key);
       const action = isDone ? 'skip' : 'retry';

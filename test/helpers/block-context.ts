@@ -1,5 +1,6 @@
 import type { BlockContext, Ports, StepIdentity } from '../../src/activities/block';
 import { BlockFailure } from '../../src/activities/block-failure';
+import { AttemptFence, type Fence, freshFor } from '../../src/activities/fence';
 import type { Json } from '../../src/dsl/json';
 
 /** A block's context for tests: a step with an identity, the ports given, heartbeats recorded. */
@@ -10,7 +11,7 @@ export interface TestContext extends BlockContext {
 /** Makes a context; a port that the test does not give fails when it is used. */
 export function makeContext(
   ports: Partial<Ports>,
-  options: { step?: Partial<StepIdentity>; signal?: AbortSignal; timeoutMs?: number } = {},
+  options: { step?: Partial<StepIdentity>; signal?: AbortSignal; timeoutMs?: number; fence?: Fence } = {},
 ): TestContext {
   const heartbeats: Json[] = [];
   const { step = {}, signal = new AbortController().signal, timeoutMs = 20_000 } = options;
@@ -30,6 +31,7 @@ export function makeContext(
     ports: ports as Ports,
     signal,
     deadline: Date.now() + timeoutMs,
+    fence: options.fence ?? new AttemptFence(freshFor(3_600_000), signal, async () => freshFor(3_600_000)),
     heartbeats,
     heartbeat: (details) => heartbeats.push(details),
     lastHeartbeat: undefined,

@@ -14,11 +14,11 @@ interface FsDeleteArguments {
  *
  * @throws BLW_FS_NOT_FOUND unless `ifMissing: ignore`, BLW_FS_PATH, BLW_FS_IO
  */
-export const fsDelete: BlockExecutor = async (args: JsonObject, { step, ports }: BlockContext) => {
+export const fsDelete: BlockExecutor = async (args: JsonObject, { step, ports, fence }: BlockContext) => {
   const { path, ifMissing = 'fail' } = args as unknown as FsDeleteArguments;
   const { tenant, idempotencyKey, execution = idempotencyKey, attempt } = step;
   const isRetry = step.execution !== undefined || attempt > 1;
-  const deleted = await ports.blobs.delete(tenant, path, { idempotencyKey: execution, isRetry });
+  const deleted = await ports.blobs.delete(tenant, path, { idempotencyKey: execution, isRetry, fence });
   if (!deleted && ifMissing === 'fail') throw blobNotFound('fs.delete', path);
   return { path, deleted };
 };

@@ -29,6 +29,7 @@ export const fsPut: BlockExecutor = async (args: JsonObject, context: BlockConte
       ...(ifMatch === undefined ? {} : { ifMatch }),
       ...(execution === undefined ? {} : { execution }),
       signal: context.signal,
+      fence: context.fence,
     });
     return { path, size, sha256 };
   } catch (error) {

@@ -73,6 +73,7 @@ async function store(
   try {
     return await context.ports.blobs.put(tenant, to, response.body, {
       ...options,
+      fence: context.fence,
       ...(execution === undefined ? {} : { execution }),
       ...(contentType === undefined ? {} : { contentType }),
     });

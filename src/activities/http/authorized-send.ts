@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
+import { isSafeMethod } from '../../dsl/http-methods';
 import type { BlockContext } from '../block';
 import { notRetryable } from '../block-failure';
-import type { HttpClient, HttpResponse } from '../ports/http-client';
+import { type Fence, outdated } from '../fence';
+import type { HttpClient, HttpRequest, HttpResponse } from '../ports/http-client';
 import type { Authentication, PasswordCredentials } from './authentication';
 import type { HttpCall } from './call';
 import { type DigestChallenge, digestAuthorization, findDigestChallenge } from './digest';
@@ -38,12 +40,36 @@ export async function sendAuthorized(
   );
 }
 
-function sender(call: HttpCall, { ports }: BlockContext, options: SendOptions): Send {
+function sender(call: HttpCall, { ports, fence }: BlockContext, options: SendOptions): Send {
   const { method, headers, body } = call;
-  return (more = {}, url = call.url) => {
+  return async (more = {}, url = call.url) => {
     const content = body === undefined ? {} : { body };
-    return ports.http.send({ method, url, headers: { ...headers, ...more }, ...content, ...options });
+    const request = { method, url, headers: { ...headers, ...more }, ...content, ...options };
+    return isSafeMethod(method) ? await ports.http.send(request) : await sendFenced(request, ports.http, fence);
   };
+}
+
+/**
+ * Sends a request that changes something, where the attempt is still current at that very moment. To connect may have taken
+ * so long that this is in doubt; then it is found out, and the request is sent on the connection that there is now.
+ */
+async function sendFenced(request: HttpRequest, client: HttpClient, fence: Fence): Promise<HttpResponse> {
+  let hasStarted = false;
+  let isRefused = false;
+  const onSending = (): void => {
+    isRefused = !fence.isFresh();
+    if (isRefused) throw outdated('it is not known whether it is still current');
+    hasStarted = true;
+    request.onSending?.();
+  };
+  for (;;) {
+    await fence.confirm();
+    try {
+      return await client.send({ ...request, onSending });
+    } catch (error) {
+      if (!isRefused || hasStarted || request.signal.aborted) throw error;
+    }
+  }
 }
 
 function tokenOf(

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { Fence } from '../fence';
 
 /** What is known of a blob without reading it. */
 export interface BlobInfo {
@@ -34,6 +35,8 @@ export interface BlobStore {
       maxBytes?: number;
       expectedSha256?: string;
       signal?: AbortSignal;
+      /** Asked before the blob is there. */
+      fence?: Fence;
       /** Size of a stream's content, where it is known before. */
       expectedBytes?: number;
       /** Called with the bytes written so far. */
@@ -62,6 +65,8 @@ export interface BlobStore {
     options?: {
       idempotencyKey?: string;
       isRetry?: boolean;
+      /** Asked before the blob is gone. */
+      fence?: Fence;
       /** Called once the blob is gone, with the bytes that it had. */
       onDeleted?: (bytes: number) => void;
     },

@@ -112,7 +112,7 @@ class LocalBlobStore implements FileBlobStore {
     options: PutOptions,
   ): Promise<BlobInfo> {
     const subject = blobSubject(place.path);
-    const { contentType, execution, signal, onPublished } = options;
+    const { contentType, execution, signal, fence, onPublished } = options;
     const { size, sha256 } = content;
     const known = { path: place.path, size, sha256, modifiedAt: new Date() };
     const info: BlobInfo = contentType === undefined ? known : { ...known, contentType };
@@ -122,12 +122,15 @@ class LocalBlobStore implements FileBlobStore {
     try {
       await temporary.handle.writeFile(formatPointer({ ...info, ...writer }));
       await temporary.handle.sync();
+      // Before others would have to wait for the answer.
+      await fence?.confirm();
       await this.lock.run(async () => {
         before = await lookBefore(place, options);
         if (before !== undefined) return;
         const replaced = await readUnlessDamaged(place);
         if (replaced?.writer !== undefined) await keepReplaced(place, replaced);
         await object.refresh();
+        await fence?.confirm();
         await movePointer(temporary.file, place);
         onPublished?.(size, replaced === null ? 0 : replaced?.size);
       }, signal);
@@ -171,6 +174,7 @@ class LocalBlobStore implements FileBlobStore {
   async delete(tenant: string, path: string, options: DeleteOptions = {}): Promise<boolean> {
     const place = blobPlace(this.root, tenant, path);
     return await guardIo(blobSubject(path), async () => {
+      await options.fence?.confirm();
       const wasDeleted = await this.lock.run(() => removePointer(place, options));
       // Also where nothing was there: an earlier attempt may have ended before this line.
       await Promise.all([place.folder, place.tenant.deleted].map((folder) => syncFolders(folder, this.root)));
@@ -276,6 +280,7 @@ async function removePointer(place: BlobPlace, options: DeleteOptions): Promise<
   const wasThere = await inFolder(blobSubject(place.path), place.folder, async (folder) => {
     const current = await readPointer(place);
     if (current === undefined) return false;
+    await options.fence?.confirm();
     const pointer = folder.at(basename(place.pointer));
     await keepForWriter(pointer, current, place);
     if (mark === undefined) await removeFile(pointer);

@@ -9,7 +9,7 @@ export interface HttpRequest {
   readonly signal: AbortSignal;
   /** Follow redirects, at most 10; credentials are dropped when the origin changes. */
   readonly followRedirects: boolean;
-  /** Called before the first byte is sent. */
+  /** Called before the first byte of each request of a chain is sent; where it throws a BlockFailure, that request is not sent, and `send` fails with it. */
   readonly onSending?: () => void;
   /** Asked before a redirect is followed; throws where the request must not go there. */
   readonly admitRedirect?: (method: string, url: URL) => void;

@@ -168,6 +168,7 @@ export class PostgresSession {
 
   /** Ends the transaction, after `last`; once it returns the effects are durable. */
   async commit(where: string, last: readonly string[] = []): Promise<void> {
+    await this.limits.fence?.confirm();
     requireTimeLeft(this.limits);
     try {
       await this.#send([...last, 'COMMIT']);

@@ -14,8 +14,9 @@ export interface WatchedSending {
 export function watchSending(dispatcher: Dispatcher, onSending?: () => void): WatchedSending {
   let started = false;
   const onStart = () => {
-    started = true;
+    // It may refuse; then nothing has been sent.
     onSending?.();
+    started = true;
   };
   return {
     dispatcher: dispatcher.compose((dispatch) => (options, handler) => dispatch(options, withStart(handler, onStart))),

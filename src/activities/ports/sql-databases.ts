@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../../dsl/json';
+import type { Fence } from '../fence';
 import type { SqlRecord } from './sql-ledger';
 
 /** A statement with its values: an object for `:name`, an array for `?`. */
@@ -23,6 +24,8 @@ export interface SqlLimits {
   readonly signal: AbortSignal;
   /** Milliseconds since 1970. */
   readonly deadline: number;
+  /** Asked before a transaction that writes, and before its COMMIT; absent: nobody else can have taken over. */
+  readonly fence?: Fence;
 }
 
 /** One configured database. Throws BlockFailure with the BLW_SQL_ codes. */

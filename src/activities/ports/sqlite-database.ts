@@ -55,10 +55,16 @@ export function isMemoryFile(file: string): boolean {
   return file.trim() === '' || /:memory:/i.test(file) || /^file:/i.test(file);
 }
 
+interface WriteOptions {
+  readonly limits: SqlLimits;
+  readonly record: SqlRecord | undefined;
+}
+
 class SqliteDatabase implements SqlDatabase {
   readonly kind = 'sqlite';
   #writer: SqliteConnection | undefined;
   #reader: SqliteConnection | undefined;
+  #lastTurn: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly name: string,
@@ -113,20 +119,27 @@ class SqliteDatabase implements SqlDatabase {
     for (const connection of connections) connection?.close();
   }
 
+  /** One after the other: a transaction stays open while its attempt is confirmed. */
+  #inTransaction<T>(options: WriteOptions, work: (connection: SqliteConnection) => T): Promise<T> {
+    const turn = this.#lastTurn.then(() => this.#transact(options, work));
+    this.#lastTurn = turn.catch(() => undefined);
+    return turn;
+  }
+
   /**
    * BEGIN IMMEDIATE takes the write lock at once: waiting happens there, and not in the middle of the work. Whoever asks for the
    * same record meanwhile waits there, too, and finds it.
    */
-  #inTransaction<T>(
-    { limits, record }: { limits: SqlLimits; record: SqlRecord | undefined },
-    work: (connection: SqliteConnection) => T,
-  ): T {
-    return mapFailures(this.#place('transaction'), undefined, () => {
+  async #transact<T>({ limits, record }: WriteOptions, work: (connection: SqliteConnection) => T): Promise<T> {
+    await limits.fence?.confirm();
+    return await mapLateFailures(this.#place('transaction'), async () => {
       const connection = this.#openWriter(limits);
       connection.prepare('BEGIN IMMEDIATE').run();
       try {
         const result =
           record === undefined ? work(connection) : this.ledger.once(connection, record, () => work(connection));
+        // Without a turn of the event loop, as a rule: whoever waits for the lock in SQLite stops this thread.
+        if (limits.fence?.isFresh() === false) await limits.fence.confirm();
         requireTimeLeft(limits);
         connection.prepare('COMMIT').run();
         return result;
@@ -189,6 +202,14 @@ function isReadOnlyFailure(error: unknown): boolean {
 }
 
 const isReadOnlyFile = (error: unknown): boolean => /^SQLITE_(READONLY|CANTOPEN)/.test(sqliteCodeOf(error) ?? '');
+
+async function mapLateFailures<T>(where: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw sqliteFailure(error, where);
+  }
+}
 
 function mapFailures<T>(where: string, statement: SqlStatement | undefined, work: () => T): T {
   try {

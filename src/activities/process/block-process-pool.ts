@@ -106,7 +106,7 @@ class ProcessPool implements BlockProcessPool {
   constructor(private readonly options: BlockProcessPoolOptions) {}
 
   async run(blockType: string, args: JsonObject, context: BlockContext): Promise<Json> {
-    const { step, deadline, lastHeartbeat } = context;
+    const { step, deadline, fence, lastHeartbeat } = context;
     this.#jobs += 1;
     const job: JobRequest = {
       id: this.#jobs,
@@ -114,6 +114,7 @@ class ProcessPool implements BlockProcessPool {
       args,
       step,
       deadline,
+      freshUntil: fence.freshUntil,
       ...(lastHeartbeat === undefined ? {} : { lastHeartbeat }),
     };
     const meter = StepMeter.current();
@@ -176,7 +177,13 @@ class ProcessPool implements BlockProcessPool {
       // Aborted between the turn in the queue and here.
       context.signal.throwIfAborted();
       const begunAt = performance.now();
-      const outcome = await process.run(job, (details) => context.heartbeat(details));
+      const outcome = await process.run(job, {
+        heartbeat: (details) => context.heartbeat(details),
+        confirm: async () => {
+          await context.fence.confirm();
+          return context.fence.freshUntil;
+        },
+      });
       return { outcome, stopped, lastedMs: performance.now() - begunAt };
     } finally {
       clearTimeout(timer);

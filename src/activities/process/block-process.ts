@@ -1,12 +1,21 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Json } from '../../dsl/json';
+import type { FreshUntil } from '../fence';
 import type { PortCall, PortObserver } from '../port-observer';
 import type { BlobSpace } from '../ports/blob-space';
 import type { StepUsage } from '../step-meter';
 import { type ExitReason, isMemoryLikely } from './exit-reason';
 import { ParentSpace } from './parent-space';
 import { readProcessUsage } from './process-usage';
-import type { ChildInit, ChildMessage, ChildUsage, FailureData, JobRequest, ParentMessage } from './protocol';
+import {
+  type ChildInit,
+  type ChildMessage,
+  type ChildUsage,
+  encodeFailure,
+  type FailureData,
+  type JobRequest,
+  type ParentMessage,
+} from './protocol';
 
 /** How children are started. */
 export interface BlockProcessOptions {
@@ -65,9 +74,16 @@ const PASSED_ENVIRONMENT = [
   'TEMP',
 ];
 
+/** What a running job asks of its parent. */
+export interface JobParent {
+  heartbeat(details: Json): void;
+  /** Until when the attempt is current; throws where it is not. */
+  confirm(): Promise<FreshUntil>;
+}
+
 interface CurrentJob {
   readonly id: number;
-  readonly onHeartbeat: (details: Json) => void;
+  readonly parent: JobParent;
   readonly settle: (outcome: JobOutcome) => void;
   wasStarted: boolean;
 }
@@ -121,9 +137,9 @@ export class BlockProcess {
   }
 
   /** Runs a job to its end. Never rejects. */
-  run(job: JobRequest, onHeartbeat: (details: Json) => void): Promise<JobOutcome> {
+  run(job: JobRequest, parent: JobParent): Promise<JobOutcome> {
     return new Promise((settle) => {
-      this.#job = { id: job.id, onHeartbeat, settle, wasStarted: false };
+      this.#job = { id: job.id, parent, settle, wasStarted: false };
       if (this.#exit === undefined) this.#send({ type: 'run', job });
       else this.#onExit(this.#exit);
     });
@@ -180,7 +196,10 @@ export class BlockProcess {
         job.wasStarted = true;
         return;
       case 'heartbeat':
-        job.onHeartbeat(message.details);
+        job.parent.heartbeat(message.details);
+        return;
+      case 'confirm':
+        void this.#confirm(job);
         return;
       case 'cancelling':
         clearTimeout(this.#killTimers[0]);
@@ -197,6 +216,15 @@ export class BlockProcess {
 
   #tell(calls: readonly PortCall[]): void {
     for (const call of calls) this.#observe?.(call);
+  }
+
+  /** Never rejects. */
+  async #confirm({ id, parent }: CurrentJob): Promise<void> {
+    try {
+      this.#send({ type: 'confirmed', id, freshUntil: await parent.confirm() });
+    } catch (error) {
+      this.#send({ type: 'confirmed', id, failure: encodeFailure(error) });
+    }
   }
 
   #onExit(exit: ProcessExit): void {

@@ -4,16 +4,19 @@ import type { Json } from '../../dsl/json';
 import type { ScopedPorts } from '../access/scoped-ports';
 import type { BlockContext, BlockExecutor } from '../block';
 import { notRetryable } from '../block-failure';
+import { AttemptFence, CONFIRM_PATIENCE_MS, type FreshUntil, outdated } from '../fence';
 import type { PortObserver } from '../port-observer';
 import type { BlobSpace } from '../ports/blob-space';
 import { Mask } from '../secrets/mask';
 import { StepMeter, type StepUsage } from '../step-meter';
+import { TooLate, within } from '../within';
 import { CallRecord } from './call-record';
 import { ChildSpace } from './child-space';
 import {
   type ChildInit,
   type ChildMessage,
   type ChildUsage,
+  decodeFailure,
   encodeFailure,
   type JobRequest,
   type ParentMessage,
@@ -36,6 +39,9 @@ export interface ClosablePorts {
 /** Heartbeats closer together than this are merged; Temporal's SDK would drop them anyway. */
 const HEARTBEAT_INTERVAL_MS = 200;
 
+/** Longer than the parent itself waits for an answer, twice: that it is to stop comes later than the answer. */
+const PARENT_PATIENCE_MS = 2 * CONFIRM_PATIENCE_MS + 1_000;
+
 /**
  * Serves the pool's messages until the pool closes or its process is gone. A signal that a terminal or a supervisor sends to
  * the whole group of processes is left to the parent: it finishes its steps, then it closes its children.
@@ -56,6 +62,9 @@ class ChildServer {
   readonly #space = new ChildSpace(send, () => this.#running?.id ?? 0);
   #running: { readonly id: number; readonly abort: AbortController; readonly done: Promise<void> } | undefined;
 
+  /** Takes the answer to what the running job has asked. */
+  #confirmation: ((answer: Extract<ParentMessage, { type: 'confirmed' }>) => void) | undefined;
+
   constructor(private readonly options: ChildServerOptions) {}
 
   receive(message: ParentMessage): void {
@@ -74,6 +83,9 @@ class ChildServer {
       case 'space':
         this.#space.receive(message);
         return;
+      case 'confirmed':
+        if (message.id === this.#running?.id) this.#confirmation?.(message);
+        return;
       case 'close':
         this.#close().then(leave, leave);
     }
@@ -90,7 +102,7 @@ class ChildServer {
   }
 
   async #run(job: JobRequest, signal: AbortSignal): Promise<ChildMessage> {
-    const { id, blockType, args, step, deadline } = job;
+    const { id, blockType, args, step, deadline, freshUntil } = job;
     send({ type: 'started', id });
     const heartbeats = new HeartbeatSender(id);
     // What the block conceals must not leave this process; the values of secrets are masked by the parent.
@@ -106,13 +118,29 @@ class ChildServer {
       const heartbeat = (details: Json): void => heartbeats.push(mask.json(details));
       const conceal = (credential: string): void => mask.add(credential);
       const { lastHeartbeat } = job;
-      const context: BlockContext = { step, ports, signal, deadline, heartbeat, lastHeartbeat, conceal };
+      const fence = new AttemptFence(freshUntil, signal, () => this.#askParent(id));
+      const context: BlockContext = { step, ports, signal, deadline, fence, heartbeat, lastHeartbeat, conceal };
       const output = mask.json(await meter.run(() => executor(args, context)));
       return { type: 'result', id, output, usage: usage(), used: meter.used() };
     } catch (error) {
       return { type: 'failure', id, failure: encodeFailure(mask.error(error)), usage: usage(), used: meter.used() };
     } finally {
       heartbeats.stop();
+    }
+  }
+
+  /** A parent that stands still does not answer. */
+  async #askParent(id: number): Promise<FreshUntil> {
+    const answer = new Promise<Extract<ParentMessage, { type: 'confirmed' }>>((resolve) => {
+      this.#confirmation = resolve;
+    });
+    send({ type: 'confirm', id });
+    try {
+      const { freshUntil, failure } = await within(PARENT_PATIENCE_MS, answer);
+      if (freshUntil !== undefined) return freshUntil;
+      throw failure === undefined ? outdated('its worker did not say until when') : decodeFailure(failure);
+    } catch (error) {
+      throw error instanceof TooLate ? outdated('its worker does not answer', error) : error;
     }
   }
 

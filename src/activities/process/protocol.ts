@@ -2,6 +2,7 @@ import { FlowError, type FlowErrorData } from '../../dsl/errors';
 import type { Json, JsonObject } from '../../dsl/json';
 import type { StepIdentity } from '../block';
 import { BlockFailure, notRetryable } from '../block-failure';
+import type { FreshUntil } from '../fence';
 import type { PortCall } from '../port-observer';
 import type { SPACE_METHODS, SpaceChange } from '../ports/blob-space';
 import type { DatabaseConfig } from '../ports/configured-databases';
@@ -26,6 +27,7 @@ export interface JobRequest {
   readonly step: StepIdentity;
   /** Milliseconds since 1970. */
   readonly deadline: number;
+  readonly freshUntil: FreshUntil;
   readonly lastHeartbeat?: Json;
 }
 
@@ -36,6 +38,13 @@ export type ParentMessage =
   | { readonly type: 'run'; readonly job: JobRequest }
   | { readonly type: 'cancel'; readonly id: number }
   | { readonly type: 'close' }
+  /** Whether the running attempt is current: until when, or why not. */
+  | {
+      readonly type: 'confirmed';
+      readonly id: number;
+      readonly freshUntil?: FreshUntil;
+      readonly failure?: FailureData;
+    }
   /** Answers what a child asked of its parent's account of blobs; a failure is only a text. */
   | { readonly type: 'space'; readonly call: number; readonly answer?: unknown; readonly failure?: string };
 
@@ -67,6 +76,8 @@ export type ChildMessage =
     }
   /** What the block has done with its ports since the last time. */
   | { readonly type: 'calls'; readonly id: number; readonly calls: readonly PortCall[] }
+  /** Asks whether the running attempt is still current. */
+  | { readonly type: 'confirm'; readonly id: number }
   | { readonly type: 'heartbeat'; readonly id: number; readonly details: Json }
   /** The block has been told to stop, so it is not stuck in a native call. */
   | { readonly type: 'cancelling'; readonly id: number }
