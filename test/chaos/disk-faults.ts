@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const ROOT = process.env.BEAMLINE_ROOT ?? process.cwd();
@@ -33,7 +33,12 @@ export class DiskFaults {
     writeFileSync(this.control, calls === 'writing' ? 'w' : 's');
   }
 
-  end(): void {
+  /** False: there was nothing that could fail. */
+  end(): boolean {
     rmSync(this.control, { force: true });
+    const hit = `${this.control}.hit`;
+    const wasHit = existsSync(hit);
+    rmSync(hit, { force: true });
+    return wasHit;
   }
 }

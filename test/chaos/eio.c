@@ -1,6 +1,6 @@
 /*
  * Preloaded into workers: calls that write to files below CHAOS_DISK fail with EIO while the file CHAOS_EIO exists. Its first letter
- * says which: w, writing; s, flushing. Children are started without the environment of their parent: they get these three variables.
+ * says which: w, writing; s, flushing. The first that fails leaves a file CHAOS_EIO.hit. Children are started without the environment of their parent: they get these three variables.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -41,6 +41,10 @@ static int fails(int descriptor, char kind) {
       if (length > 0) {
         path[length] = 0;
         result = strncmp(path, root, strlen(root)) == 0;
+      }
+      if (result) {
+        snprintf(path, sizeof path, "%s.hit", control + strlen("CHAOS_EIO="));
+        close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
       }
     }
     close(file);

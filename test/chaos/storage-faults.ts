@@ -75,13 +75,16 @@ export const STORAGE_FAULTS: readonly Fault[] = [
     missing: ({ diskFaults }) =>
       diskFaults === undefined ? 'errors of a disk cannot be made here (needs a C compiler)' : undefined,
     async strike({ world, random }) {
-      world.diskFaults?.begin(random.pick(['writing', 'flushing']));
+      let wasHit = false;
+      const { diskFaults } = world;
+      if (diskFaults === undefined) return false;
+      diskFaults.begin(random.pick(['writing', 'flushing']));
       try {
         await delay(3_000);
       } finally {
-        world.diskFaults?.end();
+        wasHit = diskFaults.end();
       }
-      return true;
+      return wasHit;
     },
   },
 ];
