@@ -25,15 +25,16 @@ export const REDRIVEN_KIND: FlowKind = {
           },
         },
         { after: insert('pg', `${id}/after`) },
-        { last: request('put', `${service}/effect/${id}-last`) },
+        // Twice where two runs of the flow go on from the failure.
+        { last: request('post', `${service}/effect`, { onFailure: 'deadLetter' }) },
       ]),
     ),
     expects: {
       ...NOTHING,
-      http: [`default:${id}:/do/1/post:0:0`, `PUT /effect/${id}-put`, gateKey(id), `PUT /effect/${id}-last`],
+      http: [`default:${id}:/do/1/post:0:0`, `PUT /effect/${id}-put`, gateKey(id), `default:${id}:/do/5/last:0:0`],
       sqlite: [`${id}/before`],
       postgres: [`${id}/beside`, `${id}/after`],
-      mayPark: ['/do/1/post'],
+      mayPark: ['/do/1/post', '/do/5/last'],
     },
   }),
 };
