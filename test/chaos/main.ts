@@ -28,6 +28,8 @@ const FLOWS_AT_ONCE = 6;
 /** What is open when the faults are over has so long to end. */
 const SETTLE_MS = 120_000;
 const RECOVERY_MS = 60_000;
+/** What an attempt does that nobody waits for any more is done by then; it counts. */
+const AFTERMATH_MS = 4_000;
 /** What waited for NATS is out by then, and commands have seen the end of their flows. */
 const LATEST_MESSAGE_MS = 60_000;
 /** A fault that takes so many times as long as it should is stuck; nothing after it could be told apart from it. */
@@ -80,7 +82,7 @@ async function run(world: World, { seed, seconds, faults, plant }: Settings): Pr
   await load;
   const hanging = await driver.settle(SETTLE_MS);
   isOver = true;
-  await Promise.all([...beside, world.commands.settle(LATEST_MESSAGE_MS)]);
+  await Promise.all([...beside, delay(AFTERMATH_MS), world.commands.settle(LATEST_MESSAGE_MS)]);
   clearInterval(sampling);
   if (plant !== undefined) await plantWrong(world, driver.flows, plant);
   const { people } = driver;

@@ -27,13 +27,13 @@ export class MetricsWatch {
     const { metricsUrl, undisturbed } = this.worker;
     if (metricsUrl === undefined) return;
     try {
-      const page = await within(PATIENCE_MS, scrape(metricsUrl));
+      const page = await read(metricsUrl);
       this.pages += 1;
       this.#compare(page, undisturbed);
     } catch (error) {
       // Of a process that was ended, or stood still, nothing is expected.
       if (this.worker.undisturbed !== undisturbed || undisturbed === undefined) return;
-      this.problems.push(`${this.worker.name}: its metrics: ${error instanceof Error ? error.message : String(error)}`);
+      this.problems.push(`${this.worker.name}: its metrics: ${reasonOf(error)}`);
     }
   }
 
@@ -62,15 +62,18 @@ function countersOf(page: MetricsText): Map<string, number> {
   return counters;
 }
 
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  const timer = new AbortController();
-  const late = delay(ms, undefined, { signal: timer.signal }).then(() => {
-    throw new Error(`did not answer within ${ms / 1_000} s`);
+/** By a connection of its own: one that was kept may just be closed by the server. */
+async function read(url: string): Promise<MetricsText> {
+  const response = await fetch(`${url}/metrics`, {
+    headers: { connection: 'close' },
+    signal: AbortSignal.timeout(PATIENCE_MS),
   });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    timer.abort();
-    late.catch(() => undefined);
-  }
+  const text = await response.text();
+  if (response.status !== 200) throw new Error(`status ${response.status}: ${text}`);
+  return new MetricsText(text);
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}: ${reasonOf(error.cause)}`;
 }

@@ -1,8 +1,8 @@
-import { withNats } from '../helpers/nats-stream';
+import { messagesOf, publishTo } from '../helpers/nats-stream';
 import type { ChaosFlow } from './driver';
 import type { World } from './world';
 
-/** What can be done wrong on purpose: a row twice, a row away, an event twice. */
+/** What can be done wrong on purpose: a row twice, a row away, a message twice. */
 export const PLANTS = ['duplicate', 'loss', 'message'] as const;
 export type Plant = (typeof PLANTS)[number];
 
@@ -14,14 +14,11 @@ export function isPlant(text: string): text is Plant {
 export async function plantWrong(world: World, flows: readonly ChaosFlow[], plant: Plant): Promise<void> {
   const done = flows.filter(({ verdict }) => verdict === 'ok');
   if (plant === 'message') {
-    const emitted = done.flatMap(({ expects }) => expects.emits)[0];
     const { nats } = world;
-    if (nats === undefined || emitted === undefined) throw new Error('--plant message: no event was published');
-    const body = JSON.stringify({ specversion: '1.0', id: 'planted', source: '/planted', type: emitted });
-    await withNats(nats.url, async (connection) => {
-      connection.publish(`beamline.events.default.${emitted}`, body);
-      await connection.flush();
-    });
+    const sent = nats === undefined ? [] : await messagesOf(nats.url, 'BEAMLINE_DLQ');
+    const [first] = sent;
+    if (nats === undefined || first === undefined) throw new Error('--plant message: no dead letter was published');
+    await publishTo(nats.url, first.subject, first.body);
     return;
   }
   const effect = done.flatMap(({ expects }) => expects.postgres)[0];
