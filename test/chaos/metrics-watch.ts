@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type MetricsText, scrape } from '../helpers/metrics-text';
+import { MetricsText } from '../helpers/metrics-text';
 import type { WorkerProcess } from './workers';
 
 const PAUSE_MS = 2_000;
