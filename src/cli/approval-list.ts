@@ -5,6 +5,7 @@ import type { FlowError } from '../dsl/errors';
 import { APPROVAL, SEARCH_ATTRIBUTES } from '../dsl/names';
 import { quote, readState } from './approval-client';
 import { mapBounded } from './bounded';
+import { attributeOf } from './flow-attributes';
 import { unreadableError } from './unreadable-flow';
 import { hasWorker } from './worker-presence';
 
@@ -26,13 +27,19 @@ export interface WaitingApproval {
   readonly unreadable?: FlowError;
 }
 
-/** What waits for a decision, the newest first, and whether there are more than `limit`. */
+/** What waits for a decision, as Temporal's lists are asked for it. */
+export const WAITING_APPROVALS = `WorkflowType = ${quote(APPROVAL)} AND ExecutionStatus = 'Running'`;
+
+/**
+ * What waits for a decision, the newest first, and whether there are more than `limit`; `within` narrows Temporal's list down, as a
+ * condition of a query.
+ */
 export async function listApprovals(
   client: Client,
-  { tenant, limit }: { tenant?: string | undefined; limit: number },
+  { tenant, within, limit }: { tenant?: string | undefined; within?: string; limit: number },
 ): Promise<{ approvals: readonly WaitingApproval[]; hasMore: boolean }> {
   const ofTenant = tenant === undefined ? '' : ` AND ${SEARCH_ATTRIBUTES.tenant} = ${quote(tenant)}`;
-  const query = `WorkflowType = ${quote(APPROVAL)} AND ExecutionStatus = 'Running'${ofTenant}`;
+  const query = `${WAITING_APPROVALS}${ofTenant}${within === undefined ? '' : ` AND ${within}`}`;
   const found: WorkflowExecutionInfo[] = [];
   for await (const info of client.workflow.list({ query })) {
     found.push(info);
@@ -76,8 +83,7 @@ class StateReader {
   }
 }
 
-function attributesOf({ searchAttributes }: WorkflowExecutionInfo): Pick<WaitingApproval, 'flow' | 'tenant'> {
-  const [flow] = searchAttributes[SEARCH_ATTRIBUTES.flow] ?? [];
-  const [tenant] = searchAttributes[SEARCH_ATTRIBUTES.tenant] ?? [];
-  return { ...(typeof flow === 'string' ? { flow } : {}), ...(typeof tenant === 'string' ? { tenant } : {}) };
+function attributesOf(info: WorkflowExecutionInfo): Pick<WaitingApproval, 'flow' | 'tenant'> {
+  const [flow, tenant] = [attributeOf(info, 'flow'), attributeOf(info, 'tenant')];
+  return { ...(flow === undefined ? {} : { flow }), ...(tenant === undefined ? {} : { tenant }) };
 }

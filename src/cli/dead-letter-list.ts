@@ -2,12 +2,13 @@ import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import type { ListedLetter } from '../dsl/dead-letter';
 import type { FlowError } from '../dsl/errors';
-import { RUN_WINDOW, SEARCH_ATTRIBUTES } from '../dsl/names';
+import { RUN_WINDOW } from '../dsl/names';
 import { quote } from './approval-client';
 import { mapBounded } from './bounded';
 import { CommandError } from './command-error';
 import { type FlowAddress, readAllLetters } from './dead-letter-client';
 import { type LetterFilter, matchesFilter, visibilityQuery } from './dead-letter-filter';
+import { attributeOf } from './flow-attributes';
 import { unreadableError } from './unreadable-flow';
 import { hasWorker } from './worker-presence';
 
@@ -77,7 +78,7 @@ class LetterReader {
   async read(info: WorkflowExecutionInfo): Promise<FoundLetter[]> {
     const { workflowId: id, runId, taskQueue } = info;
     const flow = { id, runId, taskQueue };
-    const listed = { flow, tenant: attributeOf(info, 'tenant'), name: attributeOf(info, 'flow') };
+    const listed = { flow, tenant: attributeOf(info, 'tenant') ?? '', name: attributeOf(info, 'flow') ?? '' };
     if (!(await this.#hasWorker(taskQueue))) return [listed];
     try {
       const { letters, tenant, flow: name, needsToken } = await readAllLetters(this.client, flow, QUERY_TIMEOUT_MS);
@@ -101,9 +102,4 @@ class LetterReader {
     this.#workers.set(taskQueue, known);
     return known;
   }
-}
-
-function attributeOf({ searchAttributes }: WorkflowExecutionInfo, name: keyof typeof SEARCH_ATTRIBUTES): string {
-  const [value] = searchAttributes?.[SEARCH_ATTRIBUTES[name]] ?? [];
-  return typeof value === 'string' ? value : '';
 }

@@ -58,13 +58,15 @@ export async function readWhole(client: Client, found: KnownLetter): Promise<Kno
   return { ...found, letter };
 }
 
-async function lettersOf(client: Client, flow: FlowAddress): Promise<KnownLetter[]> {
+/** The dead letters of a flow, or of a batch of one, by itself. */
+export async function lettersOf(client: Client, flow: FlowAddress): Promise<KnownLetter[]> {
   const { letters, tenant, flow: name, needsToken } = await readAllLetters(client, flow);
   const more = needsToken === undefined ? {} : { needsToken };
   return letters.map((letter) => ({ flow, tenant, name, letter, ...more }));
 }
 
-async function lettersOfBatches(client: Client, id: string): Promise<KnownLetter[]> {
+/** Those of the batches of a flow's loops. */
+export async function lettersOfBatches(client: Client, id: string): Promise<KnownLetter[]> {
   const batches = await parkedBatchesOf(client, id);
   const found = await Promise.all(batches.slice(0, MAX_BATCHES).map((batch) => lettersOf(client, batch)));
   return found.flat();

@@ -3,8 +3,11 @@ import { formatDuration } from '../dsl/durations';
 import { flowErrorToJson } from '../dsl/errors';
 import { isJsonObject, type Json, type JsonObject } from '../dsl/json';
 import { RESOLVE_UPDATE } from '../dsl/names';
+import type { Cli } from './cli';
+import { beamlineCommand } from './command-name';
+import { type ConnectionFlags, repeatFlags } from './connection-flags';
 import type { FoundLetter } from './dead-letter-list';
-import { printable, type Style, shellWord, type TextOutput } from './output';
+import { printable, printableIndented, type Style, shellWord, type TextOutput } from './output';
 import { formatTable } from './table';
 
 const HEADER = ['ID', 'STEP', 'BLOCK', 'CODE', 'ATTEMPTS', 'AGE', 'FLOW', 'TENANT'];
@@ -50,6 +53,9 @@ export function letterToJson({ flow, tenant, name, letter, needsToken, unreadabl
   };
 }
 
+/** How a person shows a token, in a command to be copied. */
+export const TOKEN_FLAGS = ' --token-file token.jwt --seal-key seal-key.json';
+
 /** How the commands to be copied begin and end. */
 export interface CommandParts {
   /** `npx beamline` */
@@ -58,6 +64,19 @@ export interface CommandParts {
   readonly connection: string;
   /** The same for the Temporal CLI. */
   readonly temporalConnection: string;
+}
+
+/** These, of a command's flags. */
+export function commandParts(flags: ConnectionFlags, { cwd }: Pick<Cli, 'cwd'>): CommandParts {
+  const { address, namespace } = flags;
+  return {
+    beamline: beamlineCommand(cwd),
+    connection: repeatFlags(flags),
+    temporalConnection: repeatFlags({
+      ...(address === undefined ? {} : { address }),
+      ...(namespace === undefined ? {} : { namespace }),
+    }),
+  };
 }
 
 /** Prints all that is known of one dead letter, and what can be done. */
@@ -102,18 +121,12 @@ function printJson(name: string, value: Json | undefined, output: TextOutput): v
   for (const line of JSON.stringify(value, undefined, 2).split('\n')) output.line(`    ${printableIndented(line)}`);
 }
 
-/** {@link printable} takes blanks together; those at the beginning of a line are ours. */
-function printableIndented(line: string): string {
-  const [indent = ''] = /^ */.exec(line) ?? [];
-  return indent + printable(line.slice(indent.length));
-}
-
 /** Commands that work once what is in capitals is filled in, and the token, which only the person has. */
 function nextCommands(
   { flow, letter, needsToken }: FoundLetter & { readonly letter: ListedLetter },
   { beamline, connection, temporalConnection }: CommandParts,
 ): string[] {
-  const token = needsToken === true ? ' --token-file token.jwt --seal-key seal-key.json' : '';
+  const token = needsToken === true ? TOKEN_FLAGS : '';
   const command = (action: string, more = '') =>
     `${beamline} dlq ${action} ${shellWord(flow.id)} ${shellWord(letter.id)}${more}${token}${connection}`;
   const flags = retryFlags(letter).map((more) => command('retry', more));

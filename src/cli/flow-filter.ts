@@ -30,13 +30,18 @@ export interface FailureFilter {
   readonly until?: number;
 }
 
-/** Adds the flags of {@link FailureFilter}. */
-export function addFailureFlags(command: Command): Command {
+/** Adds `--tenant` and `--flow`. */
+export function addFlowFlags(command: Command): Command {
   return command
     .option('--tenant <NAME>', 'only those of this tenant')
     .addOption(
       new Option('--flow <NAME>', 'only those of this flow: namespace/name, or with :version').argParser(parseFlow),
-    )
+    );
+}
+
+/** Adds the flags of {@link FailureFilter}. */
+export function addFailureFlags(command: Command): Command {
+  return addFlowFlags(command)
     .option('--code <CODE>', 'only those that failed with this code, e.g. BLW_HTTP_STATUS')
     .addOption(new Option('--since <TIME>', 'only those that failed after: 2h (ago), or a date').argParser(parseTime))
     .addOption(new Option('--until <TIME>', 'only those that failed before: 2h (ago), or a date').argParser(parseTime));

@@ -16,8 +16,8 @@ const ANSWER_TIMEOUT_MS = 20_000;
 export async function queryProgress(
   client: Client,
   { workflowId, runId, taskQueue }: { workflowId: string; runId: string; taskQueue: string },
+  timeoutMs = ANSWER_TIMEOUT_MS,
 ): Promise<FlowProgress> {
-  const timeoutMs = ANSWER_TIMEOUT_MS;
   try {
     return await client.withDeadline(Date.now() + timeoutMs, () =>
       client.workflow.getHandle(workflowId, runId).query<FlowProgress>(PROGRESS_QUERY),

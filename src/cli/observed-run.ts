@@ -1,4 +1,9 @@
-import type { Client, WorkflowExecutionDescription, WorkflowExecutionStatusName } from '@temporalio/client';
+import type {
+  Client,
+  WorkflowExecutionDescription,
+  WorkflowExecutionInfo,
+  WorkflowExecutionStatusName,
+} from '@temporalio/client';
 import { type ErrorCode, isErrorCode } from '../dsl/error-codes';
 import { FlowError, type FlowErrorData } from '../dsl/errors';
 import type { ObservedRun, RunStatus } from '../dsl/graph/run-graph';
@@ -39,8 +44,8 @@ export async function observeRun(
   const description = await describeRun(client, { workflowId, runId: givenRunId });
   if (description === undefined) throw unknownFlow({ workflowId, runId: givenRunId });
   const { runId, taskQueue, closeTime } = description;
-  refuseOtherTypes(description);
-  const status = STATUSES[description.status.name] ?? 'Running';
+  refuseOtherTypes(description, 'graph --run');
+  const status = runStatusOf(description);
   const plan = await waitForPlan(client, description);
   const handle = client.workflow.getHandle(workflowId, runId);
   if (plan === undefined) throw endedWithoutPlan(workflowId, await awaitOutcome(handle));
@@ -60,13 +65,22 @@ export async function observeRun(
   };
 }
 
-function refuseOtherTypes({ type, workflowId, parentExecution }: WorkflowExecutionDescription): void {
+/** How a run is, as Temporal knows it. */
+export function runStatusOf({ status }: Pick<WorkflowExecutionInfo, 'status'>): RunStatus {
+  return STATUSES[status.name] ?? 'Running';
+}
+
+/** Throws BLW_USAGE where a workflow is no flow; `command` shows the flow of an approval. */
+export function refuseOtherTypes(
+  { type, workflowId, parentExecution }: WorkflowExecutionDescription,
+  command: string,
+): void {
   if (type === RUN_FLOW || type === RUN_WINDOW) return;
   const parent = type === APPROVAL ? (parentExecution?.workflowId ?? undefined) : undefined;
   throw usageError(`"${workflowId}" is a workflow of the type "${type}", expected a flow ("${RUN_FLOW}")`, {
     ...(parent === undefined
       ? {}
-      : { help: `The flow that waits for it: \`${beamlineCommand(process.cwd())} graph --run ${shellWord(parent)}\`` }),
+      : { help: `The flow that waits for it: \`${beamlineCommand(process.cwd())} ${command} ${shellWord(parent)}\`` }),
   });
 }
 

@@ -1,7 +1,11 @@
+import type { WriteStream } from 'node:tty';
+
 /** Where a command writes: one line at a time, with a few styles where a person looks at a terminal. */
 export interface TextOutput {
   line(text?: string): void;
   readonly style: Style;
+  /** The terminal that it is, where it is one that can be drawn on: for what is drawn over and over. */
+  readonly terminal?: WriteStream;
 }
 
 export type StyleName = 'bold' | 'dim' | 'red' | 'green' | 'yellow';
@@ -38,6 +42,7 @@ export function createOutput(
     line: (text = '') => {
       if (!isBroken) stream.write(`${text}\n`);
     },
+    ...(stream.isTTY === true && env.TERM !== 'dumb' ? { terminal: stream as WriteStream } : {}),
     style: createStyle(stream.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb'),
   };
 }
@@ -56,6 +61,12 @@ function createStyle(isColoured: boolean): Style {
  */
 export function printable(text: string): string {
   return text.replace(/\s+/gu, ' ').replace(/[\p{Cc}\p{Bidi_Control}]/gu, '\uFFFD');
+}
+
+/** The same for a line of a text that is indented: blanks at its beginning stay. */
+export function printableIndented(line: string): string {
+  const [indent = ''] = /^ */.exec(line) ?? [];
+  return indent + printable(line.slice(indent.length));
 }
 
 /** A word of a command line that can be copied into a POSIX shell. */

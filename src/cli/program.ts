@@ -17,6 +17,16 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; load
     load: () => (require('./commands/run') as typeof import('./commands/run')).addRun,
   },
   {
+    name: 'runs',
+    summary: 'list flows, and look into them',
+    load: () => (require('./commands/runs') as typeof import('./commands/runs')).addRuns,
+  },
+  {
+    name: 'top',
+    summary: 'watch pools, steps, tenants and flows, live',
+    load: () => (require('./commands/top') as typeof import('./commands/top')).addTop,
+  },
+  {
     name: 'deploy',
     summary: 'let flows run by their schedules',
     load: () => (require('./commands/deploy') as typeof import('./commands/deploy')).addDeploy,
@@ -104,6 +114,7 @@ Examples:
   $ beamline validate flows/*.yaml             every problem with its line and column
   $ beamline fmt flows/*.yaml                  order, indentation and quotes alike; comments stay
   $ beamline run flow.yaml --input '{"n": 1}'  start a flow and follow it
+  $ beamline runs                              flows, and what they wait for
   $ beamline approvals list                    what waits for a person
   $ beamline dlq list                          what failed for good and waits
 

@@ -5,7 +5,7 @@ import { printable, type Style, type StyleName, type TextOutput } from './output
 import { type QuotaNotice, QuotaNotices } from './quota-notices';
 
 /** Kinds of tasks that only hold others: their steps are told, not they. */
-const GROUPS = new Set(['do', 'for', 'fork', 'try']);
+export const GROUPS: ReadonlySet<string> = new Set(['do', 'for', 'fork', 'try']);
 
 /** How a step that has ended looks. */
 const MARKS: Readonly<Partial<Record<StepStatus, { readonly mark: string; readonly style: StyleName }>>> = {
@@ -125,11 +125,13 @@ function attemptsOf({ attempts, cached }: StepProgress): string {
   return attempts === undefined ? '' : `${attempts} attempt${attempts === 1 ? '' : 's'}`;
 }
 
-function placeOf({ id, iteration }: { id: string; iteration?: string | undefined }): string {
+/** Where a step is, with the round of the loops around it. */
+export function placeOf({ id, iteration }: { id: string; iteration?: string | undefined }): string {
   return printable(iteration === undefined ? id : `${id} [${iteration}]`);
 }
 
-function reasonOf({ error }: StepProgress): string | undefined {
+/** Why a step failed, with the code; undefined where it did not. */
+export function reasonOf({ error }: StepProgress): string | undefined {
   if (error === undefined) return undefined;
   const text = error.detail ?? error.title ?? error.type;
   if (typeof text !== 'string') return undefined;

@@ -33,7 +33,7 @@ function rowOf(day: string, usage: Omit<UsageDay, 'day'>): string[] {
 }
 
 /** Rounded, for people: `1.5 MiB`. */
-function roundedBytes(bytes: number): string {
+export function roundedBytes(bytes: number): string {
   if (bytes === 0) return '0';
   const power = Math.min(UNITS.length - 1, Math.floor(Math.log2(bytes) / 10));
   const amount = bytes / 1_024 ** power;

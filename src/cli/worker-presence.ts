@@ -1,11 +1,9 @@
 import type { Client } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
 import { DEFAULT_QUEUE_PREFIX } from '../dsl/names';
+import { freshPollers } from '../worker/telemetry/queue-state';
 import { beamlineCommand } from './command-name';
 import { shellWord } from './output';
-
-/** A worker's poll lasts up to a minute; one that has not polled for longer is gone. */
-const POLL_FRESH_MS = 75_000;
 
 /** True where some worker polled the task queue for workflows lately. */
 export async function hasWorker(client: Client, taskQueue: string): Promise<boolean> {
@@ -14,8 +12,7 @@ export async function hasWorker(client: Client, taskQueue: string): Promise<bool
     taskQueue: { name: taskQueue },
     taskQueueType: temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
   });
-  const oldest = Date.now() - POLL_FRESH_MS;
-  return (pollers ?? []).some(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) * 1_000 > oldest);
+  return freshPollers(pollers).length > 0;
 }
 
 /** What a person does where no worker polls a queue. */

@@ -65,3 +65,9 @@ export function idempotencyKey(parts: {
 }): string {
   return `${parts.tenant}:${parts.flowId}:${parts.stepPath}:${parts.iteration || '0'}:${parts.generation}`;
 }
+
+/** The iteration in an {@link idempotencyKey}; undefined for `0`, which is also that of a step outside of loops. */
+export function iterationOf(key: string): string | undefined {
+  const iteration = key.split(':').at(-2);
+  return iteration === '0' ? undefined : iteration;
+}

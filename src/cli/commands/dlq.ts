@@ -3,14 +3,13 @@ import type { Resolution } from '../../dsl/dead-letter';
 import { isJsonObject } from '../../dsl/json';
 import type { AddCommand, Cli } from '../cli';
 import { usageError } from '../command-error';
-import { beamlineCommand } from '../command-name';
-import { addConnectionFlags, addDataFlags, type ConnectionFlags, dataTargetOf, repeatFlags } from '../connection-flags';
+import { addConnectionFlags, addDataFlags, type ConnectionFlags, dataTargetOf } from '../connection-flags';
 import { resolveAll } from '../dead-letter-bulk';
 import { resolveLetter } from '../dead-letter-client';
 import { addFilterFlags, filterOf, isUnfiltered, type LetterFilter } from '../dead-letter-filter';
 import { findLetters } from '../dead-letter-list';
 import { lookUpLetter, lookUpLetters, readWhole } from '../dead-letter-lookup';
-import { type CommandParts, letterTable, letterToJson, printLetter, resolvedLine } from '../dead-letter-view';
+import { commandParts, letterTable, letterToJson, printLetter, resolvedLine } from '../dead-letter-view';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { readJsonArgument } from '../json-argument';
 import { limitUpTo } from '../limit-flag';
@@ -191,21 +190,9 @@ async function showFlow(
   }
   for (const [index, letter] of letters.entries()) {
     if (index > 0) cli.out.line();
-    printLetter(letter, { output: cli.out, now: Date.now(), parts: partsOf(flags, cli) });
+    printLetter(letter, { output: cli.out, now: Date.now(), parts: commandParts(flags, cli) });
   }
   return EXIT.done;
-}
-
-function partsOf(flags: ConnectionFlags, { cwd }: Cli): CommandParts {
-  const { address, namespace } = flags;
-  return {
-    beamline: beamlineCommand(cwd),
-    connection: repeatFlags(flags),
-    temporalConnection: repeatFlags({
-      ...(address === undefined ? {} : { address }),
-      ...(namespace === undefined ? {} : { namespace }),
-    }),
-  };
 }
 
 interface ResolveCall {

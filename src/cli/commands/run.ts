@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '../../dsl/durations';
-import { type FlowError, flowErrorData, flowErrorToJson } from '../../dsl/errors';
+import { flowErrorData, flowErrorToJson } from '../../dsl/errors';
 import type { Json, JsonObject } from '../../dsl/json';
 import { DEFAULT_QUEUE_PREFIX } from '../../dsl/names';
 import { type Problem, toJsonPointer } from '../../dsl/problems';
@@ -9,7 +9,6 @@ import { startPurpose } from '../../worker/identity/sealed-token';
 import { environmentName } from '../../worker/options';
 import type { AddCommand, Cli } from '../cli';
 import { errorDataOf, usageError } from '../command-error';
-import { beamlineCommand } from '../command-name';
 import {
   addConnectionFlags,
   addDataFlags,
@@ -22,20 +21,15 @@ import {
 import { EXIT, type ExitCode } from '../exit-codes';
 import { printProblems, readFlowFile } from '../flow-file';
 import { isFlowName } from '../flow-name';
-import type { FlowOutcome } from '../flow-outcome';
-import { exitCodeOf, printFlowFailure } from '../flow-report';
-import { type WatchedFlow, watchFlow } from '../flow-watcher';
-import { followCommands, unfollowed } from '../going-on';
+import type { WatchedFlow } from '../flow-watcher';
+import { followFlow } from '../follow-flow';
+import { unfollowed } from '../going-on';
 import { readJsonArgument } from '../json-argument';
-import { shellWord } from '../output';
-import { ProgressPrinter } from '../progress-printer';
 import { STDIN } from '../read-source';
 import { checkStart, type FlowStart, newWorkflowId, startFlow, startInput } from '../start-flow';
-import { Stopped, StopRequest } from '../stop-request';
 import { type TemporalSession, withTemporal } from '../temporal-session';
-import { addTokenFlags, deciderHint, readSeal, type TokenFlags } from '../token-flags';
+import { addTokenFlags, readSeal, type TokenFlags } from '../token-flags';
 import { uiLink } from '../ui-link';
-import { tellUnreadable, tellUnreadableEnd } from '../unreadable-flow';
 
 const EXAMPLES = `
 Examples:
@@ -137,7 +131,7 @@ async function runToEnd(
     started.flow = flow;
     if (flags.detach === true) return tellStarted(flow, session, flags, cli);
     cli.err.line(`${start.flow} runs as ${flow.workflowId}`);
-    return follow(flow, flags, cli);
+    return followFlow(flow, flags, cli);
   });
 }
 
@@ -212,53 +206,4 @@ function tellStarted(flow: WatchedFlow, session: TemporalSession, flags: RunFlag
   cli.out.line(`run id:      ${runId}`);
   if (link !== undefined) cli.out.line(`UI:          ${link}`);
   return EXIT.done;
-}
-
-async function follow(flow: WatchedFlow, flags: RunFlags, cli: Cli): Promise<ExitCode> {
-  const connection = repeatFlags(flags);
-  const beamline = beamlineCommand(cli.cwd);
-  const printer = new ProgressPrinter(cli.err, {
-    approve: (approval) =>
-      `${beamline} approvals approve ${shellWord(approval)} ${deciderHint(flags, cli)}${connection}`,
-    showLetter: (letter) => `${beamline} dlq show ${shellWord(flow.workflowId)} ${shellWord(letter)}${connection}`,
-  });
-  const observer = {
-    onProgress: (progress: Parameters<ProgressPrinter['show']>[0]) => printer.show(progress),
-    onUnchanged: () => printer.remind(),
-    onNotice: (line: string) => cli.err.line(cli.err.style.yellow(line)),
-    onUnreadable: (reason: FlowError) => tellUnreadable(reason, flow, { flags, cli }),
-  };
-  const stop = new StopRequest(() => undefined);
-  try {
-    const outcome = await watchFlow(flow, observer, stop.signal);
-    printOutcome(outcome, { flow, flags, cli });
-    return exitCodeOf(outcome);
-  } catch (error) {
-    if (!(error instanceof Stopped)) return await tellUnreadableEnd(error, flow, { flags, cli });
-    if (flags.json === true)
-      cli.out.line(JSON.stringify({ workflowId: flow.workflowId, runId: flow.runId, status: 'Running' }));
-    tellGoesOn(flow.workflowId, connection, cli);
-    return EXIT.interrupted;
-  } finally {
-    stop.release();
-  }
-}
-
-function printOutcome(outcome: FlowOutcome, where: { flow: WatchedFlow; flags: RunFlags; cli: Cli }): void {
-  const { flow, flags, cli } = where;
-  if (flags.json === true) {
-    const { workflowId, runId } = flow;
-    const json: JsonObject = { workflowId, runId, ...outcome };
-    cli.out.line(JSON.stringify(json));
-    return;
-  }
-  if (outcome.status === 'Completed') cli.out.line(JSON.stringify(outcome.output, undefined, 2));
-  else printFlowFailure(outcome, cli.err);
-}
-
-function tellGoesOn(workflowId: string, connection: string, cli: Cli): void {
-  const { look, cancel } = followCommands(workflowId, connection);
-  cli.err.line(`\nstopped following; the flow goes on as ${workflowId}`);
-  cli.err.line(`  look at it:  ${look}`);
-  cli.err.line(`  cancel it:   ${cancel}`);
 }
