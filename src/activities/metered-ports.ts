@@ -102,7 +102,7 @@ function meterBlobs(store: BlobStore, observe: PortObserver | undefined): BlobSt
   return {
     put: (tenant, path, source, options = {}) => {
       const meter = StepMeter.current();
-      let written = 0;
+      let written = options.after?.size ?? 0;
       const onProgress = (bytes: number): void => {
         meter?.wrote(bytes - written);
         moved('out', bytes - written);
@@ -111,6 +111,7 @@ function meterBlobs(store: BlobStore, observe: PortObserver | undefined): BlobSt
       };
       return watch('put', () => store.put(tenant, path, source, { ...options, onProgress }));
     },
+    takePart: (...args) => store.takePart(...args),
     stat: (...args) => watch('stat', () => store.stat(...args)),
     read: async (...args) => {
       const found = await watch('read', () => store.read(...args));

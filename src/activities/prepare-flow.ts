@@ -89,6 +89,7 @@ async function prepare(
     countsFailures: true,
     tellsUnknownOutcomes: true,
     namesExecutions: true,
+    remembersDeeds: true,
     ...(priorityKey === undefined ? {} : { priorityKey }),
     ...(requestedBy === undefined ? {} : { requestedBy }),
     ...(depth === undefined ? {} : { depth }),

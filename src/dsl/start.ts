@@ -62,6 +62,8 @@ export interface PreparedFlow {
   readonly tellsUnknownOutcomes?: true;
   /** Requests of steps say which run of the step they are of, which makes them larger; absent in histories of before. */
   readonly namesExecutions?: true;
+  /** A dead letter that gets arguments again that it had before is that deed again; absent in histories of before. */
+  readonly remembersDeeds?: true;
   /** What becomes of dead letters is told to others (`dead-letter-event.ts`); absent: on a worker without NATS, or in histories of before. */
   readonly publishesDeadLetters?: true;
   /** Steps of the tenant that may run at once, as of then; absent: any number. Results of steps have newer news. */

@@ -1,61 +1,57 @@
 import { writeSync } from 'node:fs';
+import { LogQueue, type Write } from './log-queue';
 
-/** A full pipe is waited for so long, then lines are lost, until it has room: a reader that stands still must not stop the worker. */
-const FULL_PIPE_MS = 500;
+/** Lines that wait for a slow reader have so many bytes at most; then the oldest are lost. */
+const MAX_WAITING_BYTES = 1_048_576;
+const TRY_EVERY_MS = 50;
+
+/** A process that ends waits so long for its reader. */
+const LAST_WORDS_MS = 500;
 const PAUSE_MS = 10;
-
-/** Writes bytes from an offset on; gives how many it has written. Throws errors of the system. */
-type Write = (bytes: Buffer, offset: number) => number;
-
-const toStandardOutput: Write = (bytes, offset) => writeSync(1, bytes, offset);
 
 /** Where lines of the log go. */
 export interface LogSink {
-  /** Never throws: a line that cannot be written is lost, and counted. */
+  /** Never throws and never waits: what cannot be written now is kept for a while, or lost, and counted. */
   write(line: string): void;
 }
 
 /**
- * Writes with `write`, as `fs.writeSync` does; to standard output by default. Where that fails, as on a full disk, the worker goes on; the first line that can
- * be written again is preceded by `describeLoss`, which says how many were lost.
+ * Writes with `write`, as `fs.writeSync` does; to standard output by default. Lines are written at once and in order. Where the reader of a pipe is slow, or stands
+ * still, the newest wait in memory, and the worker goes on; what waits at the end of the process is written then, also where that crashes, as far as it gets in half
+ * a second. Where nothing can be written, as on a full disk, lines are lost. In their place is what `describeLoss` says of how many.
  */
-export function openLogSink(describeLoss: (lines: number) => string, write: Write = toStandardOutput): LogSink {
-  let lost = 0;
-  let isInLine = false;
-  const tryToWrite = (text: string): boolean => {
-    const bytes = Buffer.from(isInLine ? `\n${text}` : text);
-    const left = writeAll(write, bytes, lost === 0 ? FULL_PIPE_MS : 0);
-    if (left < bytes.length) isInLine = left > 0;
-    if (left > 0) lost += 1;
-    return left === 0;
+export function openLogSink(describeLoss: (lines: number) => string, write: Write = standardOutput()): LogSink {
+  const queue = new LogQueue(write, describeLoss, MAX_WAITING_BYTES);
+  let timer: NodeJS.Timeout | undefined;
+  const lastWords = (): void => {
+    const until = Date.now() + LAST_WORDS_MS;
+    while (!queue.drain() && Date.now() < until) Atomics.wait(PAUSE, 0, 0, PAUSE_MS);
+  };
+  const send = (): void => {
+    timer = undefined;
+    if (queue.drain()) {
+      process.off('exit', lastWords);
+      return;
+    }
+    timer = setTimeout(send, TRY_EVERY_MS).unref();
   };
   return {
     write(line) {
-      if (lost === 0) {
-        tryToWrite(line);
-        return;
-      }
-      if (!tryToWrite(describeLoss(lost))) return;
-      lost = 0;
-      tryToWrite(line);
+      queue.add(line);
+      if (timer !== undefined) return;
+      send();
+      if (timer !== undefined) process.on('exit', lastWords);
     },
   };
 }
 
-/** Bytes that could not be written. */
-function writeAll(write: Write, bytes: Buffer, patienceMs: number): number {
-  const until = Date.now() + patienceMs;
-  let done = 0;
-  while (done < bytes.length) {
-    try {
-      done += write(bytes, done);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || Date.now() >= until) break;
-      // Synchronous, as the write is: lines stay in order, and a slow reader slows the log down.
-      Atomics.wait(PAUSE, 0, 0, PAUSE_MS);
-    }
-  }
-  return bytes.length - done;
+/**
+ * The standard output, as Node has it once it is asked for: a pipe that is full gives EAGAIN then. As it comes to a process it would stop that
+ * for as long as nobody reads.
+ */
+function standardOutput(): Write {
+  const { fd } = process.stdout;
+  return (bytes, offset) => writeSync(fd, bytes, offset);
 }
 
 const PAUSE = new Int32Array(new SharedArrayBuffer(4));

@@ -7,7 +7,7 @@ import type { FlowPlan, TaskPlan } from '../dsl/planning/plan';
 import type { Routine } from './drive';
 import { dateTime, type FlowRun } from './flow-run';
 import { type TaskOutcome, type TaskScope, visitScope } from './scope';
-import { generationOf, type LifeStart, type LifeTrace, type RunningTask, settleStep } from './settle-step';
+import { deedOf, type LifeStart, type LifeTrace, type RunningTask, settleStep } from './settle-step';
 import { placeSecrets } from './step-secrets';
 import { type CallCursor, type ListCursor, Suspension, suspendable, type TaskCursor } from './suspension';
 import type { TaskFrame, TaskResult } from './task-frame';
@@ -93,6 +93,7 @@ export function* runTask(
     generation: from?.generation ?? 0,
     retries: from?.retries ?? 0,
     execution: from?.execution,
+    ...(from?.deeds === undefined ? {} : { deeds: from.deeds }),
     ...(from === undefined ? {} : { from }),
   };
   try {
@@ -136,10 +137,9 @@ function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {})
     return { output: rawInput, next: 'continue', endsFlow: false, isSkipped: true };
   }
 
-  const generation = generationOf(begin, before);
+  const { generation, execution } = deedOf(begin, before);
   trace.values = before;
   trace.generation = generation;
-  const execution = generation === begin.generation ? begin.execution : undefined;
   trace.secrets = (from?.at as Partial<CallCursor> | undefined)?.secrets ?? secrets;
   const { input = rawInput } = before;
   const variables: Variables = { ...base, context: run.context, input, data: input };
@@ -168,6 +168,7 @@ function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {})
       ...(deadline === undefined ? {} : { deadline }),
       ...(generation === 0 ? {} : { generation }),
       ...(retries === 0 ? {} : { retries, ...(frame.execution === undefined ? {} : { execution: frame.execution }) }),
+      ...(begin.deeds === undefined || begin.deeds.length === 0 ? {} : { deeds: begin.deeds }),
       at,
     })));
   trace.hasRun = true;

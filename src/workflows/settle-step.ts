@@ -6,6 +6,7 @@ import { isJsonObject, isSameJson, type Json, type JsonObject, setOwn } from '..
 import type { CallPlan, TaskPlan } from '../dsl/planning/plan';
 import type { StepSecrets } from '../dsl/secrets';
 import { tellCancelled, tellParked, tellResolved } from './dead-letter-news';
+import { type Deed, deedWith, nextGeneration, remember } from './deeds';
 import { type Routine, waitFor } from './drive';
 import type { FlowRun } from './flow-run';
 import type { TrackedStep } from './progress-tracker';
@@ -31,6 +32,8 @@ export interface LifeStart {
   readonly execution?: string | undefined;
   /** Where its arguments are made anew: those that it was run with before. Where they come out the same, it is the same deed. */
   readonly earlier?: Json | undefined;
+  /** What it was run with so far; empty where nobody has corrected it, and in histories of before. */
+  readonly deeds?: readonly Deed[];
   /** Somebody says that it is done, with this output: what comes after its output is left to do. */
   readonly done?: { readonly output: Json; readonly error: JsonObject };
   /** Retries as a dead letter. */
@@ -118,8 +121,8 @@ function endOf({ next = 'continue' }: TaskPlan, output: Json): TaskOutcome {
 }
 
 function park(
-  { task, scope, step }: RunningTask<CallPlan>,
-  { rawInput, generation: before, retries, earlier, ...start }: LifeStart,
+  { run, task, scope, step }: RunningTask<CallPlan>,
+  { rawInput, generation: before, retries, earlier, deeds = [], ...start }: LifeStart,
   { values, secrets, hasRun, generation = before, execution = start.execution }: LifeTrace,
   error: JsonObject,
 ): ParkedStep {
@@ -141,10 +144,15 @@ function park(
     input: rawInput,
     ...(isJsonObject(args) ? { with: JSON.parse(withoutPlaceholders(JSON.stringify(args))) as JsonObject } : {}),
   };
+  const hasArguments = run.prepared.remembersDeeds === true && isJsonObject(args);
+  const done = hasArguments
+    ? remember(deeds, { generation, with: args, ...(execution === undefined ? {} : { execution }) })
+    : deeds;
   return {
     letter,
     rawInput,
     generation,
+    ...(done.length === 0 ? {} : { deeds: done }),
     ...(execution === undefined ? {} : { execution }),
     ...(values !== undefined ? { values } : earlier === undefined ? {} : { earlier }),
     ...(secrets === undefined ? {} : { secrets }),
@@ -195,15 +203,16 @@ function* awaitResolution({ run, step }: RunningTask, parked: ParkedStep, isNew:
 /** The same deed again has the same key, so that what was done of it is not done twice; another deed has another one. */
 function restart(
   task: CallPlan,
-  { letter, rawInput, values, earlier, secrets, generation, execution }: ParkedStep,
+  { letter, rawInput, values, earlier, secrets, generation, execution, deeds = [] }: ParkedStep,
   { input, with: patch }: Resolution,
 ): LifeStart {
   const { startedAt } = letter;
   const retries = letter.retries + 1;
+  const other = { generation: nextGeneration(deeds, generation), retries, deeds };
   const args = values?.with ?? earlier;
   if (input !== undefined) {
-    if (args === undefined) return { rawInput: input, generation: generation + 1, retries };
-    return { rawInput: input, generation, execution, retries, earlier: args };
+    if (args === undefined) return { ...other, rawInput: input };
+    return { rawInput: input, generation, execution, retries, earlier: args, deeds };
   }
   const before = values ?? {};
   const merged = patch === undefined ? args : mergePatch(args ?? null, patch);
@@ -212,8 +221,10 @@ function restart(
   const at: CallCursor = { attempts: 0, spentMs: 0, ...(secrets === undefined ? {} : { secrets }) };
   const deadline = deadlineOf(task, corrected);
   const from = { rawInput, values: corrected, startedAt, ...(deadline === undefined ? {} : { deadline }), at };
-  if (isOther) return { rawInput, generation: generation + 1, retries, from };
-  return { rawInput, generation, execution, retries, from };
+  if (!isOther) return { rawInput, generation, execution, retries, from, deeds };
+  const known = deedWith(deeds, merged ?? null);
+  if (known === undefined) return { ...other, rawInput, from };
+  return { rawInput, generation: known.generation, execution: known.execution, retries, from, deeds };
 }
 
 /** Without the key that its result would be kept under: that was made for other arguments. */
@@ -228,7 +239,11 @@ function takeForDone({ letter, rawInput, values = {}, generation }: ParkedStep, 
   return { rawInput, generation, retries, done: { output, error }, from };
 }
 
-/** Which deed of its step a life is, once its arguments are known. */
-export function generationOf({ generation, earlier }: LifeStart, { with: args = null }: BatchValues): number {
-  return earlier === undefined || isSameButPlaceholders(earlier, args) ? generation : generation + 1;
+/** Which deed of its step a life is, once its arguments are known: one that there was before, or a new one. */
+export function deedOf(
+  { generation, execution, earlier, deeds = [] }: LifeStart,
+  { with: args = null }: BatchValues,
+): { readonly generation: number; readonly execution?: string | undefined } {
+  if (earlier === undefined || isSameButPlaceholders(earlier, args)) return { generation, execution };
+  return deedWith(deeds, args) ?? { generation: nextGeneration(deeds, generation) };
 }

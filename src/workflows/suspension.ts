@@ -4,6 +4,7 @@ import type { BatchValues } from '../dsl/expressions/batch';
 import type { Json, JsonObject } from '../dsl/json';
 import type { QuotaNeed } from '../dsl/quota';
 import type { StepSecrets } from '../dsl/secrets';
+import type { Deed } from './deeds';
 import type { Routine } from './drive';
 import type { ConsumerState } from './events/event-consumer';
 import type { TrackedStep } from './progress-tracker';
@@ -61,6 +62,8 @@ export interface TaskCursor {
   readonly retries?: number;
   /** Where it is the same deed as before. */
   readonly execution?: string;
+  /** What it was run with as a dead letter so far. */
+  readonly deeds?: readonly Deed[];
   /** Of its kind. */
   readonly at: Cursor;
 }
@@ -165,6 +168,8 @@ export interface ParkedStep {
   readonly generation: number;
   /** Absent where it was not sent out, and in histories of before. */
   readonly execution?: string;
+  /** What it was run with so far, this time too. */
+  readonly deeds?: readonly Deed[];
   /** Absent where its definition could not be evaluated. */
   readonly values?: BatchValues;
   /** Where these are absent: the arguments that it was run with before. */

@@ -68,6 +68,22 @@ test('what is said while the flow is about to continue as new is done in the nex
   expect(await statusOf(handle)).toBe('Completed');
 });
 
+test('what a step was run with before is known in the next run, with its key', async () => {
+  const handle = await stuck('/deeds', false);
+  const { runId } = await handle.describe();
+  await resolveLetter(handle, { action: 'retry', with: { body: { n: 2 } } });
+  service.letGo('/deeds-held');
+  await eventually(async () => ((await handle.describe()).runId === runId ? undefined : true));
+  await eventually(async () => ((await lettersOf(handle))[0]?.retries === 1 ? true : undefined));
+  service.broken.delete('/deeds');
+  await resolveLetter(handle, { action: 'retry', with: { body: { n: 1 } } });
+  await handle.result();
+  const seen = service
+    .at('/deeds')
+    .map(({ body, headers }) => `${body} ${String(headers['idempotency-key']).slice(-4)}`);
+  expect(seen).toEqual(['{"n":1} :0:0', '{"n":2} :0:1', '{"n":1} :0:0']);
+});
+
 test('a dead letter that stands still is gone where the flow goes on without it, and is not shown any more', async () => {
   const handle = await stuck('/lost', true);
   const { runId } = await handle.describe();

@@ -167,6 +167,32 @@ describe('a step that failed for good', () => {
     expect(at('/corrected').map(({ key }) => key?.slice(-4))).toEqual([':0:0', ':0:1']);
   });
 
+  test.each<[string, string, (n: number) => Partial<Resolution>]>([
+    ['corrections', 'with', (n) => ({ with: { body: { n } } })],
+    ['other inputs', 'input', (n) => ({ input: { n } })],
+  ])('has an earlier key again with the arguments of before, by %s', async (_, name, correction) => {
+    const path = `/again-${name}`;
+    broken.add(path);
+    const secret = `headers: { authorization: '\${ "Bearer " + secrets.token }' }, method: post`;
+    const tasks = `do: [${post('a', path).replace('method: post', secret)}]`;
+    const handle = await worker.start(`use: { secrets: [token] }\n${tasks}`, { n: 1 });
+    for (const [index, n] of [2, 1, 3, 2].entries()) {
+      await eventually(async () => ((await lettersOf(handle))[0]?.retries === index ? true : undefined));
+      if (index === 3) broken.delete(path);
+      await resolve(handle, { action: 'retry', ...correction(n) });
+    }
+    expect(await handle.result()).toMatchObject({ path });
+    // What the first run may have done after all is not done twice, and a new deed gets no key that there was.
+    const requests = at(path).map(({ body, key }) => [(JSON.parse(body) as JsonObject).n, key?.slice(-4)]);
+    expect(requests).toEqual([
+      [1, ':0:0'],
+      [2, ':0:1'],
+      [1, ':0:0'],
+      [3, ':0:2'],
+      [2, ':0:1'],
+    ]);
+  });
+
   test.each<[string, string, Resolution]>([
     ['a correction that changes nothing', 'patch', { action: 'retry', with: { body: { n: 1 } } }],
     ['the same input', 'input', { action: 'retry', input: { n: 1 } }],

@@ -13,7 +13,7 @@ export interface Compiled {
   remove(): void;
 }
 
-/** `dist/`, where it is newer than every source of activities and dsl; else compiles into a folder of its own. */
+/** `dist/`, where it is newer than every source of activities, dsl and worker; else compiles into a folder of its own. */
 export function compileSources(): Compiled {
   const dist = join(ROOT, 'dist');
   if (isFresh(join(dist, 'src/activities/process/child-main.js'))) {
@@ -37,7 +37,7 @@ function isFresh(compiled: string): boolean {
 }
 
 function sourceFiles(): string[] {
-  return ['activities', 'dsl'].flatMap((folder) => {
+  return ['activities', 'dsl', 'worker'].flatMap((folder) => {
     const files = readdirSync(join(ROOT, 'src', folder), { recursive: true, encoding: 'utf8' });
     return files.filter((file) => file.endsWith('.ts')).map((file) => join(ROOT, 'src', folder, file));
   });

@@ -1,5 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { openSync, writeSync } from 'node:fs';
+import type { Write } from '../../src/worker/log-queue';
 import { openLogSink } from '../../src/worker/log-sink';
+import { type Compiled, compileSources } from '../helpers/compiled';
 
 const loss = (lines: number) => `lost ${lines}\n`;
 const failure = (code: string) => Object.assign(new Error(code), { code });
@@ -32,20 +36,116 @@ test('says how many lines were lost, once there is room again', () => {
   expect(written.split('\n')).toEqual(['one', 'tw', 'lost 3', 'five', 'six', '']);
 });
 
-test('waits for the reader of a full pipe, but not for ever', () => {
-  let written = '';
-  let refusals = 3;
-  const sink = openLogSink(loss, (bytes, offset) => {
-    refusals -= 1;
-    if (refusals >= 0) throw failure('EAGAIN');
-    written += bytes.subarray(offset).toString();
-    return bytes.length - offset;
+/** A pipe with room for so many bytes. */
+function pipeOf(bytes: number): { room: number; written: string; write: Write } {
+  const pipe = {
+    room: bytes,
+    written: '',
+    write: (text: Buffer, offset: number): number => {
+      if (pipe.room === 0) throw failure('EAGAIN');
+      const taken = text.subarray(offset, offset + pipe.room);
+      pipe.room -= taken.length;
+      pipe.written += taken.toString();
+      return taken.length;
+    },
+  };
+  return pipe;
+}
+
+describe('a pipe that is full', () => {
+  beforeEach(() => {
+    jest.useFakeTimers();
   });
-  sink.write('patient\n');
-  expect(written).toBe('patient\n');
-  refusals = Number.POSITIVE_INFINITY;
-  sink.write('lost\n');
-  refusals = 0;
-  sink.write('next\n');
-  expect(written).toBe('patient\nlost 1\nnext\n');
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  test('holds nobody up: lines wait, and go out in order once it is read', () => {
+    const pipe = pipeOf(6);
+    const sink = openLogSink(loss, pipe.write);
+    for (const line of ['one\n', 'two\n', 'three\n']) sink.write(line);
+    expect(pipe.written).toBe('one\ntw');
+    pipe.room = 3;
+    jest.advanceTimersByTime(50);
+    expect(pipe.written).toBe('one\ntwo\nt');
+    pipe.room = 100;
+    sink.write('four\n');
+    jest.advanceTimersByTime(50);
+    expect(pipe.written).toBe('one\ntwo\nthree\nfour\n');
+    sink.write('five\n');
+    expect(pipe.written).toMatch(/five\n$/);
+  });
+
+  test('keeps the newest lines, and says in the place of the others how many these were', () => {
+    const pipe = pipeOf(2);
+    const sink = openLogSink(loss, pipe.write);
+    const line = (n: number) => `${String(n).padStart(6, '0')} ${'x'.repeat(1_016)}\n`;
+    for (let n = 0; n < 3_000; n += 1) sink.write(line(n));
+    pipe.room = Number.POSITIVE_INFINITY;
+    jest.advanceTimersByTime(50);
+    const [first = '', notice = '', ...rest] = pipe.written.split('\n');
+    expect(`${first}\n`).toBe(line(0));
+    expect(rest.pop()).toBe('');
+    expect(notice).toBe(`lost ${3_000 - 1 - rest.length}`);
+    expect(rest.length).toBeGreaterThan(1_000);
+    // Without a gap to the end.
+    expect(rest.map((text) => Number(text.slice(0, 6)))).toEqual(rest.map((_, index) => 3_000 - rest.length + index));
+  });
+
+  test('that breaks in the end loses what waits, and says so to who comes after', () => {
+    const pipe = pipeOf(2);
+    let breaks = false;
+    const sink = openLogSink(loss, (bytes, offset) => {
+      if (breaks) throw failure('EIO');
+      return pipe.write(bytes, offset);
+    });
+    sink.write('one\n');
+    sink.write('two\n');
+    breaks = true;
+    jest.advanceTimersByTime(50);
+    breaks = false;
+    pipe.room = 100;
+    sink.write('three\n');
+    expect(pipe.written).toBe('on\nlost 2\nthree\n');
+  });
+});
+
+describe('a process whose log nobody reads', () => {
+  let compiled: Compiled;
+  beforeAll(() => {
+    compiled = compileSources();
+  }, 120_000);
+  afterAll(() => compiled?.remove());
+
+  test('goes on, and says its last words when it crashes', async () => {
+    const script = `
+      const { openLogSink } = require(${JSON.stringify(compiled.path('src/worker/log-sink.js'))});
+      const sink = openLogSink((lines) => 'lost ' + lines + '\\n');
+      for (let n = 0; n < 5000; n += 1) sink.write(n + ' ' + 'x'.repeat(1000) + '\\n');
+      process.on('message', () => {
+        process.once('uncaughtExceptionMonitor', () => sink.write('last words\\n'));
+        throw new Error('crash');
+      });
+      process.send('through');`;
+    const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'ignore', 'ipc'] });
+    const { stdout } = child;
+    if (stdout === null) throw new Error('the process has no standard output');
+    // It has written five megabytes into a pipe that is not read.
+    await once(child, 'message');
+    const ended = once(stdout, 'end');
+    let text = '';
+    stdout.setEncoding('utf8').on('data', (part: string) => {
+      text += part;
+    });
+    child.send('crash');
+    await ended;
+    const lines = text.split('\n');
+    expect(lines.pop()).toBe('');
+    expect(lines.pop()).toBe('last words');
+    const at = lines.findIndex((line) => line.startsWith('lost '));
+    const numbers = lines.filter((_, index) => index !== at).map((line) => Number.parseInt(line, 10));
+    expect(numbers).toEqual([...numbers].sort((left, right) => left - right));
+    expect(numbers.length + Number(lines[at]?.slice(5))).toBe(5_000);
+    expect(numbers.at(-1)).toBe(4_999);
+  }, 60_000);
 });

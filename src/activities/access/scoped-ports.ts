@@ -73,6 +73,10 @@ function scopeBlobs(store: BlobStore, access: Access): BlobStore {
       may('write', path);
       return await store.put(tenant, path, ...rest);
     },
+    takePart: async (tenant, path, options) => {
+      may('write', path);
+      return await store.takePart(tenant, path, options);
+    },
     stat: async (tenant, path) => {
       may('read', path);
       return await store.stat(tenant, path);

@@ -1,10 +1,12 @@
-import type { JsonObject } from '../../dsl/json';
+import { isJsonObject, type JsonObject } from '../../dsl/json';
 import type { BlockContext, BlockExecutor } from '../block';
 import { BlockFailure, notRetryable } from '../block-failure';
+import type { SendOptions } from '../http/authorized-send';
 import { buildHttpCall, type HttpArguments, type HttpCall, sendCall } from '../http/call';
+import { type AnswerPart, behind, goesOn, mayResume, partOf, validatorOf, wholeAnswer } from '../http/resume';
 import { runCall } from '../http/run';
 import { statusFailure } from '../http/status-failure';
-import type { BlobInfo } from '../ports/blob-store';
+import type { BlobInfo, PartRules, TakenPart } from '../ports/blob-store';
 import type { HttpResponse } from '../ports/http-client';
 
 /** 10 GiB, as the spec says. */
@@ -19,7 +21,8 @@ interface StreamArguments extends HttpArguments {
 }
 
 /**
- * Runs `call: http.stream`: writes an answer of any size to a blob with constant memory; the blob appears whole or not at all.
+ * Runs `call: http.stream`: writes an answer of any size to a blob with constant memory; the blob appears whole or not at all. Goes on from
+ * what the attempt before has left, where the server says that it is still the same.
  * Throws the codes of its spec, what the blob store throws, and the step's abort reason where it is aborted.
  */
 export const httpStream: BlockExecutor = async (args, context) => {
@@ -29,61 +32,151 @@ export const httpStream: BlockExecutor = async (args, context) => {
   const progress = reportProgress(context);
   try {
     return await runCall(call, context, async (signal, onSending) => {
-      const response = await sendCall(call, context, { signal, followRedirects: true, onSending });
-      if (response.statusCode < 200 || response.statusCode > 299) {
-        throw await statusFailure(call, response, '200 to 299', context.signal);
+      const left = await takeUp(call, to, context, signal);
+      try {
+        const { response, goesOnFrom } = await ask(call, left, context, { signal, followRedirects: true, onSending });
+        if (response.statusCode < 200 || response.statusCode > 299) {
+          throw await statusFailure(call, response, '200 to 299', context.signal);
+        }
+        const totalBytes = parseLength(response.headers['content-length']);
+        checkLength(call, response, { totalBytes, maxBytes });
+        const info = await store(response, context, {
+          to,
+          maxBytes,
+          call,
+          signal,
+          ...(totalBytes === undefined ? {} : { expectedBytes: totalBytes }),
+          ...(sha256 === undefined ? {} : { expectedSha256: sha256.toLowerCase() }),
+          ...(goesOnFrom === undefined ? {} : { goesOnFrom }),
+          progress,
+        });
+        return formOutput(info, response);
+      } catch (error) {
+        if (error instanceof BlockFailure && !error.options.retryable) await left?.taken.forget();
+        throw error;
+      } finally {
+        await left?.taken.discard();
       }
-      progress.totalBytes = parseLength(response.headers['content-length']);
-      checkLength(call, response, { totalBytes: progress.totalBytes, maxBytes });
-      const info = await store(response, context, {
-        to,
-        maxBytes,
-        isRepeatable: call.isRepeatable,
-        signal,
-        ...(progress.totalBytes === undefined ? {} : { expectedBytes: progress.totalBytes }),
-        ...(sha256 === undefined ? {} : { expectedSha256: sha256.toLowerCase() }),
-        onProgress: (bytes) => {
-          progress.bytes = bytes;
-        },
-      });
-      return formOutput(info, response);
     });
   } finally {
     progress.stop();
   }
 };
 
+/** What the attempt before has left, ready to be gone on from. */
+interface Left {
+  readonly part: AnswerPart;
+  readonly taken: TakenPart;
+}
+
+async function takeUp(
+  call: HttpCall,
+  to: string,
+  { step, ports, lastHeartbeat }: BlockContext,
+  signal: AbortSignal,
+): Promise<Left | undefined> {
+  const part = mayResume(call) ? partOf(lastHeartbeat) : undefined;
+  if (part === undefined) return undefined;
+  const taken = await ports.blobs.takePart(step.tenant, to, { key: step.idempotencyKey, part, signal });
+  return taken === undefined ? undefined : { part, taken };
+}
+
+/** Asks for what is missing, and for everything where there is nothing to go on from. The answer tells of the whole; its body may be the rest. */
+async function ask(
+  call: HttpCall,
+  left: Left | undefined,
+  context: BlockContext,
+  options: SendOptions,
+): Promise<{ response: HttpResponse; goesOnFrom?: Left }> {
+  if (left === undefined) return { response: await sendCall(call, context, options) };
+  const response = await sendCall(behind(call, left.part), context, options);
+  if (goesOn(response, left.part)) return { response: wholeAnswer(response, left.part), goesOnFrom: left };
+  const isOver = response.statusCode === 200 || response.statusCode === 206 || response.statusCode === 416;
+  if (isOver) await left.taken.forget();
+  // Another part than the one that was asked for, or none: only what comes whole is of use.
+  if (response.statusCode !== 206 && response.statusCode !== 416) return { response };
+  response.body.on('error', () => undefined).destroy();
+  return { response: await sendCall(call, context, options) };
+}
+
 interface StoreOptions {
   readonly to: string;
   readonly maxBytes: number;
-  readonly isRepeatable: boolean;
+  readonly call: HttpCall;
   readonly expectedBytes?: number;
   readonly expectedSha256?: string;
+  readonly goesOnFrom?: Left;
   readonly signal: AbortSignal;
-  readonly onProgress: (bytes: number) => void;
+  readonly progress: Progress;
 }
 
 async function store(
   response: HttpResponse,
   context: BlockContext,
-  { to, isRepeatable, ...options }: StoreOptions,
+  { to, call, progress, goesOnFrom, ...options }: StoreOptions,
 ): Promise<BlobInfo> {
   const contentType = response.headers['content-type'];
   const { tenant, execution } = context.step;
+  // The last part of an answer need not say again what it is.
+  const validator = goesOnFrom?.part.validator ?? (mayResume(call) ? validatorOf(response) : undefined);
+  progress.describe = () => ({ bytes: 0, ...totalOf(options) });
   try {
     return await context.ports.blobs.put(tenant, to, response.body, {
       ...options,
       fence: context.fence,
       ...(execution === undefined ? {} : { execution }),
       ...(contentType === undefined ? {} : { contentType }),
+      ...(goesOnFrom === undefined ? {} : { after: goesOnFrom.taken }),
+      ...(validator === undefined
+        ? {}
+        : {
+            part: partRules(
+              { validator, ...(contentType === undefined ? {} : { contentType }) },
+              context,
+              options,
+              progress,
+            ),
+          }),
+      onProgress: (bytes) => {
+        if (validator === undefined) progress.describe = () => ({ bytes, ...totalOf(options) });
+      },
     });
   } catch (error) {
+    // Before the step ends: the next attempt begins with it.
+    progress.report();
     if (options.signal.aborted) throw options.signal.reason;
-    throw hasNoRoom(error) && !isRepeatable ? lostAnswer(to, error) : error;
+    throw hasNoRoom(error) && !call.isRepeatable ? lostAnswer(to, error) : error;
   } finally {
     // A store that fails before it reads would leave the connection open.
     response.body.destroy();
   }
+}
+
+function partRules(
+  known: Pick<AnswerPart, 'validator' | 'contentType'>,
+  { step }: BlockContext,
+  options: Pick<StoreOptions, 'signal' | 'expectedBytes'>,
+  progress: Progress,
+): PartRules {
+  return {
+    key: step.idempotencyKey,
+    keepsAfter: (error) => options.signal.aborted || hasBrokenOff(error),
+    onBegin: (describe) => {
+      progress.describe = () => {
+        const part = describe();
+        return { bytes: part.size, ...totalOf(options), part: { ...part, ...known } };
+      };
+    },
+  };
+}
+
+function totalOf({ expectedBytes }: { readonly expectedBytes?: number }): JsonObject {
+  return expectedBytes === undefined ? {} : { totalBytes: expectedBytes };
+}
+
+/** True for an answer that ended too early. */
+function hasBrokenOff(error: unknown): boolean {
+  return error instanceof BlockFailure && error.data.code === 'BLW_HTTP_OUTCOME_UNKNOWN';
 }
 
 function hasNoRoom(error: unknown): error is BlockFailure {
@@ -96,15 +189,24 @@ function lostAnswer(to: string, cause: BlockFailure): Error {
   return notRetryable('BLW_QUOTA_NEVER', detail, { cause });
 }
 
-/** Heartbeats `{bytes, totalBytes}` once a second until stopped. */
-function reportProgress(context: BlockContext): { bytes: number; totalBytes: number | undefined; stop(): void } {
-  const progress = { bytes: 0, totalBytes: undefined as number | undefined, stop: () => clearInterval(timer) };
-  const report = () => {
-    const { bytes, totalBytes } = progress;
-    context.heartbeat(totalBytes === undefined ? { bytes } : { bytes, totalBytes });
+interface Progress {
+  /** What a heartbeat says. */
+  describe: () => JsonObject;
+  report(): void;
+  stop(): void;
+}
+
+/** Heartbeats once a second until stopped; what the attempt before has said until there is something new. */
+function reportProgress(context: BlockContext): Progress {
+  const { lastHeartbeat } = context;
+  const first = isJsonObject(lastHeartbeat) ? lastHeartbeat : { bytes: 0 };
+  const progress: Progress = {
+    describe: () => first,
+    report: () => context.heartbeat(progress.describe()),
+    stop: () => clearInterval(timer),
   };
-  const timer = setInterval(report, REPORT_INTERVAL_MS);
-  report();
+  const timer = setInterval(progress.report, REPORT_INTERVAL_MS);
+  progress.report();
   return progress;
 }
 

@@ -23,6 +23,7 @@ type ChangedBy = (delta: number | null) => void;
 interface Granted {
   readonly id: string;
   readonly isLimited: boolean;
+  readonly limit?: number;
 }
 
 /**
@@ -35,6 +36,7 @@ export function accountBlobs(store: BlobStore, space: BlobSpace): BlobStore {
   return {
     put: (...args) => accounted.put(...args),
     delete: (...args) => accounted.delete(...args),
+    takePart: (...args) => store.takePart(...args),
     stat: (...args) => store.stat(...args),
     read: (...args) => store.read(...args),
     list: (...args) => store.list(...args),
@@ -59,10 +61,15 @@ class AccountedBlobs {
     }
     const isOpen = granted.isLimited && source instanceof Readable && bytes === undefined;
     const content = isOpen
-      ? Readable.from(this.#growing({ tenant, path, id: granted.id }, source), { objectMode: false })
+      ? Readable.from(this.#growing({ tenant, path, id: granted.id, begunWith: options.after?.size ?? 0 }, source), {
+          objectMode: false,
+        })
       : source;
     return await this.#change(tenant, granted, (changedBy) =>
-      this.store.put(tenant, path, content, { ...options, onPublished: publishing(options, changedBy) }),
+      this.store.put(tenant, path, content, {
+        ...keepingLess(options, granted),
+        onPublished: publishing(options, changedBy),
+      }),
     );
   };
 
@@ -125,10 +132,10 @@ class AccountedBlobs {
 
   /** The source, which stops where there is no room for more. */
   async *#growing(
-    { tenant, path, id }: { tenant: string; path: string; id: string },
+    { tenant, path, id, begunWith }: { tenant: string; path: string; id: string; begunWith: number },
     source: Readable,
   ): AsyncGenerator<Uint8Array> {
-    let seen = 0;
+    let seen = begunWith;
     let reserved = 0;
     const reserve = async (bytes: number): Promise<boolean> => {
       const { isGranted, limit } = await this.space.extend({ tenant, id, bytes });
@@ -143,6 +150,13 @@ class AccountedBlobs {
       yield bytes;
     }
   }
+}
+
+/** What is left of contents that broke off is no blob, and so not counted; of a tenant with a quota it is held to as much again. */
+function keepingLess(options: PutOptions, { limit }: Granted): PutOptions {
+  const { part } = options;
+  if (part === undefined || limit === undefined) return options;
+  return { ...options, part: { ...part, maxKeptBytes: limit } };
 }
 
 function publishing({ onPublished }: PutOptions, changedBy: ChangedBy): NonNullable<PutOptions['onPublished']> {

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash, type Hash, randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
@@ -18,6 +18,8 @@ export interface TemporaryFile {
   readonly handle: FileHandle;
   /** Closes and removes it; what cannot be removed is left to sweep. Never throws. */
   discard(): Promise<void>;
+  /** Closes it and leaves it there. Never throws. */
+  keep(): Promise<void>;
 }
 
 /** Makes temporary files and knows which of them are in use. */
@@ -30,15 +32,19 @@ export class TemporaryFiles {
   }
 
   /** A new file in the tenant's folder. */
-  async create(subject: string, places: TenantPlaces): Promise<TemporaryFile> {
+  async create(subject: string, places: TenantPlaces, name: string = randomUUID()): Promise<TemporaryFile> {
     const folder = await makeFolder(subject, places.temporary, places.root);
-    const name = randomUUID();
     const file = folder.at(name);
     this.#inUse.add(name);
     try {
       const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW;
       const handle = await open(file, flags, 0o600);
-      return { file, handle, discard: () => this.#discard(name, folder, handle) };
+      return {
+        file,
+        handle,
+        discard: () => this.#end(handle, folder, name, () => removeFile(file)),
+        keep: () => this.#end(handle, folder, name),
+      };
     } catch (error) {
       this.#inUse.delete(name);
       await folder.release();
@@ -46,9 +52,9 @@ export class TemporaryFiles {
     }
   }
 
-  async #discard(name: string, folder: HeldFolder, handle: FileHandle): Promise<void> {
+  async #end(handle: FileHandle, folder: HeldFolder, name: string, last?: () => Promise<unknown>): Promise<void> {
     await handle.close().catch(() => undefined);
-    await removeFile(folder.at(name)).catch(() => undefined);
+    await last?.().catch(() => undefined);
     await folder.release().catch(() => undefined);
     this.#inUse.delete(name);
   }
@@ -60,6 +66,16 @@ export interface ContentRules {
   readonly expectedSha256?: string;
   readonly signal?: AbortSignal;
   readonly onProgress?: (bytes: number) => void;
+  /** What the file has already: its bytes, and their hash. */
+  readonly after?: { readonly size: number; readonly hash: Hash };
+  /** Told at the beginning how to find out what is in the file so far. */
+  readonly onBegin?: (describe: () => WrittenSoFar) => void;
+}
+
+/** Content that is in a file. */
+export interface WrittenSoFar {
+  readonly size: number;
+  readonly sha256: string;
 }
 
 /**
@@ -73,8 +89,9 @@ export async function writeContent(
   handle: FileHandle,
   source: Uint8Array | Readable,
   rules: ContentRules,
-): Promise<{ size: number; sha256: string }> {
+): Promise<WrittenSoFar> {
   const writer = new ContentWriter(subject, handle, rules);
+  rules.onBegin?.(() => writer.describe());
   if (source instanceof Uint8Array) await writeBytes(writer, source, rules.signal);
   else await writeStream(writer, source, rules.signal);
   return writer.finish();
@@ -88,15 +105,22 @@ async function writeBytes(writer: ContentWriter, bytes: Uint8Array, signal: Abor
 }
 
 async function writeStream(writer: ContentWriter, source: Readable, signal: AbortSignal | undefined): Promise<void> {
+  let failure: { readonly error: unknown } | undefined;
   const consume = async (chunks: AsyncIterable<unknown>): Promise<void> => {
-    for await (const chunk of chunks) await writer.add(toBytes(chunk));
+    try {
+      for await (const chunk of chunks) await writer.add(toBytes(chunk));
+    } catch (error) {
+      failure = { error };
+      throw error;
+    }
   };
   try {
     await pipeline(source, consume, signal === undefined ? {} : { signal });
   } catch (error) {
     // The pipeline reports an abort as an error of its own.
     signal?.throwIfAborted();
-    throw error;
+    // It ends the source as well, and a source may have words of its own for that.
+    throw failure === undefined ? error : failure.error;
   }
 }
 
@@ -115,14 +139,21 @@ export function abandonSource(source: Uint8Array | Readable): void {
 }
 
 class ContentWriter {
-  readonly #hash = createHash('sha256');
-  #size = 0;
+  readonly #hash: Hash;
+  #size: number;
 
   constructor(
     private readonly subject: string,
     private readonly handle: FileHandle,
     private readonly rules: ContentRules,
-  ) {}
+  ) {
+    this.#hash = rules.after?.hash ?? createHash('sha256');
+    this.#size = rules.after?.size ?? 0;
+  }
+
+  describe(): WrittenSoFar {
+    return { size: this.#size, sha256: this.#hash.copy().digest('hex') };
+  }
 
   async add(bytes: Uint8Array): Promise<void> {
     const { maxBytes, onProgress } = this.rules;
@@ -132,14 +163,16 @@ class ContentWriter {
         `${this.subject}: the content has more than ${maxBytes} bytes, the most that were allowed; nothing was stored. Raise maxBytes, or ask for less.`,
       );
     }
-    this.#hash.update(bytes);
     await guardIo(this.subject, () => writeAll(this.handle, bytes));
+    // Both at once: what is described is in the file.
+    this.#hash.update(bytes);
     this.#size += bytes.length;
     onProgress?.(this.#size);
   }
 
-  finish(): { size: number; sha256: string } {
-    const sha256 = this.#hash.digest('hex');
+  finish(): WrittenSoFar {
+    const written = this.describe();
+    const { sha256 } = written;
     const expected = this.rules.expectedSha256?.toLowerCase();
     if (expected !== undefined && expected !== sha256) {
       throw notRetryable(
@@ -147,11 +180,12 @@ class ContentWriter {
         `${this.subject}: the content's SHA-256 is ${sha256}, expected ${expected}; nothing was stored. Check the expected hash and the source.`,
       );
     }
-    return { size: this.#size, sha256 };
+    return written;
   }
 }
 
-async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+/** Writes at the file's position, all of it. */
+export async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let written = 0; written < bytes.length; ) {
     const { bytesWritten } = await handle.write(bytes, written, bytes.length - written);
     written += bytesWritten;

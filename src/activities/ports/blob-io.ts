@@ -57,6 +57,11 @@ export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
   return isSystemError(error) && codes.includes(error.code);
 }
 
+/** True for an error of the file system that the same attempt again would meet again. */
+export function isLasting(error: unknown): boolean {
+  return isSystemError(error) && LASTING.has(error.code);
+}
+
 /**
  * Runs file operations; an error of the file system becomes BLW_FS_IO (BLW_FS_PATH where the path is too long for it).
  * `subject` begins the message, e.g. `Blob "a/b"`. The absolute path, which Node puts into its messages, stays out.
@@ -79,9 +84,9 @@ function ioFailure(subject: string, error: SystemError): BlockFailure {
     return notRetryable('BLW_FS_PATH', detail, { cause });
   }
   const advice = ADVICE[code] ?? 'Look at the disk of the blob store: space, permissions, health';
-  const isLasting = LASTING.has(code);
-  const detail = `${subject}: ${syscall} failed with ${got}. ${advice}${isLasting ? '.' : '; the step is retried.'}`;
-  return (isLasting ? notRetryable : retryable)('BLW_FS_IO', detail, { cause });
+  const isForGood = LASTING.has(code);
+  const detail = `${subject}: ${syscall} failed with ${got}. ${advice}${isForGood ? '.' : '; the step is retried.'}`;
+  return (isForGood ? notRetryable : retryable)('BLW_FS_IO', detail, { cause });
 }
 
 /** The store's files are not as it left them: BLW_FS_IO, not retryable. */

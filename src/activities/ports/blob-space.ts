@@ -6,8 +6,8 @@ export interface SpaceChange {
 
 /** What becomes of a change that somebody wants to begin. */
 export type SpaceAnswer =
-  /** It may begin; `isLimited`: where it grows it has to ask. */
-  | { readonly kind: 'granted'; readonly id: string; readonly isLimited: boolean }
+  /** It may begin; `isLimited`: where it grows it has to ask. `limit`: bytes of all the tenant's blobs. */
+  | { readonly kind: 'granted'; readonly id: string; readonly isLimited: boolean; readonly limit?: number }
   /** Nobody knows what the tenant's blobs take: count them, say so with `counted`, and ask again. */
   | { readonly kind: 'count'; readonly id: string }
   /** Somebody counts them, or changes are under way after which they have to be counted. */

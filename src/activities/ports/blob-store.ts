@@ -12,13 +12,42 @@ export interface BlobInfo {
   readonly contentType?: string;
 }
 
+/** What a put has left of a content that broke off; JSON. */
+export interface BlobPart {
+  readonly name: string;
+  /** Bytes from the beginning of the content, and their SHA-256 (hex). */
+  readonly size: number;
+  readonly sha256: string;
+}
+
+/** A part that a put may go on from. */
+export interface TakenPart {
+  readonly size: number;
+  /** Lets it be as it was left, unless a put has gone on from it. */
+  discard(): Promise<void>;
+  /** Removes it: it is of no use. */
+  forget(): Promise<void>;
+}
+
+/** That a put leaves a part where it fails. */
+export interface PartRules {
+  /** Who may go on from it: puts of the same tenant, key and path. */
+  readonly key: string;
+  /** True where the source broke off, and not the content or the disk was wrong. */
+  readonly keepsAfter: (error: unknown) => boolean;
+  /** Told at the beginning how to find out what is there so far, also for those that are killed. */
+  readonly onBegin: (describe: () => BlobPart) => void;
+  /** Most bytes that all parts of the tenant may have. */
+  readonly maxKeptBytes?: number;
+}
+
 /** Where blobs are kept, one space per tenant. Paths are checked by the store; a bad one throws BLW_FS_PATH. */
 export interface BlobStore {
   /**
    * Stores a blob atomically and durably; returns after it would survive a crash.
    * `ifMatch`: SHA-256 that the blob must have now, or `none`; else BLW_FS_PRECONDITION.
    * Where the source fails, the signal aborts, `maxBytes` is passed (BLW_HTTP_TOO_LARGE) or `expectedSha256` is not met
-   * (BLW_HTTP_CHECKSUM), nothing is left behind.
+   * (BLW_HTTP_CHECKSUM), nothing is left behind, but for a part, which no path leads to, where `part` asks for one.
    */
   put(
     tenant: string,
@@ -37,14 +66,26 @@ export interface BlobStore {
       signal?: AbortSignal;
       /** Asked before the blob is there. */
       fence?: Fence;
-      /** Size of a stream's content, where it is known before. */
+      /** Size of the whole content, where it is known before. */
       expectedBytes?: number;
+      part?: PartRules;
+      /** What the content begins with; `maxBytes`, hashes and sizes are of the whole. */
+      after?: TakenPart;
       /** Called with the bytes written so far. */
       onProgress?: (bytes: number) => void;
       /** Called once the blob is there, with the bytes that it has and those that the blob before it had, where that is known. */
       onPublished?: (bytes: number, replacedBytes: number | undefined) => void;
     },
   ): Promise<BlobInfo>;
+  /**
+   * Takes up what a put of the same key and path has left; undefined where it is gone, or has another size or hash than it was said
+   * to have. The old part stays until a put has gone on from this one.
+   */
+  takePart(
+    tenant: string,
+    path: string,
+    options: { key: string; part: BlobPart; signal: AbortSignal },
+  ): Promise<TakenPart | undefined>;
   /** The blob's info, or undefined where there is none. */
   stat(tenant: string, path: string): Promise<BlobInfo | undefined>;
   /** Info and content as one consistent pair; undefined where there is no blob. More than `maxBytes`: BLW_FS_TOO_LARGE. */

@@ -1,15 +1,16 @@
-import { mkdir, realpath, rmdir } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { mkdir, realpath } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { FlowError, flowError } from '../../dsl/errors';
 import { notRetryable, retryable } from '../block-failure';
 import { abandonSource, type ContentRules, TemporaryFiles, writeContent } from './blob-content';
 import { holdFolder, inFolder, releaseAfter } from './blob-folder';
-import { damaged, errorCode, guardIo, hasCode, removeFile, syncFolders } from './blob-io';
+import { damaged, errorCode, guardIo, syncFolders } from './blob-io';
 import { type BlobPlace, blobPlace, listStart, markOf, tenantPlaces } from './blob-layout';
 import { openStoreLock, type StoreLock } from './blob-lock';
-import { keepForDeleter, keepForWriter, readMark } from './blob-marks';
+import { keepForWriter, readMark } from './blob-marks';
 import { type PlacedObject, placeObject, readObject, type WrittenContent } from './blob-objects';
+import { newPartName, partsFit, TakenFile, takePart } from './blob-part';
 import { quote } from './blob-path';
 import {
   blobSubject,
@@ -20,7 +21,8 @@ import {
   readPointer,
   type StoredPointer,
 } from './blob-pointer';
-import type { BlobInfo, BlobStore } from './blob-store';
+import { type DeleteOptions, removePointer } from './blob-removal';
+import type { BlobInfo, BlobPart, BlobStore, TakenPart } from './blob-store';
 import { sweepStore } from './blob-sweep';
 import { walkBlobs } from './blob-walk';
 
@@ -34,7 +36,6 @@ export interface FileBlobStore extends BlobStore {
 }
 
 type PutOptions = NonNullable<Parameters<BlobStore['put']>[3]>;
-type DeleteOptions = NonNullable<Parameters<BlobStore['delete']>[2]>;
 
 /**
  * Keeps blobs in a folder of the local disk; layout in blob-layout.ts. Needs a file system with hard links.
@@ -90,18 +91,41 @@ class LocalBlobStore implements FileBlobStore {
     // Ends before a large content is fetched in vain; what counts is the look under the lock.
     const before = await guardIo(subject, () => lookBefore(place, options));
     if (before !== undefined) return before;
-    const temporary = await guardIo(subject, () => this.#temporary.create(subject, place.tenant));
+    const { after, part } = options;
+    const taken = after instanceof TakenFile ? after : undefined;
+    const name = part === undefined ? undefined : newPartName(place, part.key);
+    const temporary =
+      taken?.handOver() ?? (await guardIo(subject, () => this.#temporary.create(subject, place.tenant, name)));
+    let isKept = false;
     try {
-      const written = await writeContent(subject, temporary.handle, source, contentRules(options));
+      const written = await writeContent(subject, temporary.handle, source, {
+        ...contentRules(options),
+        ...(taken === undefined ? {} : { after: taken }),
+        ...(part === undefined
+          ? {}
+          : { onBegin: (describe) => part.onBegin(() => ({ name: basename(temporary.file), ...describe() })) }),
+      });
       const content: WrittenContent = { ...written, file: temporary.file };
       return await guardIo(subject, async () => {
         await temporary.handle.sync();
         const object = await placeObject(subject, place.tenant, content);
         return await releaseAfter(object, () => this.#publish(place, content, object, options));
       });
+    } catch (error) {
+      isKept = part?.keepsAfter(error) === true && (await partsFit(place, part));
+      throw error;
     } finally {
-      await temporary.discard();
+      await (isKept ? temporary.keep() : temporary.discard());
+      await taken?.forget();
     }
+  }
+
+  async takePart(
+    tenant: string,
+    path: string,
+    options: { key: string; part: BlobPart; signal: AbortSignal },
+  ): Promise<TakenPart | undefined> {
+    return await takePart(blobPlace(this.root, tenant, path), options, this.#temporary);
   }
 
   /** Makes a new pointer the blob's current one. */
@@ -267,41 +291,4 @@ async function keepReplaced(place: BlobPlace, replaced: StoredPointer): Promise<
   await inFolder(blobSubject(place.path), place.folder, (folder) =>
     keepForWriter(folder.at(basename(place.pointer)), replaced, place),
   );
-}
-
-/**
- * Takes a pointer out, under the lock. With a key it is moved, in one step, to where a retry of the same key finds it: so
- * the retry knows for certain that its own step did it.
- */
-async function removePointer(place: BlobPlace, options: DeleteOptions): Promise<boolean> {
-  const { idempotencyKey, isRetry = false } = options;
-  const mark = idempotencyKey === undefined ? undefined : markOf(place, 'delete', idempotencyKey);
-  if (isRetry && mark !== undefined && (await readMark(place, mark)) !== undefined) return true;
-  const wasThere = await inFolder(blobSubject(place.path), place.folder, async (folder) => {
-    const current = await readPointer(place);
-    if (current === undefined) return false;
-    await options.fence?.confirm();
-    const pointer = folder.at(basename(place.pointer));
-    await keepForWriter(pointer, current, place);
-    if (mark === undefined) await removeFile(pointer);
-    else await keepForDeleter(pointer, mark, place);
-    options.onDeleted?.(current.size);
-    return true;
-  });
-  if (wasThere !== true) return false;
-  await pruneFolders(place);
-  return true;
-}
-
-/** Removes folders that have become empty, from the pointer's upwards. Under the lock, so no put is about to use one. */
-async function pruneFolders(place: BlobPlace): Promise<void> {
-  const subject = blobSubject(place.path);
-  for (let folder = place.folder; folder !== place.tenant.blobs; folder = dirname(folder)) {
-    try {
-      await inFolder(subject, dirname(folder), (above) => rmdir(above.at(basename(folder))));
-    } catch (error) {
-      if (hasCode(error, 'ENOTEMPTY', 'EEXIST')) return;
-      if (!hasCode(error, 'ENOENT')) throw error;
-    }
-  }
 }

@@ -133,13 +133,14 @@ function toResponse(hop: Hop, answer: Dispatcher.ResponseData, signal: AbortSign
     label: labelOf(hop),
     translate: (error) => bodyFailure(error, hop, signal),
   });
-  if (isEncoded(contentEncoding)) {
+  const isDecoded = isEncoded(contentEncoding);
+  if (isDecoded) {
     // They speak of the bytes on the wire, not of the body that is handed out.
     delete headers['content-encoding'];
     delete headers['content-length'];
   }
   stopWithSignal(body, signal);
-  return { statusCode: answer.statusCode, headers, url: hop.url, body };
+  return { statusCode: answer.statusCode, headers, url: hop.url, body, ...(isDecoded ? { isDecoded } : {}) };
 }
 
 /** undici's own listener goes when the last byte has come in; decoding may go on long after that. */

@@ -22,6 +22,8 @@ export interface HttpResponse {
   /** URL of the last request, after redirects. */
   readonly url: URL;
   readonly body: Readable;
+  /** True where a content coding was taken off the body: positions in it are not those that the server counts. */
+  readonly isDecoded?: boolean;
 }
 
 /**

@@ -48,6 +48,8 @@ export function isEncoded(contentEncoding: string | undefined): boolean {
 class AnswerBody extends Transform {
   constructor(private readonly translate: (error: Error) => Error) {
     super();
+    // Everybody on its way to a blob waits for its end: eleven by now, and Node warns of more than ten.
+    this.setMaxListeners(20);
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {

@@ -2,7 +2,8 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { FlowError } from '../../dsl/errors';
 import { isJsonObject, type JsonObject } from '../../dsl/json';
-import { notRetryable } from '../block-failure';
+import { notRetryable, retryable } from '../block-failure';
+import { hasCode, isLasting } from './blob-io';
 import type { SqlChange, SqlDatabase, SqlLimits, SqlRows, SqlStatement } from './sql-databases';
 import { DEFAULT_LEDGER_RETENTION_MS, type LedgerRules, type SqlRecord } from './sql-ledger';
 import {
@@ -225,7 +226,9 @@ function makeFolder(name: string, folder: string): void {
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const detail = `database "${name}": its folder cannot be made (${reason}); make it, or let the worker write there`;
-    throw notRetryable('BLW_SQL_FAILED', detail, { cause: error });
+    throw (isLasting(error) || hasCode(error, 'EEXIST') ? notRetryable : retryable)('BLW_SQL_FAILED', detail, {
+      cause: error,
+    });
   }
 }
 

@@ -214,10 +214,6 @@ export class BlockProcess {
     }
   }
 
-  #tell(calls: readonly PortCall[]): void {
-    for (const call of calls) this.#observe?.(call);
-  }
-
   /** Never rejects. */
   async #confirm({ id, parent }: CurrentJob): Promise<void> {
     try {
@@ -225,6 +221,10 @@ export class BlockProcess {
     } catch (error) {
       this.#send({ type: 'confirmed', id, failure: encodeFailure(error) });
     }
+  }
+
+  #tell(calls: readonly PortCall[]): void {
+    for (const call of calls) this.#observe?.(call);
   }
 
   #onExit(exit: ProcessExit): void {

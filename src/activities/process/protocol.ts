@@ -74,10 +74,10 @@ export type ChildMessage =
       readonly method: (typeof SPACE_METHODS)[number];
       readonly change: SpaceChange;
     }
-  /** What the block has done with its ports since the last time. */
-  | { readonly type: 'calls'; readonly id: number; readonly calls: readonly PortCall[] }
   /** Asks whether the running attempt is still current. */
   | { readonly type: 'confirm'; readonly id: number }
+  /** What the block has done with its ports since the last time. */
+  | { readonly type: 'calls'; readonly id: number; readonly calls: readonly PortCall[] }
   | { readonly type: 'heartbeat'; readonly id: number; readonly details: Json }
   /** The block has been told to stop, so it is not stuck in a native call. */
   | { readonly type: 'cancelling'; readonly id: number }

@@ -16,7 +16,11 @@ export const httpStream: BlockSpec = {
 - Reports progress in heartbeats (\`{ bytes, totalBytes }\`), at least every few seconds; cancelling stops it within a second.
 - \`sha256\` (hex) is checked before the blob is stored. \`maxBytes\` (default 10 GiB) limits the decoded body.
 - Redirects are followed as in \`call: http\` with \`redirect: true\`; the same network rules hold.
-- Every attempt begins anew; a \`POST\` whose answer was lost is repeated only with \`metadata.idempotent: true\`.`,
+- A \`GET\` goes on where the attempt before was cut off, or its worker was lost or asked to end: by \`Range\` and \`If-Range\`, where the
+  answer had a strong \`ETag\` (or a \`Last-Modified\` at least a minute older than its \`Date\`) and was not compressed, the worker has the same blob root, and what
+  was stored still has its hash. A server that has another content by now, or does not keep to the range, is asked for the whole. Give \`sha256\` where you do not
+  trust it to change the \`ETag\` with the content. The output is as of an answer that came at once.
+- Else every attempt begins anew; a \`POST\` whose answer was lost is repeated only with \`metadata.idempotent: true\`.`,
   arguments: {
     type: 'object',
     required: ['endpoint', 'to'],

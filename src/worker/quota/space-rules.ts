@@ -25,7 +25,7 @@ export function* beginChange(
   } else if (used === null) return { kind: 'later' };
   else if (bytes > 0 && used + reserved + bytes > limit) return { kind: 'full', limit };
   yield* noteChange({ tenant: name, id }, bytes, false);
-  return { kind: 'granted', id, isLimited: limit !== undefined };
+  return { kind: 'granted', id, isLimited: limit !== undefined, ...(limit !== undefined && { limit }) };
 }
 
 /** A step that found no room stands in a line for it, and gives its place among those that run to others. */

@@ -32,6 +32,8 @@ class SqliteStore implements StateStore {
       const database = this.#database ?? (await this.#open());
       return await this.#transact(database, rule, isReading);
     } catch (error) {
+      // SQLite opens what it cannot write to for reading only, as on a disk that has trouble, and it stays so: it is opened anew.
+      if (codeOf(error).startsWith('SQLITE_READONLY')) this.#forget();
       throw isSqliteError(error) && !isMistake(error) ? new StateStoreUnavailable(error) : error;
     }
   }
@@ -89,6 +91,12 @@ class SqliteStore implements StateStore {
     if (prepared.reader) return prepared.all(...values);
     prepared.run(...values);
     return [];
+  }
+
+  /** Not closed by hand: other calls may wait on it, and get the same answer. */
+  #forget(): void {
+    this.#database = undefined;
+    this.#statements.clear();
   }
 
   async close(): Promise<void> {
