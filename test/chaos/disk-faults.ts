@@ -1,44 +1,37 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
+import { compileFailingDisk, failingDiskEnvironment } from '../helpers/failing-disk';
 
 const ROOT = process.env.BEAMLINE_ROOT ?? process.cwd();
 
-/** Calls that fail: those that write, or those that flush. */
-export type FailingCalls = 'writing' | 'flushing';
-
-/** Errors of a disk, made in the processes that use it: `eio.c` is preloaded into them. */
+/** Errors of a disk, made in the processes that use it, and in their children. */
 export class DiskFaults {
   private constructor(
-    /** Shared library to preload. */
-    readonly library: string,
-    readonly environment: Readonly<Record<string, string>>,
-    private readonly control: string,
+    /** Of processes whose disk is to fail. */
+    readonly environment: NodeJS.ProcessEnv,
+    private readonly plan: string,
   ) {}
 
-  /** For files below `disk`; undefined where there is no C compiler. */
+  /** For what is below `disk`; undefined where there is no C compiler. */
   static make(folder: string, disk: string): DiskFaults | undefined {
-    const library = join(folder, 'eio.so');
-    const control = join(folder, 'eio');
-    const source = join(ROOT, 'test', 'chaos', 'eio.c');
-    try {
-      execFileSync('cc', ['-O1', '-shared', '-fPIC', '-o', library, source, '-ldl'], { stdio: 'ignore' });
-    } catch {
-      return undefined;
-    }
-    return new DiskFaults(library, { CHAOS_DISK: disk, CHAOS_EIO: control }, control);
+    const library = join(folder, 'failing-disk.so');
+    const plan = join(folder, 'failing-disk.plan');
+    if (!compileFailingDisk(join(ROOT, 'test', 'helpers', 'failing-disk.c'), library)) return undefined;
+    return new DiskFaults(failingDiskEnvironment({ library, folder: disk, plan }), plan);
   }
 
-  begin(calls: FailingCalls): void {
-    writeFileSync(this.control, calls === 'writing' ? 'w' : 's');
+  /** From now on everything that writes fails with EIO. */
+  begin(): void {
+    writeFileSync(`${this.plan}.new`, `-1 ${constants.errno.EIO}          \n`);
+    renameSync(`${this.plan}.new`, this.plan);
   }
 
   /** False: there was nothing that could fail. */
   end(): boolean {
-    rmSync(this.control, { force: true });
-    const hit = `${this.control}.hit`;
-    const wasHit = existsSync(hit);
-    rmSync(hit, { force: true });
+    const wasHit = readFileSync(this.plan, 'utf8').startsWith('-2');
+    // Not written anew: a process may be about to write into it.
+    rmSync(this.plan);
     return wasHit;
   }
 }

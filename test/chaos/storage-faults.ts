@@ -74,11 +74,11 @@ export const STORAGE_FAULTS: readonly Fault[] = [
     seconds: 5,
     missing: ({ diskFaults }) =>
       diskFaults === undefined ? 'errors of a disk cannot be made here (needs a C compiler)' : undefined,
-    async strike({ world, random }) {
+    async strike({ world }) {
       let wasHit = false;
       const { diskFaults } = world;
       if (diskFaults === undefined) return false;
-      diskFaults.begin(random.pick(['writing', 'flushing']));
+      diskFaults.begin();
       try {
         await delay(3_000);
       } finally {

@@ -63,7 +63,9 @@ export class WorkerProcess {
       DONT_FAKE_MONOTONIC: '1',
       FAKETIME_DONT_FAKE_MONOTONIC: '1',
     };
-    const preloaded = [...(fakesTime ? [FAKETIME] : []), ...(diskFaults === undefined ? [] : [diskFaults.library])];
+    const preloaded = [fakesTime ? FAKETIME : undefined, diskFaults?.environment.LD_PRELOAD].filter(
+      (library) => library !== undefined,
+    );
     const child = spawn(process.execPath, [join(ROOT, 'bin', 'beamline.js'), 'worker', ...flags], {
       stdio: ['ignore', 'pipe', log],
       env: {
