@@ -17,7 +17,7 @@ Runs flows that use every block while workers, Temporal, PostgreSQL, the network
 that no effect is lost or made twice, and no flow hangs.
 
   --seed S       decides flows and faults; a run can be repeated with it (default: chosen, and printed)
-  --seconds N    how long faults are made (default 60); what is open then gets 2 minutes to end
+  --seconds N    how long faults are made (default 60); what is open then gets 3 minutes to end
   --only TEXT    only faults with this text in their name
   --plant WHAT   do something wrong at the end, to see that it is found: duplicate, loss or message
 
@@ -26,7 +26,7 @@ duplicated or hanging and everything ended as it should; 1 something was, or not
 
 const FLOWS_AT_ONCE = 6;
 /** What is open when the faults are over has so long to end. */
-const SETTLE_MS = 120_000;
+const SETTLE_MS = 180_000;
 const RECOVERY_MS = 60_000;
 /** What an attempt does that nobody waits for any more is done by then; it counts. */
 const AFTERMATH_MS = 4_000;

@@ -1,5 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { jetstreamManager } from '@nats-io/jetstream';
 import { DEAD_LETTER_PARKED, DEAD_LETTER_RESOLVED } from '../../src/dsl/dead-letter-event';
-import { messagesOf } from '../helpers/nats-stream';
+import { messagesOf, withNats } from '../helpers/nats-stream';
+
+const EVENTS_STREAM = 'BEAMLINE_EVENTS';
+const HEARD_MS = 60_000;
 
 /** A message that workers, or the driver, have published. */
 export interface SentMessage {
@@ -19,7 +24,7 @@ export const DRIVER_SOURCE = '/driver';
 
 /** All messages of both streams. */
 export async function readMessages(url: string): Promise<readonly SentMessage[]> {
-  const streams = await Promise.all(['BEAMLINE_EVENTS', 'BEAMLINE_DLQ'].map((stream) => messagesOf(url, stream)));
+  const streams = await Promise.all([EVENTS_STREAM, 'BEAMLINE_DLQ'].map((stream) => messagesOf(url, stream)));
   return streams.flat().map(({ messageId, body }) => {
     const { id, source, type, data, subject } = body as {
       id: string;
@@ -38,6 +43,23 @@ export async function readMessages(url: string): Promise<readonly SentMessage[]>
       ...(isLetter && workflowId !== undefined ? { workflowId } : {}),
       ...(isLetter && subject !== undefined ? { step: subject } : {}),
     };
+  });
+}
+
+/** Waits until workers take events: who publishes before is not heard. */
+export async function untilHeard(url: string): Promise<void> {
+  const until = Date.now() + HEARD_MS;
+  while (!(await hasConsumer(url))) {
+    if (Date.now() > until) throw new Error(`no worker takes events from NATS after ${HEARD_MS / 1_000} s`);
+    await delay(200);
+  }
+}
+
+async function hasConsumer(url: string): Promise<boolean> {
+  return await withNats(url, async (nats) => {
+    const manager = await jetstreamManager(nats);
+    const info = await manager.streams.info(EVENTS_STREAM).catch(() => undefined);
+    return (info?.state.consumer_count ?? 0) > 0;
   });
 }
 

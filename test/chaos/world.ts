@@ -15,7 +15,7 @@ import { findPostgresBinaries, startPostgres, type TestPostgres } from '../helpe
 import { Commands } from './commands';
 import { DiskFaults } from './disk-faults';
 import { Ledger } from './ledger';
-import { readMessages, type SentMessage } from './messages';
+import { readMessages, type SentMessage, untilHeard } from './messages';
 import { MetricsWatch } from './metrics-watch';
 import { TcpProxy } from './tcp-proxy';
 import { CAN_FAKE_TIME, WorkerProcess } from './workers';
@@ -116,6 +116,7 @@ export class World {
       await Promise.all(this.workers.map((worker) => worker.stop()));
     });
     await Promise.all(this.workers.map((worker) => worker.start()));
+    if (this.nats !== undefined) await untilHeard(this.nats.url);
   }
 
   async #startNats(): Promise<void> {
