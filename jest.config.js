@@ -12,8 +12,11 @@ module.exports = {
       },
     ],
   },
-  // The CEL library, jose and the reader of features are published as ES modules only.
-  transformIgnorePatterns: ['/node_modules/(?!(@marcbachmann/cel-js|@cucumber|jose)/)', '<rootDir>/dist/'],
+  // The CEL library, jose and the reader of features are published as ES modules only; OpenTelemetry's exporter imports while it runs.
+  transformIgnorePatterns: [
+    '/node_modules/(?!(@marcbachmann/cel-js|@cucumber|jose|@opentelemetry/otlp-exporter-base)/)',
+    '<rootDir>/dist/',
+  ],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   globalSetup: '<rootDir>/test/helpers/global-setup.js',
   globalTeardown: '<rootDir>/test/helpers/global-teardown.js',

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs the servers that some tests run for themselves (PostgreSQL, NATS), where that can be done without asking: as root, with
-# apt-get. Does nothing where they are there. Always succeeds; tests without their server are skipped by name.
+# Installs the servers that some tests run for themselves (PostgreSQL, NATS) and Prometheus, whose tool checks the alert rules, where
+# that can be done without asking: as root, with apt-get. Does nothing where they are there. Always succeeds; tests without their
+# server or tool are skipped by name.
 set -u
 
 has_postgres() {
@@ -15,6 +16,10 @@ has_nats() {
     [ -x "$folder/nats-server" ] && return 0
   done
   return 1
+}
+
+has_promtool() {
+  command -v promtool > /dev/null 2>&1
 }
 
 # Installs a Debian package; the lists of packages are fetched where they are too old.
@@ -32,21 +37,30 @@ install_postgres() {
     install_package postgresql
 }
 
-# The package would start a service, now and at each boot: the tests start their own servers.
-install_nats() {
+# install_without_service PACKAGE SERVICE: the package would start a service, now and at each boot; the tests start their own servers.
+install_without_service() {
   if [ -e /usr/sbin/policy-rc.d ]; then
-    install_package nats-server
+    install_package "$1"
     installed=$?
   else
     printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d
-    install_package nats-server
+    install_package "$1"
     installed=$?
     rm -f /usr/sbin/policy-rc.d
   fi
   if [ "$installed" = 0 ] && [ -d /run/systemd/system ]; then
-    systemctl disable --now nats-server
+    systemctl disable --now "$2"
   fi
   return "$installed"
+}
+
+install_nats() {
+  install_without_service nats-server nats-server
+}
+
+# Its service would listen on all addresses.
+install_promtool() {
+  install_without_service prometheus prometheus
 }
 
 # install NAME TEST INSTALLER
@@ -66,4 +80,5 @@ install() {
 
 install PostgreSQL has_postgres install_postgres
 install NATS has_nats install_nats
+install promtool has_promtool install_promtool
 exit 0

@@ -67,7 +67,7 @@ function historiesOf(folder, file) {
   return join(folder, `${basename(file, '.yaml')}.json`);
 }
 
-/** Records the histories of a file's flow, on a worker with the policy that the file has, if any. */
+/** Records the histories of a file's flow, on a worker with the policy and the environment that the file has, if any. */
 async function record(file, folder, address, temporary) {
   const { parse } = require('yaml');
   const { parseWorkerConfig } = require('./dist/src/worker/config.js');
@@ -75,6 +75,8 @@ async function record(file, folder, address, temporary) {
   const { startWorker } = require('./dist/src/worker/run-worker.js');
   const { connectClient } = require('./dist/src/worker/temporal-connection.js');
   const recipe = parse(readFileSync(join(FLOWS, file), 'utf8'));
+  const { env = {} } = recipe;
+  Object.assign(process.env, env);
   const policy = join(temporary, 'policy.json');
   if (recipe.policy !== undefined) writeFileSync(policy, JSON.stringify(recipe.policy));
   const flags = {
@@ -95,6 +97,7 @@ async function record(file, folder, address, temporary) {
   } finally {
     await close();
     await worker.stop();
+    for (const name of Object.keys(env)) delete process.env[name];
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../dsl/json';
 import type { QuotaClaim } from '../dsl/quota';
+import type { SpanContext } from '../dsl/trace';
 import type { Access } from './access/access';
 import type { Fence } from './fence';
 import type { BlobStore } from './ports/blob-store';
@@ -43,6 +44,8 @@ export interface StepIdentity {
   readonly memoryMb?: number;
   /** What its flow was told when it asked for the step before; absent: the flow cannot wait. */
   readonly claim?: QuotaClaim;
+  /** The attempt's span; absent: it is not traced. */
+  readonly trace?: SpanContext;
 }
 
 /** What a block may use of the world. Real ones are composed in src/worker; the sandbox passes its own. */

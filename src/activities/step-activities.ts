@@ -21,6 +21,7 @@ import { resolveSecrets } from './secrets/resolve-secrets';
 import { toApplicationFailure } from './step-failure';
 import { StepMeter } from './step-meter';
 import { createFence } from './temporal-fence';
+import { type SpanSink, traceAttempt } from './tracing/trace-attempt';
 import { findArgumentError } from './validate-data';
 
 /** Part of the time that is kept back for reporting, and its most in milliseconds. */
@@ -50,6 +51,8 @@ export function createStepActivities(options: {
   results: ResultCache;
   runBlock: BlockRunner;
   middleware: readonly StepMiddleware[];
+  /** Absent: nothing is traced. */
+  spans?: SpanSink | undefined;
 }): Record<string, StepActivity> {
   const activities: Record<string, StepActivity> = {};
   for (const { type, kind } of BLOCK_SPECS) {
@@ -61,7 +64,7 @@ export function createStepActivities(options: {
 async function runStep(
   blockType: string,
   request: StepRequest,
-  { ports, secrets, results, runBlock, middleware }: Parameters<typeof createStepActivities>[0],
+  { ports, secrets, results, runBlock, middleware, spans }: Parameters<typeof createStepActivities>[0],
 ): Promise<StepResult> {
   const temporal = Context.current();
   const attempt = temporal.info.attempt + attemptsBefore(request);
@@ -119,7 +122,10 @@ async function runStep(
     execute,
   );
   try {
-    return await run(step);
+    const running = { request, blockType, number: attempt, info: temporal.info, mask };
+    return await traceAttempt(running, spans, (trace) =>
+      run(trace === undefined ? step : { ...step, trace: trace.context }),
+    );
   } catch (error) {
     if (error instanceof CancelledFailure) throw error;
     throw toApplicationFailure(error, { attempt });

@@ -8,10 +8,12 @@ import type { Json, JsonObject } from '../dsl/json';
 import { RUN_FLOW, taskQueueOf } from '../dsl/names';
 import type { StartInput } from '../dsl/start';
 import { CLAIM_THRESHOLD_BYTES, MAX_PAYLOAD_BYTES } from '../dsl/step-request';
+import type { TraceHeader } from '../dsl/trace';
 import { CommandError, usageError } from './command-error';
 import { EXIT } from './exit-codes';
 import { failureToJson } from './flow-outcome';
 import type { WatchedFlow } from './flow-watcher';
+import { startingClient } from './start-trace';
 
 /** Temporal keeps 200 bytes of a summary; a character takes up to 4. */
 const MAX_SUMMARY_LENGTH = 100;
@@ -58,13 +60,13 @@ export async function checkStart(input: SentStart, catalog?: Catalog): Promise<v
   }
 }
 
-/** Starts a flow as a workflow of type `runFlow`. Throws BLW_USAGE where one with the same id is running or has completed. */
-export async function startFlow(client: Client, start: FlowStart): Promise<WatchedFlow> {
+/** Starts a flow as a workflow of type `runFlow`, below the span that `trace` names. Throws BLW_USAGE where one with the same id is running or has completed. */
+export async function startFlow(client: Client, start: FlowStart, trace?: TraceHeader): Promise<WatchedFlow> {
   const { input, workflowId, queuePrefix, timeoutMs } = start;
   const taskQueue = taskQueueOf(queuePrefix, 'io');
   const { priorityKey, tenant } = input;
   try {
-    const handle = await client.workflow.start(RUN_FLOW, {
+    const handle = await startingClient(client, trace).start(RUN_FLOW, {
       workflowId,
       taskQueue,
       args: [input],

@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from './json';
+import type { FlowTrace } from './trace';
 
 export type OnTimeout = 'fail' | 'reject' | 'continue';
 
@@ -22,6 +23,8 @@ export interface ApprovalRequest {
   readonly requestedBy?: string;
   /** That of the run that asks (docs/identity.md). Where there is one, deciders have to show a token. */
   readonly grant?: string;
+  /** Below the span of the step; absent: the flow is not traced. */
+  readonly trace?: FlowTrace;
 }
 
 /** Argument of the update `decide`; the signals `approve` and `reject` take it without `decision`. */

@@ -3,6 +3,7 @@ import { describeJsonType, isJsonObject, type Json, type JsonObject } from './js
 import type { FlowPlan } from './planning/plan';
 import { closestName, shortJson, shortText } from './problems';
 import type { QuotaWait } from './quota';
+import type { FlowTrace } from './trace';
 import { lostPayloadOf, undecodableReason } from './undecodable';
 
 /** Start input of `runFlow`: one JSON object. The same from the Temporal CLI, the Temporal UI, a schedule or `beamline run`. */
@@ -74,6 +75,8 @@ export interface PreparedFlow {
   readonly grant?: string;
   /** The tenant's share of the workers; absent: there was no policy, or the flow is from before there were any. */
   readonly share?: TenantShare;
+  /** Absent: the worker that prepared the flow traces nothing, or the flow is from before there were traces. */
+  readonly trace?: FlowTrace;
 }
 
 /** What a policy says of a tenant's place beside others. In histories: add optional fields, never change one. */

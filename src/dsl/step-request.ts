@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from './json';
 import type { QuotaClaim, QuotaHint, QuotaWait } from './quota';
 import type { StepSecrets } from './secrets';
+import type { StepTrace } from './trace';
 
 /** Largest value of a flow (input, arguments, output), in bytes of JSON: 100 MiB, by claim check where it is large. */
 export const MAX_PAYLOAD_BYTES = 104_857_600;
@@ -40,6 +41,8 @@ export interface StepRequest {
   readonly grant?: string;
   /** The flow can wait where its tenant is over a quota; absent in requests of flows from before. */
   readonly quota?: QuotaClaim;
+  /** Absent: the flow is not traced. */
+  readonly trace?: StepTrace;
 }
 
 /** Result of a step's activity. */
@@ -53,6 +56,8 @@ export interface StepResult {
   readonly waiting?: QuotaWait;
   /** Absent: the tenant has no such quota. */
   readonly quota?: QuotaHint;
+  /** Id of the worker that ran the step, where that is traced. */
+  readonly worker?: string;
 }
 
 /** What a step's identity is made of; the run id is not part of it, since it changes on reset and continue-as-new. */

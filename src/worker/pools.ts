@@ -54,6 +54,9 @@ import { admitFlow, createFlowPlaceSinks } from './quota/flow-admission';
 import { countAskedApproval, createQuotaActivities } from './quota/quota-activities';
 import type { QuotaKeeper } from './quota/quota-keeper';
 import { stepQuota } from './quota/step-quota';
+import { tracePreparation } from './tracing/trace-preparation';
+import { createTraceSinks } from './tracing/trace-sinks';
+import type { Traces } from './tracing/traces';
 
 /** What the pools of a worker are made from. */
 export interface PoolParts {
@@ -79,6 +82,8 @@ export interface PoolParts {
   readonly observe?: PortObserver | undefined;
   /** Around the check of each step's access. */
   readonly middleware: readonly StepMiddleware[];
+  /** Absent: nothing is traced. */
+  readonly traces: Traces | undefined;
 }
 
 /** A resource class that is served: its Temporal worker, and the processes that run its blocks. */
@@ -121,7 +126,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     taskQueue,
     dataConverter: workerDataConverter(payloads, namespace, parts.keys),
     activities: {
-      ...createStepActivities({ ports, secrets, results, runBlock, middleware }),
+      ...createStepActivities({ ports, secrets, results, runBlock, middleware, spans: parts.traces }),
       ...(resources === 'io' ? { ...flowActivities(parts), ...gateActivities(gate) } : {}),
       ...(resources === 'io' ? createQuotaActivities(keeper, gate) : {}),
       ...(resources === 'io' ? createEventActivities(parts.events, gate) : {}),
@@ -131,22 +136,29 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     // A cancellation comes with the answer to a heartbeat; the default would hold these back for up to a minute.
     maxHeartbeatThrottleInterval: HEARTBEAT_INTERVAL_MS,
     shutdownGraceTime: config.shutdownGraceMs,
-    ...(resources === 'io' ? { ...flowOptions(config), sinks: createFlowPlaceSinks(keeper, gate) } : {}),
+    ...(resources === 'io'
+      ? {
+          ...flowOptions(config),
+          sinks: { ...createFlowPlaceSinks(keeper, gate), ...createTraceSinks(parts.traces) },
+        }
+      : {}),
     ...versioning(config),
   });
   return { resources, taskQueue, slots, worker, processes };
 }
 
 /** Flows are coordinated on the io queue. */
-function flowActivities({ config, expressions, catalog, gate, policy, keeper }: PoolParts) {
+function flowActivities({ config, expressions, catalog, gate, policy, keeper, traces }: PoolParts) {
   const evaluate = createEvaluateExpressions(expressions);
   return {
-    [PREPARE_FLOW]: localOnly(async (at, value: unknown, origin: RunOrigin) => {
-      const prepared = await prepareFlow(value, expressions, catalog, async (start, sent) => {
-        const admission = await gate.admitStart(start, sent, { ...at, ...origin });
-        const share = shareOf(policy, admission.tenant);
-        return { ...admission, ...(share === undefined ? {} : { share }) };
-      });
+    [PREPARE_FLOW]: localOnly(async (at, value: unknown, origin: RunOrigin, traceHeader?: unknown) => {
+      const prepared = await tracePreparation({ traces, header: traceHeader, at }, () =>
+        prepareFlow(value, expressions, catalog, async (start, sent) => {
+          const admission = await gate.admitStart(start, sent, { ...at, ...origin });
+          const share = shareOf(policy, admission.tenant);
+          return { ...admission, ...(share === undefined ? {} : { share }) };
+        }),
+      );
       const flow = { firstRunId: origin.firstRunId, isAwaited: isAwaited(value, origin) };
       const published = config.nats === undefined ? {} : { publishesDeadLetters: true as const };
       return { ...prepared, ...published, ...(await admitFlow(keeper, prepared.tenant, flow)) };

@@ -18,6 +18,7 @@ import { SecretFolder } from '../activities/ports/secret-folder';
 import type { SecretStore } from '../activities/ports/secret-store';
 import type { StepCache } from '../activities/ports/step-cache';
 import { ResultCache } from '../activities/result-cache';
+import { tracePorts } from '../activities/tracing/traced-ports';
 import type { Catalog } from '../dsl/catalog/library';
 import { FlowError, flowError } from '../dsl/errors';
 import type { WorkerConfig } from './config';
@@ -43,6 +44,7 @@ import { openTelemetry } from './telemetry/open-telemetry';
 import { QueueSurvey } from './telemetry/queue-survey';
 import { connectionConfig, connectWorker, type TemporalTarget } from './temporal-connection';
 import { createTemporalEvents } from './temporal-events';
+import { openTraces } from './tracing/traces';
 import { warnOfUnmatched } from './unmatched-settings';
 
 /** How often content without a blob is looked for, and how old it must be. */
@@ -106,6 +108,14 @@ export async function startWorker(options: {
     const warnOfFile: WarnOfFile = (...line) => logger.log('warn', ...line);
     const keys = keyRingOf(config.encryptionKeys, process.env, warnOfFile);
     warnOfUnmatched(config, { policy: policy.current(), keys }, logger);
+    const traces = openTraces({
+      env: process.env,
+      service: 'beamline-worker',
+      workerId,
+      hidesDataOf: (tenant) => keys.encrypting(tenant) !== undefined,
+      logger,
+    });
+    releases.push(async () => traces?.close());
     const http = createHttpClients({ allowHosts: config.allowHosts }, wrapHttp);
     releases.push(() => http.close());
     const databases = createSqlDatabases(config.databases, config.ledger);
@@ -155,14 +165,14 @@ export async function startWorker(options: {
     });
     releases.push(() => messaging.close());
 
+    const metered = meterPorts({ http, blobs: accountBlobs(blobs, keeper.space), databases }, telemetry.observe);
     const parts = {
       config,
       connection,
       namespace,
       identity: workerId,
-      ports: new ScopedPorts(
-        meterPorts({ http, blobs: accountBlobs(blobs, keeper.space), databases }, telemetry.observe),
-      ),
+      ports: new ScopedPorts(traces === undefined ? metered : tracePorts(metered)),
+      traces,
       observe: telemetry.observe,
       gate,
       catalog,

@@ -16,6 +16,7 @@ export function stepLog(logger: Logger): StepMiddleware {
       flow_id: step.flowId,
       step_id: step.stepId,
       attempt: step.attempt,
+      ...(step.trace === undefined ? {} : { trace_id: step.trace.id, span_id: step.trace.span }),
     });
     try {
       const outcome = await next();

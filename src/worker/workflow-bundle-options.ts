@@ -8,6 +8,7 @@ export function workflowBundleOptions(): BundleOptions {
     workflowsPath: join(compiled, 'workflows', 'index.js'),
     payloadConverterPath: join(compiled, 'workflows', 'owned-payload-converter.js'),
     failureConverterPath: join(compiled, 'workflows', 'failure-converter.js'),
+    workflowInterceptorModules: [join(compiled, 'workflows', 'tracing', 'interceptors.js')],
     // Hold no state of a flow: shared by all flows of a worker instead of loaded for each.
     preloadModules: [join(compiled, 'workflows', 'stack-traces.js'), join(compiled, 'dsl', 'expressions', 'cel.js')],
   };

@@ -83,7 +83,7 @@ export class ApprovalLedger {
   }
 
   state(): ApprovalState {
-    const { timeoutMs, onTimeout: _, selfApproval: __, grant: ___, ...shown } = this.request;
+    const { timeoutMs, onTimeout: _, selfApproval: __, grant: ___, trace: ____, ...shown } = this.request;
     return {
       status: this.outcome ?? 'pending',
       ...shown,

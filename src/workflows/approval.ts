@@ -24,6 +24,7 @@ import { proxyBoundedActivities } from './local-activities';
 import { readable } from './lost-payload';
 import { runOrigin } from './run-origin';
 import { publishAttributes } from './search-attributes';
+import { finishApproval } from './tracing/approval-span';
 
 const stateQuery = defineQuery<ApprovalState>(APPROVAL_STATE_QUERY);
 const decideUpdate = defineUpdate<ApprovalState, [Json]>(DECIDE_UPDATE);
@@ -65,12 +66,16 @@ export async function approval(request: ApprovalRequest): Promise<ApprovalResult
   try {
     await awaitOutcome(ledger);
   } catch (error) {
-    if (isCancellation(error)) publishAttributes({ status: 'Cancelled', block: null });
+    if (isCancellation(error)) {
+      publishAttributes({ status: 'Cancelled', block: null });
+      finishApproval(request, { outcome: 'cancelled', decisions: ledger.decisions });
+    }
     throw error;
   }
   await condition(allHandlersFinished);
 
-  const { outcome } = ledger;
+  const { outcome, decisions } = ledger;
+  finishApproval(request, { outcome: outcome ?? 'timedOut', decisions });
   if (outcome === undefined || (outcome === 'timedOut' && request.onTimeout === 'fail')) {
     publishAttributes({ status: 'Failed' });
     throw toWorkflowFailure(

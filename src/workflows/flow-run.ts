@@ -30,6 +30,7 @@ import { readable } from './lost-payload';
 import type { ProgressTracker } from './progress-tracker';
 import type { QuotaLine } from './quota/quota-line';
 import { publishAttributes } from './search-attributes';
+import { FlowSpans } from './tracing/flow-spans';
 import { Turn } from './turn';
 
 /** Times that a flow may go back or try again without a wait in between; more is a loop that does not end. */
@@ -157,6 +158,9 @@ export class FlowRun {
     };
     progress.flow = this.plan.flow;
     progress.tenant = this.tenant;
+    if (prepared.trace !== undefined) {
+      progress.spans = new FlowSpans(prepared.trace, { tenant: this.tenant, flowId: this.id, flow: this.plan.flow });
+    }
   }
 
   /** Makes the flow visible in Temporal's lists. One command of the first workflow task. */

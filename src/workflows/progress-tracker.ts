@@ -3,6 +3,7 @@ import type { JsonObject } from '../dsl/json';
 import type { FlowStatus } from '../dsl/names';
 import type { FlowProgress, StepProgress, StepStatus } from '../dsl/progress';
 import type { QuotaNeed } from '../dsl/quota';
+import type { FlowSpans } from './tracing/flow-spans';
 
 /** Executions that are kept for the query; a long loop would otherwise grow every cached workflow. */
 const KEPT_STEPS = 1_000;
@@ -30,6 +31,8 @@ const WAITS: Partial<Record<StepStatus, string>> = {
 export interface TrackedStep {
   /** As it is shown now. */
   readonly shown: StepProgress;
+  /** Number of its span; absent: the flow is not traced. */
+  readonly span: number | undefined;
   update(changes: {
     status?: StepStatus;
     approval?: string;
@@ -40,6 +43,8 @@ export interface TrackedStep {
   }): void;
   /** The step waits for a quota; its next status ends that. `need`: which one, where that is known. */
   awaitQuota(need: QuotaNeed | undefined): void;
+  /** Which worker ran its last attempt. */
+  ranOn(worker: string | undefined): void;
   end(status: StepStatus, error?: JsonObject): void;
 }
 
@@ -68,6 +73,8 @@ export class ProgressTracker {
   flow = '';
   tenant = '';
   status: FlowStatus = 'Running';
+  /** Absent: the flow is not traced. */
+  spans: FlowSpans | undefined;
   #startedAt = Date.now();
   #version = 0;
   #seq = 0;
@@ -80,14 +87,15 @@ export class ProgressTracker {
   readonly #notes: string[] = [];
   #waitsFor: QuotaNeed | undefined;
 
-  begin(description: StepDescription): TrackedStep {
+  /** `around`: number of the span of the task that the step is in. */
+  begin(description: StepDescription, around?: number): TrackedStep {
     this.#stepsStarted += 1;
-    return this.#track(description, Date.now());
+    return this.#track(description, { startedAt: Date.now(), around });
   }
 
   /** A step that began before the flow continued as new. */
-  resume(description: StepDescription, startedAt: number): TrackedStep {
-    return this.#track(description, startedAt);
+  resume(description: StepDescription, begun: { startedAt: number; around?: number | undefined }): TrackedStep {
+    return this.#track(description, begun);
   }
 
   /** Keeps what nobody was there to be told, such as an event that was refused. */
@@ -127,7 +135,11 @@ export class ProgressTracker {
     this.#notes.unshift(...notes);
   }
 
-  #track(description: StepDescription, startedAt: number): TrackedStep {
+  #track(
+    description: StepDescription,
+    { startedAt, around = 0 }: { startedAt: number; around?: number | undefined },
+  ): TrackedStep {
+    const { spans } = this;
     const seq = ++this.#seq;
     const step: Mutable<StepProgress> = { seq, ...description, status: 'running', startedAt };
     const entry = { step, version: ++this.#version };
@@ -135,25 +147,34 @@ export class ProgressTracker {
     this.#running.set(seq, step);
     this.#dropOldest();
     this.#showDetails();
+    const span = spans?.begin(step, around);
     return {
       shown: step,
+      span,
       update: (changes) => {
         delete step.waitsFor;
+        const { status } = changes;
+        if (span !== undefined && status !== undefined && status !== step.status) spans?.happened(span, status);
         Object.assign(step, changes);
         entry.version = ++this.#version;
         this.#showDetails();
       },
       awaitQuota: (need) => {
         step.status = 'awaitingQuota';
+        if (span !== undefined) spans?.happened(span, 'awaitingQuota', need && { reason: need.reason });
         if (need !== undefined) step.waitsFor = need;
         entry.version = ++this.#version;
         this.#showDetails();
+      },
+      ranOn: (worker) => {
+        if (span !== undefined && worker !== undefined) spans?.ranOn(span, worker);
       },
       end: (status, error) => {
         delete step.waitsFor;
         step.status = status;
         step.endedAt = Date.now();
         if (error !== undefined) step.error = error;
+        if (span !== undefined) spans?.end(span);
         entry.version = ++this.#version;
         this.#stepsEnded += 1;
         this.#running.delete(seq);

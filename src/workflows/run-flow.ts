@@ -21,11 +21,12 @@ import { runOrigin } from './run-origin';
 import { runTaskList } from './run-task';
 import { runToEnd } from './run-to-end';
 import { type Deadline, deadlineIn, durationOf, withDeadline } from './timeouts';
+import { receivedTraceHeader } from './tracing/interceptors';
 import { validate } from './validation';
 
 /** Parses, validates and plans outside of the workflow: the plan is in history, the schema library is not in the bundle. */
 const { prepareFlow } = proxyBoundedActivities<{
-  prepareFlow(start: unknown, origin: RunOrigin): Promise<PreparedFlow>;
+  prepareFlow(start: unknown, origin: RunOrigin, traceHeader: unknown): Promise<PreparedFlow>;
 }>({
   startToCloseTimeout: '30 s',
   retry: { initialInterval: '100 ms', maximumAttempts: 5 },
@@ -60,7 +61,7 @@ export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Js
 
 async function beginRun(start: unknown, parts: RunParts): Promise<FlowRun> {
   const request = withoutUncheckedInput(readable(start, 'the start input'));
-  const prepared = readable(await prepareFlow(request, runOrigin()), "the flow's plan");
+  const prepared = readable(await prepareFlow(request, runOrigin(), receivedTraceHeader()), "the flow's plan");
   belongTo(prepared.tenant);
   const input = isJsonObject(start) ? (start.input ?? null) : null;
   const run = new FlowRun({ prepared, input, ...parts, startedAt: workflowInfo().startTime.getTime() });

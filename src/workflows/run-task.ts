@@ -87,7 +87,12 @@ export function* runTask(
     block: task.kind === 'call' ? task.block : task.kind,
     ...(task.kind === 'call' && task.human !== true ? { pool: task.resources } : {}),
   };
-  const step = from === undefined ? run.progress.begin(description) : run.progress.resume(description, from.startedAt);
+  const around = scope.span;
+  const step =
+    from === undefined
+      ? run.progress.begin(description, around)
+      : run.progress.resume(description, { startedAt: from.startedAt, around });
+  const inside = step.span === undefined ? scope : { ...scope, span: step.span };
   const start = {
     rawInput: from?.rawInput ?? rawInput,
     generation: from?.generation ?? 0,
@@ -97,8 +102,9 @@ export function* runTask(
     ...(from === undefined ? {} : { from }),
   };
   try {
-    if (task.kind !== 'call' || task.onFailure === undefined) return yield* runLife({ run, task, scope, step }, start);
-    const running = { run, task, scope, step };
+    if (task.kind !== 'call' || task.onFailure === undefined)
+      return yield* runLife({ run, task, scope: inside, step }, start);
+    const running = { run, task, scope: inside, step };
     return yield* settleStep(running, start, (again, trace) => runLife(running, again, trace));
   } catch (error) {
     if (error instanceof Suspension) {

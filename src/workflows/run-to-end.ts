@@ -41,9 +41,10 @@ export async function runToEnd<R, C>({
   setHandler(progressQuery, (input) => inline(progress.snapshot(input?.since)), {
     description: 'Status of the flow and of its steps; {"since": version} gives only what changed after that version.',
   });
-  const settle = (status: FlowStatus) => {
+  const settle = (status: FlowStatus, code?: string) => {
     publishAttributes({ status });
     progress.setStatus(status);
+    progress.spans?.finish(status, code);
   };
   try {
     const result = await body(progress);
@@ -54,8 +55,10 @@ export async function runToEnd<R, C>({
     await endHandlers();
     if (thrown instanceof ContinueAsNew) {
       // A cancellation that came with the last task would be lost with this run.
-      if (thrown.evenCancelled || !CancellationScope.current().consideredCancelled)
+      if (thrown.evenCancelled || !CancellationScope.current().consideredCancelled) {
+        progress.spans?.finish('ContinuedAsNew');
         return await continueAsNew(thrown.carried as C);
+      }
     }
     const error = toFlowError(thrown);
     const isAbandoned = error instanceof ContinueAsNew || (error instanceof FlowError && !isUndoneInPart(error));
@@ -65,7 +68,7 @@ export async function runToEnd<R, C>({
     }
     // Anything else is a defect of this program: it fails the workflow task, which a corrected worker takes up again.
     if (!(error instanceof FlowError)) throw error;
-    settle('Failed');
+    settle('Failed', error.data.code ?? error.data.type);
     throw toWorkflowFailure(error);
   }
 }

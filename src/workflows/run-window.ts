@@ -135,13 +135,16 @@ function withCompensations(result: ItemsResult, { compensations: { entries } }: 
 /** The frame of the loop's task, as it is in the flow. */
 function frameOf(run: FlowRun, request: WindowRequest, from: ItemsCursor | undefined): TaskFrame {
   const { input, variables, steps, iteration, depth, task } = request;
+  const step = run.progress.begin({ id: task.path, name: task.name, block: task.kind });
+  // It has a span in the flow.
+  if (step.span !== undefined) run.progress.spans?.forget(step.span);
   return {
     run,
     scope: { variables, steps, iteration, depth },
     input,
     variables: { ...variables, ...run.constants, steps, context: run.context, input, data: input },
     values: {},
-    step: run.progress.begin({ id: task.path, name: task.name, block: task.kind }),
+    step,
     generation: 0,
     from,
     runList: (tasks, listInput, listScope, listFrom) => runTaskList(run, tasks, listInput, listScope, listFrom),

@@ -13,6 +13,8 @@ export interface TaskScope {
   readonly iteration: string;
   /** Lists around this one: 0 for the flow's own. */
   readonly depth: number;
+  /** Number of the span of the task around this list; absent: the flow's own, or the flow is not traced. */
+  readonly span?: number | undefined;
 }
 
 /** The scope of a nested list: sees the outputs around it, keeps its own to itself. */
@@ -22,6 +24,7 @@ export function innerScope(scope: TaskScope, changes: { variables?: JsonObject; 
     steps: { ...scope.steps },
     iteration: changes.index === undefined ? scope.iteration : join(scope.iteration, String(changes.index)),
     depth: scope.depth + 1,
+    span: scope.span,
   };
 }
 

@@ -10,6 +10,7 @@ import { connectClient } from '../../src/worker/temporal-connection';
 import { freePort } from '../../temporal-dev/ports';
 import { Gate } from '../helpers/gate';
 import { type LoopbackServer, LoopbackServers } from '../helpers/loopback';
+import { listedMetrics } from '../helpers/metric-list';
 import { scrape } from '../helpers/metrics-text';
 import { findPostgresBinaries, startPostgres, type TestPostgres } from '../helpers/postgres';
 import { testTemporal } from '../helpers/temporal';
@@ -264,4 +265,22 @@ test("the page has the metrics of the process and of Temporal's SDK, and Prometh
   if (promtool.error !== undefined) return;
   // 1: it cannot be read; 3: it can be read, and is not as Prometheus' authors would name things (`_ms`).
   expect([0, 3]).toContain(promtool.status);
+});
+
+test('what docs/metrics.md lists of the worker, of Node and of the SDK is on the page, with its type and its labels', async () => {
+  const page = await scrape(url);
+  // Counters of Temporal's SDK are there once there is something to count; what is of the installation, one worker shows for all.
+  const isRare = (name: string): boolean => name.startsWith('temporal_') || name.startsWith('beamline_');
+  for (const [name, { type, labels }] of listedMetrics()) {
+    if (!page.types.has(name)) expect({ name, isRare: isRare(name) }).toEqual({ name, isRare: true });
+    else expect({ name, type: page.types.get(name) }).toEqual({ name, type });
+    const series = [...page.series(name), ...page.series(`${name}_count`)];
+    const used = new Set(series.flatMap(([text]) => [...text.matchAll(/(\w+)="/g)].map(([, label = '']) => label)));
+    expect({ name, unlisted: [...used].filter((label) => !labels.includes(label)) }).toEqual({ name, unlisted: [] });
+    // The SDK leaves a label out where it means nothing.
+    const isExact = series.length > 0 && !name.startsWith('temporal_');
+    if (isExact) expect({ name, labels: [...used].sort() }).toEqual({ name, labels: [...labels].sort() });
+  }
+  const sdk = [...page.types.keys()].filter((name) => name.startsWith('temporal_'));
+  expect(sdk.filter((name) => listedMetrics().has(name)).length).toBeGreaterThan(15);
 });

@@ -10,12 +10,13 @@ const BEAMLINE = join(__dirname, '..', '..', 'bin', 'beamline.js');
 export class WorkerProcesses {
   readonly #children: ChildProcess[] = [];
 
-  /** Starts `beamline worker` with flags, and waits until it polls. */
-  async start(flags: readonly string[]): Promise<ChildProcess> {
+  /** Starts `beamline worker` with flags, and waits until it polls. Without `env`, in the environment of the test run. */
+  async start(flags: readonly string[], env?: NodeJS.ProcessEnv): Promise<ChildProcess> {
     const { address, namespace } = testTemporal();
     const target = ['--address', address, '--namespace', namespace];
     const child = spawn(process.execPath, [BEAMLINE, 'worker', ...target, ...flags], {
       stdio: ['ignore', 'pipe', 'inherit'],
+      ...(env === undefined ? {} : { env }),
     });
     this.#children.push(child);
     let output = '';

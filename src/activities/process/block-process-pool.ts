@@ -3,6 +3,7 @@ import { isRepeatable } from '../../dsl/repeatable';
 import type { BlockContext, StepIdentity } from '../block';
 import { outcomeUnknown } from '../outcome-unknown';
 import { StepMeter, type StepUsage } from '../step-meter';
+import { SpanRecorder } from '../tracing/span-recorder';
 import {
   BlockProcess,
   type BlockProcessOptions,
@@ -118,11 +119,13 @@ class ProcessPool implements BlockProcessPool {
       ...(lastHeartbeat === undefined ? {} : { lastHeartbeat }),
     };
     const meter = StepMeter.current();
+    const recorder = SpanRecorder.current();
     const first = await this.#runOnce(job, context);
     // A process may have ended while it was idle, unnoticed so far. The block has not begun, so another one may run it.
     const wasIdleLoss = first.outcome.kind === 'lost' && !first.outcome.wasStarted && first.stopped === undefined;
     const run = wasIdleLoss ? await this.#runOnce(job, context) : first;
     meter?.add(usedIn(run));
+    if (run.outcome.kind !== 'lost') recorder?.addAll(run.outcome.spans ?? []);
     return this.#unwrap(run, job, context);
   }
 

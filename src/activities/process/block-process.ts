@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Json } from '../../dsl/json';
+import type { SpanRecord } from '../../dsl/trace';
 import type { FreshUntil } from '../fence';
 import type { PortCall, PortObserver } from '../port-observer';
 import type { BlobSpace } from '../ports/blob-space';
@@ -38,10 +39,16 @@ export interface ProcessExit {
   readonly stderr: string;
 }
 
+/** What a job that ended used and did. */
+interface JobTraces {
+  readonly used: StepUsage;
+  readonly spans?: readonly SpanRecord[] | undefined;
+}
+
 /** How a job ended; `lost`: the process ended before the job did. */
 export type JobOutcome =
-  | { readonly kind: 'result'; readonly output: Json; readonly used: StepUsage }
-  | { readonly kind: 'failure'; readonly failure: FailureData; readonly used: StepUsage }
+  | ({ readonly kind: 'result'; readonly output: Json } & JobTraces)
+  | ({ readonly kind: 'failure'; readonly failure: FailureData } & JobTraces)
   | { readonly kind: 'lost'; readonly wasStarted: boolean; readonly exit: ProcessExit };
 
 /** What a process holds beside V8's heap: Node itself, SQLite's caches, buffers; after some thousand queries 90 MiB in all. */
@@ -206,11 +213,11 @@ export class BlockProcess {
         return;
       case 'result':
         this.usage = message.usage;
-        this.#settle({ kind: 'result', output: message.output, used: message.used });
+        this.#settle({ kind: 'result', output: message.output, used: message.used, spans: message.spans });
         return;
       case 'failure':
         this.usage = message.usage;
-        this.#settle({ kind: 'failure', failure: message.failure, used: message.used });
+        this.#settle({ kind: 'failure', failure: message.failure, used: message.used, spans: message.spans });
     }
   }
 

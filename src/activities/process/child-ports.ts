@@ -6,6 +6,7 @@ import type { BlobSpace } from '../ports/blob-space';
 import { createSqlDatabases } from '../ports/configured-databases';
 import { createFileBlobStore } from '../ports/file-blob-store';
 import { createHttpClients } from '../ports/http-clients';
+import { tracePorts } from '../tracing/traced-ports';
 import type { ClosablePorts } from './child-server';
 import type { ChildInit } from './protocol';
 
@@ -19,7 +20,9 @@ export async function createChildPorts(
   const blobs = await createFileBlobStore({ root: blobRoot });
   const http = createHttpClients({ allowHosts });
   return {
-    ports: new ScopedPorts(meterPorts({ http, blobs: accountBlobs(blobs, space), databases: sql }, observe)),
+    ports: new ScopedPorts(
+      tracePorts(meterPorts({ http, blobs: accountBlobs(blobs, space), databases: sql }, observe)),
+    ),
     async close() {
       await Promise.allSettled([http.close(), sql.close()]);
       blobs.close();

@@ -9,6 +9,7 @@ import type { PortObserver } from '../port-observer';
 import type { BlobSpace } from '../ports/blob-space';
 import { Mask } from '../secrets/mask';
 import { StepMeter, type StepUsage } from '../step-meter';
+import { SpanRecorder } from '../tracing/span-recorder';
 import { TooLate, within } from '../within';
 import { CallRecord } from './call-record';
 import { ChildSpace } from './child-space';
@@ -108,6 +109,8 @@ class ChildServer {
     // What the block conceals must not leave this process; the values of secrets are masked by the parent.
     const mask = new Mask();
     const meter = new JobMeter();
+    const recorder = step.trace === undefined ? undefined : new SpanRecorder(step.trace);
+    const spans = () => (recorder?.isSampled === true ? { spans: recorder.take(mask) } : {});
     try {
       const executor = this.options.findExecutor(blockType);
       if (executor === undefined || this.#init === undefined) {
@@ -120,10 +123,18 @@ class ChildServer {
       const { lastHeartbeat } = job;
       const fence = new AttemptFence(freshUntil, signal, () => this.#askParent(id));
       const context: BlockContext = { step, ports, signal, deadline, fence, heartbeat, lastHeartbeat, conceal };
-      const output = mask.json(await meter.run(() => executor(args, context)));
-      return { type: 'result', id, output, usage: usage(), used: meter.used() };
+      const run = () => meter.run(() => executor(args, context));
+      const output = mask.json(await (recorder?.run(run) ?? run()));
+      return { type: 'result', id, output, usage: usage(), used: meter.used(), ...spans() };
     } catch (error) {
-      return { type: 'failure', id, failure: encodeFailure(mask.error(error)), usage: usage(), used: meter.used() };
+      return {
+        type: 'failure',
+        id,
+        failure: encodeFailure(mask.error(error)),
+        usage: usage(),
+        used: meter.used(),
+        ...spans(),
+      };
     } finally {
       heartbeats.stop();
     }

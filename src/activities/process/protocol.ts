@@ -1,5 +1,6 @@
 import { FlowError, type FlowErrorData } from '../../dsl/errors';
 import type { Json, JsonObject } from '../../dsl/json';
+import type { SpanRecord } from '../../dsl/trace';
 import type { StepIdentity } from '../block';
 import { BlockFailure, notRetryable } from '../block-failure';
 import type { FreshUntil } from '../fence';
@@ -60,6 +61,8 @@ interface JobEnd {
   readonly usage: ChildUsage;
   /** Of the job alone. */
   readonly used: StepUsage;
+  /** What the job did, where its step is traced. */
+  readonly spans?: readonly SpanRecord[];
 }
 
 /** From a child to the pool. */

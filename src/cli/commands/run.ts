@@ -27,6 +27,7 @@ import { unfollowed } from '../going-on';
 import { readJsonArgument } from '../json-argument';
 import { STDIN } from '../read-source';
 import { checkStart, type FlowStart, newWorkflowId, startFlow, startInput } from '../start-flow';
+import { traceStart } from '../start-trace';
 import { type TemporalSession, withTemporal } from '../temporal-session';
 import { addTokenFlags, readSeal, type TokenFlags } from '../token-flags';
 import { uiLink } from '../ui-link';
@@ -127,7 +128,7 @@ async function runToEnd(
   }
   if (tenant !== undefined) warnOfMissingKey(target.keys, tenant, cli);
   return withTemporal({ ...target, tenant }, async (session) => {
-    const flow = await startFlow(session.client, start);
+    const flow = await traceStart({ ...start, tenant }, cli, (trace) => startFlow(session.client, start, trace));
     started.flow = flow;
     if (flags.detach === true) return tellStarted(flow, session, flags, cli);
     cli.err.line(`${start.flow} runs as ${flow.workflowId}`);

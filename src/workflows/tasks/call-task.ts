@@ -1,4 +1,9 @@
-import { ActivityCancellationType, type ActivityOptions, scheduleActivity } from '@temporalio/workflow';
+import {
+  ActivityCancellationType,
+  ActivityFailure,
+  type ActivityOptions,
+  scheduleActivity,
+} from '@temporalio/workflow';
 import { flowError } from '../../dsl/errors';
 import { type BatchValues, requireObject } from '../../dsl/expressions/batch';
 import { getOwn, isJsonObject, type Json, type JsonObject } from '../../dsl/json';
@@ -63,6 +68,7 @@ function* sendOut(task: CallPlan, frame: TaskFrame, turns: StepTurns): Routine<S
     ...cacheOf(task, values),
     ...run.proof,
     quota: { ...turns.claim, ...linePriority(task, run) },
+    ...traceOf(frame),
   };
   const options = activityOptions(task, frame, args, turns);
   yield* run.dispatch.enter(request);
@@ -74,6 +80,7 @@ function* sendOut(task: CallPlan, frame: TaskFrame, turns: StepTurns): Routine<S
     if (unreadable !== undefined)
       throw flowError('BLW_BLOCK_FAILED', `the step's result cannot be read: ${unreadable}`);
     run.quota.limitTo(result.quota?.concurrentSteps);
+    step.ranOn(result.worker);
     if (result.waiting !== undefined) return result;
     turns.admitted();
     step.update({ attempts: result.attempt, ...(result.cached === true ? { cached: true as const } : {}) });
@@ -81,6 +88,7 @@ function* sendOut(task: CallPlan, frame: TaskFrame, turns: StepTurns): Routine<S
   } catch (error) {
     const attempts = attemptsOf(error);
     if (attempts !== undefined) step.update({ attempts });
+    if (error instanceof ActivityFailure) step.ranOn(error.identity);
     if (isUnreported(error)) yield* countFailure(run, error);
     if (run.prepared.tellsUnknownOutcomes === true && isLostAttempt(error) && !isRepeatable(task, args)) {
       throw unknownOutcome(error);
@@ -96,6 +104,11 @@ function cacheOf({ cache }: CallPlan, { cacheKey: key }: BatchValues): Pick<Step
   if (cache === undefined || key === null) return {};
   const { maxAgeMs } = cache;
   return { cache: key === undefined ? { maxAgeMs } : { key, maxAgeMs } };
+}
+
+function traceOf({ run, step }: TaskFrame): Pick<StepRequest, 'trace'> {
+  const { spans } = run.progress;
+  return spans === undefined || step.span === undefined ? {} : { trace: spans.requestOf(step.span) };
 }
 
 function linePriority(task: CallPlan, run: FlowRun): { priority?: number } {

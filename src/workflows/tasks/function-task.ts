@@ -10,7 +10,8 @@ import type { TaskFrame, TaskResult } from '../task-frame';
  */
 export function* executeFunction(task: FunctionPlan, { values, scope, from, runOne }: TaskFrame): Routine<TaskResult> {
   if (task.task === undefined) throw new Error(`${task.path}: the plan was made without the catalog`);
-  const inner = { variables: {}, steps: {}, iteration: scope.iteration, depth: scope.depth + 1 };
+  const { iteration, depth, span } = scope;
+  const inner = { variables: {}, steps: {}, iteration, depth: depth + 1, span };
   const running = runOne(task.task, requireObject(values, 'with'), inner, (from as FunctionCursor | undefined)?.task);
   const { output } = yield* suspendable(running, (cursor) => ({ task: cursor as TaskCursor }));
   return { output };

@@ -45,7 +45,8 @@ export function* executeHuman(task: CallPlan, frame: TaskFrame): Routine<TaskRes
   }
 }
 
-function approvalRequest(task: CallPlan, { run }: TaskFrame, args: JsonObject): ApprovalRequest {
+function approvalRequest(task: CallPlan, { run, step }: TaskFrame, args: JsonObject): ApprovalRequest {
+  const { spans } = run.progress;
   const { title, description, assignees, requiredApprovals, form, timeout, onTimeout, selfApproval } = args;
   return {
     tenant: run.tenant,
@@ -62,6 +63,7 @@ function approvalRequest(task: CallPlan, { run }: TaskFrame, args: JsonObject): 
     selfApproval: selfApproval === true,
     ...(run.prepared.requestedBy === undefined ? {} : { requestedBy: run.prepared.requestedBy }),
     ...run.proof,
+    ...(spans === undefined || step.span === undefined ? {} : { trace: spans.belowOf(step.span) }),
   };
 }
 

@@ -15,6 +15,7 @@ import { childError } from '../failures';
 import type { FlowRun } from '../flow-run';
 import { readable } from '../lost-payload';
 import type { TaskFrame, TaskResult } from '../task-frame';
+import { childTrace } from '../tracing/interceptors';
 import { priorityOf } from './call-task';
 import { childId } from './child-id';
 
@@ -29,7 +30,7 @@ export function* executeSubflow(task: SubflowPlan, frame: TaskFrame): Routine<Ta
   yield* run.dispatch.enter(start);
   step.update({ child: workflowId });
   try {
-    const child = yield* waitFor(startChild(RUN_FLOW, childOptions(task, run, { workflowId, start })));
+    const child = yield* waitFor(startChild(RUN_FLOW, childOptions(task, frame, { workflowId, start })));
     if (!task.await) return { output: input };
     const output = readable(yield* run.longWait(waitFor(child.result() as Promise<Json>)), "the flow's output");
     const unreadable = undecodableReason(output);
@@ -63,7 +64,7 @@ function childStart(task: SubflowPlan, { tenant, prepared, proof }: FlowRun, inp
 
 function childOptions(
   task: SubflowPlan,
-  run: FlowRun,
+  { run, step }: TaskFrame,
   { workflowId, start }: { workflowId: string; start: StartInput },
 ): ChildWorkflowOptions & { args: [StartInput] } {
   return {
@@ -71,6 +72,7 @@ function childOptions(
     args: [start],
     staticSummary: task.flow,
     priority: priorityOf({}, run),
+    ...(step.span === undefined ? {} : childTrace(run.progress.spans?.contextOf(step.span))),
     ...(task.await
       ? { parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL }
       : {

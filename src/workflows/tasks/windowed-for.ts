@@ -5,7 +5,9 @@ import { RUN_WINDOW } from '../../dsl/names';
 import type { ForPlan, ParallelPlan } from '../../dsl/planning/plan';
 import { type Routine, waitFor } from '../drive';
 import { childError } from '../failures';
+import type { FlowRun } from '../flow-run';
 import { readable } from '../lost-payload';
+import type { TrackedStep } from '../progress-tracker';
 import { SideBySide } from '../side-by-side';
 import { type ItemFailure, Suspension, type WindowsCursor } from '../suspension';
 import type { TaskFrame } from '../task-frame';
@@ -81,17 +83,18 @@ class WindowRun {
     const request = this.#request(batch);
     const workflowId = childId(run.id, this.task.path, request.iteration, `items-${request.firstIndex}`);
     yield* run.dispatch.enter(request);
-    const step = run.progress.begin({
+    const description = {
       id: this.task.path,
       name: this.task.name,
       iteration: `${request.firstIndex}-${request.firstIndex + request.items.length - 1}`,
       block: 'window',
-    });
+    };
+    const step = run.progress.begin(description, this.frame.scope.span);
     try {
       run.waits();
       const child = executeChild(RUN_WINDOW, {
         workflowId,
-        args: [request],
+        args: [traced(request, run, step)],
         parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
         staticSummary: `${this.task.name}: items ${request.firstIndex} to ${request.firstIndex + request.items.length - 1}`,
         priority: priorityOf({}, run),
@@ -149,4 +152,10 @@ class WindowRun {
     if (isFirst) this.#error = { error };
     this.#lanes.cancel();
   }
+}
+
+/** The window's spans are below that of its batch. */
+function traced(request: WindowRequest, { progress: { spans } }: FlowRun, { span }: TrackedStep): WindowRequest {
+  if (spans === undefined || span === undefined) return request;
+  return { ...request, prepared: { ...request.prepared, trace: spans.belowOf(span) } };
 }
