@@ -50,7 +50,7 @@ export class People {
       isFollowing: true,
     });
     await Promise.race([given, this.#exists(flow)]);
-    given.catch(() => undefined);
+    given.catch((error: Error) => void this.world.commands.problems.push(`beamline run: ${error.message}`));
   }
 
   async #exists({ id }: ChaosFlow): Promise<void> {
