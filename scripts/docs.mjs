@@ -41,7 +41,7 @@ const unknown = flags.filter((flag) => flag !== '--check');
 if (unknown.length > 0) fail(`unknown argument ${unknown.join(' ')}; expected --check or nothing`);
 const isCheck = flags.includes('--check');
 
-const { BLOCK_SPECS, ERROR_CODES, WORKER_METRICS, WORKER_OPTIONS, environmentName } = loadBuild();
+const { BLOCK_SPECS, ERROR_CODES, INSTALLATION_METRICS, WORKER_METRICS, WORKER_OPTIONS, environmentName } = loadBuild();
 const documents = new Map([...blockPages(), ...FILES_WITH_MARKERS.flatMap(filledIn)]);
 const stale = staleBlockPages();
 const changed = [...documents].filter(([file, text]) => readText(file) !== text);
@@ -58,6 +58,7 @@ function loadBuild() {
     ...require('./dsl/error-codes.js'),
     ...require('./worker/options.js'),
     ...require('./worker/telemetry/metric-table.js'),
+    ...require('./worker/telemetry/installation-table.js'),
   };
 }
 
@@ -119,6 +120,8 @@ function contentOf(part, blocksFolder) {
       return errorTables(blocksFolder);
     case 'metrics':
       return metricTable(WORKER_METRICS);
+    case 'installation-metrics':
+      return metricTable(INSTALLATION_METRICS);
     default:
       return undefined;
   }

@@ -17,6 +17,8 @@ export interface Cli {
    * in its place.
    */
   onReaderGone: () => void;
+  /** Called with an error that nobody caught, before the process ends for it. A command that writes a log puts its own in its place. */
+  onDefect?: (error: unknown) => void;
 }
 
 /** What a command's file exports: adds description, arguments, flags, examples and action to its command. */

@@ -25,6 +25,6 @@ export async function describeRun(
 export function unknownFlow({ workflowId, runId }: RunReference): Error {
   const which = runId === undefined ? `the id "${workflowId}"` : `the id "${workflowId}" and the run id "${runId}"`;
   return usageError(`there is no flow with ${which}`, {
-    help: "Temporal's lists have those that there are: `temporal workflow list`; ended ones are kept for the namespace's retention.",
+    help: "`beamline runs list` has those that there are; ended ones are kept for the namespace's retention.",
   });
 }

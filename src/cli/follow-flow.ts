@@ -64,7 +64,7 @@ function printOutcome(outcome: FlowOutcome, where: { flow: WatchedFlow; flags: F
 }
 
 function tellGoesOn(workflowId: string, connection: string, cli: Cli): void {
-  const { look, cancel } = followCommands(workflowId, connection);
+  const { look, cancel } = followCommands(workflowId, { beamline: beamlineCommand(cli.cwd), connection });
   cli.err.line(`\nstopped following; the flow goes on as ${workflowId}`);
   cli.err.line(`  look at it:  ${look}`);
   cli.err.line(`  cancel it:   ${cancel}`);

@@ -7,15 +7,16 @@ import { runProgram } from './program';
 /** How long a process that is done may linger because something it used has not let go. */
 const LINGER_MS = 2_000;
 
+const cli: Cli = {
+  out: createOutput(process.stdout, { env: process.env, onBroken: () => cli.onReaderGone() }),
+  err: createOutput(process.stderr, { env: process.env, onBroken: () => undefined }),
+  stdin: process.stdin,
+  env: process.env,
+  cwd: process.cwd(),
+  onReaderGone: () => process.exit(),
+};
+
 async function main(): Promise<void> {
-  const cli: Cli = {
-    out: createOutput(process.stdout, { env: process.env, onBroken: () => cli.onReaderGone() }),
-    err: createOutput(process.stderr, { env: process.env, onBroken: () => undefined }),
-    stdin: process.stdin,
-    env: process.env,
-    cwd: process.cwd(),
-    onReaderGone: () => process.exit(),
-  };
   const exitCode = await runProgram(process.argv.slice(2), cli).catch((error: unknown) => reportError(error, cli.err));
   leave(exitCode);
 }
@@ -34,6 +35,7 @@ function leave(exitCode: ExitCode): void {
  */
 process.on('uncaughtException', (error) => {
   if (error.message === 'Channel has been shut down') return;
+  cli.onDefect?.(error);
   process.stderr.write(`error: unexpected, please report it: ${error.stack ?? error.message}\n`, () =>
     process.exit(EXIT.failed),
   );

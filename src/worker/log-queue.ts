@@ -31,6 +31,11 @@ export class LogQueue {
     return this.#entries.length === 0;
   }
 
+  /** Lines are lost of which nothing has been said yet. */
+  get isLosing(): boolean {
+    return this.#lost > 0 || this.#entries.slice(0, 2).some(({ kind }) => kind === 'notice');
+  }
+
   /** The oldest give way: what a process says last says most. */
   add(line: string): void {
     this.#entries.push({ bytes: Buffer.from(line), lines: 1, kind: 'line' });

@@ -18,18 +18,31 @@ export interface LogSink {
 /**
  * Writes with `write`, as `fs.writeSync` does; to standard output by default. Lines are written at once and in order. Where the reader of a pipe is slow, or stands
  * still, the newest wait in memory, and the worker goes on; what waits at the end of the process is written then, also where that crashes, as far as it gets in half
- * a second. Where nothing can be written, as on a full disk, lines are lost. In their place is what `describeLoss` says of how many.
+ * a second. Where nothing can be written, as on a full disk, lines are lost. In their place is what `describeLoss` says of how many; `onLoss` is told when
+ * that begins, and when it has been said.
  */
-export function openLogSink(describeLoss: (lines: number) => string, write: Write = standardOutput()): LogSink {
+export function openLogSink(
+  describeLoss: (lines: number) => string,
+  write: Write = standardOutput(),
+  onLoss: (isLosing: boolean) => void = () => undefined,
+): LogSink {
   const queue = new LogQueue(write, describeLoss, MAX_WAITING_BYTES);
   let timer: NodeJS.Timeout | undefined;
+  let isLosing = false;
+  const tellLoss = (): void => {
+    if (queue.isLosing === isLosing) return;
+    isLosing = queue.isLosing;
+    onLoss(isLosing);
+  };
   const lastWords = (): void => {
     const until = Date.now() + LAST_WORDS_MS;
     while (!queue.drain() && Date.now() < until) Atomics.wait(PAUSE, 0, 0, PAUSE_MS);
   };
   const send = (): void => {
     timer = undefined;
-    if (queue.drain()) {
+    const isEmpty = queue.drain();
+    tellLoss();
+    if (isEmpty) {
       process.off('exit', lastWords);
       return;
     }
@@ -38,7 +51,7 @@ export function openLogSink(describeLoss: (lines: number) => string, write: Writ
   return {
     write(line) {
       queue.add(line);
-      if (timer !== undefined) return;
+      if (timer !== undefined) return tellLoss();
       send();
       if (timer !== undefined) process.on('exit', lastWords);
     },

@@ -10,12 +10,38 @@ export interface Logger {
   log(level: 'trace' | 'debug' | 'info' | 'warn' | 'error', message: string, fields?: LogFields): void;
 }
 
+/** What a logger does beside writing. */
+export interface LoggerOptions {
+  /** Told whether lines are being lost, as on a full disk. */
+  readonly onLoss?: (isLosing: boolean) => void;
+  /** Applied to every text of a line. */
+  readonly mask?: (text: string) => string;
+}
+
 /** A logger on standard output; `pretty` for people. */
 export function createLogger(
   { logLevel, logFormat }: Pick<WorkerConfig, 'logLevel' | 'logFormat'>,
   workerId: string,
+  { onLoss, mask }: LoggerOptions = {},
 ): Logger {
-  if (logFormat === 'pretty') return prettyLogger(logLevel);
+  const logger = logFormat === 'pretty' ? prettyLogger(logLevel, onLoss) : jsonLogger(logLevel, workerId, onLoss);
+  return mask === undefined ? logger : maskedLogger(logger, mask);
+}
+
+/** A logger that masks every text of its lines before it writes them. */
+export function maskedLogger(logger: Logger, mask: (text: string) => string): Logger {
+  return {
+    log(level, message, fields = {}) {
+      const masked = Object.entries(fields).map(([key, value]) => [
+        key,
+        typeof value === 'string' ? mask(value) : value,
+      ]);
+      logger.log(level, mask(message), Object.fromEntries(masked));
+    },
+  };
+}
+
+function jsonLogger(logLevel: string, workerId: string, onLoss: LoggerOptions['onLoss']): Logger {
   const options = {
     level: logLevel,
     base: { worker_id: workerId },
@@ -24,7 +50,11 @@ export function createLogger(
     formatters: { level: (label: string) => ({ level: label.toUpperCase() }) },
   };
   const ofLoss = { level: 'WARN', worker_id: workerId, message: LOST };
-  const sink = openLogSink((lines) => `${JSON.stringify({ ...ofLoss, timestamp: Date.now(), fields: { lines } })}\n`);
+  const sink = openLogSink(
+    (lines) => `${JSON.stringify({ ...ofLoss, timestamp: Date.now(), fields: { part: 'log', lines } })}\n`,
+    undefined,
+    onLoss,
+  );
   const lines: Pino = pino(options, sink);
   return { log: (level, message, fields = {}) => lines[level]({ fields }, message) };
 }
@@ -34,8 +64,8 @@ const LOST = 'log lines were lost: standard output could not be written';
 
 const ORDER = ['trace', 'debug', 'info', 'warn', 'error'];
 
-function prettyLogger(logLevel: string): Logger {
-  const sink = openLogSink((lines) => `WARN  ${LOST}  lines=${lines}\n`);
+function prettyLogger(logLevel: string, onLoss: LoggerOptions['onLoss']): Logger {
+  const sink = openLogSink((lines) => `WARN  ${LOST}  lines=${lines}\n`, undefined, onLoss);
   return {
     log(level, message, fields = {}) {
       if (ORDER.indexOf(level) < ORDER.indexOf(logLevel)) return;

@@ -46,6 +46,8 @@ import type { FlowOwner } from '../dsl/quota';
 import type { RunOrigin } from '../dsl/start';
 import type { WorkerConfig } from './config';
 import { workerDataConverter } from './data-converter';
+import { createFlowLogSinks } from './flow-log';
+import type { Logger } from './logger';
 import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
 import type { PolicySource } from './policy/policy';
 import { stepAccess } from './policy/step-access';
@@ -80,6 +82,7 @@ export interface PoolParts {
   readonly results: ResultCache;
   /** Told what blocks do through their ports in processes of their own; absent: nobody. */
   readonly observe?: PortObserver | undefined;
+  readonly logger: Logger;
   /** Around the check of each step's access. */
   readonly middleware: readonly StepMiddleware[];
   /** Absent: nothing is traced. */
@@ -139,7 +142,11 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     ...(resources === 'io'
       ? {
           ...flowOptions(config),
-          sinks: { ...createFlowPlaceSinks(keeper, gate), ...createTraceSinks(parts.traces) },
+          sinks: {
+            ...createFlowPlaceSinks(keeper, gate),
+            ...createFlowLogSinks(parts.logger),
+            ...createTraceSinks(parts.traces),
+          },
         }
       : {}),
     ...versioning(config),

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { historyFromJSON } from '@temporalio/common/lib/proto-utils';
 import { Worker } from '@temporalio/worker';
 import { replayDataConverter } from './data-converter';
+import { createFlowLogSinks } from './flow-log';
 import { WORKFLOW_BUNDLE } from './package-files';
 import { createTraceSinks } from './tracing/trace-sinks';
 
@@ -42,7 +43,7 @@ async function* replayFile(
       workflowBundle: { codePath: WORKFLOW_BUNDLE },
       dataConverter: replayDataConverter(store),
       // The SDK complains of sinks that nobody offers, although none is called.
-      sinks: createTraceSinks(undefined),
+      sinks: { ...createFlowLogSinks({ log: () => undefined }), ...createTraceSinks(undefined) },
     },
     Object.entries(histories).map(([workflowId, history]) => ({ workflowId, history: historyFromJSON(history) })),
   );

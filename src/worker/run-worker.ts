@@ -19,8 +19,10 @@ import type { SecretStore } from '../activities/ports/secret-store';
 import type { StepCache } from '../activities/ports/step-cache';
 import { ResultCache } from '../activities/result-cache';
 import { tracePorts } from '../activities/tracing/traced-ports';
+import { within } from '../activities/within';
 import type { Catalog } from '../dsl/catalog/library';
 import { FlowError, flowError } from '../dsl/errors';
+import { taskQueueOf } from '../dsl/names';
 import type { WorkerConfig } from './config';
 import { keyRingOf, type WarnOfFile } from './encryption-keys';
 import { prepareGate } from './identity/create-gate';
@@ -35,12 +37,18 @@ import { createFlowProbe } from './quota/flow-probe';
 import { createOfferSender } from './quota/offer-sender';
 import { QuotaKeeper } from './quota/quota-keeper';
 import { stepUsage } from './quota/step-quota';
+import { readLoad } from './quota/tenant-load';
 import { tenantQuotas } from './quota/tenant-quotas';
 import { ensureSearchAttributes } from './search-attributes';
 import { openWorkerStore } from './state/open-state-store';
 import { stepLog } from './step-log';
+import { logConditions } from './telemetry/condition-log';
+import { Conditions, type Part } from './telemetry/conditions';
 import type { CoreMetrics } from './telemetry/core-metrics';
+import { FlowSurvey } from './telemetry/flow-survey';
+import { Health } from './telemetry/health';
 import { openTelemetry } from './telemetry/open-telemetry';
+import { PartWatch } from './telemetry/part-watch';
 import { QueueSurvey } from './telemetry/queue-survey';
 import { connectionConfig, connectWorker, type TemporalTarget } from './temporal-connection';
 import { createTemporalEvents } from './temporal-events';
@@ -49,6 +57,9 @@ import { warnOfUnmatched } from './unmatched-settings';
 
 /** How often content without a blob is looked for, and how old it must be. */
 const SWEEP_EVERY_MS = 3_600_000;
+
+/** How long a person waits for what the state store says of tenants. */
+const STATUS_MS = 2_000;
 
 /** A worker that serves its pools. */
 export interface RunningWorker {
@@ -78,7 +89,7 @@ export function newWorkerId(): string {
  *
  * `stepCache` takes the place of the folder below the blob root in which results of steps are kept.
  *
- * `coreMetrics` are those of Temporal's SDK (runtime.ts), which join the worker's.
+ * `coreMetrics` are those of Temporal's SDK (runtime.ts), which join the worker's. `conditions` are told what does not work.
  */
 export async function startWorker(options: {
   config: WorkerConfig;
@@ -89,8 +100,10 @@ export async function startWorker(options: {
   wrapSecrets?: (store: SecretStore) => SecretStore;
   stepCache?: StepCache;
   coreMetrics?: CoreMetrics | undefined;
+  conditions?: Conditions;
 }): Promise<RunningWorker> {
   const { config, target, logger, workerId, wrapHttp, wrapSecrets = (store) => store } = options;
+  const { conditions = new Conditions() } = options;
   const releases: (() => Promise<unknown>)[] = [];
   const release = async () => {
     for (const releaseOne of releases.splice(0).reverse()) {
@@ -98,11 +111,20 @@ export async function startWorker(options: {
     }
   };
   try {
-    const telemetry = await openTelemetry({ config, workerId, logger, coreMetrics: options.coreMetrics });
+    conditions.use(...usedParts(config));
+    logConditions(conditions, logger);
+    const { address, namespace } = connectionConfig(target);
+    const health = new Health({ id: workerId, address, namespace, conditions });
+    const { coreMetrics } = options;
+    const telemetry = await openTelemetry({ config, workerId, logger, coreMetrics, conditions, health });
     releases.push(() => telemetry.close());
-    const policy = await openPolicy(config.policyFile, logger);
+    const policy = await openPolicy(config.policyFile, logger, (isInForce) =>
+      conditions.tell(
+        'policy',
+        isInForce ? undefined : 'the file was not taken, the policy before is in force: see the log',
+      ),
+    );
     releases.push(() => policy.close());
-    const { address } = connectionConfig(target);
     const makeGate = await prepareGate(config.auth, { address, policy, logger });
     const catalog = await openCatalog(config.catalog);
     const warnOfFile: WarnOfFile = (...line) => logger.log('warn', ...line);
@@ -114,7 +136,9 @@ export async function startWorker(options: {
       workerId,
       hidesDataOf: (tenant) => keys.encrypting(tenant) !== undefined,
       logger,
+      conditions,
     });
+    if (traces !== undefined) conditions.use('traces');
     releases.push(async () => traces?.close());
     const http = createHttpClients({ allowHosts: config.allowHosts }, wrapHttp);
     releases.push(() => http.close());
@@ -130,18 +154,23 @@ export async function startWorker(options: {
     const { stepCache = createFileStepCache({ root: config.blobRoot }) } = options;
     const expressions = createExpressionEngine({ entry: EXPRESSION_HOST_ENTRY });
     releases.push(() => expressions.close());
-    const { connection, namespace } = await connectWorker(target);
+    health.begins(`it connects to Temporal at ${address}`);
+    const { connection } = await connectWorker(target);
     releases.push(() => connection.close());
     await ensureSearchAttributes(connection, namespace);
+    const watch = new PartWatch({ connection, blobRoot: config.blobRoot, conditions });
+    releases.push(() => watch.close());
 
+    health.begins('it opens its stores and pools');
     const gate = telemetry.watchGate(makeGate(connection, namespace));
     const clients = new NamespaceClients(connection, keys);
     const sender = createOfferSender(clients, logger);
     const probe = createFlowProbe(clients);
     const quotasOf = tenantQuotas(policy, config);
-    const store = await openWorkerStore(config.stateStore, (error) =>
-      logger.log('warn', 'the state store does not answer', { error: error.message }),
-    );
+    const store = await openWorkerStore(config.stateStore, (error) => {
+      logger.log('warn', 'the state store does not answer', { part: 'state_store', error: error.message });
+      conditions.degrade('state_store', error.message);
+    });
     const keeper = new QuotaKeeper({
       store,
       worker: workerId,
@@ -150,8 +179,19 @@ export async function startWorker(options: {
       probe,
       logger,
       onWait: telemetry.onWait,
+      onStore: (problem) => conditions.tell('state_store', problem),
     });
     releases.push(() => keeper.close());
+    const installation = telemetry.showInstallation({
+      store,
+      worker: workerId,
+      policy,
+      quotasOf,
+      flows: new FlowSurvey({ connection, namespace, taskQueue: taskQueueOf(config.queuePrefix, 'io') }),
+      isTemporalAway: () => conditions.find('temporal') !== undefined,
+      scope: `${namespace}/${config.queuePrefix}`,
+    });
+    releases.push(() => installation.close());
     const messaging = await openMessaging({
       config,
       connection,
@@ -162,12 +202,14 @@ export async function startWorker(options: {
       policy,
       events: createTemporalEvents((tenant) => clients.of(namespace, tenant)),
       logger,
+      onNats: (problem) => conditions.tell('nats', problem),
     });
     releases.push(() => messaging.close());
 
     const metered = meterPorts({ http, blobs: accountBlobs(blobs, keeper.space), databases }, telemetry.observe);
     const parts = {
       config,
+      logger,
       connection,
       namespace,
       identity: workerId,
@@ -199,7 +241,11 @@ export async function startWorker(options: {
       releases.push(() => pool.processes.close());
       pools.push(pool);
     }
-    telemetry.watch({ pools, queues: new QueueSurvey({ connection, namespace, pools }), expressions });
+    const queues = new QueueSurvey({ connection, namespace, pools });
+    telemetry.watch({ pools, queues, expressions });
+    const namesOfTenants = () => policy.current()?.tenants.keys() ?? [];
+    const loadOfTenants = () => store.run(() => readLoad(namesOfTenants(), quotasOf), { isReading: true });
+    health.serve({ pools, queues, watch, readLoad: () => within(STATUS_MS, loadOfTenants()) });
     messaging.start();
     const sweeping = setInterval(() => {
       sweepPayloads(payloads.folder, { retentionMs: config.payloadRetentionMs }).then(
@@ -217,13 +263,23 @@ export async function startWorker(options: {
     }, SWEEP_EVERY_MS);
     releases.push(async () => clearInterval(sweeping));
     return {
-      ...serve(pools, workerId, release),
+      ...serve(pools, { id: workerId, release, onDrain: () => health.drain() }),
       ...(telemetry.url === undefined ? {} : { metricsUrl: telemetry.url }),
     };
   } catch (error) {
     await release();
     throw error;
   }
+}
+
+/** The parts that the worker does without while they are away. */
+function usedParts({ metrics, policyFile, nats }: WorkerConfig): readonly Part[] {
+  return [
+    ...(['temporal', 'state_store', 'blob_store', 'log'] as const),
+    ...(policyFile === undefined ? [] : (['policy'] as const)),
+    ...(nats === undefined ? [] : (['nats'] as const)),
+    ...(metrics === undefined ? [] : (['metrics'] as const)),
+  ];
 }
 
 /** The worker's catalog. Throws BLW_CONFIG where its folder cannot be read: better at the start than with each flow. */
@@ -239,8 +295,12 @@ async function openCatalog(folder: string | undefined): Promise<Catalog> {
   return catalog;
 }
 
-function serve(pools: readonly Pool[], id: string, release: () => Promise<void>): RunningWorker {
+function serve(
+  pools: readonly Pool[],
+  { id, release, onDrain }: { id: string; release: () => Promise<void>; onDrain: () => void },
+): RunningWorker {
   const shutDown = () => {
+    onDrain();
     for (const { worker } of pools) if (worker.getState() === 'RUNNING') worker.shutdown();
   };
   const runs = pools.map(async ({ worker }) => {

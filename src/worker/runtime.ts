@@ -1,7 +1,9 @@
 import { type LogLevel, type LogMetadata, Runtime, type Logger as SdkLogger } from '@temporalio/worker';
 import { freePort } from '../../temporal-dev/ports';
+import { stackFrames } from '../activities/stack-frames';
+import { APPROVAL, RUN_FLOW, RUN_WINDOW } from '../dsl/names';
 import type { LogFields, Logger } from './logger';
-import type { CoreMetrics } from './telemetry/core-metrics';
+import { type CoreMetrics, knownType } from './telemetry/core-metrics';
 
 type Level = Parameters<Logger['log']>[0];
 
@@ -22,19 +24,30 @@ const NOT_PASSED_ON = new Set(['Activity failed', 'No workflows registered, not 
 
 const LOOPBACK = '127.0.0.1';
 
-/** The failure of a flow may quote its data; only its code is logged. */
+/** What the SDK says at the end of each workflow that fails: of ours the log has a line of its own (flow-log.ts). */
 const FLOW_FAILED = 'Workflow failed';
+const OWN_WORKFLOWS: readonly unknown[] = [RUN_FLOW, RUN_WINDOW, APPROVAL];
+
+/** The core's module that tells of every call that it tries again. Where Temporal is away that is each poll: one line of ours says so. */
+const RETRIES = 'temporalio_client::retry';
 
 /** Metadata of the SDK that our log lines carry, and what they call it. All else may hold data of flows. */
 const FIELDS: Readonly<Record<string, string>> = {
   sdkComponent: 'sdk_component',
   taskQueue: 'task_queue',
   workflowId: 'flow_id',
+  workflow_id: 'flow_id',
+  runId: 'run_id',
+  run_id: 'run_id',
+  target: 'sdk_target',
+  task_queue: 'task_queue',
   workflowType: 'workflow_type',
   activityType: 'block_type',
   attempt: 'attempt',
   state: 'state',
 };
+
+const TYPES = ['workflowType', 'activityType'];
 
 /** Ports that are tried, one after the other, where another program takes each just before the core does. */
 const MAX_PORTS = 5;
@@ -77,7 +90,9 @@ export async function installRuntime(
 export function sdkLogger(logger: Logger): SdkLogger {
   const log = (level: LogLevel, message: string, meta?: LogMetadata) => {
     if (NOT_PASSED_ON.has(message)) return;
-    logger.log(LEVELS[level], message, { ...fieldsOf(meta ?? {}), ...errorFields(message, meta?.error) });
+    if (message === FLOW_FAILED && OWN_WORKFLOWS.includes(meta?.workflowType)) return;
+    const ours = meta?.target === RETRIES ? 'debug' : LEVELS[level];
+    logger.log(ours, message, { ...fieldsOf(meta ?? {}), ...errorFields(meta ?? {}), ...causeOf(meta ?? {}) });
   };
   return {
     log,
@@ -93,14 +108,23 @@ function fieldsOf(meta: LogMetadata): LogFields {
   const fields: LogFields = {};
   for (const [key, name] of Object.entries(FIELDS)) {
     const value: unknown = meta[key];
-    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') fields[name] = value;
+    if (typeof value === 'string') fields[name] = TYPES.includes(key) ? knownType(value) : value;
+    else if (typeof value === 'number' || typeof value === 'boolean') fields[name] = value;
   }
   return fields;
 }
 
-function errorFields(message: string, error: unknown): LogFields {
+/** The error of something that a flow does may quote its data: of that only the code is logged, and the place where it was thrown. */
+function errorFields({ error, workflowId, workflowType, activityType }: LogMetadata): LogFields {
   if (error === undefined) return {};
   const text = error instanceof Error ? error.message : String(error);
-  if (message !== FLOW_FAILED) return { error: text };
-  return { error_code: /\[(BLW_[A-Z_]+)\]/.exec(text)?.[1] };
+  if (workflowId === undefined && workflowType === undefined && activityType === undefined) return { error: text };
+  const code = /\[(BLW_[A-Z_]+)\]/.exec(text)?.[1];
+  if (code !== undefined || !(error instanceof Error)) return { error_code: code };
+  return { error_name: error.name, stack: stackFrames(error) };
+}
+
+/** Of a workflow task that failed the core tells all, data of the flow included; only the kind of it is logged. */
+function causeOf({ failure }: LogMetadata): LogFields {
+  return typeof failure === 'string' ? { cause: /\bforce_cause: (\w+)/.exec(failure)?.[1] } : {};
 }

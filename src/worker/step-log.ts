@@ -15,6 +15,7 @@ export function stepLog(logger: Logger): StepMiddleware {
       tenant_id: step.tenant,
       flow_id: step.flowId,
       step_id: step.stepId,
+      run_id: step.runId,
       attempt: step.attempt,
       ...(step.trace === undefined ? {} : { trace_id: step.trace.id, span_id: step.trace.span }),
     });

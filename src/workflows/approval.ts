@@ -12,12 +12,14 @@ import {
 import type { DecisionAdmission } from '../dsl/admission';
 import type { ApprovalRequest, ApprovalResult, ApprovalState, Decider, DecisionInput } from '../dsl/approval';
 import { FlowError, flowError } from '../dsl/errors';
+import type { FlowNews } from '../dsl/flow-news';
 import { inline } from '../dsl/inline-values';
 import { isJsonObject, type Json } from '../dsl/json';
 import { APPROVAL_STATE_QUERY, APPROVE_SIGNAL, DECIDE_UPDATE, REJECT_SIGNAL } from '../dsl/names';
 import { undecodableReason } from '../dsl/undecodable';
 import { ApprovalLedger } from './approval-ledger';
 import { asWorkflowFailure, toFlowError, toWorkflowFailure } from './failures';
+import { tellNews } from './flow-news';
 import { belongToStated } from './flow-owner';
 import { localActivities } from './flow-run';
 import { proxyBoundedActivities } from './local-activities';
@@ -62,6 +64,12 @@ export async function approval(request: ApprovalRequest): Promise<ApprovalResult
     block: 'human.approval',
   });
   setCurrentDetails(describe(request));
+  const begunAt = Date.now();
+  const tell = (status: FlowNews['status']) => {
+    const { tenant, flow } = request;
+    tellNews({ status, tenant, flow, ...(status === 'started' ? {} : { durationMs: Date.now() - begunAt }) });
+  };
+  tell('started');
 
   try {
     await awaitOutcome(ledger);
@@ -69,6 +77,7 @@ export async function approval(request: ApprovalRequest): Promise<ApprovalResult
     if (isCancellation(error)) {
       publishAttributes({ status: 'Cancelled', block: null });
       finishApproval(request, { outcome: 'cancelled', decisions: ledger.decisions });
+      tell('cancelled');
     }
     throw error;
   }
@@ -76,6 +85,7 @@ export async function approval(request: ApprovalRequest): Promise<ApprovalResult
 
   const { outcome, decisions } = ledger;
   finishApproval(request, { outcome: outcome ?? 'timedOut', decisions });
+  tell(outcome ?? 'timedOut');
   if (outcome === undefined || (outcome === 'timedOut' && request.onTimeout === 'fail')) {
     publishAttributes({ status: 'Failed' });
     throw toWorkflowFailure(

@@ -111,6 +111,11 @@ export class ProgressTracker {
     this.#version += 1;
   }
 
+  /** When the first run began, in ms since 1970. */
+  get startedAt(): number {
+    return this.#startedAt;
+  }
+
   /** What the next run of the flow goes on with; of the steps, the newest that have ended. */
   state(): ProgressState {
     const ended = [...this.#steps.values()].map(({ step }) => step).filter(({ endedAt }) => endedAt !== undefined);

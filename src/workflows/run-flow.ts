@@ -10,6 +10,7 @@ import { receiveResolutions } from './dead-letters';
 import { drive, type Routine } from './drive';
 import { receiveEvents } from './events/flow-events';
 import { toFlowError } from './failures';
+import { tellNews } from './flow-news';
 import { belongTo, belongToStated } from './flow-owner';
 import { FlowRun, type RunParts } from './flow-run';
 import { refuseTooLarge } from './json-size';
@@ -66,6 +67,7 @@ async function beginRun(start: unknown, parts: RunParts): Promise<FlowRun> {
   const input = isJsonObject(start) ? (start.input ?? null) : null;
   const run = new FlowRun({ prepared, input, ...parts, startedAt: workflowInfo().startTime.getTime() });
   run.publishIdentity();
+  tellNews({ status: 'started', tenant: run.tenant, flow: run.plan.flow });
   return run;
 }
 

@@ -8,10 +8,12 @@ import {
   setHandler,
 } from '@temporalio/workflow';
 import { FlowError } from '../dsl/errors';
+import type { FlowNews } from '../dsl/flow-news';
 import { inline } from '../dsl/inline-values';
 import { type FlowStatus, PROGRESS_QUERY } from '../dsl/names';
 import type { FlowProgress, ProgressQueryInput } from '../dsl/progress';
 import { toFlowError, toWorkflowFailure } from './failures';
+import { tellNews } from './flow-news';
 import { ProgressTracker } from './progress-tracker';
 import { publishAttributes } from './search-attributes';
 
@@ -46,10 +48,15 @@ export async function runToEnd<R, C>({
     progress.setStatus(status);
     progress.spans?.finish(status, code);
   };
+  const tell = (status: FlowNews['status'], code?: string) => {
+    const { tenant, flow, startedAt } = progress;
+    tellNews({ status, tenant, flow, durationMs: Date.now() - startedAt, ...(code === undefined ? {} : { code }) });
+  };
   try {
     const result = await body(progress);
     await endHandlers();
     settle('Completed');
+    tell('completed');
     return result;
   } catch (thrown) {
     await endHandlers();
@@ -57,6 +64,7 @@ export async function runToEnd<R, C>({
       // A cancellation that came with the last task would be lost with this run.
       if (thrown.evenCancelled || !CancellationScope.current().consideredCancelled) {
         progress.spans?.finish('ContinuedAsNew');
+        tell('continued');
         return await continueAsNew(thrown.carried as C);
       }
     }
@@ -64,11 +72,13 @@ export async function runToEnd<R, C>({
     const isAbandoned = error instanceof ContinueAsNew || (error instanceof FlowError && !isUndoneInPart(error));
     if (isCancellation(error) || (isAbandoned && CancellationScope.current().consideredCancelled)) {
       settle('Cancelled');
+      tell('cancelled');
       throw new CancelledFailure('the flow was cancelled');
     }
     // Anything else is a defect of this program: it fails the workflow task, which a corrected worker takes up again.
     if (!(error instanceof FlowError)) throw error;
     settle('Failed', error.data.code ?? error.data.type);
+    tell('failed', error.data.code);
     throw toWorkflowFailure(error);
   }
 }

@@ -101,15 +101,17 @@ describe('a connection that is lost', () => {
   });
 
   it('leaves the flow alone that was followed, and says how to see it', () => {
-    expect(unfollowed(lost, 'order 7', ' --address 127.0.0.1:7233')).toMatchObject({
+    expect(
+      unfollowed(lost, 'order 7', { beamline: 'beamline', connection: ' --address 127.0.0.1:7233' }),
+    ).toMatchObject({
       error: lost,
       exitCode: 3,
-      help: "The flow order 7 goes on once Temporal and a worker are there: temporal workflow show --follow -w 'order 7' --address 127.0.0.1:7233",
+      help: "The flow order 7 goes on once Temporal and a worker are there: beamline runs show 'order 7' --follow --address 127.0.0.1:7233",
     });
   });
 
   it.each([new Error('a defect'), flowError('BLW_CONFIG', 'no namespace')])('is not %s', (error) => {
-    expect(unfollowed(error, 'order-7', '')).toBe(error);
+    expect(unfollowed(error, 'order-7', { beamline: 'beamline', connection: '' })).toBe(error);
   });
 });
 

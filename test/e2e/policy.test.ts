@@ -42,6 +42,7 @@ describe('the policy file of a worker', () => {
       const { message, fields } = await logged(({ level }) => level === 'error');
       expect(message).toBe('policy file not taken; the policy before stays in force');
       expect(fields).toEqual({
+        part: 'policy',
         policy_file: file,
         error: `${file}:4:13 BLW_POLICY_INVALID "scope" is not known in tenant globex; did you mean "scopes"? (at /tenants/globex/scope)`,
       });

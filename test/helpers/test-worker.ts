@@ -51,7 +51,12 @@ export async function startTestWorker(
   logger: Logger = { log: () => undefined },
   stepCache?: StepCache,
 ): Promise<TestWorker> {
-  if (!isQuiet) Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined), shutdownSignals: [] });
+  if (!isQuiet)
+    Runtime.install({
+      logger: new DefaultLogger('ERROR', () => undefined),
+      telemetryOptions: { logging: { forward: { level: 'ERROR' } } },
+      shutdownSignals: [],
+    });
   isQuiet = true;
   const folder = mkdtempSync(join(tmpdir(), 'beamline-test-'));
   const queuePrefix = `test-${randomUUID()}`;

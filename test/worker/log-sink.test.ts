@@ -19,13 +19,15 @@ test('goes on where nothing can be written', () => {
 test('says how many lines were lost, once there is room again', () => {
   let written = '';
   let room = Number.POSITIVE_INFINITY;
-  const sink = openLogSink(loss, (bytes, offset) => {
+  const told: boolean[] = [];
+  const write = (bytes: Buffer, offset: number): number => {
     const taken = bytes.subarray(offset, offset + room);
     if (taken.length === 0) throw failure('ENOSPC');
     room -= taken.length;
     written += taken.toString();
     return taken.length;
-  });
+  };
+  const sink = openLogSink(loss, write, (isLosing) => told.push(isLosing));
   sink.write('one\n');
   room = 2;
   for (const line of ['two\n', 'three\n', 'four\n']) sink.write(line);
@@ -34,6 +36,7 @@ test('says how many lines were lost, once there is room again', () => {
   sink.write('six\n');
   // A line that was broken off stays one of its own.
   expect(written.split('\n')).toEqual(['one', 'tw', 'lost 3', 'five', 'six', '']);
+  expect(told).toEqual([true, false]);
 });
 
 /** A pipe with room for so many bytes. */

@@ -3,10 +3,11 @@ import { InvalidArgumentError, Option } from 'commander';
 import { startTemporalServer, type TemporalServer } from '../../../temporal-dev/server';
 import { flowError } from '../../dsl/errors';
 import { parseWorkerConfig, type WorkerConfig } from '../../worker/config';
-import { createLogger, type Logger } from '../../worker/logger';
+import type { Logger } from '../../worker/logger';
 import type { OptionValues } from '../../worker/options';
 import { newWorkerId, type RunningWorker } from '../../worker/run-worker';
 import { installRuntime } from '../../worker/runtime';
+import type { Conditions } from '../../worker/telemetry/conditions';
 import type { AddCommand, Cli } from '../cli';
 import { CommandError } from '../command-error';
 import { type DevParts, printWhere } from '../dev-guide';
@@ -17,7 +18,7 @@ import { LOOPBACK_HOSTS } from '../loopback-hosts';
 import { ReleaseStack } from '../release-stack';
 import { Stopped, StopRequest } from '../stop-request';
 import { addWorkerFlags, readWorkerOptions, type WorkerFlags } from '../worker-flags';
-import { logStarted, serveUntilStopped, startWorkerFor, stopOrGiveUp } from '../worker-life';
+import { createWorkerLog, logStarted, serveUntilStopped, startWorkerFor, stopOrGiveUp } from '../worker-life';
 
 /** For a person at a terminal; what the table says is for a worker in production. */
 const DEV_DEFAULTS: OptionValues = { 'log-level': 'warn', 'log-format': 'pretty', 'shutdown-grace': '5' };
@@ -59,12 +60,12 @@ function parsePort(text: string): number {
 
 async function develop(flags: Flags, cli: Cli): Promise<ExitCode> {
   const config = devConfig(flags, cli);
-  const logger = createLogger(config, 'dev');
+  const { logger, conditions } = createWorkerLog(config, 'dev');
   const stop = new StopRequest(() => cli.err.line('stopping; Ctrl-C once more ends at once'));
   cli.onReaderGone = () => stop.request('EPIPE');
   const releases = new ReleaseStack((error) => cli.err.line(`could not be stopped cleanly: ${String(error)}`));
   try {
-    const parts = await start(flags, { config, logger, stop, releases, cli });
+    const parts = await start(flags, { config, logger, conditions, stop, releases, cli });
     printWhere(parts, cli);
     await printNextSteps(parts, cli);
     cli.out.line('ready');
@@ -96,12 +97,16 @@ function devConfig(flags: Flags, cli: Cli): WorkerConfig {
 interface StartContext {
   readonly config: WorkerConfig;
   readonly logger: Logger;
+  readonly conditions: Conditions;
   readonly stop: StopRequest;
   readonly releases: ReleaseStack;
   readonly cli: Cli;
 }
 
-async function start(flags: Flags, { config, logger, stop, releases, cli }: StartContext): Promise<DevParts> {
+async function start(
+  flags: Flags,
+  { config, logger, conditions, stop, releases, cli }: StartContext,
+): Promise<DevParts> {
   const dbFile = resolve(cli.cwd, flags.db);
   const logFile = `${dbFile.replace(/\.db$/, '')}.log`;
   const { port, uiPort } = flags;
@@ -110,7 +115,7 @@ async function start(flags: Flags, { config, logger, stop, releases, cli }: Star
   releases.add(() => server.stop());
   const coreMetrics = await installRuntime(logger, { metrics: config.metrics !== undefined });
   const worker = await stop.interrupting(
-    startWorkerFor({ config, target: ownTarget(server), logger, workerId: newWorkerId(), coreMetrics }),
+    startWorkerFor({ config, target: ownTarget(server), logger, workerId: newWorkerId(), coreMetrics, conditions }),
   );
   releases.add(() => stopOrGiveUp(worker, STOP_LIMIT_MS));
   logStarted(worker, logger);

@@ -9,6 +9,7 @@ import { startPurpose } from '../../worker/identity/sealed-token';
 import { environmentName } from '../../worker/options';
 import type { AddCommand, Cli } from '../cli';
 import { errorDataOf, usageError } from '../command-error';
+import { beamlineCommand } from '../command-name';
 import {
   addConnectionFlags,
   addDataFlags,
@@ -111,7 +112,12 @@ async function run(source: string, flags: RunFlags, cli: Cli): Promise<ExitCode>
       const status = started.flow === undefined ? 'NotStarted' : 'Unknown';
       cli.out.line(JSON.stringify({ workflowId, runId, status, error: errorDataOf(error) }));
     }
-    throw started.flow === undefined ? error : unfollowed(error, started.flow.workflowId, repeatFlags(flags));
+    throw started.flow === undefined
+      ? error
+      : unfollowed(error, started.flow.workflowId, {
+          beamline: beamlineCommand(cli.cwd),
+          connection: repeatFlags(flags),
+        });
   }
 }
 

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { AddCommand, Cli } from '../cli';
 import { errorDataOf, usageError } from '../command-error';
+import { beamlineCommand } from '../command-name';
 import {
   addConnectionFlags,
   addDataFlags,
@@ -184,7 +185,7 @@ async function follow(
   } catch (error) {
     if (flags.json === true)
       cli.out.line(JSON.stringify({ workflowId, runId, status: 'Unknown', error: errorDataOf(error) }));
-    throw unfollowed(error, workflowId, repeatFlags(flags));
+    throw unfollowed(error, workflowId, { beamline: beamlineCommand(cli.cwd), connection: repeatFlags(flags) });
   }
 }
 

@@ -1,4 +1,3 @@
-import { createLogger } from '../../worker/logger';
 import { newWorkerId } from '../../worker/run-worker';
 import { installRuntime } from '../../worker/runtime';
 import type { AddCommand, Cli } from '../cli';
@@ -6,7 +5,14 @@ import { addConnectionFlags, type ConnectionFlags, targetOf } from '../connectio
 import { EXIT, type ExitCode } from '../exit-codes';
 import { Stopped, StopRequest } from '../stop-request';
 import { addWorkerFlags, readWorkerConfig, type WorkerFlags } from '../worker-flags';
-import { logStarted, serveUntilStopped, startWorkerFor } from '../worker-life';
+import {
+  createWorkerLog,
+  logDefect,
+  logNotStarted,
+  logStarted,
+  serveUntilStopped,
+  startWorkerFor,
+} from '../worker-life';
 
 const EXAMPLES = `
 Examples:
@@ -32,7 +38,7 @@ export const addWorker: AddCommand = (command, cli, action) => {
 async function work(flags: Flags, cli: Cli): Promise<ExitCode> {
   const config = readWorkerConfig(flags, cli);
   const workerId = newWorkerId();
-  const logger = createLogger(config, workerId);
+  const { logger, conditions } = createWorkerLog(config, workerId);
   const stop = new StopRequest((reason) =>
     logger.log('info', 'draining; SIGINT (Ctrl-C) once more ends at once', {
       reason,
@@ -41,15 +47,17 @@ async function work(flags: Flags, cli: Cli): Promise<ExitCode> {
   );
   // Nobody reads the log any more.
   cli.onReaderGone = () => stop.request('EPIPE');
+  cli.onDefect = (error) => logDefect(error, logger);
   try {
     const coreMetrics = await installRuntime(logger, { metrics: config.metrics !== undefined });
     const worker = await stop.interrupting(
-      startWorkerFor({ config, target: targetOf(flags), logger, workerId, coreMetrics }),
+      startWorkerFor({ config, target: targetOf(flags), logger, workerId, coreMetrics, conditions }),
     );
     logStarted(worker, logger);
     return await serveUntilStopped(worker, { stop, logger });
   } catch (error) {
     if (error instanceof Stopped) return EXIT.done;
+    logNotStarted(error, logger);
     throw error;
   } finally {
     stop.release();

@@ -37,6 +37,8 @@ export class NatsLink {
       /** Absent on workers that run no flows. */
       readonly intake?: { readonly events: EventIntake; readonly consumer: string };
       readonly logger: Logger;
+      /** Told why NATS is away; undefined: it is there. */
+      readonly onNats: (problem: string | undefined) => void;
     },
   ) {}
 
@@ -120,15 +122,17 @@ export class NatsLink {
 
   #tellConnected(): void {
     const message = this.#state === 'away' ? 'NATS is back' : 'NATS is connected';
-    if (this.#state !== 'connected') this.parts.logger.log('info', message);
+    if (this.#state !== 'connected') this.parts.logger.log('info', message, { part: 'nats' });
     this.#state = 'connected';
+    this.parts.onNats(undefined);
   }
 
   #tellAway(error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error);
     const message = 'NATS is away: events and dead letters wait in the state store';
-    if (this.#state !== 'away') this.parts.logger.log('warn', message, { error: reason });
+    if (this.#state !== 'away') this.parts.logger.log('warn', message, { part: 'nats', error: reason });
     this.#state = 'away';
+    this.parts.onNats(reason);
   }
 }
 

@@ -39,8 +39,10 @@ export async function openMessaging(parts: {
   /** As they travel inside of Temporal. */
   readonly events: EventPort;
   readonly logger: Logger;
+  /** Told why NATS is away; undefined: it is there. */
+  readonly onNats: (problem: string | undefined) => void;
 }): Promise<Messaging> {
-  const { config, connection, namespace, worker, store, keys, policy, events, logger } = parts;
+  const { config, connection, namespace, worker, store, keys, policy, events, logger, onNats } = parts;
   const { nats, queuePrefix } = config;
   const bodies = new MessageBodies(keys);
   if (nats === undefined) {
@@ -58,6 +60,7 @@ export async function openMessaging(parts: {
     sender,
     ...(config.pools.includes('io') ? { intake: { events: intake, consumer: origin } } : {}),
     logger,
+    onNats,
   });
   const outbox = new StoreOutbox({
     store,

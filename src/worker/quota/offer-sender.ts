@@ -43,7 +43,7 @@ export function createOfferSender(clients: NamespaceClients, logger: Logger): Of
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return 'gone';
       const text = error instanceof Error ? error.message : String(error);
-      logger.log('debug', 'a flow could not be told of its quota', { flow_id: flowId, tenant, error: text });
+      logger.log('debug', 'a flow could not be told of its quota', { flow_id: flowId, tenant_id: tenant, error: text });
       return isOfFlow(error) ? 'told' : 'missed';
     }
   };
@@ -61,7 +61,7 @@ export function createOfferSender(clients: NamespaceClients, logger: Logger): Of
       const missed = ticketsOf('missed');
       if (missed.length > 0) {
         logger.log('warn', 'flows cannot be told that it is their turn; it is left to other workers', {
-          tenant,
+          tenant_id: tenant,
           steps: missed.length,
         });
       }

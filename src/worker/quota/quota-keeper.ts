@@ -55,6 +55,8 @@ export interface KeeperParts {
   readonly logger: Logger;
   /** Told of each time that a step or a flow is sent to wait. */
   readonly onWait?: ((reason: QuotaReason) => void) | undefined;
+  /** Told why the store is out of reach; undefined: it answers. */
+  readonly onStore?: (problem: string | undefined) => void;
 }
 
 /**
@@ -73,7 +75,7 @@ export class QuotaKeeper {
 
   constructor(private readonly parts: KeeperParts) {
     const { worker, quotasOf, sender, logger } = parts;
-    const store = new StoreAccess(parts.store, logger);
+    const store = new StoreAccess(parts.store, logger, parts.onStore);
     const background = new Background((error) => store.warn(error));
     const onMissed = () => this.#reviewer.rest();
     const courier = new OfferCourier({ store, quotasOf, sender, background, onMissed });

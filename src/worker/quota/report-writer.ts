@@ -81,7 +81,7 @@ export class ReportWriter {
       // What it is about: usage and the place of a step, the place of a flow, the account of blobs.
       const { kind } = report;
       logger.log('error', 'a report was dropped: the state store cannot take it', {
-        tenant,
+        tenant_id: tenant,
         kind,
         error: textOf(error),
       });

@@ -1,7 +1,7 @@
 import { TooLate } from '../../activities/within';
 import type { Logger } from '../logger';
 import type { Rule } from '../state/rule';
-import { type RunOptions, type StateStore, StateStoreUnavailable } from '../state/state-store';
+import { isOutOfReach, type RunOptions, type StateStore, StateStoreUnavailable } from '../state/state-store';
 import { Outage } from './outage';
 
 /** How long who asks or reports waits for the store. */
@@ -18,6 +18,8 @@ export class StoreAccess {
   constructor(
     private readonly store: StateStore,
     private readonly logger: Logger,
+    /** Told why the store is out of reach; undefined: it answers. */
+    private readonly onStore: (problem: string | undefined) => void = () => undefined,
   ) {}
 
   get isOut(): boolean {
@@ -31,7 +33,14 @@ export class StoreAccess {
 
   /** As {@link StateStore.run}. */
   async run<T>(rule: () => Rule<T>, options?: RunOptions): Promise<T> {
-    return await this.#outage.watch(() => this.store.run(rule, options));
+    try {
+      const result = await this.#outage.watch(() => this.store.run(rule, options));
+      this.onStore(undefined);
+      return result;
+    } catch (error) {
+      if (isOutOfReach(error)) this.onStore(textOf(error));
+      throw error;
+    }
   }
 
   /** Says in the log that something could not be kept; of a store that does not answer only now and then. */
@@ -40,10 +49,10 @@ export class StoreAccess {
     const now = performance.now();
     if (isKnown && this.#warnedAt !== 0 && now - this.#warnedAt < WARN_EVERY_MS) return;
     this.#warnedAt = now;
-    const text = isKnown
-      ? 'the state store does not answer; steps of tenants with quotas wait'
-      : 'quotas could not be kept';
-    this.logger.log('warn', text, { error: textOf(error) });
+    const [text, fields] = isKnown
+      ? ['the state store does not answer; steps of tenants with quotas wait', { part: 'state_store' }]
+      : ['quotas could not be kept', {}];
+    this.logger.log('warn', text, { ...fields, error: textOf(error) });
   }
 
   async close(): Promise<void> {

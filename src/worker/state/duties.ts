@@ -3,8 +3,11 @@ import { execute, query, type Rule } from './rule';
 /** How long a duty stays with a worker of whom nothing is heard. */
 export const DUTY_MS = 10_000;
 
-/** What one worker does for all: look at the lines, publish to NATS. */
-export type DutyName = 'review' | 'publish';
+/**
+ * What one worker does for all: look at the lines, publish to NATS, show the figures of tenants; show those of the flows of a namespace
+ * and queue prefix, of which several may share a store.
+ */
+export type DutyName = 'review' | 'publish' | 'tenantFigures' | `flowFigures:${string}`;
 
 /** Who has the duty, as of now. */
 export interface Duty {

@@ -2,7 +2,7 @@ import { flowError } from '../../dsl/errors';
 import { execute, query, type Rule } from './rule';
 
 /** Version of the tables below. A change adds a step to {@link ensureSchema} and never edits one. */
-export const SCHEMA_VERSION = 4;
+export const SCHEMA_VERSION = 5;
 
 /** Times are milliseconds since 1970, by the store's clock. */
 const VERSION_1 = [
@@ -111,6 +111,19 @@ const VERSION_4 = [
   'ALTER TABLE beamline_tenants ADD COLUMN cpu_window_ms BIGINT NOT NULL DEFAULT 0',
 ];
 
+const VERSION_5 = [
+  // What metrics show of beamline_usage, which may be corrected downwards and lose old days: a counter must not fall. pruned: what value
+  // has beyond the days that are there; first_day: the oldest of them.
+  `CREATE TABLE beamline_usage_counters (
+    tenant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value DOUBLE PRECISION NOT NULL,
+    pruned DOUBLE PRECISION NOT NULL,
+    first_day TEXT NOT NULL,
+    PRIMARY KEY (tenant, name)
+  )`,
+];
+
 /**
  * Makes the tables where there are none. To be run alone: the driver excludes other processes meanwhile. Throws BLW_CONFIG where a newer
  * version of this program has been here.
@@ -126,7 +139,8 @@ export function* ensureSchema(): Rule<void> {
     );
   }
   if (version === SCHEMA_VERSION) return;
-  for (const statement of [VERSION_1, VERSION_2, VERSION_3, VERSION_4].slice(version).flat()) yield* execute(statement);
+  const steps = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
+  for (const statement of steps.slice(version).flat()) yield* execute(statement);
   yield* execute('DELETE FROM beamline_state');
   yield* execute('INSERT INTO beamline_state (version) VALUES (?)', SCHEMA_VERSION);
 }

@@ -66,5 +66,10 @@ const TYPE = /\b(workflow_type|activity_type)="((?:[^"\\]|\\.)*)"/g;
 const OTHER_TYPE = `_type="${OTHER}"`;
 
 function boundType(label: string, name: string, type: string): string {
-  return KNOWN_TYPES.has(type) ? label : `${name}="${OTHER}"`;
+  return knownType(type) === OTHER ? `${name}="${OTHER}"` : label;
+}
+
+/** A type of workflow or activity as it may be told: whoever reaches Temporal can start something under any name. */
+export function knownType(type: string): string {
+  return KNOWN_TYPES.has(type) ? type : OTHER;
 }

@@ -77,6 +77,12 @@ export class Family<Child> {
     this.#begin();
   }
 
+  /** Shows nothing until something is set again; {@link reset} leaves what has no labels at 0. */
+  clear(): void {
+    this.#metric.reset();
+    if (this.#values.length === 0) this.#metric.remove();
+  }
+
   readonly #bound = (value = '', index: number): string => {
     const allowed = this.#values[index];
     return allowed === undefined || allowed.has(value) ? value : OTHER;

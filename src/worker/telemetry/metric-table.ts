@@ -1,6 +1,7 @@
 import { EXIT_REASONS } from '../../activities/process/exit-reason';
 import { BLOCK_SPECS } from '../../dsl/block-registry';
 import { ERROR_CODES } from '../../dsl/error-codes';
+import { PARTS } from './conditions';
 import { ANY, type MetricSpec } from './metric-family';
 
 /** Milliseconds; from a block on the loopback to what runs for minutes. */
@@ -94,6 +95,11 @@ export const WORKER_METRICS = {
     type: 'counter',
     help: 'Child processes that ended, and why: killed for their memory, at the deadline of a step or since a cancelled one did not stop; crash: of their own; retired: they held much memory after a step; replaced: another memory limit was needed; stopped: with the worker.',
     labels: { pool: POOLS, reason: EXIT_REASONS },
+  },
+  worker_degraded: {
+    type: 'gauge',
+    help: '1: the worker does without this part just now, which it uses; state_store: steps of tenants with quotas wait meanwhile (docs/health.md).',
+    labels: { part: PARTS },
   },
   worker_flows_cached: {
     type: 'gauge',

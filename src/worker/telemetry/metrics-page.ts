@@ -1,5 +1,5 @@
-import type { Logger } from '../logger';
 import { type CoreMetrics, readCoreMetrics } from './core-metrics';
+import type { MetricGaps } from './metric-gaps';
 import { measurePools, type Watched } from './pool-metrics';
 import type { WorkerMetrics } from './worker-metrics';
 
@@ -7,13 +7,12 @@ import type { WorkerMetrics } from './worker-metrics';
 export class MetricsPage {
   #watched: Watched | undefined;
   #rendering: Promise<string> | undefined;
-  #isCoreAway = false;
 
   constructor(
     private readonly parts: {
       readonly metrics: WorkerMetrics;
       readonly coreMetrics: CoreMetrics | undefined;
-      readonly logger: Logger;
+      readonly gaps: MetricGaps;
     },
   ) {}
 
@@ -32,25 +31,26 @@ export class MetricsPage {
 
   async #render(): Promise<string> {
     const { metrics } = this.parts;
-    const [core] = await Promise.all([
-      this.#readCore(),
-      this.#watched === undefined ? undefined : measurePools(metrics, this.#watched),
-    ]);
+    const [core] = await Promise.all([this.#readCore(), this.#measurePools(metrics)]);
     return `${await metrics.registry.metrics()}${core}`;
   }
 
-  /** Without it, the page is short of the SDK's metrics; said once. */
+  async #measurePools(metrics: WorkerMetrics): Promise<void> {
+    if (this.#watched === undefined) return;
+    await measurePools(metrics, this.#watched);
+    this.parts.gaps.tell('queues', (await this.#watched.queues.read()).failure);
+  }
+
+  /** Without it, the page is short of the SDK's metrics. */
   async #readCore(): Promise<string> {
-    const { coreMetrics, logger } = this.parts;
+    const { coreMetrics, gaps } = this.parts;
     if (coreMetrics === undefined) return '';
     try {
       const text = await readCoreMetrics(coreMetrics);
-      this.#isCoreAway = false;
+      gaps.tell('core', undefined);
       return text;
     } catch (error) {
-      if (!this.#isCoreAway)
-        logger.log('warn', "the metrics of Temporal's SDK cannot be read", { error: String(error) });
-      this.#isCoreAway = true;
+      gaps.tell('core', `the metrics of Temporal's SDK cannot be read: ${String(error)}`);
       return '';
     }
   }

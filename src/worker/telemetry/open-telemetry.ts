@@ -4,9 +4,15 @@ import type { StepMiddleware } from '../../activities/step-activities';
 import { taskQueueOf } from '../../dsl/names';
 import type { QuotaReason } from '../../dsl/quota';
 import type { WorkerConfig } from '../config';
+import { isLoopbackAddress } from '../identity/loopback-address';
 import type { Logger } from '../logger';
+import type { Conditions } from './conditions';
 import type { CoreMetrics } from './core-metrics';
 import { countDenials } from './gate-metrics';
+import type { Health } from './health';
+import { InstallationMetrics, type InstallationParts } from './installation-metrics';
+import { MetricGaps } from './metric-gaps';
+import type { MetricsEndpoint } from './metrics-endpoint';
 import { MetricsPage } from './metrics-page';
 import type { Watched } from './pool-metrics';
 import { portMetrics } from './port-metrics';
@@ -28,6 +34,8 @@ export interface Telemetry {
   watchGate(gate: Gate): Gate;
   /** Shows pools, queues and resources too, once they are there. */
   watch(watched: Watched): void;
+  /** Shows what is true of the whole installation, where this worker has to; to be closed before the store. */
+  showInstallation(parts: Omit<InstallationParts, 'onProblem'>): { close(): Promise<void> };
   /** Where it is served; absent: nowhere. */
   readonly url?: string;
   close(): Promise<void>;
@@ -37,6 +45,7 @@ const OFF: Telemetry = {
   middleware: [],
   watchGate: (gate) => gate,
   watch: () => undefined,
+  showInstallation: () => ({ close: async () => undefined }),
   close: async () => undefined,
 };
 
@@ -46,15 +55,27 @@ export async function openTelemetry(options: {
   workerId: string;
   logger: Logger;
   coreMetrics: CoreMetrics | undefined;
+  conditions: Conditions;
+  health: Health;
 }): Promise<Telemetry> {
-  const { config, workerId, logger, coreMetrics } = options;
+  const { config, workerId, logger, coreMetrics, conditions, health } = options;
   if (config.metrics === undefined) return OFF;
+  warnOfReaders(config.metrics, logger);
   const metrics = createWorkerMetrics(workerId);
-  const page = new MetricsPage({ metrics, coreMetrics, logger });
+  conditions.onChange((part, now) => metrics.worker_degraded.of(part).set(now === undefined ? 0 : 1));
+  const gaps = new MetricGaps(conditions);
+  const page = new MetricsPage({ metrics, coreMetrics, gaps });
+  let installation: InstallationMetrics | undefined;
   const server = await startTelemetryServer({
     endpoint: config.metrics,
     paths: {
-      '/metrics': async () => ({ status: 200, contentType: metrics.registry.contentType, body: await page.render() }),
+      '/metrics': async () => {
+        await installation?.wanted();
+        return { status: 200, contentType: metrics.registry.contentType, body: await page.render() };
+      },
+      '/livez': () => health.live(),
+      '/readyz': () => health.ready(),
+      '/status': () => health.status(),
     },
     onError: (path, error) =>
       logger.log('warn', 'health or metrics could not be answered', { path, error: String(error) }),
@@ -67,7 +88,21 @@ export async function openTelemetry(options: {
     onWait: (reason) => metrics.beamline_quota_waits_total.of(reason).inc(),
     watchGate: (gate) => countDenials(gate, metrics),
     watch: (watched) => page.watch(watched),
+    showInstallation: (parts) => {
+      const onProblem = (message: string | undefined) => gaps.tell('installation', message);
+      installation = new InstallationMetrics({ ...parts, onProblem }, metrics.registry);
+      return installation;
+    },
     url: server.url,
     close: () => server.close(),
   };
+}
+
+/** Nobody is asked who he is. */
+function warnOfReaders({ host }: MetricsEndpoint, logger: Logger): void {
+  if (isLoopbackAddress(host)) return;
+  logger.log('warn', 'metrics and health can be read from other machines, by anybody who reaches the port', {
+    host,
+    shows: 'tenants of the policy with their usage and quotas, task queues, addresses in errors; no data of flows',
+  });
 }

@@ -17,7 +17,7 @@ export class TraceHealth {
     if (this.#isAway) return;
     this.#isAway = true;
     this.conditions?.degrade('traces', message);
-    this.logger.log('warn', 'traces cannot be sent; flows go on without them', { error: message });
+    this.logger.log('warn', 'traces cannot be sent; flows go on without them', { part: 'traces', error: message });
   }
 
   /** Spans were sent. */
@@ -25,7 +25,7 @@ export class TraceHealth {
     if (!this.#isAway) return;
     this.#isAway = false;
     this.conditions?.recover('traces');
-    this.logger.log('info', 'traces are sent again', { lost_spans: this.#lost });
+    this.logger.log('info', 'traces are sent again', { part: 'traces', lost_spans: this.#lost });
     this.#lost = 0;
   }
 }

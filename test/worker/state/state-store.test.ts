@@ -56,7 +56,8 @@ describe.each(storeKinds())('a state store in $name', (kind) => {
   test('of the first version is kept, and gets what is new', async () => {
     const old = kind.open();
     await old.run(function* () {
-      for (const table of ['duties', 'charged', 'outbox']) yield* execute(`DROP TABLE beamline_${table}`);
+      for (const table of ['duties', 'charged', 'outbox', 'usage_counters'])
+        yield* execute(`DROP TABLE beamline_${table}`);
       yield* execute('ALTER TABLE beamline_tenants DROP COLUMN cpu_window_ms');
       yield* execute('UPDATE beamline_state SET version = 1');
       yield* execute("INSERT INTO beamline_tenants (tenant, blob_bytes) VALUES ('acme', 7)");

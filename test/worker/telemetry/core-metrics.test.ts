@@ -1,5 +1,6 @@
-import type { LogFields } from '../../../src/worker/logger';
+import { Conditions } from '../../../src/worker/telemetry/conditions';
 import { boundTypes, readCoreMetrics } from '../../../src/worker/telemetry/core-metrics';
+import { MetricGaps } from '../../../src/worker/telemetry/metric-gaps';
 import { MetricsPage } from '../../../src/worker/telemetry/metrics-page';
 import { createWorkerMetrics } from '../../../src/worker/telemetry/worker-metrics';
 import { LoopbackServers } from '../../helpers/loopback';
@@ -51,18 +52,16 @@ it.each<[string, (end: (status: number, body: string) => void) => void, string]>
 });
 
 describe('the page', () => {
-  const lines: [string, LogFields | undefined][] = [];
-  const logger = { log: (_: string, message: string, fields?: LogFields) => lines.push([message, fields]) };
-
-  it("has the SDK's metrics behind its own, does without them, and says so once", async () => {
+  it("has the SDK's metrics behind its own, does without them, and says so", async () => {
     let isAway = false;
     const server = await servers.http((_, response) => {
       response.writeHead(isAway ? 500 : 200).end('# TYPE temporal_x counter\ntemporal_x 1\n');
     });
+    const conditions = new Conditions();
     const page = new MetricsPage({
       metrics: createWorkerMetrics('w'),
       coreMetrics: { url: `${server.origin}/metrics` },
-      logger,
+      gaps: new MetricGaps(conditions),
     });
     expect(new MetricsText(await page.render()).value('temporal_x')).toBe(1);
     isAway = true;
@@ -70,15 +69,20 @@ describe('the page', () => {
       const text = new MetricsText(await page.render());
       expect([text.has('temporal_x'), text.sum('worker_info')]).toEqual([false, 1]);
     }
-    expect(lines).toEqual([["the metrics of Temporal's SDK cannot be read", { error: 'Error: status 500' }]]);
+    expect(conditions.find('metrics')?.message).toBe("the metrics of Temporal's SDK cannot be read: Error: status 500");
     isAway = false;
     expect(new MetricsText(await page.render()).has('temporal_x')).toBe(true);
+    expect(conditions.list()).toEqual([]);
   });
 
   it('is made once for all who ask at the same time', async () => {
     const server = await servers.http((_, response) => response.end(''));
     const coreMetrics = { url: `${server.origin}/metrics` };
-    const page = new MetricsPage({ metrics: createWorkerMetrics('w'), coreMetrics, logger });
+    const page = new MetricsPage({
+      metrics: createWorkerMetrics('w'),
+      coreMetrics,
+      gaps: new MetricGaps(new Conditions()),
+    });
     await Promise.all([page.render(), page.render()]);
     expect(server.requests).toHaveLength(1);
   });

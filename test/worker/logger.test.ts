@@ -1,0 +1,17 @@
+import { Mask } from '../../src/activities/secrets/mask';
+import { type LogFields, maskedLogger } from '../../src/worker/logger';
+
+test('a value that is masked is in no text of a line', () => {
+  const lines: { message: string; fields: LogFields | undefined }[] = [];
+  const mask = new Mask();
+  mask.add('p+ss/w0rd');
+  const logger = maskedLogger({ log: (_, message, fields) => lines.push({ message, fields }) }, (text) =>
+    mask.text(text),
+  );
+  logger.log('error', 'no p+ss/w0rd here', { error: 'at postgres://u:p%2Bss%2Fw0rd@host', steps: 3, isLast: true });
+  logger.log('info', 'worker stopped');
+  expect(lines).toEqual([
+    { message: 'no *** here', fields: { error: 'at postgres://u:***@host', steps: 3, isLast: true } },
+    { message: 'worker stopped', fields: {} },
+  ]);
+});
