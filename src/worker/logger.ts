@@ -69,11 +69,28 @@ function prettyLogger(logLevel: string, onLoss: LoggerOptions['onLoss']): Logger
   return {
     log(level, message, fields = {}) {
       if (ORDER.indexOf(level) < ORDER.indexOf(logLevel)) return;
-      const details = Object.entries(fields)
-        .filter(([, value]) => value !== undefined)
-        .map(([key, value]) => `${key}=${String(value)}`);
-      const time = new Date().toISOString().slice(11, 23);
-      sink.write(`${time} ${level.toUpperCase().padEnd(5)} ${[message, ...details].join('  ')}\n`);
+      sink.write(prettyLine(new Date(), level, message, fields));
     },
   };
+}
+
+/** Fields that are ours, and have lines of their own. */
+const WITH_LINES = ['stack', 'error'];
+
+/**
+ * A line for people. Ids of flows are chosen by whoever starts them: what would move the cursor, or begin another line, is written as an
+ * escape.
+ */
+export function prettyLine(at: Date, level: string, message: string, fields: LogFields): string {
+  const details = Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${key}=${visible(String(value), WITH_LINES.includes(key))}`);
+  const time = at.toISOString().slice(11, 23);
+  return `${time} ${level.toUpperCase().padEnd(5)} ${[visible(message, false), ...details].join('  ')}\n`;
+}
+
+function visible(text: string, hasLines: boolean): string {
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, (char) =>
+    hasLines && char === '\n' ? char : `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { INSTALLATION_METRICS } from '../../src/worker/telemetry/installation-table';
 import { WORKER_METRICS } from '../../src/worker/telemetry/metric-table';
 import { listedMetrics, wrongNames } from '../helpers/metric-list';
 import { projectRoot } from '../helpers/project-root';
@@ -131,10 +132,12 @@ test('docs/metrics.md proposes to ask for metrics and labels that there are', ()
 
 test('the metrics that the documentation lists are those of the code', () => {
   const listed = listedMetrics();
-  const differing = Object.entries(WORKER_METRICS).filter(([name, { type, labels }]) => {
-    const metric = listed.get(name);
-    return metric?.type !== type || String(metric.labels) !== String(Object.keys(labels));
-  });
+  const differing = Object.entries({ ...WORKER_METRICS, ...INSTALLATION_METRICS }).filter(
+    ([name, { type, labels }]) => {
+      const metric = listed.get(name);
+      return metric?.type !== type || String(metric.labels) !== String(Object.keys(labels));
+    },
+  );
   expect(differing.map(([name]) => name)).toEqual([]);
 });
 

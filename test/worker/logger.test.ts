@@ -1,5 +1,5 @@
 import { Mask } from '../../src/activities/secrets/mask';
-import { type LogFields, maskedLogger } from '../../src/worker/logger';
+import { type LogFields, maskedLogger, prettyLine } from '../../src/worker/logger';
 
 test('a value that is masked is in no text of a line', () => {
   const lines: { message: string; fields: LogFields | undefined }[] = [];
@@ -14,4 +14,17 @@ test('a value that is masked is in no text of a line', () => {
     { message: 'no *** here', fields: { error: 'at postgres://u:***@host', steps: 3, isLast: true } },
     { message: 'worker stopped', fields: {} },
   ]);
+});
+
+test('a line for people cannot be made up by an id', () => {
+  const at = new Date('2026-11-28T13:00:00.500Z');
+  const fields = {
+    flow_id: 'a\n13:00:00.000 ERROR made up\u001b[2J',
+    stack: 'at one\nat two',
+    attempt: 2,
+    none: undefined,
+  };
+  expect(prettyLine(at, 'warn', 'step failed', fields)).toBe(
+    '13:00:00.500 WARN  step failed  flow_id=a\\u000a13:00:00.000 ERROR made up\\u001b[2J  stack=at one\nat two  attempt=2\n',
+  );
 });
