@@ -50,6 +50,8 @@ export interface LifeTrace {
   secrets?: StepSecrets | undefined;
   /** The block is done. */
   hasRun?: true;
+  /** When its activity failed, in ms since 1970. */
+  failedAt?: number;
 }
 
 /**
@@ -123,7 +125,7 @@ function endOf({ next = 'continue' }: TaskPlan, output: Json): TaskOutcome {
 function park(
   { run, task, scope, step }: RunningTask<CallPlan>,
   { rawInput, generation: before, retries, earlier, deeds = [], ...start }: LifeStart,
-  { values, secrets, hasRun, generation = before, execution = start.execution }: LifeTrace,
+  { values, secrets, hasRun, generation = before, execution = start.execution, failedAt = Date.now() }: LifeTrace,
   error: JsonObject,
 ): ParkedStep {
   const { iteration } = scope;
@@ -140,7 +142,7 @@ function park(
     ...(attempts === undefined ? {} : { attempts }),
     retries,
     startedAt,
-    failedAt: Date.now(),
+    failedAt,
     input: rawInput,
     ...(isJsonObject(args) ? { with: JSON.parse(withoutPlaceholders(JSON.stringify(args))) as JsonObject } : {}),
   };

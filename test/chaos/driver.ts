@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { WorkflowExecutionAlreadyStartedError, WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
-import type { DeadLetters } from '../../src/dsl/dead-letter';
-import type { Expectation, FlowKind } from './flows';
+import type { Expectation, FlowKind } from './flow-kind';
+import type { SeenLetter } from './messages';
+import { People } from './people';
+import { Random } from './random';
 import type { World } from './world';
 
 const QUEUE = 'beamline-io';
@@ -9,6 +11,7 @@ const TENANT = 'default';
 const PAUSE_MS = 300;
 const MAX_BLOB_BYTES = 10_000_000;
 const CALL_MS = 15_000;
+const NO_FAILURE = 'no failure';
 
 /** A flow that was started. */
 export interface ChaosFlow {
@@ -19,8 +22,12 @@ export interface ChaosFlow {
   endedAt?: number;
   /** As it should have ended, or what was wrong. */
   verdict?: 'ok' | string;
-  /** Dead letters that were resolved, by the idempotency key of their step: with what. */
-  readonly letters: Map<string, 'retry' | 'skip'>;
+  /** Dead letters that were seen waiting, by their failure. */
+  readonly letters: Map<string, SeenLetter>;
+  /** Decides how people deal with it. */
+  readonly random: Random;
+  /** How often it has failed and was left to be redriven. */
+  failures: number;
 }
 
 /** Starts flows, decides, cancels and resolves as people would, with patience: whatever is away comes back. */
@@ -28,11 +35,14 @@ export class Driver {
   readonly flows: ChaosFlow[] = [];
   readonly #running = new Set<Promise<void>>();
   #isOver = false;
+  readonly people: People;
 
   constructor(
     private readonly world: World,
-    private readonly prefix: string,
-  ) {}
+    private readonly seed: number,
+  ) {
+    this.people = new People(world);
+  }
 
   get open(): readonly ChaosFlow[] {
     return this.flows.filter(({ endedAt }) => endedAt === undefined);
@@ -40,9 +50,11 @@ export class Driver {
 
   /** Starts one and sees it to its end; resolves when that has come. */
   run(kind: FlowKind): Promise<ChaosFlow> {
-    const id = `${this.prefix}-${this.flows.length}`;
+    const index = this.flows.length;
+    const id = `chaos-${this.seed}-${index}`;
     const { args, expects } = kind.make(id, this.world.ledger.origin);
-    const flow: ChaosFlow = { id, kind, expects, startedAt: Date.now(), letters: new Map() };
+    const random = new Random(this.seed * 100_003 + index);
+    const flow: ChaosFlow = { id, kind, expects, startedAt: Date.now(), letters: new Map(), random, failures: 0 };
     this.flows.push(flow);
     const running = this.#see(flow, args);
     this.#running.add(running);
@@ -61,60 +73,54 @@ export class Driver {
   }
 
   async #see(flow: ChaosFlow, args: readonly unknown[]): Promise<void> {
-    const { client } = this.world;
-    await this.#patiently(async () => {
-      try {
-        await client.workflow.start('runFlow', { taskQueue: QUEUE, workflowId: flow.id, args: [...args] });
-      } catch (error) {
-        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-      }
-    });
-    const handle = client.workflow.getHandle(flow.id);
+    const handle = this.world.client.workflow.getHandle(flow.id);
+    await this.#patiently(() =>
+      flow.kind.isCommanded === true ? this.#command(flow, handle, args) : this.#start(flow, args),
+    );
     let hasActed = false;
     for (;;) {
       const status = await this.#patiently(async () => (await handle.describe()).status.name);
       if (status === undefined) return;
-      if (status !== 'RUNNING' && status !== 'CONTINUED_AS_NEW') {
+      const isOpen = status === 'RUNNING' || status === 'CONTINUED_AS_NEW';
+      if (!isOpen && (await this.#isForRedrive(flow, handle, status))) {
+        await this.#patiently(() => this.people.redrive(flow));
+      } else if (!isOpen) {
         flow.verdict = await this.#verdictOf(flow, handle, status);
         flow.endedAt = Date.now();
         return;
+      } else {
+        if (!hasActed) hasActed = await this.#call(() => this.people.act(flow, handle)).catch(() => false);
+        await this.#call(() => this.people.resolveLetters(flow, handle)).catch(() => undefined);
       }
-      if (!hasActed) hasActed = await this.#call(() => this.#act(flow, handle)).catch(() => false);
-      await this.#call(() => this.#resolveLetters(flow, handle)).catch(() => undefined);
       await delay(PAUSE_MS);
     }
   }
 
-  /** What a person does once in a flow of its kind; false: it is not time yet. */
-  async #act(flow: ChaosFlow, handle: WorkflowHandle): Promise<boolean> {
-    if (flow.kind.name === 'cancelled') {
-      const { steps } = await handle.query<{ steps: { name: string }[] }>('progress');
-      if (!steps.some(({ name }) => name === 'wait')) return false;
-      await handle.cancel();
-      return true;
+  async #start(flow: ChaosFlow, args: readonly unknown[]): Promise<void> {
+    try {
+      await this.world.client.workflow.start('runFlow', {
+        taskQueue: QUEUE,
+        workflowId: flow.id,
+        args: [...args],
+        // A start whose answer was lost may be through by now.
+        workflowIdReusePolicy: 'REJECT_DUPLICATE',
+      });
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
     }
-    if (flow.kind.name !== 'approval') return true;
-    const ask = this.world.client.workflow.getHandle(`${flow.id}/ask`);
-    const { status } = await ask.query<{ status: string }>('state');
-    if (status !== 'pending') return true;
-    // The same person again and again, by signal and by update: counts once.
-    for (let copy = 0; copy < 3; copy += 1) await ask.signal('approve', { by: 'alice' });
-    await ask.executeUpdate('decide', { args: [{ decision: 'approved', by: 'alice' }] }).catch(() => undefined);
-    await ask.signal('approve', { by: 'bob' });
-    await ask.signal('reject', { by: 'carol' }).catch(() => undefined);
-    return true;
   }
 
-  /** As a person would: looks whether the effect is there, skips the step where it is, and has it run again where not. */
-  async #resolveLetters(flow: ChaosFlow, handle: WorkflowHandle): Promise<void> {
-    const { letters } = await handle.query<DeadLetters>('deadLetters');
-    for (const { id, step, iteration = '0' } of letters) {
-      const key = `${TENANT}:${flow.id}:${step}:${iteration}:0`;
-      const isDone = this.world.ledger.lines().some((line) => line.key === key);
-      const action = isDone ? 'skip' : 'retry';
-      flow.letters.set(key, action);
-      await handle.executeUpdate('resolve', { args: [{ id, action, by: 'driver' }] });
-    }
+  /** Says it until there is such a flow. */
+  async #command(flow: ChaosFlow, handle: WorkflowHandle, args: readonly unknown[]): Promise<void> {
+    await this.people.run(flow, args);
+    await this.#call(() => handle.describe());
+  }
+
+  async #isForRedrive({ kind }: ChaosFlow, handle: WorkflowHandle, status: string): Promise<boolean> {
+    if (kind.act !== 'redrive' || status !== 'FAILED') return false;
+    const failure = await this.#failureOf(handle);
+    // Somebody else's command may have let it go on meanwhile, to its end even.
+    return failure.startsWith('BLW_HTTP_STATUS') || failure === NO_FAILURE;
   }
 
   /** No call waits for ever. */
@@ -136,7 +142,7 @@ export class Driver {
     const said = await this.#patiently(async () => {
       try {
         await handle.result();
-        return 'no failure';
+        return NO_FAILURE;
       } catch (error) {
         if (!(error instanceof WorkflowFailedError)) throw error;
         const { type, message } = (error.cause ?? error) as { type?: string; message: string };

@@ -10,6 +10,8 @@ export type Weather =
   | 'truncate'
   /** The answer takes two seconds. */
   | 'slow'
+  /** 500, after the effect. */
+  | 'broken'
   /** 503, without an effect. */
   | 'unavailable';
 
@@ -20,7 +22,9 @@ export type Order =
   | { readonly kind: 'weather'; readonly weather: Weather }
   /** The next request that makes an effect, or of those the next that may not be repeated: tell, and make it wait for `go`. */
   | { readonly kind: 'trap'; readonly moment: Moment; readonly isForUnsafe: boolean }
-  | { readonly kind: 'go' };
+  | { readonly kind: 'go' }
+  /** Requests through this gate are no longer refused. */
+  | { readonly kind: 'open'; readonly name: string };
 
 export type Report =
   | { readonly kind: 'listening'; readonly port: number }

@@ -6,6 +6,7 @@
  * | `POST /effect` | one line per request: nothing protects it from being made twice |
  * | `POST /once` | one line per idempotency key, as services have it that know the header |
  * | `PUT /effect/NAME` | one line per name |
+ * | `PUT /gate/NAME` | 409, and none, until the driver has opened the gate; then one line per name |
  * | `GET /data/N/TEXT` | none; N bytes, the text again and again, with ranges |
  * | `GET /openapi.json` | none; describes `PUT /effect/NAME` |
  */
@@ -25,6 +26,7 @@ const known = new Set(
     .map((line) => (JSON.parse(line) as EffectLine).key),
 );
 
+const open = new Set<string>();
 let weather: Weather = 'fair';
 let trap: Extract<Order, { kind: 'trap' }> | undefined;
 let release: (() => void) | undefined;
@@ -34,6 +36,7 @@ let requests = 0;
 process.on('message', (order: Order) => {
   if (order.kind === 'weather') changeWeather(order.weather);
   else if (order.kind === 'trap') trap = order;
+  else if (order.kind === 'open') open.add(order.name);
   else {
     trap = undefined;
     release?.();
@@ -74,6 +77,11 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
     sendData(request, response, Buffer.alloc(Number(size), fill));
     return;
   }
+  const gate = /^\/gate\/(.+)$/.exec(url)?.[1];
+  if (gate !== undefined && !open.has(gate)) {
+    response.writeHead(409).end();
+    return;
+  }
   await makeEffect(request, response);
 }
 
@@ -100,6 +108,10 @@ async function makeEffect(request: IncomingMessage, response: ServerResponse): P
 }
 
 function answer(response: ServerResponse, body: string): void {
+  if (weather === 'broken') {
+    response.writeHead(500).end();
+    return;
+  }
   if (weather === 'reset' || weather === 'truncate') {
     response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length });
     response.write(body.slice(0, body.length / 2), () => {

@@ -44,6 +44,11 @@ export class Ledger {
     }
   }
 
+  /** The service takes requests through this gate from now on. */
+  open(name: string): void {
+    this.#send({ kind: 'open', name });
+  }
+
   release(): void {
     this.#send({ kind: 'go' });
   }

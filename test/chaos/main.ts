@@ -2,11 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { Driver } from './driver';
-import { FAULTS, type Fault } from './faults';
+import type { Fault, Scene } from './fault';
+import { FAULTS } from './faults';
 import { FLOW_KINDS, PROBE } from './flows';
+import { isPlant, PLANTS, type Plant, plantWrong } from './plant';
 import { Random } from './random';
-import { type FaultRecord, printReport } from './report';
-import { verify } from './verify';
+import { type FaultRecord, loadRecord, printReport } from './report';
+import { type Evidence, type Verification, verify } from './verify';
 import { World } from './world';
 
 const HELP = `Usage: npm run chaos -- [--seed S] [--seconds N] [--only TEXT]
@@ -15,16 +17,21 @@ Runs flows that use every block while workers, Temporal, PostgreSQL, the network
 that no effect is lost or made twice, and no flow hangs.
 
   --seed S       decides flows and faults; a run can be repeated with it (default: chosen, and printed)
-  --seconds N    how long faults are made (default 60); what is open then gets 2 minutes to end
+  --seconds N    how long faults are made (default 60); what is open then gets 3 minutes to end
   --only TEXT    only faults with this text in their name
+  --plant WHAT   do something wrong at the end, to see that it is found: duplicate, loss or message
 
 The last line is a JSON object: seed, effects, lost, duplicated, hanging, faults. Exit codes: 0 nothing was lost,
 duplicated or hanging and everything ended as it should; 1 something was, or nothing ran; 2 bad usage.`;
 
 const FLOWS_AT_ONCE = 6;
 /** What is open when the faults are over has so long to end. */
-const SETTLE_MS = 120_000;
+const SETTLE_MS = 180_000;
 const RECOVERY_MS = 60_000;
+/** What an attempt does that nobody waits for any more is done by then; it counts. */
+const AFTERMATH_MS = 4_000;
+/** What waited for NATS is out by then, and commands have seen the end of their flows. */
+const LATEST_MESSAGE_MS = 60_000;
 /** A fault that takes so many times as long as it should is stuck; nothing after it could be told apart from it. */
 const STRIKE_PATIENCE = 5;
 
@@ -32,6 +39,7 @@ interface Settings {
   readonly seed: number;
   readonly seconds: number;
   readonly faults: readonly Fault[];
+  readonly plant: Plant | undefined;
 }
 
 class UsageError extends Error {}
@@ -57,27 +65,77 @@ async function main(): Promise<number> {
   }
 }
 
-async function run(world: World, { seed, seconds, faults }: Settings): Promise<number> {
+async function run(world: World, { seed, seconds, faults, plant }: Settings): Promise<number> {
   const random = new Random(seed);
-  const driver = new Driver(world, `chaos-${seed}`);
+  const driver = new Driver(world, seed);
   const until = Date.now() + seconds * 1_000;
-  const load = keepLoaded(driver, new Random(seed + 1), until);
+  let isOver = false;
+  const load = keepLoaded(driver, { random: new Random(seed + 1), until, hasNats: world.nats !== undefined });
+  const beside = [
+    driver.people.sweep(new Random(seed + 2), () => isOver),
+    ...world.watches.map((watch) => watch.watch(() => isOver)),
+  ];
   const sampling = setInterval(() => {
     for (const worker of world.workers) worker.measure();
   }, 1_000);
   const records = await strikeAll({ world, driver, random }, faults, until);
   await load;
   const hanging = await driver.settle(SETTLE_MS);
+  isOver = true;
+  await Promise.all([...beside, delay(AFTERMATH_MS), world.commands.settle(LATEST_MESSAGE_MS)]);
   clearInterval(sampling);
-  const verification = await verify(world, driver.flows);
-  return printReport({ seed, records, flows: driver.flows, hanging, verification, workers: world.workers });
+  if (plant !== undefined) await plantWrong(world, driver.flows, plant);
+  const { people } = driver;
+  const { commands, watches } = world;
+  return printReport({
+    seed,
+    records: [
+      ...records,
+      loadRecord('decisions repeated', undefined, people.repeatedDecisions),
+      loadRecord('redriven singly', undefined, people.singleRedrives),
+      loadRecord('redriven in bulk', undefined, people.bulkRedrives),
+      loadRecord('commands killed in the middle', undefined, commands.occasions.killed),
+      loadRecord('commands given twice at once', undefined, commands.occasions.twice),
+    ],
+    flows: driver.flows,
+    hanging,
+    verification: await verifyAll(world, driver),
+    workers: world.workers,
+    pages: watches.reduce((sum, { pages }) => sum + pages, 0),
+    problems: [
+      ...commands.problems,
+      ...watches.flatMap(({ problems }) => problems),
+      ...(watches.every(({ pages }) => pages > 0) ? [] : ['no page of metrics was read of some worker']),
+    ],
+  });
+}
+
+/** Compares until nothing is missing that may still be on its way to NATS. */
+async function verifyAll(world: World, { flows }: Driver): Promise<Verification> {
+  const until = Date.now() + LATEST_MESSAGE_MS;
+  for (;;) {
+    const verification = verify(await collect(world), flows);
+    const isComplete = verification.findings.every(({ lost }) => lost.every((what) => !what.startsWith('NATS ')));
+    if (isComplete || Date.now() > until) return verification;
+    await delay(1_000);
+  }
+}
+
+async function collect(world: World): Promise<Evidence> {
+  const http = new Map<string, number>();
+  for (const { key, what } of world.ledger.lines()) if (what === 'applied') http.set(key, (http.get(key) ?? 0) + 1);
+  return { http, ...(await world.readRows()), messages: await world.readMessages() };
 }
 
 /** Keeps so many flows going until the time is up. */
-async function keepLoaded(driver: Driver, random: Random, until: number): Promise<void> {
+async function keepLoaded(
+  driver: Driver,
+  { random, until, hasNats }: { random: Random; until: number; hasNats: boolean },
+): Promise<void> {
+  const kinds = FLOW_KINDS.filter(({ needsNats }) => hasNats || needsNats !== true);
   const lane = async (): Promise<void> => {
     while (Date.now() < until) {
-      const ended = driver.run(random.pick(FLOW_KINDS));
+      const ended = driver.run(random.pick(kinds));
       // A flow that hangs does not keep its lane: it is found at the end.
       await Promise.race([ended, delay(Math.max(0, until - Date.now()))]);
     }
@@ -86,11 +144,7 @@ async function keepLoaded(driver: Driver, random: Random, until: number): Promis
 }
 
 /** One fault after the other, each followed by a probe; in rounds, so that all get their turn. */
-async function strikeAll(
-  scene: Parameters<Fault['strike']>[0],
-  faults: readonly Fault[],
-  until: number,
-): Promise<FaultRecord[]> {
+async function strikeAll(scene: Scene, faults: readonly Fault[], until: number): Promise<FaultRecord[]> {
   const records = new Map<string, FaultRecord>(
     faults.map(({ name, missing }) => [name, { name, missing: missing?.(scene.world), strikes: [], problems: [] }]),
   );
@@ -130,13 +184,15 @@ function readSettings(args: readonly string[]): Settings | undefined {
   const seed = wholeNumber('--seed', values.seed, Math.floor(Math.random() * 1_000_000));
   const seconds = wholeNumber('--seconds', values.seconds, 60);
   if (seconds < 10) throw new UsageError(`--seconds: got ${seconds}, expected at least 10`);
-  const { only = '' } = values;
+  const { only = '', plant } = values;
+  if (plant !== undefined && !isPlant(plant))
+    throw new UsageError(`--plant: got "${plant}", expected one of: ${PLANTS.join(', ')}`);
   const faults = FAULTS.filter(({ name }) => name.toLowerCase().includes(only.toLowerCase()));
   if (faults.length === 0)
     throw new UsageError(
       `--only: got "${only}", expected a part of one of: ${FAULTS.map(({ name }) => name).join('; ')}`,
     );
-  return { seed, seconds, faults };
+  return { seed, seconds, faults, plant };
 }
 
 function parse(args: readonly string[]) {
@@ -147,6 +203,7 @@ function parse(args: readonly string[]) {
         seed: { type: 'string' },
         seconds: { type: 'string' },
         only: { type: 'string' },
+        plant: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
     });

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { DiskFaults } from './disk-faults';
 
 const ROOT = process.env.BEAMLINE_ROOT ?? process.cwd();
 const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
@@ -19,6 +20,10 @@ export class WorkerProcess {
   /** How its last life ended: `exit code 0`, `SIGKILL`. */
   lastExit = '';
   #isExpectedToEnd = false;
+  #isStopped = false;
+  /** Rises with each life, and whenever one was stopped and resumed. */
+  #undisturbed = 0;
+  #metricsUrl: string | undefined;
   readonly #clockFile: string;
 
   constructor(
@@ -27,6 +32,8 @@ export class WorkerProcess {
       readonly flags: readonly string[];
       readonly folder: string;
       readonly fakesTime: boolean;
+      /** What makes its disk fail when it is told to, if that can be had here. */
+      readonly diskFaults: DiskFaults | undefined;
     },
   ) {
     this.#clockFile = join(options.folder, `${name}.clock`);
@@ -37,22 +44,45 @@ export class WorkerProcess {
     return this.#child?.exitCode === null && this.#child.signalCode === null ? this.#child.pid : undefined;
   }
 
+  /** Where its metrics are, once it has said so. */
+  get metricsUrl(): string | undefined {
+    return this.pid === undefined ? undefined : this.#metricsUrl;
+  }
+
+  /** Another number whenever it was not running all the while; undefined while it is stopped, ended or asked to end. */
+  get undisturbed(): number | undefined {
+    return this.pid === undefined || this.#isStopped || this.#isExpectedToEnd ? undefined : this.#undisturbed;
+  }
+
   async start(): Promise<void> {
-    const { flags, folder, fakesTime } = this.options;
+    const { flags, folder, fakesTime, diskFaults } = this.options;
     const log = openSync(join(folder, `${this.name}.log`), 'a');
     const clock = {
-      LD_PRELOAD: FAKETIME,
       FAKETIME_TIMESTAMP_FILE: this.#clockFile,
       FAKETIME_NO_CACHE: '1',
       DONT_FAKE_MONOTONIC: '1',
       FAKETIME_DONT_FAKE_MONOTONIC: '1',
     };
+    const preloaded = [fakesTime ? FAKETIME : undefined, diskFaults?.environment.LD_PRELOAD].filter(
+      (library) => library !== undefined,
+    );
     const child = spawn(process.execPath, [join(ROOT, 'bin', 'beamline.js'), 'worker', ...flags], {
       stdio: ['ignore', 'pipe', log],
-      env: { ...process.env, ...(fakesTime ? clock : {}) },
+      env: {
+        ...process.env,
+        ...(fakesTime ? clock : {}),
+        ...diskFaults?.environment,
+        ...(preloaded.length === 0 ? {} : { LD_PRELOAD: preloaded.join(':') }),
+      },
     });
     this.#child = child;
     this.#isExpectedToEnd = false;
+    this.#isStopped = false;
+    this.#undisturbed += 1;
+    this.#metricsUrl = undefined;
+    child.stdout?.on('data', (chunk: Buffer) => {
+      this.#metricsUrl ??= /"url":"(http:[^"]+)"/.exec(chunk.toString())?.[1];
+    });
     child.once('exit', (code, signal) => {
       this.lastExit = signal ?? `exit code ${code}`;
       if (!this.#isExpectedToEnd) this.crashes.push(`${this.name} ended by itself: ${this.lastExit}`);
@@ -76,6 +106,8 @@ export class WorkerProcess {
 
   signal(signal: 'SIGKILL' | 'SIGTERM' | 'SIGSTOP' | 'SIGCONT'): void {
     if (signal === 'SIGKILL' || signal === 'SIGTERM') this.#isExpectedToEnd = true;
+    this.#isStopped = signal === 'SIGSTOP';
+    this.#undisturbed += 1;
     this.#child?.kill(signal);
   }
 

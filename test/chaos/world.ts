@@ -10,8 +10,13 @@ import { connectClient } from '../../src/worker/temporal-connection';
 import { findTemporal } from '../../temporal-dev/locate-temporal';
 import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
 import { CommitProxy } from '../helpers/commit-proxy';
+import { findNatsServer, startNats, type TestNats } from '../helpers/nats';
 import { findPostgresBinaries, startPostgres, type TestPostgres } from '../helpers/postgres';
+import { Commands } from './commands';
+import { DiskFaults } from './disk-faults';
 import { Ledger } from './ledger';
+import { readMessages, type SentMessage, untilHeard } from './messages';
+import { MetricsWatch } from './metrics-watch';
 import { TcpProxy } from './tcp-proxy';
 import { CAN_FAKE_TIME, WorkerProcess } from './workers';
 
@@ -32,14 +37,22 @@ export class World {
   /** Between workers and PostgreSQL. */
   postgresProxy!: CommitProxy;
   ledger!: Ledger;
+  /** Absent where there is no nats-server. */
+  nats: TestNats | undefined;
+  /** Between workers and NATS. */
+  natsProxy: TcpProxy | undefined;
   client!: Client;
   blobs!: FileBlobStore;
   workers: readonly WorkerProcess[] = [];
+  watches: readonly MetricsWatch[] = [];
+  readonly diskFaults: DiskFaults | undefined;
+  readonly commands = new Commands(() => [...this.#temporalFlags(), '--blob-root', this.blobRoot]);
 
   private constructor() {
     this.#releases.push(async () => rmSync(this.folder, { recursive: true, force: true }));
     mkdirSync(this.disk);
     this.isDiskSmall = mountSmall(this.disk);
+    this.diskFaults = DiskFaults.make(this.folder, this.disk);
     if (this.isDiskSmall) this.#releases.push(async () => void execFileSync('umount', ['-l', this.disk]));
   }
 
@@ -63,6 +76,11 @@ export class World {
     return join(this.disk, 'blobs');
   }
 
+  /** Where workers keep what waits for NATS, quotas and usage. */
+  get stateFile(): string {
+    return join(this.blobRoot, 'state.sqlite');
+  }
+
   async #start(): Promise<void> {
     const binaries = findPostgresBinaries();
     if (binaries === undefined) throw new Error('no PostgreSQL here; install it (Debian: apt-get install postgresql)');
@@ -73,6 +91,7 @@ export class World {
     this.postgresProxy = await CommitProxy.start(this.postgres.port);
     this.#releases.push(() => this.postgresProxy.close());
     await this.#makeTables();
+    await this.#startNats();
     this.blobs = await createFileBlobStore({ root: this.blobRoot });
     this.#releases.push(async () => this.blobs.close());
     this.temporal = await this.#startTemporal();
@@ -88,12 +107,27 @@ export class World {
           flags: this.#workerFlags(),
           folder: this.folder,
           fakesTime: index === 1 && CAN_FAKE_TIME,
+          diskFaults: this.diskFaults,
         }),
     );
+    this.watches = this.workers.map((worker) => new MetricsWatch(worker));
     this.#releases.push(async () => {
+      this.commands.stop();
       await Promise.all(this.workers.map((worker) => worker.stop()));
     });
     await Promise.all(this.workers.map((worker) => worker.start()));
+    if (this.nats !== undefined) await untilHeard(this.nats.url);
+  }
+
+  async #startNats(): Promise<void> {
+    const binary = findNatsServer();
+    if (binary === undefined) return;
+    const nats = await startNats(binary);
+    this.nats = nats;
+    this.#releases.push(() => nats.stop());
+    const proxy = await TcpProxy.start(nats.port);
+    this.natsProxy = proxy;
+    this.#releases.push(() => proxy.close());
   }
 
   async #startTemporal(port?: number): Promise<TemporalServer> {
@@ -120,12 +154,19 @@ export class World {
 
   #workerFlags(): string[] {
     const url = this.postgresProxy.through(this.postgres.url);
+    const { natsProxy } = this;
     return [
-      ...['--address', `127.0.0.1:${this.temporalProxy.port}`, '--namespace', this.temporal.namespace],
+      ...this.#temporalFlags(),
+      ...['--prometheus-endpoint', '0'],
+      ...(natsProxy === undefined ? [] : ['--nats-url', `nats://127.0.0.1:${natsProxy.port}`]),
       ...['--blob-root', this.blobRoot, '--database', `lite=sqlite:${this.sqliteFile}`, '--database', `pg=${url}`],
       ...['--allow-host', '127.0.0.1', '--max-memory-mb', '192', '--shutdown-grace', '5'],
       ...['--io-pool-size', '12', '--pools', 'io'],
     ];
+  }
+
+  #temporalFlags(): string[] {
+    return ['--address', `127.0.0.1:${this.temporalProxy.port}`, '--namespace', this.temporal.namespace];
   }
 
   async #makeTables(): Promise<void> {
@@ -133,7 +174,7 @@ export class World {
     sqlite.pragma('journal_mode = WAL');
     sqlite.exec(TABLE);
     sqlite.close();
-    await this.#withPostgres((client) => client.query(TABLE));
+    await this.withPostgres((client) => client.query(TABLE));
   }
 
   /** How often each effect is in the databases. */
@@ -142,13 +183,19 @@ export class World {
     const sqlite = new SqliteDatabase(this.sqliteFile, { readonly: true });
     const lite = sqlite.prepare(query).all() as { effect: string; n: number }[];
     sqlite.close();
-    const { rows } = await this.#withPostgres((client) => client.query<{ effect: string; n: string }>(query));
+    const { rows } = await this.withPostgres((client) => client.query<{ effect: string; n: string }>(query));
     const counted = (all: readonly { effect: string; n: number | string }[]) =>
       new Map(all.map(({ effect, n }) => [effect, Number(n)]));
     return { sqlite: counted(lite), postgres: counted(rows) };
   }
 
-  async #withPostgres<T>(use: (client: PostgresClient) => Promise<T>): Promise<T> {
+  /** Everything that was published; undefined where there is no NATS. */
+  async readMessages(): Promise<readonly SentMessage[] | undefined> {
+    return this.nats === undefined ? undefined : await readMessages(this.nats.url);
+  }
+
+  /** Works with a connection of its own, past the proxy. */
+  async withPostgres<T>(use: (client: PostgresClient) => Promise<T>): Promise<T> {
     const client = new PostgresClient({ connectionString: this.postgres.url });
     await client.connect();
     try {

@@ -143,6 +143,23 @@ describe('a flow that failed', () => {
     expect(await eventually(async () => ((await runsOf(handle)) === 2 ? 2 : undefined))).toBe(2);
   });
 
+  test('goes on once, also where a command comes late, and the flow has failed and was redriven again since', async () => {
+    const path = newPath('late');
+    effects.broken.add(path);
+    const handle = await worker.start(`do: [${post('a', newPath('first'))}, ${post('pay', path)}]`);
+    await errorOf(handle);
+    const late = await planRedrive(worker.client, handle.workflowId);
+    const second = await executeRedrive(worker.client, late, 'test');
+    await errorOf(newest(handle));
+    effects.broken.delete(path);
+    expect(await redriven(handle)).toMatchObject({ path });
+    const asked = effects.asked(path);
+    expect(await executeRedrive(worker.client, late, 'test')).toBe(second);
+    expect((await newest(handle).describe()).status.name).toBe('COMPLETED');
+    expect(effects.asked(path)).toBe(asked);
+    expect(await eventually(async () => ((await runsOf(handle)) === 3 ? 3 : undefined))).toBe(3);
+  });
+
   test('fails again where what is wrong is not mended, and can be redriven again', async () => {
     const [first, path] = [newPath('first'), newPath('again')];
     effects.broken.add(path);

@@ -1,6 +1,7 @@
 /*
  * Preloaded into a process: makes one operation of the file system fail, below the folder FAILING_DISK. The file FAILING_DISK_PLAN
- * says which: "N ERRNO", the Nth from now that writes; each one counts N down, and 0 means that none fails.
+ * says which: "N ERRNO", the Nth from now that writes; each one counts N down, and 0 means that none fails. -1 means that all fail; the
+ * first that did makes it -2. Children that Node starts get the same, whatever environment they are given.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -45,10 +46,12 @@ static int is_its_turn(void) {
   pthread_mutex_lock(&lock);
   FILE *file = fopen(plan, "r+");
   if (file != NULL) {
-    if (fscanf(file, "%d %d", &left, &code) == 2 && left > 0) {
-      fails = left == 1;
-      rewind(file);
-      fprintf(file, "%d %d          \n", left - 1, code);
+    if (fscanf(file, "%d %d", &left, &code) == 2 && left != 0) {
+      fails = left <= 1;
+      if (left >= -1) {
+        rewind(file);
+        fprintf(file, "%d %d          \n", left - 1, code);
+      }
     }
     fclose(file);
   }
@@ -119,3 +122,38 @@ static int open_with(const char *name, const char *path, int flags, mode_t mode)
   }
 OPEN(open)
 OPEN(open64)
+
+#define MAX_VARIABLES 512
+
+extern char **environ;
+
+static const char *const PASSED_ON[] = {"LD_PRELOAD", "FAILING_DISK", "FAILING_DISK_PLAN"};
+static char passed_on[3][4096];
+static char *child_environment[MAX_VARIABLES + 4];
+
+/* Of what else is preloaded, nothing is passed on. */
+__attribute__((constructor)) static void remember(void) {
+  Dl_info self;
+  for (int index = 0; index < 3; index += 1) {
+    const char *value = getenv(PASSED_ON[index]);
+    if (index == 0 && dladdr((void *)remember, &self) != 0) value = self.dli_fname;
+    snprintf(passed_on[index], sizeof passed_on[index], "%s=%s", PASSED_ON[index], value == NULL ? "" : value);
+  }
+}
+
+/* How Node starts a process, once the environment is that of the child. Nothing may be allocated here. */
+int execvp(const char *file, char *const arguments[]) {
+  int count = 0;
+  for (int index = 0; index < 3; index += 1) child_environment[count++] = passed_on[index];
+  for (char **entry = environ; entry != NULL && *entry != NULL && count < MAX_VARIABLES; entry += 1) {
+    int is_passed_on = 0;
+    for (int index = 0; index < 3; index += 1) {
+      size_t length = strlen(PASSED_ON[index]);
+      if (strncmp(*entry, PASSED_ON[index], length) == 0 && (*entry)[length] == '=') is_passed_on = 1;
+    }
+    if (!is_passed_on) child_environment[count++] = *entry;
+  }
+  child_environment[count] = NULL;
+  environ = child_environment;
+  return REAL(execvp)(file, arguments);
+}

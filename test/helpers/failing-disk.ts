@@ -12,16 +12,29 @@ export interface FailingDisk {
   remove(): void;
 }
 
+/** Compiles the library that is preloaded, from its source, which lies beside this file; false where that takes more than there is. */
+export function compileFailingDisk(source: string, library: string): boolean {
+  if (process.platform !== 'linux') return false;
+  return spawnSync('cc', ['-shared', '-fPIC', '-O1', '-o', library, source, '-ldl']).status === 0;
+}
+
+/** Environment of a process of which operations below `folder` fail as the file `plan` says. */
+export function failingDiskEnvironment(options: { library: string; folder: string; plan: string }): NodeJS.ProcessEnv {
+  const { library, folder, plan } = options;
+  return {
+    LD_PRELOAD: library,
+    FAILING_DISK: folder,
+    FAILING_DISK_PLAN: plan,
+    // Its writes would pass the library by.
+    UV_USE_IO_URING: '0',
+  };
+}
+
 /** Undefined where it cannot be made: it needs Linux and a C compiler. */
 export function makeFailingDisk(): FailingDisk | undefined {
   const base = mkdtempSync(join(tmpdir(), 'beamline-disk-'));
   const library = join(base, 'failing-disk.so');
-  const source = join(__dirname, 'failing-disk.c');
-  const compiled =
-    process.platform === 'linux'
-      ? spawnSync('cc', ['-shared', '-fPIC', '-O1', '-o', library, source, '-ldl'])
-      : undefined;
-  if (compiled?.status !== 0) {
+  if (!compileFailingDisk(join(__dirname, 'failing-disk.c'), library)) {
     rmSync(base, { recursive: true });
     return undefined;
   }
@@ -33,14 +46,7 @@ export function makeFailingDisk(): FailingDisk | undefined {
       const file = join(base, 'script.js');
       writeFileSync(plan, '0 0\n');
       writeFileSync(file, `${PRELUDE(plan)}\n(async () => {${script}\n})().then(tell, (error) => { throw error; });`);
-      const env = {
-        PATH: process.env.PATH,
-        LD_PRELOAD: library,
-        FAILING_DISK: folder,
-        FAILING_DISK_PLAN: plan,
-        // Its writes would pass the library by.
-        UV_USE_IO_URING: '0',
-      };
+      const env = { PATH: process.env.PATH, ...failingDiskEnvironment({ library, folder, plan }) };
       const { stdout, stderr, status } = spawnSync(process.execPath, [file], { encoding: 'utf8', env });
       if (status !== 0) throw new Error(`the script failed: ${stderr}`);
       return JSON.parse(stdout);

@@ -8,6 +8,8 @@ export interface StoredMessage {
   readonly subject: string;
   readonly contentType: string;
   readonly origin: string;
+  /** `Nats-Msg-Id`; empty where it has none. */
+  readonly messageId: string;
   readonly body: JsonObject;
 }
 
@@ -27,6 +29,7 @@ export async function messagesOf(url: string, stream: string, prefix = ''): Prom
         subject: message.subject,
         contentType: message.header.get('Content-Type'),
         origin: message.header.get('Beamline-Origin'),
+        messageId: message.header.get('Nats-Msg-Id'),
         body: message.json<JsonObject>(),
       });
     }

@@ -2,6 +2,7 @@ import type { Client } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
 import { EVENT_SIGNAL, EVENT_UPDATE } from '../../dsl/names';
 import { mapBounded } from '../bounded';
+import { describeRun } from '../describe-run';
 import type { HistoryEvent } from '../history-events';
 import type { RedrivePlan } from './plan-redrive';
 import type { Rewind } from './rewind';
@@ -42,9 +43,14 @@ async function settle(
   await mapBounded(rewind.children, RESETS_AT_ONCE, (child) => goOn(client, child, reason));
 }
 
-/** The same request a second time gives the same run (server, service/history/api/resetworkflow: "dedup by requestID"). */
+/**
+ * The same request a second time gives the same run (server, service/history/api/resetworkflow: "dedup by requestID"), but only while
+ * that is the newest: whoever comes later, once it was redriven too, has to look which run this one goes on as.
+ */
 async function reset(client: Client, rewind: Rewind, reason: string): Promise<string> {
   const { workflowId, runId, finishEventId, hasChildren } = rewind;
+  const goesOnAs = (await describeRun(client, { workflowId, runId }))?.raw.workflowExtendedInfo?.resetRunId;
+  if (goesOnAs) return goesOnAs;
   const answer: { readonly runId: string } = await client.workflowService.resetWorkflowExecution({
     namespace: client.options.namespace,
     workflowExecution: { workflowId, runId },
