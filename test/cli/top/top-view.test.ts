@@ -140,8 +140,8 @@ test('of very many approvals knows that the oldest has waited longer', () => {
   });
 });
 
-test('makes a frame of a page with very many types, tenants and quotas', () => {
-  const page = Array.from({ length: 20_000 }, (_, index) =>
+test('makes a frame of a page with many types, tenants and quotas', () => {
+  const page = Array.from({ length: 5_000 }, (_, index) =>
     [
       `worker_tasks_total{type="t${index}",status="completed"} ${index + 1}`,
       `beamline_tenant_steps_running{tenant="t${index}"} 1`,
@@ -149,9 +149,9 @@ test('makes a frame of a page with very many types, tenants and quotas', () => {
     ].join('\n'),
   ).join('\n');
   const view = topView(sample(0, [workerReading(0, page)]), sample(2_000, [workerReading(2_000, page)]));
-  expect([view.steps.length, view.tenants.length]).toEqual([20_000, 20_000]);
-  expect(view.steps[0]).toMatchObject({ type: 't19999', ended: 20_000, perSecond: 0 });
-  expect(view.tenants[0]?.overQuota).toHaveLength(20_000);
+  expect([view.steps.length, view.tenants.length]).toEqual([5_000, 5_000]);
+  expect(view.steps[0]).toMatchObject({ type: 't4999', ended: 5_000, perSecond: 0 });
+  expect(view.tenants[0]?.overQuota).toHaveLength(5_000);
 });
 
 test('shows no figures that cannot be', () => {
