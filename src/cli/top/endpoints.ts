@@ -34,13 +34,18 @@ export function endpointsOf(given: readonly Endpoint[] | undefined, { env }: Pic
   return found === undefined ? [] : [found];
 }
 
+/** Where a worker listens on all addresses, this machine reaches it by its own. */
+const OWN_ADDRESS: ReadonlyMap<string, string> = new Map([
+  ['0.0.0.0', '127.0.0.1'],
+  ['[::]', '[::1]'],
+]);
+
 function endpointOf(text: string, isNamed: boolean): Endpoint | undefined {
   if (/^https?:\/\/[^/]/.test(text)) {
     return URL.canParse(text) ? { name: text, url: text.replace(/\/+$/, ''), isNamed } : undefined;
   }
   const [, host = '127.0.0.1', port] = /^(?:(\[[\da-fA-F:.]+\]|[^\s:/@[\]]+):)?(\d{1,5})$/.exec(text) ?? [];
   if (port === undefined || Number(port) < 1 || Number(port) > 65_535) return undefined;
-  // Where a worker listens on all addresses, this machine reaches it by its own.
-  const reached = { '0.0.0.0': '127.0.0.1', '[::]': '[::1]' }[host] ?? host;
+  const reached = OWN_ADDRESS.get(host) ?? host;
   return { name: `${reached}:${port}`, url: `http://${reached}:${port}`, isNamed };
 }

@@ -3,6 +3,7 @@ import { endpointsOf, parseEndpoint } from '../../../src/cli/top/endpoints';
 test.each([
   ['127.0.0.1:9090', '127.0.0.1:9090', 'http://127.0.0.1:9090'],
   ['worker-1.internal:80', 'worker-1.internal:80', 'http://worker-1.internal:80'],
+  ['constructor:80', 'constructor:80', 'http://constructor:80'],
   ['9091', '127.0.0.1:9091', 'http://127.0.0.1:9091'],
   ['0.0.0.0:9090', '127.0.0.1:9090', 'http://127.0.0.1:9090'],
   ['[::]:9090', '[::1]:9090', 'http://[::1]:9090'],
