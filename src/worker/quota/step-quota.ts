@@ -100,14 +100,19 @@ export function stepUsage(keeper: QuotaKeeper): StepMiddleware {
     };
     try {
       const outcome = await next();
-      await settle(outcome.waiting === undefined ? 'completed' : undefined);
+      await settle(outcome.waiting === undefined ? 'completed' : 'none');
       return outcome;
     } catch (error) {
-      const isFailed = !(error instanceof CancelledFailure) && isFinalFailure(error, info);
-      await settle(isFailed ? 'failed' : undefined);
+      await settle(endOf(error, info));
       throw error;
     }
   };
+}
+
+/** Undefined where another attempt follows. */
+function endOf(error: unknown, info: Info): StepEnd | undefined {
+  if (error instanceof CancelledFailure) return 'none';
+  return isFinalFailure(error, info) ? 'failed' : undefined;
 }
 
 function limitsSteps({ concurrentSteps, stepsPerSecond, cpuTime }: Quotas): boolean {

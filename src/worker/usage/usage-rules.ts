@@ -1,8 +1,11 @@
 import type { StepUsage } from '../../activities/step-meter';
 import { execute, query, type Rule } from '../state/rule';
 
-/** How a step ended: what history has as completed, or as failed for good. */
-export type StepEnd = 'completed' | 'failed';
+/**
+ * How an activity ended for its step: as completed, or as failed for good. `none`: the step did not end with it, since it was sent back to wait, or
+ * cancelled.
+ */
+export type StepEnd = 'completed' | 'failed' | 'none';
 
 /** What is to be counted of a tenant. */
 export interface UsageEntry {
@@ -11,7 +14,7 @@ export interface UsageEntry {
   readonly id: string;
   /** Of the activity, from 1. */
   readonly attempt: number;
-  /** Absent where the step has not ended with it, or nobody knows yet. */
+  /** Absent where the activity goes on with another attempt, or nobody knows yet. */
   readonly end?: StepEnd;
   readonly usage?: StepUsage;
 }
@@ -26,7 +29,8 @@ interface Counts {
 
 /** Adds an attempt to its tenant's day. Of a step's end counts what the newest attempt says. */
 export function* countUsage({ tenant, id, attempt, end, usage }: UsageEntry): Rule<void> {
-  if (end === undefined) {
+  // No attempt before the first can have been counted.
+  if (end === undefined || (end === 'none' && attempt === 1)) {
     if (!isNothing(usage)) yield* addToDay(tenant, dayOf(yield* readClock()), { usage });
     return;
   }
@@ -88,23 +92,22 @@ function* countOnce({
   return row?.counted_at;
 }
 
-/** An attempt whose report was lost is made again, and may end another way. */
+/** An attempt whose report was lost is made again, and may end another way, or not end the step at all. */
 function* correctEnd(tenant: string, { id, attempt, end }: { id: string; attempt: number; end: StepEnd }): Rule<void> {
-  const [changed] = yield* query<{ counted_at: number }>(
-    `UPDATE beamline_counted SET outcome = ?, attempt = ? WHERE id = ? AND attempt <= ? AND outcome <> ?
-       RETURNING counted_at`,
-    end,
+  // Keeps others from the row until all is written, and gives what it had.
+  const [counted] = yield* query<{ outcome: StepEnd; counted_at: number }>(
+    'UPDATE beamline_counted SET attempt = ? WHERE id = ? AND attempt <= ? RETURNING outcome, counted_at',
     attempt,
     id,
     attempt,
-    end,
   );
-  if (changed === undefined) return;
-  const before = countsOf(end === 'completed' ? 'failed' : 'completed', -1);
-  yield* addToDay(tenant, dayOf(changed.counted_at), { ...before, ...countsOf(end, 1) });
+  if (counted === undefined || counted.outcome === end) return;
+  yield* execute('UPDATE beamline_counted SET outcome = ? WHERE id = ?', end, id);
+  yield* addToDay(tenant, dayOf(counted.counted_at), { ...countsOf(counted.outcome, -1), ...countsOf(end, 1) });
 }
 
 function countsOf(end: StepEnd, count: number): Counts {
+  if (end === 'none') return {};
   return end === 'completed' ? { steps: count } : { failures: count };
 }
 

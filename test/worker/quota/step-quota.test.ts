@@ -120,6 +120,25 @@ test('a step over quota ends with what it waits for, its block untouched, and go
   expect(await count()).toEqual({ steps: 2, failures: 0 });
 });
 
+test('a step whose report of its end was lost, and that is sent back to wait then, counts once', async () => {
+  await runStep({ activityId: '2', claim: {} }, done);
+  expect(await count()).toEqual({ steps: 1, failures: 0 });
+  const { waiting } = await whileHeld(() => runStep({ activityId: '2', attempt: 2, claim: {} }, done));
+  expect(waiting?.ticket).toBe('run:2');
+  expect(await count()).toEqual({ steps: 1, failures: 0 });
+  const { ticket = '', since = 0 } = waiting ?? {};
+  await runStep({ activityId: '3', claim: { ticket, since } }, done);
+  // That of the one that held the place, and its own.
+  expect(await count()).toEqual({ steps: 2, failures: 0 });
+});
+
+test('a step whose report of its end was lost, and that is cancelled then, does not count', async () => {
+  await runStep({ activityId: '1', claim: {} }, done);
+  const cancelled = () => Promise.reject(new CancelledFailure('stop'));
+  await expect(runStep({ activityId: '1', attempt: 2, claim: {} }, cancelled)).rejects.toThrow(CancelledFailure);
+  expect(await count()).toEqual({ steps: 0, failures: 0 });
+});
+
 test('a step of a flow that cannot wait fails, and is tried again later', async () => {
   const failure = await whileHeld(() => failureOf(runStep({ activityId: '2' }, done)));
   expect(failure.data).toMatchObject({ code: 'BLW_QUOTA_WAIT', status: 429 });

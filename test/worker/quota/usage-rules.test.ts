@@ -122,6 +122,56 @@ describe.each(storeKinds())('usage in $name', (kind) => {
       { steps: 1, failures: 0 },
     ],
     [
+      'one that is sent back to wait then, or cancelled,',
+      [
+        [1, 'completed'],
+        [2, 'none'],
+      ],
+      { steps: 0, failures: 0 },
+    ],
+    [
+      'a failure that is made again and sent back to wait',
+      [
+        [1, 'failed'],
+        [2, 'none'],
+      ],
+      { steps: 0, failures: 0 },
+    ],
+    [
+      'one that was sent back to wait before the report of the attempt before comes',
+      [
+        [2, 'none'],
+        [1, 'completed'],
+      ],
+      { steps: 0, failures: 0 },
+    ],
+    [
+      'one that was cancelled with its worker, and made again',
+      [
+        [1, 'completed'],
+        [2, 'none'],
+        [3, 'completed'],
+      ],
+      { steps: 1, failures: 0 },
+    ],
+    [
+      'one that was repeated with the same end, and then an earlier attempt',
+      [
+        [1, 'completed'],
+        [3, 'completed'],
+        [2, 'failed'],
+      ],
+      { steps: 1, failures: 0 },
+    ],
+    [
+      'one that fails after it was sent back to wait',
+      [
+        [2, 'none'],
+        [1_000_000_000, 'failed'],
+      ],
+      { steps: 0, failures: 1 },
+    ],
+    [
       'a failure that the flow reports',
       [
         [1_000_000_000, 'failed'],
@@ -132,6 +182,12 @@ describe.each(storeKinds())('usage in $name', (kind) => {
   ])('%s counts once', async (_, reports, expected) => {
     for (const [attempt, end] of reports) await count({ attempt, ...(end === undefined ? {} : { end }) });
     expect(await sums()).toEqual([expected]);
+  });
+
+  test('what an attempt used stays where its end is taken back', async () => {
+    await count({ end: 'completed' });
+    await count({ attempt: 2, end: 'none', usage: { ...usage, cpuMs: 1 } });
+    expect(await days()).toMatchObject([{ steps: 0, failures: 0, cpu_ms: 2.5, bytes_in: 20, bytes_out: 40 }]);
   });
 
   test('a correction goes to the day on which the step was counted', async () => {
