@@ -4,10 +4,19 @@ import { type LetterEnd, type LetterPlace, parkedEvent, resolvedEvent } from '..
 import type { CloudEvent } from '../dsl/events/cloud-event';
 import { type Routine, waitFor } from './drive';
 import { eventActivities } from './events/event-activities';
+import { tellNews } from './flow-news';
 import type { FlowRun } from './flow-run';
 
-/** Tells others of a new dead letter; undefined where nobody is told. What it gives never rejects. */
+/** Tells the log of a new dead letter, and others; undefined where no others are told. What it gives never rejects. */
 export function tellParked(run: FlowRun, letter: DeadLetter): Promise<void> | undefined {
+  const { id, step, block, failedAt, error } = letter;
+  tellNews({
+    status: 'deadLettered',
+    tenant: run.tenant,
+    flow: run.plan.flow,
+    letter: { id, step, block, failedAt },
+    ...(typeof error.code === 'string' ? { code: error.code } : {}),
+  });
   return run.prepared.publishesDeadLetters === true ? tell(run, parkedEvent(placeOf(run), letter)) : undefined;
 }
 

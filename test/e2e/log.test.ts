@@ -239,6 +239,22 @@ test('all other kinds of trouble are lines too', async () => {
     "do: [{a: {call: fs.get, metadata: {onFailure: deadLetter}, with: {path: '${ workflow.input.data }'}}}]",
   );
   await progressWhen(parked, ({ status }) => status === 'DeadLettered');
+  await untilTold(parked, ['INFO flow started', 'WARN step failed', 'WARN step dead-lettered']);
+  await parked.executeUpdate('resolve', { args: [{ action: 'retry' }] });
+  const again = ['WARN step failed', 'WARN step dead-lettered'];
+  await untilTold(parked, ['INFO flow started', ...again, ...again]);
+  const [letter] = linesOf(parked, /^step dead-lettered/);
+  expect(letter?.fields).toEqual({
+    status: 'deadLettered',
+    tenant_id: 'acme',
+    flow: 'test/flow:1.0.0',
+    flow_id: parked.workflowId,
+    run_id: expect.any(String),
+    step_id: '/do/0/a',
+    letter_id: '/do/0/a',
+    block_type: 'fs.get',
+    error_code: linesOf(parked, /^step failed/)[0]?.fields.error_code,
+  });
   const runaway = await start(`do:
   - q: {call: sql.query, timeout: {after: PT0.5S}, metadata: {retry: {maximumAttempts: 1}}, with: {database: test,
       statement: 'WITH RECURSIVE n(a) AS (SELECT 1 UNION ALL SELECT a + 1 FROM n) SELECT count(*) FROM n'}}`);
