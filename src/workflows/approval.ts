@@ -64,7 +64,8 @@ export async function approval(request: ApprovalRequest): Promise<ApprovalResult
     block: 'human.approval',
   });
   setCurrentDetails(describe(request));
-  const begunAt = Date.now();
+  // How long it waited for a worker belongs to it.
+  const begunAt = workflowInfo().startTime.getTime();
   const tell = (status: FlowNews['status']) => {
     const { tenant, flow } = request;
     tellNews({ status, tenant, flow, ...(status === 'started' ? {} : { durationMs: Date.now() - begunAt }) });

@@ -1,4 +1,4 @@
-import { setCurrentDetails } from '@temporalio/workflow';
+import { setCurrentDetails, workflowInfo } from '@temporalio/workflow';
 import type { JsonObject } from '../dsl/json';
 import type { FlowStatus } from '../dsl/names';
 import type { FlowProgress, StepProgress, StepStatus } from '../dsl/progress';
@@ -75,7 +75,8 @@ export class ProgressTracker {
   status: FlowStatus = 'Running';
   /** Absent: the flow is not traced. */
   spans: FlowSpans | undefined;
-  #startedAt = Date.now();
+  /** How long the run waited for a worker belongs to the flow. */
+  #startedAt = workflowInfo().startTime.getTime();
   #version = 0;
   #seq = 0;
   #stepsStarted = 0;
@@ -111,7 +112,7 @@ export class ProgressTracker {
     this.#version += 1;
   }
 
-  /** When the first run began, in ms since 1970. */
+  /** When the first run was started, in ms since 1970. */
   get startedAt(): number {
     return this.#startedAt;
   }

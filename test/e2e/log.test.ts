@@ -132,12 +132,13 @@ function textOf(text: string): JsonObject {
   return flowOf(`use: {secrets: [token]}\n${text.replaceAll('SERVICE', service.origin)}`);
 }
 
-async function start(text: string, input: Json = { data: DATA }): Promise<WorkflowHandle> {
+async function start(text: string, input: Json = { data: DATA }, startDelay?: '1 second'): Promise<WorkflowHandle> {
   const workflowId = `log-${randomUUID()}`;
   return await client.workflow.start(RUN_FLOW, {
     taskQueue: `${queuePrefix}-io`,
     workflowId,
     args: [{ flow: textOf(text), input, tenant: 'acme' }],
+    ...(startDelay === undefined ? {} : { startDelay }),
   });
 }
 
@@ -190,6 +191,16 @@ test('of flows that fail, are cancelled or are refused the end is told, with the
   await errorOf(refused);
   await untilTold(refused, ['WARN flow failed']);
   expect(linesOf(refused, /^flow failed/)[0]?.fields).toMatchObject({ error_code: 'BLW_FLOW_INVALID' });
+});
+
+test('how long a flow took begins with its start, and not when a worker had time for it', async () => {
+  const handle = await start('do: [{s: {set: {a: 1}}}]', {}, '1 second');
+  await handle.result();
+  await untilTold(handle, ['INFO flow started', 'INFO flow completed']);
+  expect(linesOf(handle, /^flow completed/)[0]?.fields.latency_ms).toBeGreaterThanOrEqual(1_000);
+  const { startTime } = await handle.describe();
+  // As `beamline graph` has it.
+  expect((await handle.query<FlowProgress>('progress')).startedAt).toBe(startTime.getTime());
 });
 
 test('sub-flows name their parent, batches and approvals their flow', async () => {
