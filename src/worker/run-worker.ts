@@ -180,6 +180,7 @@ export async function startWorker(options: {
       logger,
       onWait: telemetry.onWait,
       onStore: (problem) => conditions.tell('state_store', problem),
+      isStoreOut: conditions.find('state_store') !== undefined,
     });
     releases.push(() => keeper.close());
     const installation = telemetry.showInstallation({
