@@ -49,7 +49,7 @@ import { FlowSurvey } from './telemetry/flow-survey';
 import { Health } from './telemetry/health';
 import { openTelemetry } from './telemetry/open-telemetry';
 import { PartWatch } from './telemetry/part-watch';
-import { QueueSurvey } from './telemetry/queue-survey';
+import { allQueues, QueueSurvey } from './telemetry/queue-survey';
 import { connectionConfig, connectWorker, type TemporalTarget } from './temporal-connection';
 import { createTemporalEvents } from './temporal-events';
 import { openTraces } from './tracing/traces';
@@ -180,6 +180,7 @@ export async function startWorker(options: {
       logger,
       onWait: telemetry.onWait,
       onStore: (problem) => conditions.tell('state_store', problem),
+      isStoreOut: conditions.find('state_store') !== undefined,
     });
     releases.push(() => keeper.close());
     const installation = telemetry.showInstallation({
@@ -188,6 +189,7 @@ export async function startWorker(options: {
       policy,
       quotasOf,
       flows: new FlowSurvey({ connection, namespace, taskQueue: taskQueueOf(config.queuePrefix, 'io') }),
+      queues: new QueueSurvey({ connection, namespace, pools: allQueues(config.queuePrefix) }),
       isTemporalAway: () => conditions.find('temporal') !== undefined,
       scope: `${namespace}/${config.queuePrefix}`,
     });

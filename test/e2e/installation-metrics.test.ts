@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { NativeConnection } from '@temporalio/worker';
 import { FlowSurvey } from '../../src/worker/telemetry/flow-survey';
 import { oldestStart } from '../../src/worker/telemetry/oldest-start';
+import { allQueues, QueueSurvey } from '../../src/worker/telemetry/queue-survey';
 import { connectWorker } from '../../src/worker/temporal-connection';
 import { scrape } from '../helpers/metrics-text';
 import { testTemporal } from '../helpers/temporal';
@@ -32,7 +33,11 @@ let namespace: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'beamline-test-'));
   writeFileSync(join(folder, 'policy.json'), JSON.stringify(POLICY));
-  worker = await startTestWorker({ policy: join(folder, 'policy.json'), 'prometheus-endpoint': '127.0.0.1:0' });
+  worker = await startTestWorker({
+    policy: join(folder, 'policy.json'),
+    pools: 'io,cpu',
+    'prometheus-endpoint': '127.0.0.1:0',
+  });
   ({ connection, namespace } = await connectWorker(testTemporal()));
 }, 60_000);
 
@@ -101,6 +106,19 @@ test('flows by status, approvals, dead letters and usage of tenants are those of
     ]),
   );
   for (const handle of open) await handle.terminate();
+});
+
+test('tasks of a pool that no worker has ever served are seen, with how many ask for them', async () => {
+  const handle = await worker.start('do: [{a: {call: fs.get, metadata: {resources: gpu}, with: {path: none}}}]', null, {
+    tenant: 'acme',
+  });
+  const queues = () => new QueueSurvey({ connection, namespace, pools: allQueues(worker.queuePrefix) }).read();
+  const pools = await eventually(async () => {
+    const { pools: told, failure } = await queues();
+    return failure === undefined && told.get('gpu')?.depth === 1 ? told : undefined;
+  });
+  expect([pools.get('gpu')?.pollers, pools.get('io')?.pollers.length]).toEqual([[], 1]);
+  await handle.terminate();
 });
 
 test('the oldest of many is found without reading all of them', async () => {

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Quotas } from '../policy/policy';
-import { DUTY_MS, leaveDuty, takeDuty } from '../state/duties';
+import { DUTY_MS, leaveDuty, takeDuty, tryWrite } from '../state/duties';
 import { isOutOfReach } from '../state/state-store';
 import { needsReview, surveyLines } from './line-survey';
 import { MAX_OFFERS } from './lines';
@@ -43,9 +43,10 @@ export class LineReviewer {
     },
   ) {}
 
-  /** Writes only where something is to be changed. Throws where the store is out of reach. */
+  /** Writes only where something is to be changed, or to find out whether the store is back. Throws where the store is out of reach. */
   async review(): Promise<void> {
     const { store, worker, quotasOf } = this.parts;
+    if (store.isOut) await store.run(() => tryWrite(worker), { mayBeLost: true });
     const { now, isOthers, leftMs, lines } = await store.run(() => surveyLines(worker), { isReading: true });
     this.#now = now;
     if (isOthers || now < this.#restsUntil) return;

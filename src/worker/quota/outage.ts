@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isOutOfReach } from '../state/state-store';
+import { isOutOfReach, type RunOptions } from '../state/state-store';
 
 /** Pause between two calls that find out whether a store is back. */
 const TRY_EVERY_MS = 1_000;
@@ -8,7 +8,10 @@ const TRY_EVERY_MS = 1_000;
 const MIN_RETRY_MS = 5_000;
 const MAX_RETRY_MS = 80_000;
 
-/** Whether the store is out of reach. While it is, a call a second finds out whether it is back; nobody else is kept waiting for it. */
+/**
+ * Whether the store is out of reach. While it is, a call a second finds out whether it is back; nobody else is kept waiting for it. Only
+ * a write says that it is back: a store whose writes are locked, or whose disk is full, still answers who reads.
+ */
 export class Outage {
   #isOut = false;
   #triedAt = 0;
@@ -17,6 +20,13 @@ export class Outage {
 
   get isOut(): boolean {
     return this.#isOut;
+  }
+
+  /** The store is out of reach, as somebody else has found. */
+  begin(): void {
+    if (this.#isOut) return;
+    this.#isOut = true;
+    this.#triedAt = this.clock();
   }
 
   /** True where a call may go to the store. */
@@ -29,16 +39,13 @@ export class Outage {
   }
 
   /** Runs a call of the store and learns from its end. What concerns one call only, such as a lock of another's, is no outage. */
-  async watch<T>(call: () => Promise<T>): Promise<T> {
+  async watch<T>(call: () => Promise<T>, { isReading = false }: Pick<RunOptions, 'isReading'> = {}): Promise<T> {
     try {
       const result = await call();
-      this.#isOut = false;
+      if (!isReading) this.#isOut = false;
       return result;
     } catch (error) {
-      if (isOutOfReach(error) && !this.#isOut) {
-        this.#isOut = true;
-        this.#triedAt = this.clock();
-      }
+      if (isOutOfReach(error)) this.begin();
       throw error;
     }
   }

@@ -55,8 +55,10 @@ export interface KeeperParts {
   readonly logger: Logger;
   /** Told of each time that a step or a flow is sent to wait. */
   readonly onWait?: ((reason: QuotaReason) => void) | undefined;
-  /** Told why the store is out of reach; undefined: it answers. */
+  /** Told why the store is out of reach; undefined: it takes what is written. */
   readonly onStore?: (problem: string | undefined) => void;
+  /** The store did not answer when it was opened. */
+  readonly isStoreOut?: boolean;
 }
 
 /**
@@ -75,7 +77,7 @@ export class QuotaKeeper {
 
   constructor(private readonly parts: KeeperParts) {
     const { worker, quotasOf, sender, logger } = parts;
-    const store = new StoreAccess(parts.store, logger, parts.onStore);
+    const store = new StoreAccess(parts.store, logger, { onStore: parts.onStore, isOut: parts.isStoreOut });
     const background = new Background((error) => store.warn(error));
     const onMissed = () => this.#reviewer.rest();
     const courier = new OfferCourier({ store, quotasOf, sender, background, onMissed });

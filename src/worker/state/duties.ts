@@ -7,7 +7,7 @@ export const DUTY_MS = 10_000;
  * What one worker does for all: look at the lines, publish to NATS, show the figures of tenants; show those of the flows of a namespace
  * and queue prefix, of which several may share a store.
  */
-export type DutyName = 'review' | 'publish' | 'tenantFigures' | `flowFigures:${string}`;
+export type DutyName = 'review' | 'publish' | 'tenantFigures' | `flowFigures:${string}` | `try:${string}`;
 
 /** Who has the duty, as of now. */
 export interface Duty {
@@ -47,4 +47,10 @@ export function* takeDuty(duty: DutyName, worker: string): Rule<boolean> {
 /** Leaves the duty to others, at once. */
 export function* leaveDuty(duty: DutyName, worker: string): Rule<void> {
   yield* execute('DELETE FROM beamline_duties WHERE name = ? AND holder = ?', duty, worker);
+}
+
+/** Writes and leaves nothing behind: says whether the store takes writes, which reading does not. */
+export function* tryWrite(worker: string): Rule<void> {
+  yield* takeDuty(`try:${worker}`, worker);
+  yield* leaveDuty(`try:${worker}`, worker);
 }

@@ -9,6 +9,7 @@ import { countUsageSinceBegin, type UsageCounters } from '../usage/usage-counter
 import type { FlowFigures, FlowSurvey } from './flow-survey';
 import { INSTALLATION_METRICS } from './installation-table';
 import { createFamilies, type Families } from './metric-family';
+import type { QueueStates, QueueSurvey } from './queue-survey';
 
 /** What the figures are made from. */
 export interface InstallationParts {
@@ -17,6 +18,8 @@ export interface InstallationParts {
   readonly policy: { current(): Pick<Policy, 'tenants'> | undefined };
   readonly quotasOf: (tenant: string) => Quotas;
   readonly flows: Pick<FlowSurvey, 'read'>;
+  /** Of all pools that there can be, served or not. */
+  readonly queues: Pick<QueueSurvey, 'read'>;
   /** It need not be asked then: each question is tried again for a while. */
   readonly isTemporalAway: () => boolean;
   /** Tells the flows of this namespace and queue prefix from others with the same store. */
@@ -49,8 +52,9 @@ const FLOW_NAMES = [
   'beamline_dead_letters_waiting',
   'beamline_dead_letter_oldest_seconds',
 ] as const;
+const POOL_NAMES = ['beamline_pool_queue_depth', 'beamline_pool_queue_age_seconds', 'beamline_pool_pollers'] as const;
 const TENANT_NAMES = (Object.keys(INSTALLATION_METRICS) as (keyof Tables)[]).filter(
-  (name) => !(FLOW_NAMES as readonly string[]).includes(name),
+  (name) => !([...FLOW_NAMES, ...POOL_NAMES] as readonly string[]).includes(name),
 );
 
 /** One kind of figures, and the duty to show them. */
@@ -93,9 +97,11 @@ export class InstallationMetrics {
         name: `flowFigures:${parts.scope}`,
         show: async () => {
           if (parts.isTemporalAway()) throw new Error('Temporal does not answer');
-          this.#showFlows(await parts.flows.read());
+          const [flows, queues] = await Promise.all([parts.flows.read(), parts.queues.read()]);
+          this.#showFlows(flows);
+          this.#showQueues(queues);
         },
-        hide: () => this.#clear(FLOW_NAMES),
+        hide: () => this.#clear([...FLOW_NAMES, ...POOL_NAMES]),
       },
     ];
     for (const { hide } of this.#duties) hide();
@@ -146,6 +152,7 @@ export class InstallationMetrics {
 
   #hide(duty: Duty): void {
     duty.shownAt = Number.NEGATIVE_INFINITY;
+    if (duty.name.startsWith('flowFigures')) this.#problems.delete('queues');
     duty.hide();
   }
 
@@ -204,6 +211,19 @@ export class InstallationMetrics {
     tables.beamline_dead_letters_waiting.of().set(figures.deadLetters);
     const { oldestDeadLetter } = figures;
     if (oldestDeadLetter !== undefined) tables.beamline_dead_letter_oldest_seconds.of().set(oldestDeadLetter);
+  }
+
+  /** A queue that cannot be told takes nothing else along. */
+  #showQueues({ pools, failure }: QueueStates): void {
+    const tables = this.#tables;
+    this.#clear(POOL_NAMES);
+    for (const [pool, { depth, ageSeconds, pollers }] of pools) {
+      tables.beamline_pool_queue_depth.of(pool).set(depth);
+      tables.beamline_pool_queue_age_seconds.of(pool).set(ageSeconds);
+      tables.beamline_pool_pollers.of(pool).set(pollers.length);
+    }
+    if (failure === undefined) this.#problems.delete('queues');
+    else this.#problems.set('queues', failure);
   }
 
   #clear(names: readonly (keyof Tables)[]): void {

@@ -2,6 +2,7 @@ import { ANY, type MetricSpec } from './metric-family';
 
 const STATUSES = ['Running', 'AwaitingApproval', 'AwaitingQuota', 'Compensating', 'DeadLettered'];
 const ENDS = ['Completed', 'Failed', 'Canceled', 'Terminated', 'TimedOut'];
+const POOLS = ['io', 'cpu', 'gpu'];
 const QUOTAS = ['concurrentSteps', 'stepsPerSecond', 'cpuTime', 'blobBytes', 'flows'];
 
 /**
@@ -36,6 +37,22 @@ export const INSTALLATION_METRICS = {
     unit: 's',
     help: 'How long the first of these flows has stood still; 0 where there is none. Absent until it is known.',
     labels: {},
+  },
+  beamline_pool_queue_depth: {
+    type: 'gauge',
+    help: 'Tasks that wait in the queue of the pool, whether or not a worker serves it, approximately (from Temporal).',
+    labels: { pool: POOLS },
+  },
+  beamline_pool_queue_age_seconds: {
+    type: 'gauge',
+    unit: 's',
+    help: 'How long the oldest of them has waited.',
+    labels: { pool: POOLS },
+  },
+  beamline_pool_pollers: {
+    type: 'gauge',
+    help: 'Workers that have polled this queue within the last 75 s; of the io pool, for steps and for flows. 0: nobody takes its tasks.',
+    labels: { pool: POOLS },
   },
   beamline_tenant_steps_running: {
     type: 'gauge',

@@ -1,13 +1,19 @@
 import type { NativeConnection } from '@temporalio/worker';
 import { within } from '../../activities/within';
-import type { ResourceClass } from '../../dsl/block-spec';
+import { RESOURCE_CLASSES, type ResourceClass } from '../../dsl/block-spec';
+import { taskQueueOf } from '../../dsl/names';
 import { type PoolQueue, type QueueState, readQueueState } from './queue-state';
 
-/** The queues of the served pools. One that is missing could not be told. */
+/** The queues of pools. One that is missing could not be told. */
 export interface QueueStates {
   readonly pools: ReadonlyMap<ResourceClass, QueueState>;
   /** Why one is missing; for people. */
   readonly failure?: string;
+}
+
+/** The queues of all pools that workers of a queue prefix can have, served or not. */
+export function allQueues(prefix: string): PoolQueue[] {
+  return RESOURCE_CLASSES.map((resources) => ({ resources, taskQueue: taskQueueOf(prefix, resources) }));
 }
 
 /** How long an answer is given again. */
@@ -16,7 +22,7 @@ const FRESH_MS = 5_000;
 /** The most that one round of questions takes. */
 const LIMIT_MS = 2_000;
 
-/** Asks Temporal for the queues of the served pools, when somebody wants to know and at most once in {@link FRESH_MS}. */
+/** Asks Temporal for the queues of pools, when somebody wants to know and at most once in {@link FRESH_MS}. */
 export class QueueSurvey {
   #last: { readonly states: Promise<QueueStates>; readonly until: number } | undefined;
 

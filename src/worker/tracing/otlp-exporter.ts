@@ -26,21 +26,36 @@ export function createOtlpExporter(protocol: OtlpProtocol): tracing.SpanExporter
 /** Result code of an export that went well. */
 const SUCCESS = 0;
 
-/** An exporter that tells how it goes. `onTaken` hears of every span that has left the queue. */
+/**
+ * An exporter that tells how it goes. `onTaken` hears of every span that has left the queue. After a failure it finds out by requests without
+ * spans, one at a time, whether the collector is back.
+ */
 export function watchExporter(
   exporter: tracing.SpanExporter,
   { health, onTaken }: { health: TraceHealth; onTaken: (spans: number) => void },
 ): tracing.SpanExporter {
+  let isProbing = false;
+  const probe = (): void => {
+    if (isProbing) return;
+    isProbing = true;
+    exporter.export([], ({ code }) => {
+      isProbing = false;
+      if (code === SUCCESS) health.sent();
+    });
+  };
   return {
     export: (spans, done) => {
       onTaken(spans.length);
       exporter.export(spans, (result) => {
         if (result.code === SUCCESS) health.sent();
-        else health.lost(spans.length, result.error?.message ?? 'no reason given');
+        else health.lost(spans.length, result.error?.message ?? 'no reason given', probe);
         done(result);
       });
     },
-    shutdown: () => exporter.shutdown(),
+    shutdown: () => {
+      health.close();
+      return exporter.shutdown();
+    },
     ...(exporter.forceFlush === undefined ? {} : { forceFlush: () => exporter.forceFlush?.() ?? Promise.resolve() }),
   };
 }

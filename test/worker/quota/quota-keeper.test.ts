@@ -15,7 +15,7 @@ const OUT = new StateStoreUnavailable(new Error('no connection'));
 const BUSY = new StateStoreUnavailable(new Error('a lock was not free in time'), 'call');
 
 describe('a store that is out of reach', () => {
-  test('is tried once a second, and is back with the first answer', async () => {
+  test('is tried once a second, and is back with the first write', async () => {
     let now = 0;
     const outage = new Outage(() => now);
     const fail = (error: Error) => outage.watch(() => Promise.reject(error)).catch(() => undefined);
@@ -28,6 +28,8 @@ describe('a store that is out of reach', () => {
     await fail(OUT);
     now = 2_000;
     expect(outage.allowsTry()).toBe(true);
+    await outage.watch(() => Promise.resolve(), { isReading: true });
+    expect([outage.isOut, outage.allowsTry()]).toEqual([true, false]);
     await outage.watch(() => Promise.resolve());
     expect([outage.isOut, outage.allowsTry(), outage.allowsTry()]).toEqual([false, true, true]);
   });
@@ -208,6 +210,24 @@ describe.each(storeKinds())('keeper of quotas in $name', (kind) => {
     const passed = free.then(async () => await nextTurn());
     return { arrived, pass: () => pass(), passed };
   }
+
+  test('a review finds out by a write whether a store is back', async () => {
+    failure = (rule) => (rule.includes('surveyLines') ? undefined : Promise.reject(OUT));
+    expect(await keeper.ask(asker('acme'))).toMatchObject({ reason: 'store' });
+    failure = undefined;
+    const written = new Promise<void>((resolve) => {
+      const run = store.run.bind(store);
+      store.run = async (rule, options) => {
+        const result = await run(rule, options);
+        if (String(rule).includes('tryWrite')) resolve();
+        return result;
+      };
+    });
+    jest.advanceTimersByTime(2_000);
+    await written;
+    await nextTurn();
+    expect(await keeper.ask(asker('acme'))).toBeUndefined();
+  });
 
   test('leases are renewed while a review hangs', async () => {
     expect(await keeper.ask(asker('acme'))).toBeUndefined();

@@ -7,6 +7,7 @@ import { openSqliteStore } from '../../../src/worker/state/sqlite-store';
 import { type StateStore, StateStoreUnavailable } from '../../../src/worker/state/state-store';
 import type { FlowFigures } from '../../../src/worker/telemetry/flow-survey';
 import { InstallationMetrics, type InstallationParts } from '../../../src/worker/telemetry/installation-metrics';
+import type { QueueStates } from '../../../src/worker/telemetry/queue-survey';
 import { countUsage } from '../../../src/worker/usage/usage-rules';
 import { MetricsText } from '../../helpers/metrics-text';
 
@@ -16,6 +17,9 @@ const FIGURES: FlowFigures = {
   approvals: 2,
   oldestApproval: 60,
   deadLetters: 1,
+};
+const QUEUES: QueueStates = {
+  pools: new Map([['cpu', { depth: 5, ageSeconds: 720, addRate: 0, dispatchRate: 0, pollers: [] }]]),
 };
 const policyOf = (...names: string[]) => ({
   current: () => ({ tenants: new Map(names.map((name) => [name, { quotas: {} } as TenantPolicy])) }),
@@ -52,8 +56,14 @@ function open(
   {
     policy = policyOf('acme'),
     flows = async () => FIGURES,
+    queues = async () => QUEUES,
     scope = 'default/beamline',
-  }: { policy?: InstallationParts['policy']; flows?: () => Promise<FlowFigures>; scope?: string } = {},
+  }: {
+    policy?: InstallationParts['policy'];
+    flows?: () => Promise<FlowFigures>;
+    queues?: () => Promise<QueueStates>;
+    scope?: string;
+  } = {},
 ) {
   const registry = new Registry();
   const problems: (string | undefined)[] = [];
@@ -64,6 +74,7 @@ function open(
       policy,
       quotasOf: () => ({ concurrentSteps: 1 }),
       flows: { read: flows },
+      queues: { read: queues },
       isTemporalAway: () => false,
       scope,
       onProblem: (problem) => problems.push(problem),
@@ -90,6 +101,8 @@ test('only one worker shows them, and the next one goes on where it stopped', as
   expect(shown.value('beamline_flows_closed', { status: 'Completed' })).toBe(9);
   expect(shown.value('beamline_approval_oldest_seconds')).toBe(60);
   expect(shown.has('beamline_dead_letter_oldest_seconds')).toBe(false);
+  const ofCpu = (name: string) => shown.value(`beamline_pool_${name}`, { pool: 'cpu' });
+  expect([ofCpu('queue_depth'), ofCpu('queue_age_seconds'), ofCpu('pollers')]).toEqual([5, 720, 0]);
   expect(shown.value('beamline_tenant_over_quota', { tenant: 'acme', quota: 'concurrentSteps' })).toBe(0);
   expect((await other.page()).text).not.toMatch(/^beamline/m);
 
@@ -152,5 +165,21 @@ test('figures that cannot be read are gone, it is said why, and they come back',
   expect(problems.at(-1)).toContain('the state store cannot be used');
   isOut = false;
   expect((await after(5_000)).has('beamline_approvals_waiting')).toBe(true);
+  expect(problems.at(-1)).toBeUndefined();
+});
+
+test('a queue that cannot be told takes no other figure along, and it is said why', async () => {
+  let failure: string | undefined = 'beamline-gpu: no answer';
+  const queues = async () => (failure === undefined ? QUEUES : { ...QUEUES, failure });
+  const { page, problems } = open('one', { queues });
+  const shown = await page();
+  expect([shown.value('beamline_approvals_waiting'), shown.value('beamline_pool_pollers', { pool: 'cpu' })]).toEqual([
+    2, 0,
+  ]);
+  expect(shown.has('beamline_pool_pollers', { pool: 'gpu' })).toBe(false);
+  expect(problems.at(-1)).toBe('beamline-gpu: no answer');
+  failure = undefined;
+  await jest.advanceTimersByTimeAsync(20_000);
+  await page();
   expect(problems.at(-1)).toBeUndefined();
 });

@@ -148,6 +148,44 @@ test('a collector that is away is said once, and again when it takes spans; mean
   expect(lines[1]?.fields?.lost_spans).toBe(3);
 });
 
+test.each(['http/protobuf', 'http/json'])(
+  'an idle worker finds out that the collector is back, by %s',
+  async (protocol) => {
+    jest.useFakeTimers({
+      doNotFake: [
+        'Date',
+        'performance',
+        'hrtime',
+        'nextTick',
+        'queueMicrotask',
+        'setImmediate',
+        'setTimeout',
+        'clearImmediate',
+        'clearTimeout',
+      ],
+    });
+    try {
+      const on = open({ OTEL_EXPORTER_OTLP_PROTOCOL: protocol });
+      collector.refuseWith = 400;
+      on.send([spanOf()]);
+      await eventually(async () => outage());
+      const requests = collector.headers.length;
+      jest.advanceTimersByTime(30_000);
+      await eventually(async () => (collector.headers.length > requests ? true : undefined));
+      expect(outage()).toBeDefined();
+      collector.refuseWith = undefined;
+      await eventually(async () => {
+        jest.advanceTimersByTime(30_000);
+        return outage() === undefined ? true : undefined;
+      });
+      expect(lines.map(({ message }) => message).at(-1)).toBe('traces are sent again');
+      expect([collector.spans, jest.getTimerCount()]).toEqual([[], 0]);
+    } finally {
+      jest.useRealTimers();
+    }
+  },
+);
+
 test('more spans than the queue holds are lost, and known to be', async () => {
   const on = open({
     OTEL_BSP_MAX_QUEUE_SIZE: '5',
