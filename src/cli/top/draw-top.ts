@@ -116,7 +116,7 @@ function tenantLines(tenants: readonly TenantView[]): Line[] {
   const rows = tenants.map(({ tenant, running, waiting, overQuota }): Cell[] => [
     { text: tenant === '' ? '(none)' : printable(tenant) },
     { text: running === undefined ? DASH : countOf(running) },
-    { text: countOf(waiting) },
+    { text: waiting === undefined ? DASH : countOf(waiting) },
     { text: printable(overQuota.join(', ')), style: 'yellow' },
   ]);
   return layOut(['TENANT', 'RUNNING', 'WAITING', 'OVER QUOTA'], rows, { left: [0, 3] });

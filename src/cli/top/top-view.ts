@@ -43,7 +43,8 @@ export interface TenantView {
   readonly tenant: string;
   /** Absent where the tenant has no quota for which they are counted. */
   readonly running?: number;
-  readonly waiting: number;
+  /** Absent where no worker knows it just now, as while the state store is away. */
+  readonly waiting?: number;
   readonly overQuota: readonly string[];
 }
 
@@ -198,13 +199,15 @@ function tenantsOf(readings: readonly Reading[], observed: readonly Observed[]):
       .flatMap(({ labels: { quota }, value }) => (value === 1 && quota !== undefined ? [quota] : []));
     return {
       tenant,
-      ...present({ running: maxOf(mine, running) }),
-      waiting: maxOf(mine, waiting) ?? 0,
+      ...present({ running: maxOf(mine, running), waiting: maxOf(mine, waiting) }),
       overQuota: [...new Set([...quotas, ...(said.get(tenant) ?? [])])],
     };
   });
   return tenants.sort(
-    (a, b) => b.overQuota.length - a.overQuota.length || b.waiting - a.waiting || (b.running ?? 0) - (a.running ?? 0),
+    (a, b) =>
+      b.overQuota.length - a.overQuota.length ||
+      (b.waiting ?? 0) - (a.waiting ?? 0) ||
+      (b.running ?? 0) - (a.running ?? 0),
   );
 }
 

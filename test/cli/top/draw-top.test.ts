@@ -128,8 +128,10 @@ test('colours what somebody has to look at', () => {
 
 test('shows what is not counted as such, and since when the first dead letter waits', () => {
   const free = { tenant: 'free', waiting: 0, overQuota: [] };
-  const lines = textOf({ ...view, tenants: [free], deadLetters: { flows: 2, oldestSeconds: 60 } }, 100, 40);
-  expect(lines).toContain('free          -        0');
+  const unknown = { tenant: 'unknown', overQuota: ['flows'] };
+  const lines = textOf({ ...view, tenants: [free, unknown], deadLetters: { flows: 2, oldestSeconds: 60 } }, 100, 40);
+  expect(lines).toContain('free           -        0');
+  expect(lines).toContain('unknown        -        -  flows');
   expect(lines.find((line) => line.startsWith('waiting'))).toMatch(
     /; 2 flows with dead letters, the oldest for 1 min 0 s$/,
   );

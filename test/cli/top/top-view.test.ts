@@ -85,7 +85,7 @@ beamline_dead_letter_oldest_seconds 120
   );
   expect(view.tenants).toEqual([
     { tenant: 'acme', running: 10, waiting: 40, overQuota: ['concurrentSteps'] },
-    { tenant: 'beta', running: 2, waiting: 0, overQuota: ['flows'] },
+    { tenant: 'beta', running: 2, overQuota: ['flows'] },
     { tenant: 'free', waiting: 1, overQuota: [] },
   ]);
   expect(view.deadLetters).toEqual({ flows: 1, oldestSeconds: 120 });
