@@ -254,11 +254,20 @@ function notesOf({ lost, workers, temporal }: TopSample, readings: readonly Read
   const polling = new Set(temporal.queues.flatMap((queue) => queue.pollers)).size;
   if (readings.length === 0) lines.push(NO_METRICS);
   else if (readings.length < polling) {
+    // Whom somebody named is not missing for want of a name.
+    const isNamed = workers.filter(({ endpoint }) => endpoint.isNamed).length >= polling;
+    const ask = isNamed ? '' : '; name the others with --metrics';
     lines.push(
-      `metrics of ${readings.length} of ${polling} workers: slots, rates and latencies are of these; name the others with --metrics`,
+      `metrics of ${readings.length} of ${polling} workers: slots, rates and latencies are of these${tenantsNote(readings)}${ask}`,
     );
   }
   return lines;
+}
+
+/** One worker at a time shows them, and which one nobody chooses. */
+function tenantsNote(readings: readonly Reading[]): string {
+  const isShown = readings.some(({ page }) => page.has('beamline_tenant_steps_waiting'));
+  return isShown ? '' : '; figures of tenants, if there are any, another worker shows';
 }
 
 function timeOf(at: number): string {
