@@ -329,7 +329,8 @@ describe('beamline runs show', () => {
       ' runs show ',
     ],
     ['an empty id', async () => ['show', ' '], 'expected a workflow id'],
-    ['an empty run id', async () => ['show', 'x', '--run-id', ''], 'expected a run id'],
+    ['an empty run id', async () => ['show', 'x', '--run-id', ''], '--run-id: got an empty text, expected a UUID'],
+    ['a run id that is none', async () => ['show', 'x', '--run-id', 'nope'], '--run-id: got "nope", expected a UUID'],
     ['no id', async () => ['show'], "missing required argument 'id'"],
     ['a status that is none', async () => ['list', '--status', 'runing'], 'did you mean Running?'],
     ['a tenant that is none', async () => ['list', '--tenant', 'a b'], '--tenant: got "a b"'],
@@ -337,7 +338,12 @@ describe('beamline runs show', () => {
     ['two beginnings', async () => ['list', '--since', '1h', '--started-after', '1h'], 'cannot be used with'],
     ['no number', async () => ['list', '--limit', '0'], 'Expected a whole number from 1 to 1000'],
     ['a query that is none', async () => ['list', '--query', 'Nonsense = 1'], 'Temporal refuses this'],
-    ['an unknown command', async () => ['look'], "too many arguments for 'list'"],
+    [
+      'an unknown command',
+      async () => ['look'],
+      "unknown command 'look'; expected one of list, show, cancel, terminate",
+    ],
+    ['a command that is nearly one', async () => ['lst'], "unknown command 'lst'; did you mean list?"],
     ['a flow that has ended', async () => ['cancel', (await ended()).workflowId], 'has ended (Completed)'],
     ['to terminate no such flow', async () => ['terminate', 'nowhere'], 'there is no flow with the id'],
   ])('refuses %s', async (_, args, detail) => {

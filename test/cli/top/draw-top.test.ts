@@ -126,6 +126,19 @@ test('colours what somebody has to look at', () => {
   ]);
 });
 
+test('gives approvals and dead letters a line each where one is too narrow', () => {
+  const waiting = {
+    approvals: { waiting: 12, oldestSeconds: 4_000 },
+    deadLetters: { flows: 3, oldestSeconds: 86_400 },
+  };
+  const lines = textOf({ ...view, ...waiting }, 80, 40);
+  const at = lines.findIndex((line) => line.startsWith('waiting'));
+  expect(lines.slice(at, at + 2)).toEqual([
+    'waiting    12 approvals, the oldest for 1 h 6 min',
+    '           3 flows with dead letters, the oldest for 24 h 0 min',
+  ]);
+});
+
 test('shows what is not counted as such, and since when the first dead letter waits', () => {
   const free = { tenant: 'free', waiting: 0, overQuota: [] };
   const unknown = { tenant: 'unknown', overQuota: ['flows'] };
