@@ -203,6 +203,20 @@ describe('beamline runs show', () => {
     expect(text).toMatch(new RegExp(`^ {2}\\S.* runs show ${flow.workflowId} --follow --address`, 'm'));
   });
 
+  test('says of a step whose queue no worker polls that it waits for one, and how to start it', async () => {
+    const flow = await sealing.start('do: [{one: {call: fs.list, metadata: {resources: cpu}, with: {}}}]');
+    unused.push(flow);
+    const text = await eventually(async () => {
+      const found = await runs('show', flow.workflowId);
+      return found.stdout.includes('Under way:') ? found.stdout : undefined;
+    });
+    const queue = `${sealing.queuePrefix}-cpu`;
+    expect(text).toMatch(new RegExp(`^ {2}/do/0/one +queued +fs\\.list +cpu +no worker polls ${queue}$`, 'm'));
+    expect(text).toMatch(/^ {2}\/do\/0\/one: fs\.list, attempt 1\b.* waits for a worker/m);
+    expect(text).toContain(`waits for a worker: none polls ${queue}; start one with \``);
+    expect(text).toContain(` worker --pools cpu --queue-prefix ${sealing.queuePrefix}\``);
+  });
+
   test('has the approvals that wait, also in what the flow runs, with the command that decides', async () => {
     const flow = await start(
       `do: [{both: {fork: {branches: [${asking('one')}, {two: {for: {in: '[0]'}, metadata: {concurrency: 2, batchSize: 1}, do: [${asking()}]}}]}}}]`,
