@@ -5,6 +5,7 @@ import { Driver } from './driver';
 import type { Fault, Scene } from './fault';
 import { FAULTS } from './faults';
 import { FLOW_KINDS, PROBE } from './flows';
+import { keepHistories } from './keep-histories';
 import { isPlant, PLANTS, type Plant, plantWrong } from './plant';
 import { Random } from './random';
 import { type FaultRecord, loadRecord, printReport } from './report';
@@ -81,6 +82,11 @@ async function run(world: World, { seed, seconds, faults, plant }: Settings): Pr
   const records = await strikeAll({ world, driver, random }, faults, until);
   await load;
   const hanging = await driver.settle(SETTLE_MS);
+  await keepHistories(
+    world.client,
+    seed,
+    hanging.map(({ id }) => id),
+  );
   isOver = true;
   await Promise.all([...beside, delay(AFTERMATH_MS), world.commands.settle(LATEST_MESSAGE_MS)]);
   clearInterval(sampling);
