@@ -5,6 +5,7 @@ import { CommandError } from './command-error';
 
 /** Status codes of gRPC (grpc.io, "Status codes and their use in gRPC") that a user can do something about. */
 const INVALID_ARGUMENT = 3;
+const DEADLINE_EXCEEDED = 4;
 const NOT_FOUND = 5;
 const PERMISSION_DENIED = 7;
 const UNAVAILABLE = 14;
@@ -30,7 +31,10 @@ export function translateClientError(error: unknown, where: { address: string; n
   }
   if (code === INVALID_ARGUMENT) return flowError('BLW_USAGE', `Temporal refuses this: ${details}`, { cause: error });
   const reason = code === UNAVAILABLE ? connectionReason(details) : undefined;
-  const what = reason === undefined ? `as expected: ${details}` : `any more: ${reason}`;
+  const seconds = code === DEADLINE_EXCEEDED ? /^Deadline exceeded after ([\d.]+)s/.exec(details)?.[1] : undefined;
+  const unexpected =
+    seconds === undefined ? `as expected: ${details}` : `within ${Math.round(Number(seconds) * 10) / 10} s`;
+  const what = reason === undefined ? unexpected : `any more: ${reason}`;
   return flowError('BLW_TEMPORAL_UNREACHABLE', `Temporal at ${where.address} does not answer ${what}`, {
     cause: error,
   });

@@ -26,6 +26,9 @@ export function printWhere({ server, worker, config, dbFile, logFile }: DevParts
     ['Temporal', `${server.address}, namespace ${server.namespace}`],
     ['UI', server.uiUrl ?? 'none'],
     ['Task queues', worker.pools.map(({ taskQueue, slots }) => `${taskQueue} (${slots})`).join(', ')],
+    ...(worker.metricsUrl === undefined
+      ? []
+      : [['Metrics', `${worker.metricsUrl}/metrics; health at /readyz and /status`]]),
     ['Blobs', shown(config.blobRoot)],
     ['Databases', databases.join(', ')],
     ['History', `${shown(dbFile)}, kept between runs; log in ${shown(logFile)}`],

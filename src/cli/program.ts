@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { closestName, shortText } from '../dsl/problems';
 import { PACKAGE_VERSION } from '../worker/package-files';
 import type { ActionWrapper, AddCommand, Cli } from './cli';
 import { CommandError, usageError } from './command-error';
@@ -136,7 +137,7 @@ export async function runProgram(argv: readonly string[], cli: Cli): Promise<Exi
   } catch (error) {
     const help = seeHelp(program, argv);
     if (!(error instanceof CommanderError)) throw withHelpOf(error, help);
-    return usageExit(error, help);
+    return usageExit(error, help, { program, argv });
   }
 }
 
@@ -166,14 +167,31 @@ function createProgram(argv: readonly string[], cli: Cli, action: ActionWrapper)
 }
 
 /** Help and version end the parsing as well; whatever else does is a mistake of the user's. */
-function usageExit(error: CommanderError, help: string): ExitCode {
+function usageExit(
+  error: CommanderError,
+  help: string,
+  { program, argv }: { program: Command; argv: readonly string[] },
+): ExitCode {
   if (error.exitCode === 0) return EXIT.done;
   // A group without its command: its help has been printed.
   if (error.code === 'commander.help') return EXIT.invalid;
-  throw usageError(error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' '), {
+  const message = unknownSubcommand(program, argv, error) ?? error.message;
+  throw usageError(message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' '), {
     help,
     cause: error,
   });
+}
+
+/** A word that is taken for an argument of a group's default command, which takes none: it was meant as a command. */
+function unknownSubcommand(program: Command, argv: readonly string[], error: CommanderError): string | undefined {
+  if (error.code !== 'commander.excessArguments') return undefined;
+  const [name, word = '-'] = argv;
+  const names =
+    program.commands.find((group) => group.name() === name)?.commands.map((command) => command.name()) ?? [];
+  if (names.length === 0 || names.includes(word) || word.startsWith('-')) return undefined;
+  const meant = closestName(word, names);
+  const proposal = meant === undefined ? `expected one of ${names.join(', ')}` : `did you mean ${meant}?`;
+  return `unknown command '${shortText(word, 40)}'; ${proposal}`;
 }
 
 /** A mistake for which the command has no better help than its own. */

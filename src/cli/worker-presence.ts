@@ -5,14 +5,28 @@ import { freshPollers } from '../worker/telemetry/queue-state';
 import { beamlineCommand } from './command-name';
 import { shellWord } from './output';
 
-/** True where some worker polled the task queue for workflows lately. */
-export async function hasWorker(client: Client, taskQueue: string): Promise<boolean> {
+const { TASK_QUEUE_TYPE_ACTIVITY, TASK_QUEUE_TYPE_WORKFLOW } = temporal.api.enums.v1.TaskQueueType;
+
+/** True where some worker polled the task queue lately: for workflows, or for steps. */
+export async function hasWorker(
+  client: Client,
+  taskQueue: string,
+  { forSteps = false }: { forSteps?: boolean } = {},
+): Promise<boolean> {
   const { pollers } = await client.workflowService.describeTaskQueue({
     namespace: client.options.namespace,
     taskQueue: { name: taskQueue },
-    taskQueueType: temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    taskQueueType: forSteps ? TASK_QUEUE_TYPE_ACTIVITY : TASK_QUEUE_TYPE_WORKFLOW,
   });
   return freshPollers(pollers).length > 0;
+}
+
+/** Why a step does not begin whose queue no worker polls, and what a person does then. */
+export function unservedStep(taskQueue: string, cwd = process.cwd()): string {
+  const [, prefix = taskQueue, pool] = /^(.*)-(io|cpu|gpu)$/.exec(taskQueue) ?? [];
+  const pools = pool === undefined ? '' : ` --pools ${pool}`;
+  const flag = prefix === DEFAULT_QUEUE_PREFIX ? '' : ` --queue-prefix ${shellWord(prefix)}`;
+  return `waits for a worker: none polls ${taskQueue}; start one with \`${beamlineCommand(cwd)} worker${pools}${flag}\``;
 }
 
 /** What a person does where no worker polls a queue. */

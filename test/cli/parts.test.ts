@@ -86,6 +86,15 @@ describe('translateClientError', () => {
   });
 });
 
+test('a deadline that has passed is told by its length alone', () => {
+  const details = 'Deadline exceeded after 5.000s,metadata filters: 0.001s,remote_addr=127.0.0.1:7233';
+  const error = translateClientError(Object.assign(new Error('x'), { code: 4, details, metadata: {} }), {
+    address: '127.0.0.1:7233',
+    namespace: 'default',
+  });
+  expect((error as FlowError).data.detail).toBe('Temporal at 127.0.0.1:7233 does not answer within 5 s');
+});
+
 describe('a connection that is lost', () => {
   const details =
     'No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:7233. Resolution note: ';

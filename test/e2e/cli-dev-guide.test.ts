@@ -75,7 +75,10 @@ describe('what beamline dev says to do next', () => {
       'acme/shop=sqlite:./shop.db',
       '--database',
       'all=postgres://u:pw@db.example/x',
+      '--prometheus-endpoint',
+      '0',
     );
+    expect(text).toMatch(/^Metrics +http:\/\/127\.0\.0\.1:\d+\/metrics; health at \/readyz and \/status$/m);
     expect(text).toMatch(/^Databases +acme\/shop \(SQLite, shop\.db\), all \(PostgreSQL\)$/m);
     expect(text).not.toContain('pw');
     const { status, stdout, stderr } = paste(text);

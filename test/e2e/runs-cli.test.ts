@@ -203,6 +203,20 @@ describe('beamline runs show', () => {
     expect(text).toMatch(new RegExp(`^ {2}\\S.* runs show ${flow.workflowId} --follow --address`, 'm'));
   });
 
+  test('says of a step whose queue no worker polls that it waits for one, and how to start it', async () => {
+    const flow = await sealing.start('do: [{one: {call: fs.list, metadata: {resources: cpu}, with: {}}}]');
+    unused.push(flow);
+    const text = await eventually(async () => {
+      const found = await runs('show', flow.workflowId);
+      return found.stdout.includes('Under way:') ? found.stdout : undefined;
+    });
+    const queue = `${sealing.queuePrefix}-cpu`;
+    expect(text).toMatch(new RegExp(`^ {2}/do/0/one +queued +fs\\.list +cpu +no worker polls ${queue}$`, 'm'));
+    expect(text).toMatch(/^ {2}\/do\/0\/one: fs\.list, attempt 1\b.* waits for a worker/m);
+    expect(text).toContain(`waits for a worker: none polls ${queue}; start one with \``);
+    expect(text).toContain(` worker --pools cpu --queue-prefix ${sealing.queuePrefix}\``);
+  });
+
   test('has the approvals that wait, also in what the flow runs, with the command that decides', async () => {
     const flow = await start(
       `do: [{both: {fork: {branches: [${asking('one')}, {two: {for: {in: '[0]'}, metadata: {concurrency: 2, batchSize: 1}, do: [${asking()}]}}]}}}]`,
@@ -329,7 +343,8 @@ describe('beamline runs show', () => {
       ' runs show ',
     ],
     ['an empty id', async () => ['show', ' '], 'expected a workflow id'],
-    ['an empty run id', async () => ['show', 'x', '--run-id', ''], 'expected a run id'],
+    ['an empty run id', async () => ['show', 'x', '--run-id', ''], '--run-id: got an empty text, expected a UUID'],
+    ['a run id that is none', async () => ['show', 'x', '--run-id', 'nope'], '--run-id: got "nope", expected a UUID'],
     ['no id', async () => ['show'], "missing required argument 'id'"],
     ['a status that is none', async () => ['list', '--status', 'runing'], 'did you mean Running?'],
     ['a tenant that is none', async () => ['list', '--tenant', 'a b'], '--tenant: got "a b"'],
@@ -337,7 +352,12 @@ describe('beamline runs show', () => {
     ['two beginnings', async () => ['list', '--since', '1h', '--started-after', '1h'], 'cannot be used with'],
     ['no number', async () => ['list', '--limit', '0'], 'Expected a whole number from 1 to 1000'],
     ['a query that is none', async () => ['list', '--query', 'Nonsense = 1'], 'Temporal refuses this'],
-    ['an unknown command', async () => ['look'], "too many arguments for 'list'"],
+    [
+      'an unknown command',
+      async () => ['look'],
+      "unknown command 'look'; expected one of list, show, cancel, terminate",
+    ],
+    ['a command that is nearly one', async () => ['lst'], "unknown command 'lst'; did you mean list?"],
     ['a flow that has ended', async () => ['cancel', (await ended()).workflowId], 'has ended (Completed)'],
     ['to terminate no such flow', async () => ['terminate', 'nowhere'], 'there is no flow with the id'],
   ])('refuses %s', async (_, args, detail) => {

@@ -5,6 +5,7 @@ import { addConnectionFlags, addDataFlags, type ConnectionFlags, dataTargetOf } 
 import { EXIT, type ExitCode } from '../exit-codes';
 import { printProblems, readFlowFile } from '../flow-file';
 import { observeRun } from '../observed-run';
+import { checkRunId } from '../run-id-flag';
 import { withTemporal } from '../temporal-session';
 import { writeOut } from '../write-out';
 
@@ -47,7 +48,7 @@ async function graph(source: string | undefined, flags: GraphFlags, cli: Cli): P
   }
   if (run === undefined && runId !== undefined) throw usageError('--run-id: says which run of --run, which is missing');
   if (run?.trim() === '') throw usageError('--run: got an empty text, expected a workflow id');
-  if (runId?.trim() === '') throw usageError('--run-id: got an empty text, expected a run id');
+  checkRunId(runId);
   const text = run === undefined ? await drawFile(source, cli) : await drawRunOf(run, flags, cli);
   if (text === undefined) return EXIT.invalid;
   await writeOut(text, out, cli);

@@ -13,6 +13,7 @@ import { executeRedrive } from '../redrive/execute-redrive';
 import { type FailedFlow, listFailedFlows } from '../redrive/failed-flows';
 import { planRedrive, type RedrivePlan } from '../redrive/plan-redrive';
 import { planToJson, redriveTable } from '../redrive/redrive-view';
+import { checkRunId } from '../run-id-flag';
 import { withTemporal } from '../temporal-session';
 import { checkTenantFlag } from '../tenant-flag';
 
@@ -80,6 +81,7 @@ function refuseContradictions(id: string | undefined, flags: Flags): void {
 
 async function redriveOne(client: Client, id: string, { flags, cli }: { flags: Flags; cli: Cli }): Promise<ExitCode> {
   const { runId, repeatUnknown, dryRun = false, json = false, reason } = flags;
+  checkRunId(runId);
   const plan = await planRedrive(client, id, { runId, repeatUnknown });
   const newRunId = dryRun ? undefined : await executeRedrive(client, plan, reason);
   if (json) cli.out.line(JSON.stringify({ flows: [planToJson(plan, newRunId)], hasMore: false }));

@@ -17,6 +17,7 @@ import { followFlow } from '../follow-flow';
 import { unfollowed } from '../going-on';
 import { limitUpTo } from '../limit-flag';
 import { printable } from '../output';
+import { checkRunId } from '../run-id-flag';
 import { listRuns, type RunFilter } from '../runs/list-runs';
 import { runTable, runToJson } from '../runs/run-list-view';
 import { type RunReport, readRun } from '../runs/run-report';
@@ -161,7 +162,7 @@ async function showList({ since, ...flags }: ListFlags, cli: Cli): Promise<ExitC
 async function showOne(id: string, flags: ShowFlags, cli: Cli): Promise<ExitCode> {
   const { runId } = flags;
   if (id.trim() === '') throw usageError('got an empty text, expected a workflow id');
-  if (runId?.trim() === '') throw usageError('--run-id: got an empty text, expected a run id');
+  checkRunId(runId);
   return await withTemporal(dataTargetOf(flags, cli), async (session) => {
     const report = await readRun(session.client, id, runId);
     if (flags.follow === true) return await follow(report, session, { flags, cli });

@@ -7,6 +7,7 @@ import { iterationOf } from '../../dsl/step-request';
 import { mapBounded } from '../bounded';
 import { decodePayload, type RunAddress, readEvents } from '../history-events';
 import { unreadableError } from '../unreadable-flow';
+import { hasWorker } from '../worker-presence';
 
 const { PendingActivityState } = temporal.api.enums.v1;
 
@@ -34,6 +35,10 @@ export interface PendingActivity {
   readonly scheduledAt?: number;
   readonly startedAt?: number;
   readonly nextAttemptAt?: number;
+  /** Absent where the history does not say. */
+  readonly taskQueue?: string;
+  /** It is queued, and no worker polls its queue. */
+  readonly isUnserved?: true;
   /** Id of the worker that runs it, or ran it last. */
   readonly worker?: string;
   /** Of the attempt before. */
@@ -51,21 +56,54 @@ export async function readPending(
 ): Promise<readonly PendingActivity[]> {
   const all = raw.pendingActivities ?? [];
   if (all.length === 0) return [];
-  const inputs = await readInputs(client, { workflowId, runId });
-  return await mapBounded(all, DECODED_AT_ONCE, async (pending) => ({
-    ...describe(pending, await readRequest(client, workflowId, inputs.get(pending.activityId ?? ''))),
-    ...(pending.lastFailure == null ? {} : { failure: await readFailure(client, workflowId, pending.lastFailure) }),
-  }));
+  const scheduled = await readScheduled(client, { workflowId, runId });
+  const unserved = await findUnserved(client, all, scheduled);
+  return await mapBounded(all, DECODED_AT_ONCE, async (pending) => {
+    const { input, taskQueue } = scheduled.get(pending.activityId ?? '') ?? {};
+    const described = describe(pending, await readRequest(client, workflowId, input));
+    const isUnserved = described.state === 'queued' && taskQueue !== undefined && unserved.has(taskQueue);
+    return {
+      ...described,
+      ...(taskQueue === undefined ? {} : { taskQueue }),
+      ...(isUnserved ? { isUnserved } : {}),
+      ...(pending.lastFailure == null ? {} : { failure: await readFailure(client, workflowId, pending.lastFailure) }),
+    };
+  });
+}
+
+/** What an activity was scheduled with. */
+interface Scheduled {
+  readonly input?: Payload;
+  readonly taskQueue?: string;
 }
 
 /** What activities were scheduled with, by their ids. */
-async function readInputs(client: Client, run: RunAddress): Promise<ReadonlyMap<string, Payload>> {
-  const inputs = new Map<string, Payload>();
+async function readScheduled(client: Client, run: RunAddress): Promise<ReadonlyMap<string, Scheduled>> {
+  const all = new Map<string, Scheduled>();
   for (const { activityTaskScheduledEventAttributes: scheduled } of await readEvents(client, run)) {
     const [input] = scheduled?.input?.payloads ?? [];
-    if (scheduled?.activityId != null && input !== undefined) inputs.set(scheduled.activityId, input);
+    if (scheduled?.activityId == null) continue;
+    const taskQueue = scheduled.taskQueue?.name;
+    all.set(scheduled.activityId, {
+      ...(input === undefined ? {} : { input }),
+      ...(taskQueue ? { taskQueue } : {}),
+    });
   }
-  return inputs;
+  return all;
+}
+
+/** The queues that no worker polls, of those in which something waits. */
+async function findUnserved(
+  client: Client,
+  all: readonly Pending[],
+  scheduled: ReadonlyMap<string, Scheduled>,
+): Promise<ReadonlySet<string>> {
+  const waiting = all.filter((pending) => stateOf(pending) === 'queued');
+  const queues = new Set(waiting.flatMap(({ activityId }) => scheduled.get(activityId ?? '')?.taskQueue ?? []));
+  const found = await Promise.all(
+    [...queues].map(async (queue) => ((await hasWorker(client, queue, { forSteps: true })) ? [] : [queue])),
+  );
+  return new Set(found.flat());
 }
 
 /** What of a request is of interest. */

@@ -8,6 +8,7 @@ import { printable, printableIndented, type TextOutput } from '../output';
 import { placeOf } from '../progress-printer';
 import { describeNeed } from '../quota-notices';
 import { roundedBytes } from '../usage-view';
+import { unservedStep } from '../worker-presence';
 import { nextSteps } from './next-steps';
 import type { PendingActivity } from './pending-activities';
 import { momentOf } from './run-list-view';
@@ -109,6 +110,8 @@ function stateOf(pending: PendingActivity, now: number): string {
   const since = (from: number | undefined) =>
     from === undefined ? '' : ` for ${formatDuration(Math.max(0, now - from))}`;
   if (state === 'running') return `${count} runs${since(startedAt)}${worker === undefined ? '' : ` on ${worker}`}`;
+  if (state === 'queued' && pending.isUnserved === true && pending.taskQueue !== undefined)
+    return `${count} ${unservedStep(pending.taskQueue)}`;
   if (state === 'queued') return `${count} waits in the queue${attempt > 1 ? '' : since(scheduledAt)}`;
   if (state === 'cancelling') return `${count} is being cancelled`;
   if (state === 'paused') return `${count} is paused in Temporal`;

@@ -47,6 +47,10 @@ function choose(steps: readonly StepProgress[]): StepProgress[] {
 function rowOf(step: StepProgress, look: Look & { tenant: string }): string[] {
   const { status, block, pool = '', cached, startedAt, endedAt } = step;
   const pending = pendingOf(step, look.pending);
+  // It has never begun.
+  if (pending?.isUnserved === true && pending.attempt === 1) {
+    return [placeOf(step), 'queued', block, pool, '', '', '', `no worker polls ${pending.taskQueue}`];
+  }
   const attempts = cached === true ? 'cached' : `${step.attempts ?? pending?.attempt ?? ''}`;
   const took = status === 'skipped' ? '' : formatDuration(Math.max(0, (endedAt ?? look.until) - startedAt));
   const why = whyOf(step, look.tenant) ?? pending?.failure?.code ?? '';

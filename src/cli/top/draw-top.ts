@@ -28,7 +28,7 @@ export function drawTop(view: TopView, frame: Frame): readonly Line[] {
   const counts = [
     [],
     ...flowLines(view, width),
-    ...waitingLines(view),
+    ...waitingLines(view, width),
     ...degradedLines(view, width),
     ...noteLines(view, width),
   ];
@@ -116,7 +116,7 @@ function tenantLines(tenants: readonly TenantView[]): Line[] {
   const rows = tenants.map(({ tenant, running, waiting, overQuota }): Cell[] => [
     { text: tenant === '' ? '(none)' : printable(tenant) },
     { text: running === undefined ? DASH : countOf(running) },
-    { text: countOf(waiting) },
+    { text: waiting === undefined ? DASH : countOf(waiting) },
     { text: printable(overQuota.join(', ')), style: 'yellow' },
   ]);
   return layOut(['TENANT', 'RUNNING', 'WAITING', 'OVER QUOTA'], rows, { left: [0, 3] });
@@ -134,16 +134,25 @@ function flowLines({ flows }: TopView, width: number): Line[] {
   ];
 }
 
-function waitingLines({ approvals, deadLetters }: TopView): Line[] {
+/** In one line, or one for each where that is too long. */
+function waitingLines({ approvals, deadLetters }: TopView, width: number): Line[] {
   const { flows } = deadLetters;
   const letters = `${countOf(flows)} ${flows === 1 ? 'flow' : 'flows'} with dead letters${oldest(deadLetters)}`;
   const asked = `${countOf(approvals.waiting)} ${approvals.waiting === 1 ? 'approval' : 'approvals'}${oldest(approvals)}`;
+  const askedStyle = styled(approvals.waiting > 0 ? 'yellow' : undefined);
+  const lettersStyle = styled(flows > 0 ? 'red' : undefined);
+  if (LABEL_WIDTH + asked.length + '; '.length + letters.length > width) {
+    return [
+      ...labelled('waiting', asked, { width, ...askedStyle }),
+      ...labelled('', letters, { width, ...lettersStyle }),
+    ];
+  }
   return [
     [
       { text: 'waiting'.padEnd(LABEL_WIDTH) },
-      { text: asked, ...styled(approvals.waiting > 0 ? 'yellow' : undefined) },
+      { text: asked, ...askedStyle },
       { text: '; ' },
-      { text: letters, ...styled(flows > 0 ? 'red' : undefined) },
+      { text: letters, ...lettersStyle },
     ],
   ];
 }

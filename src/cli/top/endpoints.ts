@@ -27,10 +27,10 @@ export function parseEndpoint(text: string, previous: readonly Endpoint[] = []):
   );
 }
 
-/** The endpoints to ask: those of the flag, else that of the environment, which a worker takes too, else the usual one. */
+/** The endpoints to ask: those of the flag, else that of the environment, which a worker takes too, else the usual one, which nobody named. */
 export function endpointsOf(given: readonly Endpoint[] | undefined, { env }: Pick<Cli, 'env'>): readonly Endpoint[] {
   if (given !== undefined) return given;
-  const [found = endpointOf(DEFAULT_ENDPOINT, false)] = [endpointOf(env[VARIABLE] ?? '', false)];
+  const [found = endpointOf(DEFAULT_ENDPOINT, false)] = [endpointOf(env[VARIABLE] ?? '', true)];
   return found === undefined ? [] : [found];
 }
 

@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import type { ResourceClass } from '../../dsl/block-spec';
-import { RUN_FLOW, taskQueueOf } from '../../dsl/names';
+import { RUN_FLOW, RUN_WINDOW, taskQueueOf } from '../../dsl/names';
 import { type QueueState, readQueueState } from '../../worker/telemetry/queue-state';
 import { quote } from '../approval-client';
 import { WAITING_APPROVALS } from '../approval-list';
@@ -44,14 +44,15 @@ export interface TemporalReading {
 /** Asks Temporal for all of it at once. Rejects with what its client throws. */
 export async function readTemporal(client: Client, queuePrefix: string): Promise<TemporalReading> {
   return await client.withDeadline(Date.now() + DEADLINE_MS, async () => {
-    const [queues, open, ended, approvals, deadLetterFlows] = await together([
+    const [queues, open, ended, approvals, parkedBatches] = await together([
       together(POOLS.map((pool) => readQueue(client, pool, queuePrefix))),
       countOpen(client),
       countEnded(client),
       readApprovals(client),
-      count(client, visibilityQuery({})),
+      count(client, `${visibilityQuery({})} AND WorkflowType = ${quote(RUN_WINDOW)}`),
     ]);
-    return { queues, open, ended, approvals, deadLetterFlows };
+    // The flows are counted once, so that a frame does not say two things of them.
+    return { queues, open, ended, approvals, deadLetterFlows: open.DeadLettered + parkedBatches };
   });
 }
 

@@ -43,7 +43,8 @@ export interface TenantView {
   readonly tenant: string;
   /** Absent where the tenant has no quota for which they are counted. */
   readonly running?: number;
-  readonly waiting: number;
+  /** Absent where no worker knows it just now, as while the state store is away. */
+  readonly waiting?: number;
   readonly overQuota: readonly string[];
 }
 
@@ -198,13 +199,15 @@ function tenantsOf(readings: readonly Reading[], observed: readonly Observed[]):
       .flatMap(({ labels: { quota }, value }) => (value === 1 && quota !== undefined ? [quota] : []));
     return {
       tenant,
-      ...present({ running: maxOf(mine, running) }),
-      waiting: maxOf(mine, waiting) ?? 0,
+      ...present({ running: maxOf(mine, running), waiting: maxOf(mine, waiting) }),
       overQuota: [...new Set([...quotas, ...(said.get(tenant) ?? [])])],
     };
   });
   return tenants.sort(
-    (a, b) => b.overQuota.length - a.overQuota.length || b.waiting - a.waiting || (b.running ?? 0) - (a.running ?? 0),
+    (a, b) =>
+      b.overQuota.length - a.overQuota.length ||
+      (b.waiting ?? 0) - (a.waiting ?? 0) ||
+      (b.running ?? 0) - (a.running ?? 0),
   );
 }
 
@@ -251,11 +254,20 @@ function notesOf({ lost, workers, temporal }: TopSample, readings: readonly Read
   const polling = new Set(temporal.queues.flatMap((queue) => queue.pollers)).size;
   if (readings.length === 0) lines.push(NO_METRICS);
   else if (readings.length < polling) {
+    // Whom somebody named is not missing for want of a name.
+    const isNamed = workers.filter(({ endpoint }) => endpoint.isNamed).length >= polling;
+    const ask = isNamed ? '' : '; name the others with --metrics';
     lines.push(
-      `metrics of ${readings.length} of ${polling} workers: slots, rates and latencies are of these; name the others with --metrics`,
+      `metrics of ${readings.length} of ${polling} workers: slots, rates and latencies are of these${tenantsNote(readings)}${ask}`,
     );
   }
   return lines;
+}
+
+/** One worker at a time shows them, and which one nobody chooses. */
+function tenantsNote(readings: readonly Reading[]): string {
+  const isShown = readings.some(({ page }) => page.has('beamline_tenant_steps_waiting'));
+  return isShown ? '' : '; figures of tenants, if there are any, another worker shows';
 }
 
 function timeOf(at: number): string {

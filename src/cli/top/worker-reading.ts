@@ -5,8 +5,8 @@ import { printable } from '../output';
 import type { Endpoint } from './endpoints';
 import { type MetricPage, parsePrometheusText } from './prometheus-text';
 
-/** A page takes milliseconds; a view that is made every two seconds does not wait longer. */
-const TIMEOUT_MS = 2_000;
+/** A page takes milliseconds; while Temporal is away, 2 s for the queues, and the first one as long as it waits for figures of the installation. */
+const TIMEOUT_MS = 4_000;
 
 /** Largest page that is read. A worker's has some hundred KiB. */
 const MAX_BYTES = 16 * 1_024 * 1_024;

@@ -1,3 +1,4 @@
+import { accessSync, constants, statSync } from 'node:fs';
 import { flowError } from '../../dsl/errors';
 
 /** How OTLP is spoken. */
@@ -39,6 +40,13 @@ const COUNTS = [
 /** Lists of KEY=VALUE. Values may be credentials. */
 const LISTS = ['OTEL_RESOURCE_ATTRIBUTES', 'OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_EXPORTER_OTLP_TRACES_HEADERS'];
 
+/** Both of all signals and of traces alone. */
+const COMPRESSION = ['OTEL_EXPORTER_OTLP_COMPRESSION', 'OTEL_EXPORTER_OTLP_TRACES_COMPRESSION'];
+const FILES = ['CERTIFICATE', 'CLIENT_KEY', 'CLIENT_CERTIFICATE'].flatMap((name) => [
+  `OTEL_EXPORTER_OTLP_${name}`,
+  `OTEL_EXPORTER_OTLP_TRACES_${name}`,
+]);
+
 /**
  * Whether traces are to be sent, by the standard variables (OpenTelemetry, "Environment Variable Specification"): undefined where none
  * asks for it. Throws BLW_CONFIG for a wrong value, which the SDK would replace by a default.
@@ -60,6 +68,8 @@ export function readTraceSettings(env: NodeJS.ProcessEnv): TraceSettings | undef
   if (sampler?.endsWith('traceidratio') === true) requireRatio(text('OTEL_TRACES_SAMPLER_ARG'));
   for (const name of COUNTS) requireCount(name, text(name));
   for (const name of LISTS) requirePairs(name, text(name));
+  for (const name of COMPRESSION) oneOf(name, text(name), ['gzip', 'none']);
+  for (const name of FILES) requireFile(name, text(name));
   return {
     protocol,
     maxQueueSize: Number(text('OTEL_BSP_MAX_QUEUE_SIZE')) || DEFAULT_QUEUE_SIZE,
@@ -93,6 +103,23 @@ function requireCount(name: string, value: string): void {
   throw wrong(name, JSON.stringify(value), 'a whole number above 0');
 }
 
+/** The SDK would go on without it: with other certificates than those that were meant, or with none. */
+function requireFile(name: string, file: string): void {
+  if (file === '') return;
+  try {
+    accessSync(file, constants.R_OK);
+    if (statSync(file).isFile()) return;
+  } catch (cause) {
+    throw wrong(
+      name,
+      `"${file}", which cannot be read (${(cause as NodeJS.ErrnoException).code})`,
+      'a file in PEM',
+      cause,
+    );
+  }
+  throw wrong(name, `"${file}", which is no file`, 'a file in PEM');
+}
+
 function requirePairs(name: string, value: string): void {
   const pairs = value.split(',').filter((pair) => pair.trim() !== '');
   if (pairs.every((pair) => /^[^=]*[^=\s][^=]*=/.test(pair) && isEncoded(pair))) return;
@@ -113,6 +140,6 @@ function propagatorWarnings(value: string): string[] {
   return isUsual ? [] : [`OTEL_PROPAGATORS: got "${value}"; flows hand traces on as tracecontext (W3C) only`];
 }
 
-function wrong(name: string, got: string, expected: string): Error {
-  return flowError('BLW_CONFIG', `${name}: got ${got}, expected ${expected}`);
+function wrong(name: string, got: string, expected: string, cause?: unknown): Error {
+  return flowError('BLW_CONFIG', `${name}: got ${got}, expected ${expected}`, { cause });
 }

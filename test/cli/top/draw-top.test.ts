@@ -37,8 +37,8 @@ test('shows all of it', () => {
     'flows      12 Running, 3 AwaitingApproval, 1 DeadLettered',
     'last hour  1,204 Completed, 3 Failed',
     'waiting    3 approvals, the oldest for 2.0 s; 1 flow with dead letters',
-    'note       metrics of 1 of 2 workers: slots, rates and latencies are of these; name the others with',
-    '           --metrics',
+    'note       metrics of 1 of 2 workers: slots, rates and latencies are of these; figures of tenants,',
+    '           if there are any, another worker shows; name the others with --metrics',
     'every 2 s; q ends',
   ]);
 });
@@ -122,14 +122,29 @@ test('colours what somebody has to look at', () => {
     ['3 approvals, the oldest for 2.0 s', 'yellow'],
     ['1 flow with dead letters', 'red'],
     [expect.stringContaining('metrics of 1 of 2'), 'yellow'],
-    ['--metrics', 'yellow'],
+    [expect.stringMatching(/; name the others with --metrics$/), 'yellow'],
+  ]);
+});
+
+test('gives approvals and dead letters a line each where one is too narrow', () => {
+  const waiting = {
+    approvals: { waiting: 12, oldestSeconds: 4_000 },
+    deadLetters: { flows: 3, oldestSeconds: 86_400 },
+  };
+  const lines = textOf({ ...view, ...waiting }, 80, 40);
+  const at = lines.findIndex((line) => line.startsWith('waiting'));
+  expect(lines.slice(at, at + 2)).toEqual([
+    'waiting    12 approvals, the oldest for 1 h 6 min',
+    '           3 flows with dead letters, the oldest for 24 h 0 min',
   ]);
 });
 
 test('shows what is not counted as such, and since when the first dead letter waits', () => {
   const free = { tenant: 'free', waiting: 0, overQuota: [] };
-  const lines = textOf({ ...view, tenants: [free], deadLetters: { flows: 2, oldestSeconds: 60 } }, 100, 40);
-  expect(lines).toContain('free          -        0');
+  const unknown = { tenant: 'unknown', overQuota: ['flows'] };
+  const lines = textOf({ ...view, tenants: [free, unknown], deadLetters: { flows: 2, oldestSeconds: 60 } }, 100, 40);
+  expect(lines).toContain('free           -        0');
+  expect(lines).toContain('unknown        -        -  flows');
   expect(lines.find((line) => line.startsWith('waiting'))).toMatch(
     /; 2 flows with dead letters, the oldest for 1 min 0 s$/,
   );

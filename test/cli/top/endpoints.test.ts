@@ -26,7 +26,7 @@ test('several add up; without any, that of the environment counts, then the usua
   const env = { BEAMLINE_PROMETHEUS_ENDPOINT: '0.0.0.0:9191' };
   expect(endpointsOf(both, { env })).toBe(both);
   expect(endpointsOf(undefined, { env })).toEqual([
-    { name: '127.0.0.1:9191', url: 'http://127.0.0.1:9191', isNamed: false },
+    { name: '127.0.0.1:9191', url: 'http://127.0.0.1:9191', isNamed: true },
   ]);
   expect(endpointsOf(undefined, { env: {} })).toEqual([
     { name: '127.0.0.1:9090', url: 'http://127.0.0.1:9090', isNamed: false },

@@ -85,7 +85,7 @@ beamline_dead_letter_oldest_seconds 120
   );
   expect(view.tenants).toEqual([
     { tenant: 'acme', running: 10, waiting: 40, overQuota: ['concurrentSteps'] },
-    { tenant: 'beta', running: 2, waiting: 0, overQuota: ['flows'] },
+    { tenant: 'beta', running: 2, overQuota: ['flows'] },
     { tenant: 'free', waiting: 1, overQuota: [] },
   ]);
   expect(view.deadLetters).toEqual({ flows: 1, oldestSeconds: 120 });
@@ -115,10 +115,14 @@ test('says which worker does not answer, where it was named, and of how many the
     at: 0,
     problem: 'does not answer: ECONNREFUSED',
   });
-  const workers = [workerReading(0, pageOf({ done: 1 })), silent(true, 'x:1'), silent(false, 'y:1')];
-  expect(topView(undefined, sample(0, workers)).notes).toEqual([
+  const shown = workerReading(0, pageOf({ done: 1 }));
+  expect(topView(undefined, sample(0, [shown, silent(true, 'x:1')])).notes).toEqual([
     'x:1 does not answer: ECONNREFUSED',
-    expect.stringMatching(/^metrics of 1 of 2 workers: /),
+    'metrics of 1 of 2 workers: slots, rates and latencies are of these; figures of tenants, if there are any, another worker shows',
+  ]);
+  const withTenants = workerReading(0, `${pageOf({ done: 1 })}beamline_tenant_steps_waiting{tenant="acme"} 0\n`);
+  expect(topView(undefined, sample(0, [withTenants, silent(false, 'y:1')])).notes).toEqual([
+    'metrics of 1 of 2 workers: slots, rates and latencies are of these; name the others with --metrics',
   ]);
 });
 

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { readWorker } from '../../../src/cli/top/worker-reading';
 import { LoopbackServers } from '../../helpers/loopback';
 
@@ -19,4 +20,12 @@ test('takes of a status only so much as a worker may say', async () => {
   expect([degraded.length, overQuota.length]).toEqual([1_000, 1_000]);
   const texts = [...degraded, ...overQuota].flatMap((entry) => Object.values(entry));
   expect(new Set(texts.map((text) => text.length))).toEqual(new Set([500]));
+});
+
+test('waits for a page as long as a worker takes while Temporal is away', async () => {
+  const { origin } = await servers.http(async (request, response) => {
+    if (request.url === '/metrics') await delay(2_100);
+    response.end(request.url === '/metrics' ? 'worker_info 1\n' : '{}');
+  });
+  expect(await readWorker({ name: 'w', url: origin, isNamed: true })).toHaveProperty('page');
 });

@@ -27,6 +27,11 @@ test.each<[NodeJS.ProcessEnv, object]>([
   [{ ...ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS: 'api-key=a%3Db,x=y' }, {}],
   [{ ...ENDPOINT, OTEL_PROPAGATORS: 'tracecontext,baggage' }, { warnings: [] }],
   [{ ...ENDPOINT, OTEL_PROPAGATORS: 'b3' }, { warnings: [expect.stringContaining('OTEL_PROPAGATORS: got "b3"')] }],
+  [
+    { ...ENDPOINT, OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip', OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: 'none' },
+    { protocol: 'http/protobuf' },
+  ],
+  [{ ...ENDPOINT, OTEL_EXPORTER_OTLP_CERTIFICATE: __filename }, { protocol: 'http/protobuf' }],
 ])('traces are on with %j', (env, expected) => {
   expect(readTraceSettings(env)).toMatchObject(expected);
 });
@@ -54,6 +59,20 @@ test.each<[NodeJS.ProcessEnv, string]>([
   [
     { ...ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS: 'secret-of-mine' },
     'OTEL_EXPORTER_OTLP_HEADERS: got a text that is no such list',
+  ],
+  ...['', 'TRACES_'].flatMap((signal): [NodeJS.ProcessEnv, string][] => [
+    [
+      { ...ENDPOINT, [`OTEL_EXPORTER_OTLP_${signal}COMPRESSION`]: 'zip' },
+      `OTEL_EXPORTER_OTLP_${signal}COMPRESSION: got "zip", expected gzip, none`,
+    ],
+    ...['CERTIFICATE', 'CLIENT_KEY', 'CLIENT_CERTIFICATE'].map((name): [NodeJS.ProcessEnv, string] => [
+      { ...ENDPOINT, [`OTEL_EXPORTER_OTLP_${signal}${name}`]: '/nowhere/x.pem' },
+      `OTEL_EXPORTER_OTLP_${signal}${name}: got "/nowhere/x.pem", which cannot be read (ENOENT), expected a file in PEM`,
+    ]),
+  ]),
+  [
+    { ...ENDPOINT, OTEL_EXPORTER_OTLP_CERTIFICATE: __dirname },
+    `OTEL_EXPORTER_OTLP_CERTIFICATE: got "${__dirname}", which is no file`,
   ],
 ])('refuses %j', (env, message) => {
   let thrown: unknown;
