@@ -44,7 +44,10 @@ describe('beamline graph', () => {
     [['graph', EXAMPLE, '--run', 'order-7'], 'got a flow document and --run; a run brings its own flow'],
     [['graph', EXAMPLE, '--run-id', 'x'], '--run-id: says which run of --run, which is missing'],
     [['graph', '--run', ''], '--run: got an empty text, expected a workflow id'],
-    [['graph', '--run', 'order-7', '--run-id', ' '], '--run-id: got an empty text, expected a UUID'],
+    [
+      ['graph', '--run', 'order-7', '--run-id', ' '],
+      '--run-id: got an empty text, expected a UUID, the run id that `beamline runs list --json` shows',
+    ],
   ])('beamline %j is refused', async (args, message) => {
     const { code, stdout, stderr } = await runInProcess(args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
