@@ -88,7 +88,8 @@ test('progress and log tell which of two equal steps was done', async () => {
   logged.length = 0;
   const [second] = await steps(flow);
   expect(second).toMatchObject({ name: 'read', status: 'completed', attempts: 1, cached: true });
-  expect(logged).toEqual([expect.objectContaining({ message: 'step completed', status: 'completed', cached: true })]);
+  const ofSteps = logged.filter(({ step_id }) => step_id !== undefined);
+  expect(ofSteps).toEqual([expect.objectContaining({ message: 'step completed', status: 'completed', cached: true })]);
 });
 
 test('an output is reused up to its age, by each step as that step says', async () => {
