@@ -22,6 +22,5 @@ module.exports = {
   globalTeardown: '<rootDir>/test/helpers/global-teardown.js',
   reporters: ['default', '<rootDir>/test/helpers/closing-line-reporter.js'],
   testTimeout: 30_000,
-  // Most suites wait for servers more than they compute: three keep two cores busy.
-  maxWorkers: 3,
+  maxWorkers: 2,
 };
