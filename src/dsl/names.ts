@@ -70,16 +70,13 @@ export const SEARCH_ATTRIBUTES = {
   block: 'BeamlineBlock',
 } as const;
 
+/** Values of `BeamlineStatus` of flows that have not ended. */
+export const OPEN_STATUSES = ['Running', 'AwaitingApproval', 'AwaitingQuota', 'Compensating', 'DeadLettered'] as const;
+
+export type OpenStatus = (typeof OPEN_STATUSES)[number];
+
 /** Values of `BeamlineStatus`. */
-export type FlowStatus =
-  | 'Running'
-  | 'AwaitingApproval'
-  | 'AwaitingQuota'
-  | 'Compensating'
-  | 'DeadLettered'
-  | 'Completed'
-  | 'Failed'
-  | 'Cancelled';
+export type FlowStatus = OpenStatus | 'Completed' | 'Failed' | 'Cancelled';
 
 export const DEFAULT_QUEUE_PREFIX = 'beamline';
 

@@ -1,5 +1,10 @@
+/** Quotas that a tenant can have. */
+export const QUOTAS = ['concurrentSteps', 'stepsPerSecond', 'cpuTime', 'blobBytes', 'flows'] as const;
+
+export type QuotaName = (typeof QUOTAS)[number];
+
 /** What a step or a flow waits for: the quota of its tenant that is used up, or the store that knows. */
-export type QuotaReason = 'concurrentSteps' | 'stepsPerSecond' | 'cpuTime' | 'blobBytes' | 'flows' | 'store';
+export type QuotaReason = QuotaName | 'store';
 
 /**
  * Which quota holds a step or a flow up, as far as its tenant may know: its own limits, and what is its own. In histories: add

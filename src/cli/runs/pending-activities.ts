@@ -1,5 +1,6 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import type { Payload } from '@temporalio/common';
+import { optionalTsToMs } from '@temporalio/common/lib/time';
 import { temporal } from '@temporalio/proto';
 import { FlowError } from '../../dsl/errors';
 import { isJsonObject } from '../../dsl/json';
@@ -47,7 +48,6 @@ export interface PendingActivity {
 
 type Pending = temporal.api.workflow.v1.IPendingActivityInfo;
 type Failure = temporal.api.failure.v1.IFailure;
-type Timestamp = Pending['scheduledTime'];
 
 /** What of a flow is under way, as Temporal itself knows it: no worker is asked. Which steps these are its history says. */
 export async function readPending(
@@ -135,9 +135,9 @@ async function readRequest(client: Client, workflowId: string, input: Payload | 
 function describe(pending: Pending, { before = 0, ...place }: Asked): PendingActivity {
   const { activityType, attempt, maximumAttempts, lastWorkerIdentity } = pending;
   const times = {
-    scheduledAt: msOf(pending.scheduledTime),
-    startedAt: msOf(pending.lastStartedTime),
-    nextAttemptAt: msOf(pending.nextAttemptScheduleTime),
+    scheduledAt: optionalTsToMs(pending.scheduledTime),
+    startedAt: optionalTsToMs(pending.lastStartedTime),
+    nextAttemptAt: optionalTsToMs(pending.nextAttemptScheduleTime),
   };
   return {
     block: activityType?.name ?? '',
@@ -155,10 +155,6 @@ function stateOf({ state, paused, nextAttemptScheduleTime }: Pending): PendingAc
   if (state === PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED) return 'cancelling';
   if (paused === true) return 'paused';
   return nextAttemptScheduleTime == null ? 'queued' : 'retrying';
-}
-
-function msOf(time: Timestamp): number | undefined {
-  return time == null ? undefined : Number(time.seconds ?? 0) * 1_000 + Math.floor((time.nanos ?? 0) / 1e6);
 }
 
 /** The error in it; of one that cannot be read here its code, which is never encrypted. */

@@ -1,18 +1,9 @@
 import type { WorkflowExecutionInfo } from '@temporalio/client';
 import { InvalidArgumentError } from 'commander';
-import { type FlowStatus, SEARCH_ATTRIBUTES } from '../../dsl/names';
+import { OPEN_STATUSES, type OpenStatus, SEARCH_ATTRIBUTES } from '../../dsl/names';
 import { closestName, shortText } from '../../dsl/problems';
 import { attributeOf } from '../flow-attributes';
 import { runStatusOf } from '../observed-run';
-
-/** What a flow that has not ended shows as its status. */
-export const OPEN_STATUSES = [
-  'Running',
-  'AwaitingApproval',
-  'AwaitingQuota',
-  'Compensating',
-  'DeadLettered',
-] as const satisfies readonly FlowStatus[];
 
 /** How a flow has ended, and what Temporal calls that in queries. */
 const ENDS = {
@@ -26,7 +17,6 @@ const ENDS = {
 /** Every flow that has not ended, whatever it waits for. */
 const OPEN = 'Open';
 
-export type OpenStatus = (typeof OPEN_STATUSES)[number];
 export type EndStatus = keyof typeof ENDS;
 
 /** Status of a run as it is shown; of an earlier run of a flow, that it goes on in another. */

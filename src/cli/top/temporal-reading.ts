@@ -1,16 +1,15 @@
 import type { Client } from '@temporalio/client';
 import type { ResourceClass } from '../../dsl/block-spec';
-import { RUN_FLOW, RUN_WINDOW, taskQueueOf } from '../../dsl/names';
-import { type QueueState, readQueueState } from '../../worker/telemetry/queue-state';
+import { OPEN_STATUSES, type OpenStatus, RUN_FLOW, RUN_WINDOW } from '../../dsl/names';
+import { type PoolQueue, type QueueState, readQueueState } from '../../worker/telemetry/queue-state';
+import { allQueues } from '../../worker/telemetry/queue-survey';
 import { quote } from '../approval-client';
 import { WAITING_APPROVALS } from '../approval-list';
 import { visibilityQuery } from '../dead-letter-filter';
-import { OPEN_STATUSES, type OpenStatus, statusCondition } from '../runs/run-status';
+import { statusCondition } from '../runs/run-status';
 
 /** Longest wait for one reading: a view that stands still says so rather soon. */
 const DEADLINE_MS = 5_000;
-
-const POOLS: readonly ResourceClass[] = ['io', 'cpu', 'gpu'];
 
 /** How long ago a flow may have ended to be counted: of all that there ever were, counting takes long. */
 const ENDED_WITHIN_MS = 3_600_000;
@@ -45,7 +44,7 @@ export interface TemporalReading {
 export async function readTemporal(client: Client, queuePrefix: string): Promise<TemporalReading> {
   return await client.withDeadline(Date.now() + DEADLINE_MS, async () => {
     const [queues, open, ended, approvals, parkedBatches] = await together([
-      together(POOLS.map((pool) => readQueue(client, pool, queuePrefix))),
+      together(allQueues(queuePrefix).map((queue) => readQueue(client, queue))),
       countOpen(client),
       countEnded(client),
       readApprovals(client),
@@ -56,14 +55,9 @@ export async function readTemporal(client: Client, queuePrefix: string): Promise
   });
 }
 
-async function readQueue(client: Client, pool: ResourceClass, queuePrefix: string): Promise<QueueReading> {
-  const taskQueue = taskQueueOf(queuePrefix, pool);
-  const { workflowService, options } = client;
-  return {
-    pool,
-    taskQueue,
-    ...(await readQueueState(workflowService, options.namespace, { resources: pool, taskQueue })),
-  };
+async function readQueue({ workflowService, options }: Client, queue: PoolQueue): Promise<QueueReading> {
+  const { resources: pool, taskQueue } = queue;
+  return { pool, taskQueue, ...(await readQueueState(workflowService, options.namespace, queue)) };
 }
 
 async function countOpen(client: Client): Promise<Record<OpenStatus, number>> {

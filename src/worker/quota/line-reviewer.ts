@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Quotas } from '../policy/policy';
-import { DUTY_MS, leaveDuty, takeDuty, tryWrite } from '../state/duties';
+import { DUTY_MS, leaveDuty, MIN_DUTY_LEFT_MS, takeDuty, tryWrite } from '../state/duties';
 import { isOutOfReach } from '../state/state-store';
 import { needsReview, surveyLines } from './line-survey';
 import { MAX_OFFERS } from './lines';
@@ -15,9 +15,6 @@ const MAX_ROUNDS = 20;
 
 /** In reviews. */
 const PRUNE_EVERY = 30;
-
-/** What must be left of the duty; then a holder that lives is never taken for dead, and writes twice in a duty's time. */
-const MIN_LEFT_MS = DUTY_MS * 0.7;
 
 /** How long a worker that does not reach flows leaves the duty alone: time for any other to take it, who then keeps it. */
 const REST_MS = DUTY_MS;
@@ -51,7 +48,7 @@ export class LineReviewer {
     this.#now = now;
     if (isOthers || now < this.#restsUntil) return;
     // Where nobody waits there is no duty, and nothing is written at all.
-    if (lines.length > 0 && leftMs < MIN_LEFT_MS) {
+    if (lines.length > 0 && leftMs < MIN_DUTY_LEFT_MS) {
       this.#hasDuty = await store.run(() => takeDuty('review', worker), { mayBeLost: true });
       if (!this.#hasDuty) return;
     }

@@ -1,5 +1,5 @@
+import type { Background } from '../background';
 import type { Quotas } from '../policy/policy';
-import type { Background } from './background';
 import { type FlowAddress, type LineKind, type Offer, withdrawOffers } from './lines';
 import type { OfferSender } from './offer-sender';
 import { leaveLine } from './place-rules';

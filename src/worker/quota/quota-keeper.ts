@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { within } from '../../activities/within';
 import type { QuotaReason, QuotaWait } from '../../dsl/quota';
+import { Background } from '../background';
 import type { Logger } from '../logger';
 import type { Quotas } from '../policy/policy';
 import { execute, type Rule } from '../state/rule';
 import type { StateStore } from '../state/state-store';
 import { type Charge, chargeOnce, countApproval, countUsage, isNothing, type UsageEntry } from '../usage/usage-rules';
-import { Background } from './background';
 import { type FlowProbe, findEnded } from './flow-probe';
 import { CHECKED_AT_ONCE, type HeldLease, renewLeases, restoreLeases, takeUncheckedFlows } from './lease-rules';
 import { LineReviewer } from './line-reviewer';

@@ -1,8 +1,8 @@
 import { within } from '../../activities/within';
+import type { Background } from '../background';
 import type { Logger } from '../logger';
 import type { Rule } from '../state/rule';
 import { isOutOfReach, StateStoreUnavailable } from '../state/state-store';
-import type { Background } from './background';
 import type { Offer } from './lines';
 import type { OfferCourier, TenantLine } from './offer-courier';
 import { ReportBacklog, type Unwritten } from './report-backlog';

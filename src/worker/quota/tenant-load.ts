@@ -1,11 +1,8 @@
-import type { QuotaReason } from '../../dsl/quota';
+import type { QuotaName } from '../../dsl/quota';
 import type { Quotas } from '../policy/policy';
 import { query, type Rule } from '../state/rule';
 import { LineLimits } from './line-limits';
 import type { LockedTenant } from './lines';
-
-/** A quota whose state can be told. */
-export type TellableQuota = Exclude<QuotaReason, 'store'>;
 
 /** A tenant as the store knows it now. */
 export interface TenantLoad {
@@ -15,7 +12,7 @@ export interface TenantLoad {
   /** Steps in the tenant's lines: for a place, or for room for a blob. */
   readonly waiting: number;
   /** The quotas that it has; true: whoever asks now has to wait. */
-  readonly quotas: ReadonlyMap<TellableQuota, boolean>;
+  readonly quotas: ReadonlyMap<QuotaName, boolean>;
   /** What its blobs take; absent where that is to be counted anew. */
   readonly blobBytes?: number;
 }
@@ -69,7 +66,7 @@ function loadOf(row: LoadRow, quotas: Quotas): TenantLoad {
   };
 }
 
-function* stateOf(row: LoadRow, quotas: Quotas): Generator<[TellableQuota, boolean]> {
+function* stateOf(row: LoadRow, quotas: Quotas): Generator<[QuotaName, boolean]> {
   const { clock, exhaustedUntil } = new LineLimits(row, 'step', quotas);
   const { concurrentSteps, stepsPerSecond, cpuTime, blobBytes, flows } = quotas;
   if (concurrentSteps !== undefined) {

@@ -3,6 +3,9 @@ import { execute, query, type Rule } from './rule';
 /** How long a duty stays with a worker of whom nothing is heard. */
 export const DUTY_MS = 10_000;
 
+/** What must be left of a duty; with less its holder takes it anew: so one that lives is never taken for dead, and writes twice in a duty's time. */
+export const MIN_DUTY_LEFT_MS = DUTY_MS * 0.7;
+
 /**
  * What one worker does for all: look at the lines, publish to NATS, show the figures of tenants; show those of the flows of a namespace
  * and queue prefix, of which several may share a store.

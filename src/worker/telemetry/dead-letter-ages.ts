@@ -1,3 +1,4 @@
+import { tsToMs } from '@temporalio/common/lib/time';
 import { type FlowStatus, SEARCH_ATTRIBUTES } from '../../dsl/names';
 import { type Namespace, SURVEY_LIMIT_MS } from './visibility';
 
@@ -70,7 +71,7 @@ export class DeadLetterAges {
       if (data == null) continue;
       // Another status: the list was behind.
       if (Buffer.from(data).toString('utf8') !== JSON.stringify(PARKED)) return undefined;
-      return Number(eventTime?.seconds ?? 0) * 1_000 + Math.floor((eventTime?.nanos ?? 0) / 1e6);
+      return tsToMs(eventTime);
     }
     return undefined;
   }

@@ -1,7 +1,7 @@
-import { APPROVAL, type FlowStatus, RUN_FLOW, RUN_WINDOW, SEARCH_ATTRIBUTES } from '../../dsl/names';
+import { APPROVAL, type FlowStatus, OPEN_STATUSES, RUN_FLOW, RUN_WINDOW, SEARCH_ATTRIBUTES } from '../../dsl/names';
 import { DeadLetterAges } from './dead-letter-ages';
 import { oldestStart } from './oldest-start';
-import { countFlows, type Namespace, SURVEY_LIMIT_MS } from './visibility';
+import { countFlows, ENDS, type Namespace, SURVEY_LIMIT_MS } from './visibility';
 
 /** What Temporal's lists say of the flows of one namespace and task queue. */
 export interface FlowFigures {
@@ -19,10 +19,8 @@ export interface FlowFigures {
 }
 
 /** Statuses that are counted one by one: of all that is open, what is left is running. */
-const SPECIAL: readonly FlowStatus[] = ['AwaitingApproval', 'AwaitingQuota', 'Compensating', 'DeadLettered'];
 const RUNNING: FlowStatus = 'Running';
-
-const CLOSED = ['Completed', 'Failed', 'Canceled', 'Terminated', 'TimedOut'];
+const SPECIAL = OPEN_STATUSES.filter((status) => status !== RUNNING);
 
 /** Asks Temporal's lists (visibility) for the flows that began on a task queue. */
 export class FlowSurvey {
@@ -49,7 +47,7 @@ export class FlowSurvey {
     const oldestDeadLetter = await this.#ages.oldest(letterCount === 0 ? undefined : letters);
     return {
       open,
-      closed: new Map(CLOSED.map((end) => [end, byEnd.get(end) ?? 0])),
+      closed: new Map(ENDS.map((end) => [end, byEnd.get(end) ?? 0])),
       approvals: approvalCount,
       oldestApproval: approvalCount === 0 ? 0 : secondsSince(await oldestStart(this.options, approvals)),
       deadLetters: letterCount,

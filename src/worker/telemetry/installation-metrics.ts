@@ -1,9 +1,9 @@
 import type { Registry } from 'prom-client';
 import { within } from '../../activities/within';
+import { Background } from '../background';
 import type { Policy, Quotas } from '../policy/policy';
-import { Background } from '../quota/background';
 import { readLoad, type TenantLoad } from '../quota/tenant-load';
-import { DUTY_MS, type DutyName, leaveDuty, readDuty, takeDuty } from '../state/duties';
+import { DUTY_MS, type DutyName, leaveDuty, MIN_DUTY_LEFT_MS, readDuty, takeDuty } from '../state/duties';
 import type { StateStore } from '../state/state-store';
 import { countUsageSinceBegin, type UsageCounters } from '../usage/usage-counters';
 import type { FlowFigures, FlowSurvey } from './flow-survey';
@@ -32,8 +32,6 @@ type Tables = Families<typeof INSTALLATION_METRICS>;
 
 /** How often a worker looks whether a duty is its own, well within the time that a duty lasts. */
 const LOOK_EVERY_MS = DUTY_MS / 2;
-/** What must be left of a duty, so that it lasts until it is looked at again. */
-const MIN_LEFT_MS = DUTY_MS * 0.7;
 
 /** How old figures may be before they are read again. */
 const REFRESH_MS = 15_000;
@@ -150,7 +148,7 @@ export class InstallationMetrics {
     const { store, worker } = this.parts;
     const { isOthers, leftMs } = await store.run(() => readDuty(name, worker), { isReading: true });
     if (isOthers) return false;
-    return leftMs >= MIN_LEFT_MS || (await store.run(() => takeDuty(name, worker), { mayBeLost: true }));
+    return leftMs >= MIN_DUTY_LEFT_MS || (await store.run(() => takeDuty(name, worker), { mayBeLost: true }));
   }
 
   #hide(duty: Duty): void {

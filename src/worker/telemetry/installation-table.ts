@@ -1,9 +1,8 @@
+import { RESOURCE_CLASSES as POOLS } from '../../dsl/block-spec';
+import { OPEN_STATUSES } from '../../dsl/names';
+import { QUOTAS } from '../../dsl/quota';
 import { ANY, type MetricSpec } from './metric-family';
-
-const STATUSES = ['Running', 'AwaitingApproval', 'AwaitingQuota', 'Compensating', 'DeadLettered'];
-const ENDS = ['Completed', 'Failed', 'Canceled', 'Terminated', 'TimedOut'];
-const POOLS = ['io', 'cpu', 'gpu'];
-const QUOTAS = ['concurrentSteps', 'stepsPerSecond', 'cpuTime', 'blobBytes', 'flows'];
+import { ENDS } from './visibility';
 
 /**
  * The metrics of a whole installation, which one worker at a time shows: in PromQL, `max` over the workers. The names of tenants are those
@@ -13,7 +12,7 @@ export const INSTALLATION_METRICS = {
   beamline_flows: {
     type: 'gauge',
     help: 'Flows that are open, by what they do; sub-flows are flows too.',
-    labels: { status: STATUSES },
+    labels: { status: OPEN_STATUSES },
   },
   beamline_flows_closed: {
     type: 'gauge',

@@ -1,6 +1,8 @@
 import { EXIT_REASONS } from '../../activities/process/exit-reason';
 import { BLOCK_SPECS } from '../../dsl/block-registry';
+import { RESOURCE_CLASSES as POOLS } from '../../dsl/block-spec';
 import { ERROR_CODES } from '../../dsl/error-codes';
+import { QUOTAS } from '../../dsl/quota';
 import { PARTS } from './conditions';
 import { ANY, type MetricSpec } from './metric-family';
 
@@ -11,7 +13,6 @@ const LATENCY_BUCKETS_MS = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 1
 const TYPES = BLOCK_SPECS.filter(({ kind }) => kind === 'activity').map(({ type }) => type);
 const CODES = Object.keys(ERROR_CODES);
 const DENIALS = CODES.filter((code) => code.endsWith('_DENIED'));
-const POOLS = ['io', 'cpu', 'gpu'];
 const DIRECTIONS = ['in', 'out'];
 const OUTCOMES = ['ok', 'failed'];
 
@@ -157,7 +158,7 @@ export const WORKER_METRICS = {
   beamline_quota_waits_total: {
     type: 'counter',
     help: 'Times that a step or a flow was sent to wait for a quota; store: for the state store, which did not answer.',
-    labels: { quota: ['concurrentSteps', 'stepsPerSecond', 'cpuTime', 'blobBytes', 'flows', 'store'] },
+    labels: { quota: [...QUOTAS, 'store'] },
     startsAtZero: true,
   },
   beamline_scope_denials_total: {

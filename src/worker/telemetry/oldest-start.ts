@@ -1,3 +1,4 @@
+import { tsToMs } from '@temporalio/common/lib/time';
 import { countFlows, type Namespace, SURVEY_LIMIT_MS } from './visibility';
 
 /** Executions of one list, the newest first. */
@@ -34,7 +35,5 @@ async function startTimes({ connection, namespace }: Namespace, query: string): 
   const { executions } = await connection.withDeadline(Date.now() + SURVEY_LIMIT_MS, () =>
     connection.workflowService.listWorkflowExecutions({ namespace, query, pageSize: PAGE }),
   );
-  return (executions ?? [])
-    .map(({ startTime }) => Number(startTime?.seconds ?? 0) * 1_000 + Math.floor((startTime?.nanos ?? 0) / 1e6))
-    .sort((one, other) => other - one);
+  return (executions ?? []).map(({ startTime }) => tsToMs(startTime)).sort((one, other) => other - one);
 }

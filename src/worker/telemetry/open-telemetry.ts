@@ -18,12 +18,10 @@ import type { Watched } from './pool-metrics';
 import { portMetrics } from './port-metrics';
 import { stepMetrics } from './step-metrics';
 import { startTelemetryServer } from './telemetry-server';
-import { createWorkerMetrics, type WorkerMetrics } from './worker-metrics';
+import { createWorkerMetrics } from './worker-metrics';
 
 /** What a worker shows of itself. */
 export interface Telemetry {
-  /** Absent where no endpoint is configured. */
-  readonly metrics?: WorkerMetrics;
   /** Around every step. */
   readonly middleware: readonly StepMiddleware[];
   /** Told what blocks do through their ports; absent: nobody wants to know. */
@@ -82,7 +80,6 @@ export async function openTelemetry(options: {
   });
   const pools = new Map(config.pools.map((pool) => [taskQueueOf(config.queuePrefix, pool), pool]));
   return {
-    metrics,
     middleware: [stepMetrics(metrics, pools)],
     observe: portMetrics(metrics),
     onWait: (reason) => metrics.beamline_quota_waits_total.of(reason).inc(),

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import type { NativeConnection } from '@temporalio/worker';
 import { within } from '../../activities/within';
-import { Background } from '../quota/background';
+import { Background } from '../background';
 import type { Conditions } from './conditions';
 
 /** How often it is looked at the parts, and how long an answer may take. */

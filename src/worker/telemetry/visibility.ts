@@ -6,6 +6,9 @@ export interface Namespace {
   readonly namespace: string;
 }
 
+/** How flows end, as Temporal's lists spell it. */
+export const ENDS = ['Completed', 'Failed', 'Canceled', 'Terminated', 'TimedOut'] as const;
+
 /** The most that one call may take. */
 export const SURVEY_LIMIT_MS = 5_000;
 

@@ -1,4 +1,4 @@
-import { within } from '../../activities/within';
+import { within } from '../activities/within';
 
 /** Work of a worker that goes on beside its steps. */
 export class Background {
