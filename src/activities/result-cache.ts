@@ -1,4 +1,5 @@
 import { jsonBytes } from '../dsl/encoded-json';
+import { messageOf } from '../dsl/errors';
 import type { Json } from '../dsl/json';
 import type { StepRequest } from '../dsl/step-request';
 import type { BlockContext } from './block';
@@ -66,7 +67,7 @@ export class ResultCache {
     try {
       return await within(Math.min(PATIENCE_MS, context.deadline - Date.now()), work());
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       this.log('warn', `result of a step could not be ${what} the cache`, { ...fieldsOf(context), error: message });
       return undefined;
     }

@@ -1,5 +1,5 @@
 import { ApplicationFailure, type Info } from '@temporalio/activity';
-import { FlowError, flowError, flowErrorToJson } from '../dsl/errors';
+import { FlowError, flowError, flowErrorToJson, messageOf } from '../dsl/errors';
 import { BlockFailure } from './block-failure';
 
 /**
@@ -8,7 +8,7 @@ import { BlockFailure } from './block-failure';
  */
 export function toApplicationFailure(error: unknown, { attempt }: { attempt?: number }): ApplicationFailure {
   if (!(error instanceof FlowError)) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     return toApplicationFailure(new UnexpectedFailure(message, error), attempt === undefined ? {} : { attempt });
   }
   const { data } = error;

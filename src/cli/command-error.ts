@@ -1,5 +1,5 @@
 import { ERROR_CODES } from '../dsl/error-codes';
-import { FlowError, flowError, flowErrorData, flowErrorToJson } from '../dsl/errors';
+import { FlowError, flowError, flowErrorData, flowErrorToJson, messageOf } from '../dsl/errors';
 import type { JsonObject } from '../dsl/json';
 import { EXIT, type ExitCode } from './exit-codes';
 import { printable, printableIndented, type TextOutput } from './output';
@@ -27,7 +27,7 @@ export function usageError(detail: string, options: { help?: string; cause?: unk
 export function errorDataOf(thrown: unknown): JsonObject {
   const error = thrown instanceof CommandError ? thrown.error : thrown;
   if (error instanceof FlowError) return flowErrorToJson(error.data);
-  return flowErrorToJson(flowErrorData('BLW_BLOCK_FAILED', error instanceof Error ? error.message : String(error)));
+  return flowErrorToJson(flowErrorData('BLW_BLOCK_FAILED', messageOf(error)));
 }
 
 /** Prints whatever a command threw, as `error: <detail> [CODE]` and a line of help, and returns its exit code. */

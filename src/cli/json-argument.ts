@@ -1,3 +1,4 @@
+import { messageOf } from '../dsl/errors';
 import type { Json } from '../dsl/json';
 import { MAX_PAYLOAD_BYTES } from '../dsl/step-request';
 import { decodeUtf8 } from '../dsl/utf8';
@@ -23,7 +24,7 @@ function parse(text: string, where: string): Json {
   try {
     return JSON.parse(text) as Json;
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw usageError(`${where}: not JSON: ${reason}`, {
       cause,
       help: 'Give JSON, @FILE with JSON in it, or - for stdin.',

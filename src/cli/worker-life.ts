@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Mask } from '../activities/secrets/mask';
 import { stackFrames } from '../activities/stack-frames';
+import { messageOf } from '../dsl/errors';
 import type { WorkerConfig } from '../worker/config';
 import { createLogger, type Logger } from '../worker/logger';
 import { type RunningWorker, startWorker } from '../worker/run-worker';
@@ -75,7 +76,7 @@ export async function serveUntilStopped(
     logger.log('info', 'worker stopped');
     return first === 'ended' ? EXIT.failed : EXIT.done;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     logger.log('error', 'worker failed; its pools have stopped', { error: reason });
     return EXIT.failed;
   }

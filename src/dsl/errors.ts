@@ -38,6 +38,11 @@ export interface CompensationReport {
   readonly failed: readonly { readonly step: string; readonly error: JsonObject }[];
 }
 
+/** What something that was thrown says: the message of an Error, the text of all else. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
 /** The full URI of a standard error type. */
 export function standardErrorType(type: StandardErrorType): string {
   return STANDARD_TYPE_ROOT + type;

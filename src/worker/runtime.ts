@@ -1,6 +1,7 @@
 import { type LogLevel, type LogMetadata, Runtime, type Logger as SdkLogger } from '@temporalio/worker';
 import { freePort } from '../../temporal-dev/ports';
 import { stackFrames } from '../activities/stack-frames';
+import { messageOf } from '../dsl/errors';
 import { APPROVAL, RUN_FLOW, RUN_WINDOW } from '../dsl/names';
 import type { LogFields, Logger } from './logger';
 import { type CoreMetrics, knownType } from './telemetry/core-metrics';
@@ -117,7 +118,7 @@ function fieldsOf(meta: LogMetadata): LogFields {
 /** The error of something that a flow does may quote its data: of that only the code is logged, and the place where it was thrown. */
 function errorFields({ error, workflowId, workflowType, activityType }: LogMetadata): LogFields {
   if (error === undefined) return {};
-  const text = error instanceof Error ? error.message : String(error);
+  const text = messageOf(error);
   if (workflowId === undefined && workflowType === undefined && activityType === undefined) return { error: text };
   const code = /\[(BLW_[A-Z_]+)\]/.exec(text)?.[1];
   if (code !== undefined || !(error instanceof Error)) return { error_code: code };

@@ -3,7 +3,7 @@ import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/e
 import { NativeConnection } from '@temporalio/worker';
 import type { KeyRing } from '../activities/payloads/key-ring';
 import { within } from '../activities/within';
-import { flowError } from '../dsl/errors';
+import { flowError, messageOf } from '../dsl/errors';
 import { SEARCH_ATTRIBUTES } from '../dsl/names';
 import { clientDataConverter } from './data-converter';
 
@@ -39,11 +39,7 @@ export function connectionConfig(target: TemporalTarget): ClientConnectConfig & 
   try {
     config = target.isOwnServer === true ? { connectionOptions: {} } : loadClientConnectConfig();
   } catch (cause) {
-    throw flowError(
-      'BLW_CONFIG',
-      `Temporal's configuration: ${cause instanceof Error ? cause.message : String(cause)}`,
-      { cause },
-    );
+    throw flowError('BLW_CONFIG', `Temporal's configuration: ${messageOf(cause)}`, { cause });
   }
   const address = target.address ?? config.connectionOptions.address ?? '127.0.0.1:7233';
   const namespace = target.namespace ?? config.namespace ?? 'default';

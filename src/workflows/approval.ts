@@ -11,7 +11,7 @@ import {
 } from '@temporalio/workflow';
 import type { DecisionAdmission } from '../dsl/admission';
 import type { ApprovalRequest, ApprovalResult, ApprovalState, Decider, DecisionInput } from '../dsl/approval';
-import { FlowError, flowError } from '../dsl/errors';
+import { FlowError, flowError, messageOf } from '../dsl/errors';
 import type { FlowNews } from '../dsl/flow-news';
 import { inline } from '../dsl/inline-values';
 import { isJsonObject, type Json } from '../dsl/json';
@@ -156,7 +156,7 @@ async function receiveSignal(ledger: ApprovalLedger, decision: DecisionInput['de
   try {
     await decide(ledger, complete);
   } catch (error) {
-    ledger.refuse(complete, error instanceof Error ? error.message : String(error), Date.now());
+    ledger.refuse(complete, messageOf(error), Date.now());
   }
 }
 

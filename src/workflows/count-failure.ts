@@ -1,4 +1,5 @@
 import { type ActivityFailure, CancellationScope, workflowInfo } from '@temporalio/workflow';
+import { messageOf } from '../dsl/errors';
 import { type Routine, waitFor } from './drive';
 import type { FlowRun } from './flow-run';
 import { quotaActivities } from './quota/quota-activities';
@@ -13,6 +14,6 @@ export function* countFailure(
   try {
     yield* waitFor(CancellationScope.nonCancellable(() => quotaActivities.countFailure({ tenant, ...proof, id })));
   } catch (error) {
-    progress.note(`a failure is missing in the usage: ${error instanceof Error ? error.message : String(error)}`);
+    progress.note(`a failure is missing in the usage: ${messageOf(error)}`);
   }
 }

@@ -1,6 +1,7 @@
 import { CancellationScope, workflowInfo } from '@temporalio/workflow';
 import type { DeadLetter, Resolution } from '../dsl/dead-letter';
 import { type LetterEnd, type LetterPlace, parkedEvent, resolvedEvent } from '../dsl/dead-letter-event';
+import { messageOf } from '../dsl/errors';
 import type { CloudEvent } from '../dsl/events/cloud-event';
 import { type Routine, waitFor } from './drive';
 import { eventActivities } from './events/event-activities';
@@ -47,7 +48,7 @@ async function tell({ tenant, taskQueue, proof, progress }: FlowRun, event: Clou
     );
   } catch (error) {
     // The flow is worth more than the news of it.
-    progress.note(`${event.id} was not published: ${error instanceof Error ? error.message : String(error)}`);
+    progress.note(`${event.id} was not published: ${messageOf(error)}`);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Payload, PayloadConverter } from '@temporalio/common';
+import { messageOf } from '../dsl/errors';
 import { undecodable } from '../dsl/undecodable';
 import { payloadConverter as largePayloadConverter } from './large-payload-converter';
 
@@ -14,7 +15,7 @@ export const payloadConverter: PayloadConverter = {
       return largePayloadConverter.fromPayload<T>(payload);
     } catch (error) {
       // The type of what was sent is the caller's assumption in any case; receivers of foreign data check it.
-      return undecodable(error instanceof Error ? error.message : String(error)) as T;
+      return undecodable(messageOf(error)) as T;
     }
   },
 };

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../dsl/error-codes';
-import { FlowError } from '../../dsl/errors';
+import { FlowError, messageOf } from '../../dsl/errors';
 import type { BlockContext } from '../block';
 import { BlockFailure, retryable } from '../block-failure';
 import { outcomeUnknown, withUnknownOutcome } from '../outcome-unknown';
@@ -65,7 +65,7 @@ const TELLING: ReadonlySet<string | undefined> = new Set<ErrorCode>([
  */
 function withoutRetry(call: HttpCall, error: unknown): unknown {
   if (!(error instanceof FlowError)) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     return outcomeUnknown(`${call.label}: the answer could not be handled (${reason})`, { cause: error });
   }
   if (TELLING.has(error.data.code)) return error;

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { FlowError } from '../../dsl/errors';
+import { FlowError, messageOf } from '../../dsl/errors';
 import { isJsonObject, type JsonObject } from '../../dsl/json';
 import { notRetryable, retryable } from '../block-failure';
 import { hasCode, isLasting } from './blob-io';
@@ -224,7 +224,7 @@ function makeFolder(name: string, folder: string): void {
   try {
     mkdirSync(folder, { recursive: true });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     const detail = `database "${name}": its folder cannot be made (${reason}); make it, or let the worker write there`;
     throw (isLasting(error) || hasCode(error, 'EEXIST') ? notRetryable : retryable)('BLW_SQL_FAILED', detail, {
       cause: error,

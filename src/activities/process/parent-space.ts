@@ -1,3 +1,4 @@
+import { messageOf } from '../../dsl/errors';
 import type { BlobSpace, SpaceAnswer, SpaceChange } from '../ports/blob-space';
 import type { ChildMessage, ParentMessage } from './protocol';
 
@@ -21,7 +22,7 @@ export class ParentSpace {
       else if (method !== 'extend') this.#open.delete(change.id);
       this.answer({ type: 'space', call, answer });
     } catch (error) {
-      this.answer({ type: 'space', call, failure: error instanceof Error ? error.message : String(error) });
+      this.answer({ type: 'space', call, failure: messageOf(error) });
     }
   }
 

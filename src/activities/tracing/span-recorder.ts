@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { FlowError } from '../../dsl/errors';
+import { FlowError, messageOf } from '../../dsl/errors';
 import { shortText } from '../../dsl/problems';
 import {
   type SpanAttributes,
@@ -140,7 +140,7 @@ export function nowMs(): number {
 export function errorOf(error: unknown): Pick<SpanRecord, 'error'> {
   if (error === undefined) return {};
   if (typeof error === 'string') return { error: { code: error } };
-  const message = shortText(error instanceof Error ? error.message : String(error), MAX_MESSAGE_LENGTH);
+  const message = shortText(messageOf(error), MAX_MESSAGE_LENGTH);
   const code = error instanceof FlowError ? (error.data.code ?? error.data.type) : nameOf(error);
   return { error: { code, message } };
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { messageOf } from '../../dsl/errors';
 import { isJsonObject, type Json, type JsonObject } from '../../dsl/json';
 
 const MAX_BODY_BYTES = 65_536;
@@ -26,7 +27,7 @@ export async function startOrderService(): Promise<OrderService> {
   const server = createServer((request, response) => {
     answer(request, confirmations).then(
       ({ status, body }) => send(response, status, body),
-      (error: unknown) => send(response, 500, { error: error instanceof Error ? error.message : String(error) }),
+      (error: unknown) => send(response, 500, { error: messageOf(error) }),
     );
   });
   server.listen(0, '127.0.0.1');

@@ -1,3 +1,4 @@
+import { messageOf } from '../../dsl/errors';
 import type { JsonObject } from '../../dsl/json';
 import { CommandError } from '../command-error';
 import { printable, type Style } from '../output';
@@ -27,7 +28,7 @@ function wayOf({ found }: FailedFlow, newRunId: string | undefined): string {
 }
 
 function reasonOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return error instanceof CommandError && error.help !== undefined ? `${message}. ${error.help}` : message;
 }
 

@@ -1,4 +1,5 @@
 import { Environment, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
+import { messageOf } from '../errors';
 import { describeJsonType, isJsonObject, type Json } from '../json';
 import { shortText } from '../problems';
 import { linearRegExp } from '../regular-expression';
@@ -90,7 +91,7 @@ function compilePattern(pattern: string): ReturnType<typeof linearRegExp> {
   try {
     return linearRegExp(pattern);
   } catch (error) {
-    throw new Error(`matches(): ${error instanceof Error ? error.message : String(error)}`);
+    throw new Error(`matches(): ${messageOf(error)}`);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Environment } from '@marcbachmann/cel-js/evaluator';
+import { messageOf } from '../errors';
 import { linearRegExp } from '../regular-expression';
 import { createEnvironment, ExpressionError, guarded, LINEAR_MATCHES, parseExpression, toExpressionError } from './cel';
 import { isAstNode, visitNodes } from './syntax-tree';
@@ -187,7 +188,7 @@ function refuseBadPatterns(expression: string, ast: unknown): void {
     try {
       linearRegExp(pattern.args);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       throw new ExpressionError(`matches(): ${reason}; patterns are of RE2's syntax`, expression, pattern.pos);
     }
     return true;

@@ -1,4 +1,5 @@
 import jsonata from 'jsonata';
+import { messageOf } from '../errors';
 import { linearRegExp } from '../regular-expression';
 
 /** What is wrong with an expression, and where; offsets from 0. */
@@ -111,7 +112,7 @@ function badPattern(nodes: readonly Node[]): JsonataProblem | undefined {
     try {
       linearRegExp(value.source);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       const offset = Math.max(0, Number(position) - value.source.length - 2);
       return { message: `/${value.source}/: ${reason}; patterns are of RE2's syntax`, offset };
     }

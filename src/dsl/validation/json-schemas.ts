@@ -1,6 +1,7 @@
 import Ajv, { type ErrorObject, type Options, type ValidateFunction } from 'ajv';
 import Ajv2020 from 'ajv/dist/2020';
 import addFormats from 'ajv-formats';
+import { messageOf } from '../errors';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
 import { closestName, listNames, shortJson, shortText } from '../problems';
 import { linearRegExp } from '../regular-expression';
@@ -117,7 +118,7 @@ function compile(schema: boolean | JsonObject, draft: keyof typeof META_CHECKERS
     return ajv.compile(schema);
   } catch (cause) {
     if (cause instanceof RangeError) throw new InvalidSchemaError(ENDLESS, [], { cause });
-    const message = cause instanceof Error ? cause.message : String(cause);
+    const message = messageOf(cause);
     const reference = /^can't resolve reference (\S+)/.exec(message)?.[1];
     throw new InvalidSchemaError(
       reference === undefined

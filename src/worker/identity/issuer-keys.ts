@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 import { request } from 'undici';
 import { retryable } from '../../activities/block-failure';
+import { messageOf } from '../../dsl/errors';
 import { isJsonObject, type Json } from '../../dsl/json';
 import type { IdentityPolicy } from '../policy/policy';
 
@@ -84,7 +85,7 @@ export class IssuerKeys {
       this.#loaded = 'file' in this.source ? await this.#read(this.source.file) : await this.#fetch(this.source.url);
       this.#failure = undefined;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       const isNew = this.#failure === undefined;
       this.#failure = error;
       if (isNew) this.warn(`the keys of the token's issuer cannot be had (${this.#place()}): ${reason}`);

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { messageOf } from '../../dsl/errors';
 import type { Logger } from '../logger';
 import { connectNats } from './connect-nats';
 import type { EventIntake } from './event-intake';
@@ -128,7 +129,7 @@ export class NatsLink {
   }
 
   #tellAway(error: unknown): void {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     const message = 'NATS is away: events and dead letters wait in the state store';
     if (this.#state !== 'away') this.parts.logger.log('warn', message, { part: 'nats', error: reason });
     this.#state = 'away';

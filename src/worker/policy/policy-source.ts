@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type FlowError, flowError } from '../../dsl/errors';
+import { type FlowError, flowError, messageOf } from '../../dsl/errors';
 import type { Policy, PolicySource } from './policy';
 import { comparePolicies, type PolicyChange } from './policy-change';
 import { type FileLook, lookAt, type PolicyReading, readPolicyFile } from './policy-file';
@@ -114,7 +114,7 @@ class PolicyWatch implements PolicySource {
       return reading;
     } catch (cause) {
       // Nobody expects it; a worker that serves a valid policy goes on all the same.
-      const reason = cause instanceof Error ? cause.message : String(cause);
+      const reason = messageOf(cause);
       const detail = `${file}: could not be read: ${reason}`;
       return { key: reason, isRead: false, error: flowError('BLW_POLICY_INVALID', detail, { cause }) };
     }

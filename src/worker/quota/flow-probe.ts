@@ -1,5 +1,6 @@
 import { isGrpcServiceError } from '@temporalio/client';
 import { within } from '../../activities/within';
+import { messageOf } from '../../dsl/errors';
 import type { Logger } from '../logger';
 import type { NamespaceClients } from '../namespace-clients';
 import { runOfPlace } from './flow-admission';
@@ -48,7 +49,7 @@ export async function findEnded(
     try {
       return (await within(PROBE_MS, probe({ namespace, flowId, tenant }, runOfPlace(id)))) ? [] : [lease];
     } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
+      const text = messageOf(error);
       logger.log('debug', 'a flow could not be asked about', { flow_id: flowId, error: text });
       return [];
     }

@@ -1,4 +1,5 @@
 import { isGrpcServiceError, NamespaceNotFoundError, WorkflowNotFoundError } from '@temporalio/client';
+import { messageOf } from '../../dsl/errors';
 import { QUOTA_SIGNAL } from '../../dsl/names';
 import type { QuotaNews } from '../../dsl/quota';
 import type { Logger } from '../logger';
@@ -42,7 +43,7 @@ export function createOfferSender(clients: NamespaceClients, logger: Logger): Of
       return 'told';
     } catch (error) {
       if (error instanceof WorkflowNotFoundError) return 'gone';
-      const text = error instanceof Error ? error.message : String(error);
+      const text = messageOf(error);
       logger.log('debug', 'a flow could not be told of its quota', { flow_id: flowId, tenant_id: tenant, error: text });
       return isOfFlow(error) ? 'told' : 'missed';
     }

@@ -1,4 +1,5 @@
 import { within } from '../../activities/within';
+import { messageOf } from '../../dsl/errors';
 import type { Background } from '../background';
 import type { Logger } from '../logger';
 import type { Rule } from '../state/rule';
@@ -6,7 +7,7 @@ import { isOutOfReach, StateStoreUnavailable } from '../state/state-store';
 import type { Offer } from './lines';
 import type { OfferCourier, TenantLine } from './offer-courier';
 import { ReportBacklog, type Unwritten } from './report-backlog';
-import { STORE_PATIENCE_MS, type StoreAccess, textOf } from './store-access';
+import { STORE_PATIENCE_MS, type StoreAccess } from './store-access';
 
 /** What the store has to be told, sooner or later. */
 export interface Report extends TenantLine {
@@ -83,7 +84,7 @@ export class ReportWriter {
       logger.log('error', 'a report was dropped: the state store cannot take it', {
         tenant_id: tenant,
         kind,
-        error: textOf(error),
+        error: messageOf(error),
       });
       return undefined;
     }

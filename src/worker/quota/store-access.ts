@@ -1,4 +1,5 @@
 import { TooLate } from '../../activities/within';
+import { messageOf } from '../../dsl/errors';
 import type { Logger } from '../logger';
 import type { Rule } from '../state/rule';
 import { isOutOfReach, type RunOptions, type StateStore, StateStoreUnavailable } from '../state/state-store';
@@ -54,7 +55,7 @@ export class StoreAccess {
       }
       return result;
     } catch (error) {
-      if (isOutOfReach(error)) this.#onStore(textOf(error));
+      if (isOutOfReach(error)) this.#onStore(messageOf(error));
       throw error;
     }
   }
@@ -71,14 +72,10 @@ export class StoreAccess {
     const [text, fields] = isKnown
       ? ['the state store does not answer; steps of tenants with quotas wait', { part: 'state_store' }]
       : ['quotas could not be kept', {}];
-    this.logger.log('warn', text, { ...fields, error: textOf(error) });
+    this.logger.log('warn', text, { ...fields, error: messageOf(error) });
   }
 
   async close(): Promise<void> {
     await this.store.close();
   }
-}
-
-export function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,3 +1,4 @@
+import { messageOf } from '../../dsl/errors';
 import type { Rule } from './rule';
 
 /** Where what all workers have to know is kept: leases, lines, usage. Only rules change it, one transaction each. */
@@ -28,7 +29,7 @@ export class StateStoreUnavailable extends Error {
     cause: unknown,
     readonly scope: 'store' | 'call' = 'store',
   ) {
-    super(`the state store cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    super(`the state store cannot be used: ${messageOf(cause)}`, { cause });
     this.name = 'StateStoreUnavailable';
   }
 }

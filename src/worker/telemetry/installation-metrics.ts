@@ -1,5 +1,6 @@
 import type { Registry } from 'prom-client';
 import { within } from '../../activities/within';
+import { messageOf } from '../../dsl/errors';
 import { Background } from '../background';
 import type { Policy, Quotas } from '../policy/policy';
 import { readLoad, type TenantLoad } from '../quota/tenant-load';
@@ -106,7 +107,7 @@ export class InstallationMetrics {
       },
     ];
     for (const { hide } of this.#duties) hide();
-    this.#background = new Background((error) => parts.onProblem(textOf(error)));
+    this.#background = new Background((error) => parts.onProblem(messageOf(error)));
     this.#background.every(LOOK_EVERY_MS, 'figures', () => this.#look());
   }
 
@@ -139,7 +140,7 @@ export class InstallationMetrics {
       this.#problems.delete(duty.name);
     } catch (error) {
       this.#hide(duty);
-      this.#problems.set(duty.name, textOf(error));
+      this.#problems.set(duty.name, messageOf(error));
     }
     this.parts.onProblem([...this.#problems.values()][0]);
   }
@@ -165,7 +166,7 @@ export class InstallationMetrics {
       this.#hide(duty);
       await store
         .run(() => leaveDuty(duty.name, worker))
-        .catch((error: unknown) => this.parts.onProblem(textOf(error)));
+        .catch((error: unknown) => this.parts.onProblem(messageOf(error)));
     }
   }
 
@@ -230,8 +231,4 @@ export class InstallationMetrics {
   #clear(names: readonly (keyof Tables)[]): void {
     for (const name of names) this.#tables[name].clear();
   }
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

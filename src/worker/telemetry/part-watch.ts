@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import type { NativeConnection } from '@temporalio/worker';
 import { within } from '../../activities/within';
+import { messageOf } from '../../dsl/errors';
 import { Background } from '../background';
 import type { Conditions } from './conditions';
 
@@ -50,7 +51,7 @@ export class PartWatch {
       this.#failed.delete(part);
       conditions.recover(part);
     } catch (error) {
-      const problem = error instanceof Error ? error.message : String(error);
+      const problem = messageOf(error);
       const times = (this.#failed.get(part)?.times ?? 0) + 1;
       this.#failed.set(part, { problem, times });
       if (times >= FAILURES) conditions.degrade(part, problem);

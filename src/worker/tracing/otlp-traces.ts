@@ -11,6 +11,7 @@ import {
 import { resources, tracing } from '@opentelemetry/sdk-node';
 import { soundSpan } from '../../activities/tracing/sound-span';
 import { within } from '../../activities/within';
+import { messageOf } from '../../dsl/errors';
 import {
   type FlowTrace,
   parseTraceHeader,
@@ -99,7 +100,7 @@ export class OtlpTraces implements Traces {
     try {
       await within(CLOSE_MS, this.#processor.shutdown());
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       this.options.logger.log('warn', 'the last traces could not be sent', { error: reason, spans: this.#queued });
     }
   }

@@ -1,5 +1,6 @@
 import { getExternalWorkflowHandle } from '@temporalio/workflow';
 import { jsonBytes } from '../../dsl/encoded-json';
+import { messageOf } from '../../dsl/errors';
 import type { Delivery } from '../../dsl/events/bus-messages';
 import { inline } from '../../dsl/inline-values';
 import { EVENT_SIGNAL } from '../../dsl/names';
@@ -118,7 +119,7 @@ export class BusDeliveries {
       .signal(EVENT_SIGNAL, inline(batch))
       .then(settle, (error: unknown) => {
         this.#drop(outbox);
-        this.onGone(flowId, error instanceof Error ? error.message : String(error));
+        this.onGone(flowId, messageOf(error));
         settle();
       });
   }

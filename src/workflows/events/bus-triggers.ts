@@ -1,5 +1,6 @@
 import { workflowInfo } from '@temporalio/workflow';
 import { jsonBytes } from '../../dsl/encoded-json';
+import { messageOf } from '../../dsl/errors';
 import type { PreparedTrigger, TriggeredStart } from '../../dsl/events/bus-messages';
 import { type CloudEvent, eventKey, readEvent } from '../../dsl/events/cloud-event';
 import { LiteralFilter } from '../../dsl/events/literal-filter';
@@ -116,7 +117,7 @@ export class BusTriggers {
       this.pump();
     };
     drive(this.#handle(next)).then(settle, (error: unknown) => {
-      this.refuse(error instanceof Error ? error.message : String(error));
+      this.refuse(messageOf(error));
       settle();
     });
   }

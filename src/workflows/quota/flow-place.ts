@@ -1,5 +1,5 @@
 import { CancellationScope, condition, isCancellation, proxySinks, workflowInfo } from '@temporalio/workflow';
-import { FlowError } from '../../dsl/errors';
+import { FlowError, messageOf } from '../../dsl/errors';
 import { type FlowOwner, type FlowPlaceSinks, needOf, type QuotaWait } from '../../dsl/quota';
 import { type Routine, waitFor } from '../drive';
 import { toFlowError } from '../failures';
@@ -63,9 +63,7 @@ function* leavePlace(run: FlowRun): Routine<void> {
   try {
     yield* waitFor(CancellationScope.nonCancellable(() => quotaActivities.releaseFlow(ownerOf(run))));
   } catch (error) {
-    run.progress.note(
-      `the flow could not give its place back: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    run.progress.note(`the flow could not give its place back: ${messageOf(error)}`);
   }
 }
 

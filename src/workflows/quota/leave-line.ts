@@ -1,4 +1,5 @@
 import { CancellationScope } from '@temporalio/workflow';
+import { messageOf } from '../../dsl/errors';
 import { type Routine, waitFor } from '../drive';
 import type { FlowRun } from '../flow-run';
 import { quotaActivities } from './quota-activities';
@@ -18,6 +19,6 @@ export function* leaveQuotaLine(
     );
   } catch (error) {
     // They expire by themselves.
-    progress.note(`steps could not leave their line: ${error instanceof Error ? error.message : String(error)}`);
+    progress.note(`steps could not leave their line: ${messageOf(error)}`);
   }
 }

@@ -1,4 +1,5 @@
 import { CancellationScope, workflowInfo } from '@temporalio/workflow';
+import { messageOf } from '../../dsl/errors';
 import type { JsonObject } from '../../dsl/json';
 import type { EventStrategyPlan, ListenPlan } from '../../dsl/planning/plan';
 import { type Routine, waitFor } from '../drive';
@@ -60,6 +61,6 @@ export function* endListening(
     yield* waitFor(CancellationScope.nonCancellable(() => eventActivities.unsubscribeEvents(request)));
   } catch (error) {
     // The step has ended, whatever its subscription does: events that still come are not wanted by anybody.
-    progress.note(`${listener.id} is still subscribed: ${error instanceof Error ? error.message : String(error)}`);
+    progress.note(`${listener.id} is still subscribed: ${messageOf(error)}`);
   }
 }
