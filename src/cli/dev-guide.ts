@@ -1,6 +1,6 @@
 import type { TemporalServer } from '../../temporal-dev/server';
 import type { WorkerConfig } from '../worker/config';
-import type { RunningWorker } from '../worker/run-worker';
+import type { RunningWorker } from '../worker/serve-pools';
 import type { Cli } from './cli';
 import { shortPath } from './short-path';
 

@@ -9,19 +9,15 @@ import { accountBlobs } from '../activities/ports/accounted-blob-store';
 import { createSqlDatabases } from '../activities/ports/configured-databases';
 import { createConfiguredSecrets } from '../activities/ports/configured-secrets';
 import { createFileBlobStore } from '../activities/ports/file-blob-store';
-import { FileCatalog } from '../activities/ports/file-catalog';
 import { createFileStepCache } from '../activities/ports/file-step-cache';
 import type { HttpClient } from '../activities/ports/http-client';
 import { createHttpClients } from '../activities/ports/http-clients';
-import { NO_CATALOG } from '../activities/ports/no-catalog';
 import { SecretFolder } from '../activities/ports/secret-folder';
 import type { SecretStore } from '../activities/ports/secret-store';
 import type { StepCache } from '../activities/ports/step-cache';
 import { ResultCache } from '../activities/result-cache';
 import { tracePorts } from '../activities/tracing/traced-ports';
 import { within } from '../activities/within';
-import type { Catalog } from '../dsl/catalog/library';
-import { FlowError, flowError } from '../dsl/errors';
 import { taskQueueOf } from '../dsl/names';
 import type { WorkerConfig } from './config';
 import { keyRingOf, type WarnOfFile } from './encryption-keys';
@@ -30,6 +26,7 @@ import { stepIdentity } from './identity/step-identity';
 import type { Logger } from './logger';
 import { NamespaceClients } from './namespace-clients';
 import { openMessaging } from './nats/open-messaging';
+import { openCatalog } from './open-catalog';
 import { EXPRESSION_HOST_ENTRY } from './package-files';
 import { openPolicy } from './policy/open-policy';
 import { createPool, type Pool } from './pools';
@@ -40,8 +37,10 @@ import { stepUsage } from './quota/step-quota';
 import { readLoad } from './quota/tenant-load';
 import { tenantQuotas } from './quota/tenant-quotas';
 import { ensureSearchAttributes } from './search-attributes';
+import { type RunningWorker, servePools } from './serve-pools';
 import { openWorkerStore } from './state/open-state-store';
 import { stepLog } from './step-log';
+import { SWEEP_EVERY_MS, startSweeping } from './sweeping';
 import { logConditions } from './telemetry/condition-log';
 import { Conditions, type Part } from './telemetry/conditions';
 import type { CoreMetrics } from './telemetry/core-metrics';
@@ -55,23 +54,8 @@ import { createTemporalEvents } from './temporal-events';
 import { openTraces } from './tracing/traces';
 import { warnOfUnmatched } from './unmatched-settings';
 
-/** How often content without a blob is looked for, and how old it must be. */
-const SWEEP_EVERY_MS = 3_600_000;
-
 /** How long a person waits for what the state store says of tenants. */
 const STATUS_MS = 2_000;
-
-/** A worker that serves its pools. */
-export interface RunningWorker {
-  readonly id: string;
-  readonly pools: readonly Pick<Pool, 'resources' | 'taskQueue' | 'slots'>[];
-  /** Where its metrics and health are served; absent: nowhere. */
-  readonly metricsUrl?: string;
-  /** Resolves when all pools have stopped; rejects where one failed. */
-  readonly stopped: Promise<void>;
-  /** Takes no more work, lets running steps finish within the grace time, then resolves. May be called again. */
-  stop(): Promise<void>;
-}
 
 /** Name of a worker in logs and in Temporal's UI. */
 export function newWorkerId(): string {
@@ -249,23 +233,20 @@ export async function startWorker(options: {
     const loadOfTenants = () => store.run(() => readLoad(namesOfTenants(), quotasOf), { isReading: true });
     health.serve({ pools, queues, watch, readLoad: () => within(STATUS_MS, loadOfTenants()) });
     messaging.start();
-    const sweeping = setInterval(() => {
-      sweepPayloads(payloads.folder, { retentionMs: config.payloadRetentionMs }).then(
-        ({ removed, freedBytes }) => logger.log('debug', 'payload store swept', { removed, freed_bytes: freedBytes }),
-        (error: unknown) => logger.log('warn', 'payload store could not be swept', { error: String(error) }),
-      );
-      blobs.sweep({ graceMs: SWEEP_EVERY_MS }).then(
-        ({ removed, freedBytes }) => logger.log('debug', 'blob store swept', { removed, freed_bytes: freedBytes }),
-        (error: unknown) => logger.log('warn', 'blob store could not be swept', { error: String(error) }),
-      );
-      stepCache.sweep().then(
-        ({ removed, freedBytes }) => logger.log('debug', 'step cache swept', { removed, freed_bytes: freedBytes }),
-        (error: unknown) => logger.log('warn', 'step cache could not be swept', { error: String(error) }),
-      );
-    }, SWEEP_EVERY_MS);
-    releases.push(async () => clearInterval(sweeping));
+    const sweeping = startSweeping(
+      [
+        {
+          name: 'payload store',
+          sweep: () => sweepPayloads(payloads.folder, { retentionMs: config.payloadRetentionMs }),
+        },
+        { name: 'blob store', sweep: () => blobs.sweep({ graceMs: SWEEP_EVERY_MS }) },
+        { name: 'step cache', sweep: () => stepCache.sweep() },
+      ],
+      logger,
+    );
+    releases.push(async () => sweeping.end());
     return {
-      ...serve(pools, { id: workerId, release, onDrain: () => health.drain() }),
+      ...servePools(pools, { id: workerId, release, onDrain: () => health.drain() }),
       ...(telemetry.url === undefined ? {} : { metricsUrl: telemetry.url }),
     };
   } catch (error) {
@@ -282,51 +263,4 @@ function usedParts({ metrics, policyFile, nats }: WorkerConfig): readonly Part[]
     ...(nats === undefined ? [] : (['nats'] as const)),
     ...(metrics === undefined ? [] : (['metrics'] as const)),
   ];
-}
-
-/** The worker's catalog. Throws BLW_CONFIG where its folder cannot be read: better at the start than with each flow. */
-async function openCatalog(folder: string | undefined): Promise<Catalog> {
-  if (folder === undefined) return NO_CATALOG;
-  const catalog = new FileCatalog(folder);
-  try {
-    await catalog.read();
-  } catch (cause) {
-    if (cause instanceof FlowError) throw flowError('BLW_CONFIG', `--catalog: ${cause.message}`, { cause });
-    throw cause;
-  }
-  return catalog;
-}
-
-function serve(
-  pools: readonly Pool[],
-  { id, release, onDrain }: { id: string; release: () => Promise<void>; onDrain: () => void },
-): RunningWorker {
-  const shutDown = () => {
-    onDrain();
-    for (const { worker } of pools) if (worker.getState() === 'RUNNING') worker.shutdown();
-  };
-  const runs = pools.map(async ({ worker }) => {
-    try {
-      await worker.run();
-    } finally {
-      // One pool that fails takes the others down in good order: half a worker would look alive.
-      shutDown();
-    }
-  });
-  const stopped = Promise.allSettled(runs).then(async (results) => {
-    await release();
-    const failure = results.find((result) => result.status === 'rejected');
-    if (failure !== undefined) throw failure.reason;
-  });
-  // Whoever starts a worker waits for `stopped` sooner or later; until then a failure must not end the process.
-  stopped.catch(() => undefined);
-  return {
-    id,
-    pools,
-    stopped,
-    stop: async () => {
-      shutDown();
-      await stopped;
-    },
-  };
 }

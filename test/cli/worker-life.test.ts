@@ -1,6 +1,6 @@
 import { Stopped, StopRequest } from '../../src/cli/stop-request';
 import { serveUntilStopped } from '../../src/cli/worker-life';
-import type { RunningWorker } from '../../src/worker/run-worker';
+import type { RunningWorker } from '../../src/worker/serve-pools';
 
 /** A worker whose end the test decides on. */
 function fakeWorker(): { worker: RunningWorker; end: () => void; fail: (error: Error) => void; stops: () => number } {

@@ -14,7 +14,8 @@ import { parseWorkerConfig } from '../../src/worker/config';
 import { keyRingOf } from '../../src/worker/encryption-keys';
 import type { Logger } from '../../src/worker/logger';
 import { mergeOptions, type OptionValues } from '../../src/worker/options';
-import { type RunningWorker, startWorker } from '../../src/worker/run-worker';
+import { startWorker } from '../../src/worker/run-worker';
+import type { RunningWorker } from '../../src/worker/serve-pools';
 import { connectClient } from '../../src/worker/temporal-connection';
 import { testTemporal } from './temporal';
 

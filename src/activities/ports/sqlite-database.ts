@@ -1,37 +1,21 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { FlowError, messageOf } from '../../dsl/errors';
-import { isJsonObject, type JsonObject } from '../../dsl/json';
+import { isJsonObject } from '../../dsl/json';
 import { notRetryable, retryable } from '../block-failure';
 import { hasCode, isLasting } from './blob-io';
 import type { SqlChange, SqlDatabase, SqlLimits, SqlRows, SqlStatement } from './sql-databases';
 import { DEFAULT_LEDGER_RETENTION_MS, type LedgerRules, type SqlRecord } from './sql-ledger';
-import {
-  MAX_TRANSACTION_ROWS,
-  ResultBudget,
-  RowCollector,
-  requireDistinctColumns,
-  requireTimeLeft,
-} from './sql-limits';
+import { ResultBudget, requireTimeLeft } from './sql-limits';
 import { type BoundStatement, bindStatement } from './sql-parameters';
 import { requireAllowed, SQLITE_READS, type StatementUse } from './sql-policy';
-import { bigintToJson } from './sql-values';
-import { SqliteConnection, type SqliteStatement } from './sqlite-connection';
+import { SqliteConnection } from './sqlite-connection';
 import { sqliteCodeOf, sqliteFailure } from './sqlite-failure';
 import { SqliteLedger } from './sqlite-ledger';
-import { sqliteValueToJson } from './sqlite-values';
+import { change, readRows, runInTransaction, type TransactionResult } from './sqlite-statements';
 
 /** Longest wait for another writer; a step that waits longer is better tried again than kept. */
 const MAX_BUSY_MS = 5_000;
-
-/** How many rows are read between two looks at the clock. */
-const ROWS_PER_CLOCK_CHECK = 256;
-
-/** No statement of a user gets this rowid by itself, so finding it means that nothing was inserted. */
-const NO_ROWID = -(2n ** 63n);
-const FORGET_ROWID = `INSERT OR REPLACE INTO temp.blw_rowid (rowid) VALUES (${NO_ROWID})`;
-
-type TransactionResult = SqlChange & { rows?: JsonObject[] };
 
 /**
  * Opens a SQLite file; the file and its folder are made on first use. Commits are on disk when they are acknowledged.
@@ -236,66 +220,4 @@ function bindAllowed(use: StatementUse, statement: SqlStatement, where: string):
   const bound = bindStatement('sqlite', statement, where);
   requireAllowed('sqlite', use, bound, where);
   return bound;
-}
-
-interface ReadOptions {
-  readonly maxRows: number;
-  readonly budget: ResultBudget;
-  readonly where: string;
-  readonly limits: SqlLimits;
-}
-
-function readRows(prepared: SqliteStatement, bound: BoundStatement, options: ReadOptions): SqlRows {
-  const { maxRows, budget, where, limits } = options;
-  const iterator = prepared.iterate(...bound.values);
-  try {
-    let next = iterator.next();
-    // Asked for after the first step: only then SQLite has noticed a schema that changed since the statement was prepared.
-    const columns = prepared.columns().map((column) => column.name);
-    requireDistinctColumns(columns, where);
-    const collector = new RowCollector(columns, budget, where);
-    for (; next.done !== true && collector.rows.length < maxRows; next = iterator.next()) {
-      collector.add(next.value.map(sqliteValueToJson));
-      if (collector.rows.length % ROWS_PER_CLOCK_CHECK === 0) requireTimeLeft(limits);
-    }
-    return { columns, rows: collector.rows, truncated: next.done !== true };
-  } finally {
-    iterator.return?.();
-  }
-}
-
-/** Runs a statement that writes; with RETURNING, all changes are made by the first step. */
-function change(connection: SqliteConnection, prepared: SqliteStatement, { values, verbs }: BoundStatement): SqlChange {
-  connection.prepare(FORGET_ROWID).run();
-  const { changes } = prepared.run(...values);
-  return { rowsAffected: changes, ...lastInsertId(connection, verbs.main) };
-}
-
-function runInTransaction(
-  connection: SqliteConnection,
-  bound: BoundStatement,
-  options: Omit<ReadOptions, 'maxRows'>,
-): TransactionResult {
-  requireTimeLeft(options.limits);
-  const prepared = connection.prepare(bound.text);
-  if (!prepared.reader) return change(connection, prepared, bound);
-  connection.prepare(FORGET_ROWID).run();
-  const before = countChanges(connection);
-  const { rows } = readRows(prepared, bound, { ...options, maxRows: MAX_TRANSACTION_ROWS });
-  const after = countChanges(connection);
-  const rowsAffected = after.total === before.total ? 0 : after.last;
-  return { rowsAffected, ...lastInsertId(connection, bound.verbs.main), rows };
-}
-
-function countChanges(connection: SqliteConnection): { total: number; last: number } {
-  const [total, last] = connection.prepare('SELECT total_changes(), changes()').get() ?? [];
-  return { total: Number(total), last: Number(last) };
-}
-
-function lastInsertId(connection: SqliteConnection, verb: string): { lastInsertId?: number } {
-  if (verb !== 'INSERT' && verb !== 'REPLACE') return {};
-  const [rowid] = connection.prepare('SELECT last_insert_rowid()').get() ?? [];
-  if (typeof rowid !== 'bigint' || rowid === NO_ROWID) return {};
-  const id = bigintToJson(rowid);
-  return typeof id === 'number' ? { lastInsertId: id } : {};
 }

@@ -6,8 +6,9 @@ import { startTemporalServer, type TemporalServer } from '../../../temporal-dev/
 import { parseWorkerConfig } from '../../worker/config';
 import { createLogger } from '../../worker/logger';
 import { mergeOptions } from '../../worker/options';
-import { newWorkerId, type RunningWorker } from '../../worker/run-worker';
+import { newWorkerId } from '../../worker/run-worker';
 import { installRuntime } from '../../worker/runtime';
+import type { RunningWorker } from '../../worker/serve-pools';
 import type { Cli } from '../cli';
 import { ownTarget } from '../embedded-temporal';
 import { LOOPBACK_HOSTS } from '../loopback-hosts';
