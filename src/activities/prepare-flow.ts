@@ -90,7 +90,7 @@ async function prepare(
     tellsUnknownOutcomes: true,
     namesExecutions: true,
     remembersDeeds: true,
-    datesFailures: true,
+    recordsTimes: true,
     ...(priorityKey === undefined ? {} : { priorityKey }),
     ...(requestedBy === undefined ? {} : { requestedBy }),
     ...(depth === undefined ? {} : { depth }),

@@ -3,7 +3,8 @@ import type { ApprovalState, DecisionInput } from '../dsl/approval';
 import { APPROVAL, APPROVAL_STATE_QUERY, DECIDE_UPDATE } from '../dsl/names';
 import { usageError } from './command-error';
 import { describeRun } from './describe-run';
-import { ANSWER_TIMEOUT_MS, isSilence, noAnswer } from './no-answer';
+import { ANSWER_TIMEOUT_MS } from './no-answer';
+import { queryRun } from './query-run';
 import { updateRefusal } from './update-refusal';
 
 /** How many approvals of one flow are looked at to find the one that is meant. */
@@ -60,19 +61,13 @@ export function quote(text: string): string {
   return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
 }
 
-/** What an approval waits for. Throws BLW_TEMPORAL_UNREACHABLE, with exit code 1, where no worker answers in time. */
+/** What an approval waits for. Throws as {@link queryRun} does. */
 export async function readState(
   client: Client,
   { id, taskQueue }: ApprovalAddress,
   timeoutMs: number = ANSWER_TIMEOUT_MS,
 ): Promise<ApprovalState> {
-  try {
-    return await client.withDeadline(Date.now() + timeoutMs, () =>
-      client.workflow.getHandle(id).query<ApprovalState>(APPROVAL_STATE_QUERY),
-    );
-  } catch (error) {
-    throw isSilence(error) ? noAnswer(error, { taskQueue, timeoutMs }) : error;
-  }
+  return await queryRun(client, { workflowId: id, taskQueue }, APPROVAL_STATE_QUERY, { args: [], timeoutMs });
 }
 
 /**

@@ -10,7 +10,8 @@ import type {
 import { DEAD_LETTERS_QUERY, RESOLVE_UPDATE } from '../dsl/names';
 import { resolutionPurpose } from '../worker/identity/sealed-token';
 import { CommandError } from './command-error';
-import { ANSWER_TIMEOUT_MS, isSilence, noAnswer } from './no-answer';
+import { ANSWER_TIMEOUT_MS } from './no-answer';
+import { queryRun } from './query-run';
 import type { Seal } from './token-flags';
 import { updateRefusal } from './update-refusal';
 
@@ -25,20 +26,14 @@ export interface FlowAddress {
   readonly taskQueue: string;
 }
 
-/** What a flow says of its dead letters. Throws BLW_TEMPORAL_UNREACHABLE, with exit code 1, where no worker answers in time. */
+/** What a flow says of its dead letters. Throws as {@link queryRun} does. */
 export async function readLetters(
   client: Client,
   { id, taskQueue }: FlowAddress,
   input: DeadLettersQueryInput = {},
   timeoutMs: number = ANSWER_TIMEOUT_MS,
 ): Promise<DeadLetters> {
-  try {
-    return await client.withDeadline(Date.now() + timeoutMs, () =>
-      client.workflow.getHandle(id).query<DeadLetters, [DeadLettersQueryInput]>(DEAD_LETTERS_QUERY, input),
-    );
-  } catch (error) {
-    throw isSilence(error) ? noAnswer(error, { taskQueue, timeoutMs }) : error;
-  }
+  return await queryRun(client, { workflowId: id, taskQueue }, DEAD_LETTERS_QUERY, { args: [input], timeoutMs });
 }
 
 /** The same, with all of its dead letters, page by page. */

@@ -9,6 +9,7 @@ import { CommandError } from './command-error';
 import { type FlowAddress, readAllLetters } from './dead-letter-client';
 import { type LetterFilter, matchesFilter, visibilityQuery } from './dead-letter-filter';
 import { attributeOf } from './flow-attributes';
+import { StuckRunError } from './query-run';
 import { unreadableError } from './unreadable-flow';
 import { hasWorker } from './worker-presence';
 
@@ -90,6 +91,7 @@ class LetterReader {
       if (error instanceof WorkflowNotFoundError) return [];
       const unreadable = unreadableError(error);
       if (unreadable !== undefined) return [{ ...listed, unreadable }];
+      if (error instanceof StuckRunError) return [{ ...listed, unreadable: error.error }];
       if (!(error instanceof CommandError)) throw error;
       // The server remembers workers for some minutes after they have gone.
       this.#workers.set(taskQueue, Promise.resolve(false));

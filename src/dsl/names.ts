@@ -61,6 +61,7 @@ export const LEAVE_QUOTA_LINE = 'leaveQuotaLine';
 export const ADMIT_FLOW = 'admitFlow';
 export const RELEASE_FLOW = 'releaseFlow';
 export const COUNT_FAILURE = 'countFailure';
+export const TELL_TIME = 'tellTime';
 
 /** Search attributes, all of type Keyword. */
 export const SEARCH_ATTRIBUTES = {

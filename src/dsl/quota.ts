@@ -36,6 +36,8 @@ export interface QuotaWait extends QuotaNeed {
   readonly ticket: string;
   /** When it was asked first, in ms since 1970: what the line is ordered by. */
   readonly since: number;
+  /** When this was said, by the clock of `since`; absent in histories of before. */
+  readonly saidAt?: number;
   /** When to ask again, unless a signal says that it is time. */
   readonly afterMs: number;
 }

@@ -65,8 +65,8 @@ export interface PreparedFlow {
   readonly namesExecutions?: true;
   /** A dead letter that gets arguments again that it had before is that deed again; absent in histories of before. */
   readonly remembersDeeds?: true;
-  /** A dead letter has the time of its activity's failure, before local activities move the clock; absent in histories of before. */
-  readonly datesFailures?: true;
+  /** Times that decide what a flow does are in its history (`clock.ts`); absent in histories of before. */
+  readonly recordsTimes?: true;
   /** What becomes of dead letters is told to others (`dead-letter-event.ts`); absent: on a worker without NATS, or in histories of before. */
   readonly publishesDeadLetters?: true;
   /** Steps of the tenant that may run at once, as of then; absent: any number. Results of steps have newer news. */

@@ -38,6 +38,7 @@ import {
   ADMIT_WINDOW,
   EVALUATE_EXPRESSIONS,
   PREPARE_FLOW,
+  TELL_TIME,
   taskQueueOf,
   VALIDATE_ARGUMENTS,
   VALIDATE_DATA,
@@ -181,6 +182,7 @@ function flowActivities({ config, expressions, catalog, gate, policy, keeper, tr
       },
     ),
     [EVALUATE_EXPRESSIONS]: localOnly((_, request: Parameters<typeof evaluate>[0]) => evaluate(request)),
+    [TELL_TIME]: localOnly(async () => Date.now()),
   };
 }
 

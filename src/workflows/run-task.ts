@@ -160,9 +160,6 @@ function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {})
     generation,
     execution: execution ?? (isSentOut(task) ? run.nextExecution() : undefined),
     from: from?.at,
-    failsNow: () => {
-      if (run.prepared.datesFailures === true) trace.failedAt = Date.now();
-    },
     runList: (tasks, listInput, listScope, listFrom) => runTaskList(run, tasks, listInput, listScope, listFrom),
     runOne: (inner, taskInput, taskScope, taskFrom) => runTask(run, inner, taskInput, taskScope, taskFrom),
   };

@@ -147,8 +147,6 @@ function frameOf(run: FlowRun, request: WindowRequest, from: ItemsCursor | undef
     step,
     generation: 0,
     from,
-    // It is a loop, and never an activity.
-    failsNow: () => undefined,
     runList: (tasks, listInput, listScope, listFrom) => runTaskList(run, tasks, listInput, listScope, listFrom),
     runOne: (inner, taskInput, taskScope, taskFrom) => runTask(run, inner, taskInput, taskScope, taskFrom),
   };

@@ -5,6 +5,7 @@ import type { BatchValues } from '../dsl/expressions/batch';
 import { isJsonObject, isSameJson, type Json, type JsonObject, setOwn } from '../dsl/json';
 import type { CallPlan, TaskPlan } from '../dsl/planning/plan';
 import type { StepSecrets } from '../dsl/secrets';
+import { recordedTime } from './clock';
 import { tellCancelled, tellParked, tellResolved } from './dead-letter-news';
 import { type Deed, deedWith, nextGeneration, remember } from './deeds';
 import { type Routine, waitFor } from './drive';
@@ -50,8 +51,6 @@ export interface LifeTrace {
   secrets?: StepSecrets | undefined;
   /** The block is done. */
   hasRun?: true;
-  /** When its activity failed, in ms since 1970. */
-  failedAt?: number;
 }
 
 /**
@@ -76,7 +75,7 @@ export function* settleStep(
         if (!isFailure(thrown)) throw thrown;
         const error = flowErrorToJson(thrown.at(task.path).data);
         if (task.onFailure === 'continue') return goOnWithout(running, start, error);
-        parked = park(running, start, trace, error);
+        parked = yield* park(running, start, trace, error);
         isNew = true;
       }
     }
@@ -122,12 +121,13 @@ function endOf({ next = 'continue' }: TaskPlan, output: Json): TaskOutcome {
   return { output, next, endsFlow: next === 'end', isSkipped: true };
 }
 
-function park(
+function* park(
   { run, task, scope, step }: RunningTask<CallPlan>,
   { rawInput, generation: before, retries, earlier, deeds = [], ...start }: LifeStart,
-  { values, secrets, hasRun, generation = before, execution = start.execution, failedAt = Date.now() }: LifeTrace,
+  { values, secrets, hasRun, generation = before, execution = start.execution }: LifeTrace,
   error: JsonObject,
-): ParkedStep {
+): Routine<ParkedStep> {
+  const failedAt = yield* recordedTime(run);
   const { iteration } = scope;
   const args = values?.with;
   const { startedAt, attempts } = step.shown;

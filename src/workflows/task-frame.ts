@@ -27,11 +27,6 @@ export interface TaskFrame {
   readonly execution?: string | undefined;
   /** Where the task stood when the flow continued as new; of the task's kind. */
   readonly from: Cursor | undefined;
-  /**
-   * Its activity has failed just now. To be called before any local activity: the clock that these move may differ when the history
-   * is replayed, since a result that came in one workflow task may have been taken in the next.
-   */
-  failsNow(): void;
   /** Runs a list of tasks below this one. */
   runList(tasks: readonly TaskPlan[], input: Json, scope: TaskScope, from?: ListCursor): Routine<TaskOutcome>;
   /** Runs one task below this one. */

@@ -12,7 +12,7 @@ import { flowText } from '../helpers/catalog-folder';
 import { type CliResult, runCli, startCli } from '../helpers/cli';
 import { runInProcess } from '../helpers/cli-in-process';
 import { testTemporal } from '../helpers/temporal';
-import { eventually, startTestWorker, type TestWorker } from '../helpers/test-worker';
+import { eventually, flowOf, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 const run = promisify(execFile);
 
@@ -72,6 +72,46 @@ async function park(name = 'pay', path = `/p${++flows}`): Promise<{ flow: Workfl
 }
 
 describe('beamline dlq list', () => {
+  test('shows a flow that its workers cannot go on with, and the others', async () => {
+    const settings = { 'queue-prefix': `test-${randomUUID()}`, 'blob-root': join(folder, 'lost') };
+    const before = await startTestWorker(settings);
+    const step = service.step('pay', '/lost');
+    service.broken.add('/lost');
+    const parkOne = async (input: string): Promise<WorkflowHandle> => {
+      const flow = await before.client.workflow.start('runFlow', {
+        taskQueue: `${settings['queue-prefix']}-io`,
+        workflowId: `flow-${randomUUID()}`,
+        args: [{ flow: flowOf(`do: [${step}]`), input, tenant }],
+      });
+      await lettersOf(flow);
+      return flow;
+    };
+    const stuck = await parkOne('x'.repeat(300_000));
+    const fine = await parkOne('x');
+    await before.stop();
+    // What its first event refers to.
+    rmSync(join(settings['blob-root'], 'payloads', 'objects'), { recursive: true });
+    const after = await startTestWorker(settings);
+    try {
+      const list = await eventually(async () => {
+        const { stdout } = await dlq('list', '--tenant', tenant, '--json');
+        const { deadLetters } = JSON.parse(stdout) as ListedJson;
+        return deadLetters.length === 2 ? deadLetters : undefined;
+      });
+      const lineOf = ({ workflowId }: WorkflowHandle) => list.find((letter) => letter.workflowId === workflowId);
+      expect(lineOf(stuck)).toMatchObject({ error: { code: 'BLW_TEMPORAL_UNREACHABLE' } });
+      expect(lineOf(fine)).toMatchObject({ id: '/do/0/pay' });
+      const { code, stderr } = await dlq('retry', stuck.workflowId);
+      expect(code).toBe(1);
+      expect(stderr).toContain(`cannot go on with "${stuck.workflowId}": `);
+    } finally {
+      await after.stop();
+      await Promise.all(
+        [stuck, fine].map(({ workflowId }) => worker.client.workflow.getHandle(workflowId).terminate()),
+      );
+    }
+  }, 60_000);
+
   test('shows id, step, block, code, attempts, age, flow and tenant', async () => {
     const { id } = await park();
     await listed(1);

@@ -58,7 +58,7 @@ export function* askForPlace(asker: Asker, quotas: Quotas): Rule<Verdict> {
   yield* line.clock.save();
   if (readyAt <= tenant.now) return yield* givePlace(line, asker, state);
   if (!isOffered) yield* saveTicket(line, own, { readyAt, patienceMs: readyAt - tenant.now });
-  const wait = waitOf(own, readyAt - tenant.now, line.need('stepsPerSecond', state));
+  const wait = waitOf(own, { now: tenant.now, afterMs: readyAt - tenant.now }, line.need('stepsPerSecond', state));
   return { wait, isLeased: false, offers: [] };
 }
 
@@ -213,7 +213,7 @@ function* putInLine(line: LineLimits, own: TicketRow, need: QuotaNeed, afterMs?:
   yield* saveTicket(line, own, { readyAt: 0, patienceMs });
   // Leases may have expired since: then it is the turn of those before it.
   const offers = yield* offerPlaces(tenant, kind, quotas);
-  return { wait: waitOf(own, patienceMs, need), isLeased: false, offers };
+  return { wait: waitOf(own, { now: tenant.now, afterMs: patienceMs }, need), isLeased: false, offers };
 }
 
 function* giveLease({ lease, tenant, kind, worker, namespace, flowId }: Asker, now: number): Rule<void> {

@@ -255,5 +255,6 @@ export class QuotaKeeper {
 }
 
 function waitForStore({ ticket, since = Date.now() }: Asker): QuotaWait {
-  return { ticket, since, afterMs: storeRetryMs(ticket, Date.now() - since), reason: 'store' };
+  const saidAt = Date.now();
+  return { ticket, since, saidAt, afterMs: storeRetryMs(ticket, saidAt - since), reason: 'store' };
 }

@@ -46,7 +46,10 @@ export function* waitForSpace(
     ...(limit !== undefined && { limit }),
     ...(used !== undefined && { used }),
   };
-  return { wait: waitOf(own, patienceMs, need), offers: yield* offerSpace(tenant, quotas) };
+  return {
+    wait: waitOf(own, { now: tenant.now, afterMs: patienceMs }, need),
+    offers: yield* offerSpace(tenant, quotas),
+  };
 }
 
 /** Gives a change room for so many bytes in all, where there is. */

@@ -92,6 +92,10 @@ export function* saveTicket(
 }
 
 /** What the flow is told. */
-export function waitOf({ id, since }: TicketRow, afterMs: number, need: QuotaNeed): QuotaWait {
-  return { ticket: id, since, afterMs: Math.ceil(afterMs), ...need };
+export function waitOf(
+  { id, since }: TicketRow,
+  { now, afterMs }: { now: number; afterMs: number },
+  need: QuotaNeed,
+): QuotaWait {
+  return { ticket: id, since, saidAt: now, afterMs: Math.ceil(afterMs), ...need };
 }

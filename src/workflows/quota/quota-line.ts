@@ -132,7 +132,7 @@ export class QuotaLine {
     for (const line of Array.isArray(value) ? value : []) {
       if (!isJsonObject(line)) continue;
       const { ticket, afterMs, concurrentSteps } = line;
-      if (typeof ticket === 'string') this.#offer(ticket, Date.now() + (typeof afterMs === 'number' ? afterMs : 0));
+      if (typeof ticket === 'string') this.#offer(ticket, typeof afterMs === 'number' ? afterMs : 0);
       if (typeof concurrentSteps === 'number') this.limitTo(concurrentSteps);
       if (concurrentSteps === null) this.limitTo(undefined);
     }
@@ -143,13 +143,13 @@ export class QuotaLine {
     return this.#early.size === 0 ? undefined : { early: [...this.#early] };
   }
 
-  #offer(ticket: string, at: number): void {
+  #offer(ticket: string, afterMs: number): void {
     const waiter = this.#tickets.get(ticket);
     if (waiter === undefined) {
       if (this.#early.size < MAX_EARLY) this.#early.add(ticket);
-    } else if (at <= Date.now()) this.#wake([waiter]);
+    } else if (afterMs <= 0) this.#wake([waiter]);
     else {
-      this.#tickets.set(ticket, { ...waiter, at });
+      this.#tickets.set(ticket, { ...waiter, at: Date.now() + afterMs });
       this.#arm();
     }
   }
@@ -199,14 +199,16 @@ export class QuotaLine {
       this.#timer = { at, scope };
       await scope.run(() => sleep(Math.max(1, at - Date.now()), { summary: 'waits for a quota' }));
     }).then(
-      () => this.#fired(),
+      () => this.#fired(at),
       () => undefined,
     );
   }
 
-  #fired(): void {
+  #fired(dueAt: number): void {
     this.#timer = undefined;
-    this.#wake([...this.#tickets.values()].filter(({ at }) => at <= Date.now()));
+    // The clock can be behind the timer, and not when the history is replayed (clock.ts).
+    const now = Math.max(dueAt, Date.now());
+    this.#wake([...this.#tickets.values()].filter(({ at }) => at <= now));
     this.#arm();
   }
 

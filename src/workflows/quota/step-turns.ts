@@ -69,7 +69,7 @@ export class StepTurns {
 
   /** Waits until the step may be sent out again. Throws {@link Suspension}. */
   *wait({ waiting, attempt }: StepResult & { readonly waiting: QuotaWait }, sentAt: number): Routine<void> {
-    const { ticket, since, afterMs, reason } = waiting;
+    const { ticket, since, saidAt = Date.now(), afterMs, reason } = waiting;
     const made = attempt - 1;
     // Only where an attempt was made has the activity run.
     if (made > this.#attempts) this.#spentMs += Date.now() - sentAt;
@@ -78,7 +78,7 @@ export class StepTurns {
     this.#askAt = Date.now() + afterMs;
     this.#waitsFor = needOf(waiting);
     const { run } = this.frame;
-    const isLong = LONG_REASONS.includes(reason) || Date.now() - since >= LONG_WAIT_MS;
+    const isLong = LONG_REASONS.includes(reason) || saidAt - since >= LONG_WAIT_MS;
     if (isLong && run.quota.isAtRest) run.status.quotaWaitBegins();
     yield* this.#await(ticket);
   }

@@ -86,7 +86,6 @@ function* sendOut(task: CallPlan, frame: TaskFrame, turns: StepTurns): Routine<S
     step.update({ attempts: result.attempt, ...(result.cached === true ? { cached: true as const } : {}) });
     return result;
   } catch (error) {
-    frame.failsNow();
     const attempts = attemptsOf(error);
     if (attempts !== undefined) step.update({ attempts });
     if (error instanceof ActivityFailure) step.ranOn(error.identity);

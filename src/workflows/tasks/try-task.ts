@@ -4,6 +4,7 @@ import type { BatchItem, BatchValues, Variables } from '../../dsl/expressions/ba
 import type { JsonObject } from '../../dsl/json';
 import { conditionItem, valueItem } from '../../dsl/planning/definition-items';
 import type { RetryPlan, TryPlan } from '../../dsl/planning/plan';
+import { recordedTime } from '../clock';
 import { type Routine, waitFor } from '../drive';
 import { innerScope } from '../scope';
 import { type ListCursor, suspendable, type TryCursor } from '../suspension';
@@ -17,7 +18,7 @@ import { deadlineIn, durationOf, withDeadline } from '../timeouts';
  */
 export function* executeTry(task: TryPlan, frame: TaskFrame): Routine<TaskResult> {
   const from = frame.from as TryCursor | undefined;
-  const startedAt = from?.startedAt ?? Date.now();
+  const startedAt = from?.startedAt ?? (yield* timeFor(task, frame));
   if (from?.caught !== undefined)
     return yield* handle(task, frame, { caught: from.caught, retries: from.retries, startedAt });
   for (let retries = from?.retries ?? 0; ; retries += 1) {
@@ -28,7 +29,8 @@ export function* executeTry(task: TryPlan, frame: TaskFrame): Routine<TaskResult
       if (!(error instanceof FlowError) || isBeyondCatching(error)) throw error;
       const caught = yield* catchError(task, frame, error.data);
       if (caught === undefined) throw error;
-      const delayMs = retryDelay(task.catch.retry, caught.values, { retries, elapsedMs: Date.now() - startedAt });
+      const elapsedMs = (yield* timeFor(task, frame)) - startedAt;
+      const delayMs = retryDelay(task.catch.retry, caught.values, { retries, elapsedMs });
       if (delayMs === undefined) return yield* handle(task, frame, { caught: caught.error, retries, startedAt });
       frame.run.countRepeat();
       if (delayMs > 0) {
@@ -36,6 +38,11 @@ export function* executeTry(task: TryPlan, frame: TaskFrame): Routine<TaskResult
       }
     }
   }
+}
+
+/** The time that counts, where tries are limited by it. */
+function* timeFor({ catch: { retry } }: TryPlan, { run }: TaskFrame): Routine<number> {
+  return retry?.maxDuration === undefined ? Date.now() : yield* recordedTime(run);
 }
 
 /** How far a try has come. */
