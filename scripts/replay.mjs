@@ -102,7 +102,7 @@ async function record(file, folder, address, temporary) {
 }
 
 /** Runs a flow to its end and gives its histories: its own, those of all its runs, and those of its approvals. */
-async function runFlow(client, workflowId, { flow, input, tenant, decide, resolve, fails = false }) {
+async function runFlow(client, workflowId, { flow, input, tenant, decide, resolve, dynamicConfig, fails = false }) {
   const { historyToJSON } = require('@temporalio/common/lib/proto-utils');
   const handle = await client.workflow.start('runFlow', {
     taskQueue: 'beamline-io',
@@ -114,6 +114,8 @@ async function runFlow(client, workflowId, { flow, input, tenant, decide, resolv
     () => 'failed',
   );
   const approvals = decide === undefined ? [] : await decideAll(client, handle, isOver, decide);
+  // Whose server suggests a new history early, is to have one.
+  if (resolve !== undefined && dynamicConfig !== undefined) await untilContinued(client, handle);
   if (resolve !== undefined) await resolveAll(client, handle, resolve);
   const outcome = await isOver;
   if ((outcome === 'failed') !== fails) throw new Error(`${workflowId}: the flow ${outcome}`);
@@ -129,10 +131,14 @@ async function runFlow(client, workflowId, { flow, input, tenant, decide, resolv
   return histories;
 }
 
-/** Once the flow has continued as new, says what becomes of its dead letters, in this order; each as soon as it waits. */
+async function untilContinued(client, { workflowId, firstExecutionRunId }) {
+  const current = client.workflow.getHandle(workflowId);
+  while ((await current.describe()).runId === firstExecutionRunId) await delay(10);
+}
+
+/** Says what becomes of the flow's dead letters, in this order; each as soon as it waits. */
 async function resolveAll(client, handle, resolutions) {
   const current = client.workflow.getHandle(handle.workflowId);
-  while ((await current.describe()).runId === handle.firstExecutionRunId) await delay(10);
   for (const resolution of resolutions) {
     for (;;) {
       const { letters } = await current.query('deadLetters');
