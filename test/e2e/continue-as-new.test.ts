@@ -4,7 +4,15 @@ import type { Json } from '../../src/dsl/json';
 import type { FlowProgress } from '../../src/dsl/progress';
 import { findTemporal } from '../../temporal-dev/locate-temporal';
 import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
-import { errorOf, eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
+import {
+  errorOf,
+  eventually,
+  flowOf,
+  openApproval,
+  progressWhen,
+  startTestWorker,
+  type TestWorker,
+} from '../helpers/test-worker';
 
 /** A server that suggests a new history after a few events already, so that short flows meet it everywhere. */
 let server: TemporalServer;
@@ -163,9 +171,8 @@ test('progress, attributes, context and start time go along', async () => {
   const { typedSearchAttributes, runId } = await handle.describe();
   expect(JSON.stringify(typedSearchAttributes)).toContain('acme');
   expect(runId).not.toBe((await runsOf(handle)).at(-1));
-  await worker.client.workflow.getHandle(`${handle.workflowId}/w`).executeUpdate('decide', {
-    args: [{ decision: 'approved', by: 'ann' }],
-  });
+  const approval = await openApproval(worker.client, handle);
+  await approval.executeUpdate('decide', { args: [{ decision: 'approved', by: 'ann' }] });
   const { kept, now } = (await handle.result()) as { kept: string; now: string };
   expect(kept).toBe(now);
 });

@@ -15,7 +15,15 @@ import { runInProcess } from '../helpers/cli-in-process';
 import { type LoopbackServer, LoopbackServers } from '../helpers/loopback';
 import { familyOf, rawQuery, rawText, readable } from '../helpers/raw-history';
 import { testTemporal } from '../helpers/temporal';
-import { errorOf, eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
+import {
+  errorOf,
+  eventually,
+  flowOf,
+  openApproval,
+  progressWhen,
+  startTestWorker,
+  type TestWorker,
+} from '../helpers/test-worker';
 
 /** Stands in all that the flows are given, say and fail with. */
 const MARK = 'PLAIN-7f3a';
@@ -128,11 +136,9 @@ test('an approval is encrypted, and the decision on it', async () => {
     'acme',
     `do: [{ ask: { call: human.approval, with: { title: 'Is ${MARK} right?', description: '${MARK}' } } }]`,
   );
-  await progressWhen(handle, ({ status }) => status === 'AwaitingApproval');
-  const approval = `${handle.workflowId}/ask`;
-  expect(await rawQuery(approval, 'state')).not.toContain(MARK);
   // A client that was told no tenant asks Temporal whose the workflow is.
-  const asking = worker.client.workflow.getHandle(approval);
+  const asking = await openApproval(worker.client, handle);
+  expect(await rawQuery(asking.workflowId, 'state')).not.toContain(MARK);
   await asking.executeUpdate('decide', { args: [{ decision: 'approved', by: 'ann', comment: MARK }] });
   expect(await handle.result()).toMatchObject({ decisions: [{ comment: MARK }] });
   await expectEncrypted(handle);

@@ -14,7 +14,7 @@ import { type RunningCli, runCli, startCli } from '../helpers/cli';
 import { type LoopbackServer, LoopbackServers } from '../helpers/loopback';
 import { planted, searchForms, searchPlaces } from '../helpers/secret-search';
 import { testTemporal } from '../helpers/temporal';
-import { errorOf, eventually, flowOf, progressWhen } from '../helpers/test-worker';
+import { errorOf, eventually, flowOf, openApproval, progressWhen } from '../helpers/test-worker';
 
 /** The line of docs/logs.md, and nothing else. */
 const SCHEMA = {
@@ -208,9 +208,8 @@ test('sub-flows name their parent, batches and approvals their flow', async () =
   - sub: {run: {workflow: {namespace: test, name: child, version: 1.0.0}}}
   - each: {for: {in: '[1, 2, 3, 4]'}, metadata: {concurrency: 2, batchSize: 2}, do: [{s: {set: '\${ item }'}}]}
   - ask: {call: human.approval, with: {title: ${DATA}?}}`);
-  const progress = await progressWhen(handle, ({ status }) => status === 'AwaitingApproval');
-  const approval = progress.steps.find(({ approval }) => approval !== undefined)?.approval ?? '';
-  await client.workflow.getHandle(approval).executeUpdate('decide', { args: [{ decision: 'approved', by: 'ann' }] });
+  const approval = await openApproval(client, handle);
+  await approval.executeUpdate('decide', { args: [{ decision: 'approved', by: 'ann' }] });
   await handle.result();
   await untilTold(handle, [
     'INFO flow started',

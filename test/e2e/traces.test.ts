@@ -13,7 +13,15 @@ import { startTemporalServer, type TemporalServer } from '../../temporal-dev/ser
 import { flowText, makeCatalogFolder } from '../helpers/catalog-folder';
 import { runInProcess } from '../helpers/cli-in-process';
 import { type LoopbackServer, LoopbackServers } from '../helpers/loopback';
-import { errorOf, eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
+import {
+  errorOf,
+  eventually,
+  flowOf,
+  openApproval,
+  progressWhen,
+  startTestWorker,
+  type TestWorker,
+} from '../helpers/test-worker';
 import { type CollectedSpan, TraceCollector } from '../helpers/trace-collector';
 import { kill, WorkerProcesses } from '../helpers/worker-process';
 
@@ -149,10 +157,9 @@ do:
   expect(started).toMatchObject({ code: 0, stderr: '' });
   const { workflowId } = JSON.parse(started.stdout) as { workflowId: string };
   const handle = worker.client.workflow.getHandle(workflowId);
-  const { steps } = await progressWhen(handle, (progress) => progress.steps.some(({ approval }) => approval));
-  const approval = steps.find((step) => step.approval !== undefined)?.approval ?? '';
+  const approval = await openApproval(worker.client, handle);
   const decide: { args: [JsonObject] } = { args: [{ decision: 'approved', by: 'somebody-by-name' }] };
-  await worker.client.workflow.getHandle(approval).executeUpdate<ApprovalState, [JsonObject]>('decide', decide);
+  await approval.executeUpdate<ApprovalState, [JsonObject]>('decide', decide);
   await handle.result();
 
   const spans = await collector.trace(traceId, (all) => has('test/whole:1.0.0')(all) && all.length >= 18);
@@ -470,9 +477,8 @@ async function forgetWorker(workflowId: string): Promise<void> {
 
 /** `prepare` is given the approval's workflow id before the decision is sent. */
 async function approve(handle: WorkflowHandle, prepare: (approval: string) => Promise<void> = async () => undefined) {
-  const { steps } = await progressWhen(handle, (progress) => progress.steps.some((step) => step.approval));
-  const approval = steps.find((step) => step.approval !== undefined)?.approval ?? '';
-  await prepare(approval);
+  const approval = await openApproval(worker.client, handle);
+  await prepare(approval.workflowId);
   const decision: { args: [JsonObject] } = { args: [{ decision: 'approved', by: 'ann' }] };
-  await worker.client.workflow.getHandle(approval).executeUpdate<ApprovalState, [JsonObject]>('decide', decision);
+  await approval.executeUpdate<ApprovalState, [JsonObject]>('decide', decision);
 }

@@ -4,7 +4,7 @@ import type { WorkflowHandle } from '@temporalio/client';
 import type { FlowProgress } from '../../src/dsl/progress';
 import type { UsageDay } from '../../src/worker/usage/usage-report';
 import { inEachStore } from '../helpers/store-installation';
-import { eventually, progressWhen } from '../helpers/test-worker';
+import { eventually, openApproval } from '../helpers/test-worker';
 import { kill } from '../helpers/worker-process';
 
 const BEAMLINE = join(__dirname, '..', '..', 'bin', 'beamline.js');
@@ -81,10 +81,8 @@ test('adds up to what the histories say, also where a worker is killed in betwee
       for (const name of ['a', 'b', 'c']) handles.push(await start(tenant, mix(`${tenant}-${name}`)));
     }
     const approved = await start('free', '{w: {call: human.approval, with: {title: go on}}}');
-    const { steps } = await progressWhen(approved, ({ status }) => status === 'AwaitingApproval');
-    await client.workflow.getHandle(steps[0]?.approval ?? '').executeUpdate('decide', {
-      args: [{ decision: 'approved', by: 'ann' }],
-    });
+    const approval = await openApproval(client, approved);
+    await approval.executeUpdate('decide', { args: [{ decision: 'approved', by: 'ann' }] });
     await Promise.all([...handles, approved].map((handle) => handle.result()));
 
     // A worker that is killed under two calls: one may be made again, the other is lost.

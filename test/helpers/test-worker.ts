@@ -131,6 +131,16 @@ export async function progressWhen(
   }, deadlineMs);
 }
 
+/** The approval that a flow waits for, once it is there: the flow says so a moment before. */
+export async function openApproval(client: Client, flow: WorkflowHandle): Promise<WorkflowHandle> {
+  const { steps } = await progressWhen(flow, (progress) =>
+    progress.steps.some(({ approval }) => approval !== undefined),
+  );
+  const approval = client.workflow.getHandle(steps.find((step) => step.approval !== undefined)?.approval ?? '');
+  await eventually(() => approval.describe());
+  return approval;
+}
+
 /** Asks again and again until there is an answer. Throws after the deadline, with the last error if there was one. */
 export async function eventually<T>(ask: () => Promise<T | undefined>, deadlineMs = 15_000): Promise<T> {
   const end = Date.now() + deadlineMs;
