@@ -58,8 +58,13 @@ function urlOf({ endpoint }: JsonObject): string {
     .replace(/\/\/[^/@]*@/, '//');
 }
 
-function bytesOf({ content, base64 }: JsonObject): string {
-  const size = typeof base64 === 'string' ? Math.floor((base64.replace(/=+$/, '').length * 3) / 4) : sizeOf(content);
+/** Bytes that `fs.put` would write. */
+export function contentBytes({ content, base64 }: JsonObject): number {
+  return typeof base64 === 'string' ? Math.floor((base64.replace(/=+$/, '').length * 3) / 4) : sizeOf(content);
+}
+
+function bytesOf(args: JsonObject): string {
+  const size = contentBytes(args);
   return size === 1 ? '1 byte' : `${size} bytes`;
 }
 

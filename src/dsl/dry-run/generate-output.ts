@@ -1,5 +1,6 @@
 import { BLOCK_SPECS } from '../block-registry';
 import { isJsonObject, type Json, type JsonObject } from '../json';
+import { contentBytes } from './describe-effect';
 import { generateValue } from './generate-value';
 
 /** Of content that there is none of. */
@@ -31,7 +32,7 @@ function httpOutput({ output, method = 'get', endpoint }: JsonObject, schema: Js
 function knownOutput(block: string, args: JsonObject): JsonObject {
   switch (block) {
     case 'fs.put':
-      return { path: args.path ?? '', sha256: NO_HASH };
+      return { path: args.path ?? '', size: contentBytes(args), sha256: NO_HASH };
     case 'fs.get':
       return { path: args.path ?? '', sha256: NO_HASH, content: args.as === 'json' ? {} : '' };
     case 'fs.stat':

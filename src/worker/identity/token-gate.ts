@@ -151,12 +151,12 @@ export class TokenGate implements Gate {
 
   /** Whoever starts the flow: with a token, or by a flow or a deployment that was let in before. */
   async #starter(start: StartInput, sent: { tenant: string | undefined }, at: RunPlace & RunOrigin): Promise<Holder> {
-    const { token, grant, flow, input } = start;
+    const { token, grant, flow, input, mode } = start;
     if (grant !== undefined) return await this.#successor(start, grant, at);
     if (token === undefined) {
       throw notRetryable('BLW_TOKEN_REQUIRED', 'token: got none; workers check who starts flows (--auth jwt)');
     }
-    const purpose = startPurpose(this.#placeOf(at), { flow, input, tenant: sent.tenant });
+    const purpose = startPurpose(this.#placeOf(at), { flow, input, tenant: sent.tenant, mode });
     // It has to be valid when the flow is started, however long a worker takes to look at it.
     return await this.#verifier.verify(await openToken(token, purpose, this.#keys), new Date(at.startedAt));
   }
