@@ -76,7 +76,7 @@ export async function startFlow(client: Client, start: FlowStart, trace?: TraceH
         ...(priorityKey === undefined ? {} : { priorityKey }),
       },
       // The id is part of every idempotency key: a second run under it would find its effects done. A failed one may go on so.
-      workflowIdReusePolicy: 'ALLOW_DUPLICATE_FAILED_ONLY',
+      workflowIdReusePolicy: mode === 'dry-run' ? 'ALLOW_DUPLICATE' : 'ALLOW_DUPLICATE_FAILED_ONLY',
       ...(timeoutMs === undefined ? {} : { workflowExecutionTimeout: timeoutMs }),
       ...(measureJson(input) > CLAIM_THRESHOLD_BYTES ? { workflowTaskTimeout: LARGE_TASK_TIMEOUT } : {}),
     });

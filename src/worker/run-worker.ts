@@ -16,6 +16,7 @@ import { taskQueueOf } from '../dsl/names';
 import type { WorkerConfig } from './config';
 import { keyRingOf, type WarnOfFile } from './encryption-keys';
 import { prepareGate } from './identity/create-gate';
+import { gateFor } from './identity/mode-gate';
 import { stepIdentity } from './identity/step-identity';
 import type { Logger } from './logger';
 import { NamespaceClients } from './namespace-clients';
@@ -137,7 +138,8 @@ export async function startWorker(options: {
     releases.push(() => watch.close());
 
     health.begins('it opens its stores and pools');
-    const gate = telemetry.watchGate(makeGate(connection, namespace));
+    const commonGate = telemetry.watchGate(makeGate(connection, namespace));
+    const gate = gateFor('live', commonGate);
     const clients = new NamespaceClients(connection, keys);
     const sender = createOfferSender(clients, logger);
     const probe = createFlowProbe(clients);
@@ -220,7 +222,7 @@ export async function startWorker(options: {
     const live = world === undefined ? undefined : liveParts(world);
     const pools: Pool[] = [];
     for (const name of config.pools) {
-      if (name === 'sandbox') pools.push(await createSandboxPool(shared));
+      if (name === 'sandbox') pools.push(await createSandboxPool({ ...shared, gate: gateFor('dry-run', commonGate) }));
       else if (live !== undefined) {
         const pool = await createPool(name, live);
         releases.push(async () => pool.processes?.close());

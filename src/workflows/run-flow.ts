@@ -9,7 +9,7 @@ import { type CarriedFlow, continuable, continueFlow, continueUndoing, isContinu
 import { receiveResolutions } from './dead-letters';
 import { drive, type Routine } from './drive';
 import { receiveEvents } from './events/flow-events';
-import { toFlowError } from './failures';
+import { toFlowError, withinLimits } from './failures';
 import { tellNews } from './flow-news';
 import { belongTo, belongToStated } from './flow-owner';
 import { FlowRun, type RunParts } from './flow-run';
@@ -63,7 +63,8 @@ export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Js
     },
     continueAsNew: continueFlow,
     // What a flow comes to is what a dry run is for.
-    resultOfFailure: ({ data: error }) => (run?.rehearsal === undefined ? undefined : reportOf(run, { error })),
+    resultOfFailure: ({ data: error }) =>
+      run?.rehearsal === undefined ? undefined : reportOf(run, { error: withinLimits(error) }),
   });
 }
 

@@ -276,6 +276,15 @@ describe('beamline run --dry-run', () => {
     expect(code).toBe(0);
   });
 
+  it('may be made again under an id, and leaves that to the live flow', async () => {
+    const id = `order-${randomUUID()}`;
+    const flow = flowOf('do: [{ s: { set: { a: 1 } } }]');
+    for (const flags of [['--dry-run'], ['--dry-run'], []]) {
+      const { code, stdout } = await run(flow, '--id', id, '--json', ...flags);
+      expect([code, JSON.parse(stdout).workflowId]).toEqual([0, flags.length === 0 ? id : `dry-run-${id}`]);
+    }
+  });
+
   it('ends as the flow would, and takes mocks from a file', async () => {
     writeFileSync(join(test.folder, 'mocks.yaml'), 'getOrder: { error: { code: BLW_HTTP_STATUS, status: 404 } }\n');
     const { code, stdout } = await run(ORDER, '--dry-run', '--mocks', 'mocks.yaml', '--input', '{"id": 7}', '--json');

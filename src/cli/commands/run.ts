@@ -76,7 +76,7 @@ export const addRun: AddCommand = (command, cli, action) => {
     )
     .option('--input <JSON>', 'input of the flow: JSON, @FILE, or - for standard input (default: null)')
     .option('--tenant <NAME>', `owner of the flow and its data (default: that of the token, else ${DEFAULT_TENANT})`)
-    .option('--id <ID>', "workflow id (default: the flow's name and some random digits)")
+    .option('--id <ID>', "workflow id, of a dry run after dry-run- (default: the flow's name and some random digits)")
     .addOption(new Option('--priority <N>', '1 (first) to 5 (last) (default: 3)').argParser(parsePriority))
     .option('--requested-by <NAME>', 'who asks for the flow; may not approve it')
     .option(
@@ -186,7 +186,9 @@ async function startOf(
   const given: Json = flags.input === undefined ? null : await readJsonArgument('--input', flags.input, cli);
   const { priority: priorityKey, requestedBy, queuePrefix, timeout, id } = flags;
   const trial = await readDryRun(flags, cli);
-  const workflowId = id ?? newWorkflowId(name);
+  const givenId = id ?? newWorkflowId(name);
+  // Another one than the live flow's, which takes the id of no flow that has completed.
+  const workflowId = trial.mode === 'dry-run' ? `dry-run-${givenId}` : givenId;
   const seal = await readSeal(flags, cli);
   const tenant = flags.tenant ?? (seal === undefined ? DEFAULT_TENANT : undefined);
   const token = await seal?.(

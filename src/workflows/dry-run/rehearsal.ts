@@ -104,6 +104,8 @@ export class Rehearsal {
   }
 
   addAttempts(task: TaskPlan, scope: TaskScope, count: number): void {
+    // Of others nobody asks.
+    if ((this.mockOf(task)?.answers.length ?? 0) < 2) return;
     this.#attempts.set(keyOf(task, scope), this.#attemptsOf(task, scope) + count);
   }
 
