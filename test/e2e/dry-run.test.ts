@@ -131,7 +131,7 @@ do:
       ['keep', 'would write 1 byte to blob o/1'],
       ['keep', 'would write 1 byte to blob o/2'],
       ['told', 'would emit the event order.done'],
-      ['rest', 'would wait P2D'],
+      ['rest', 'would wait 48 h 0 min'],
     ]);
   });
 
