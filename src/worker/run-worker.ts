@@ -16,6 +16,7 @@ import { SecretFolder } from '../activities/ports/secret-folder';
 import type { SecretStore } from '../activities/ports/secret-store';
 import type { StepCache } from '../activities/ports/step-cache';
 import { ResultCache } from '../activities/result-cache';
+import { ScriptPool } from '../activities/script/script-pool';
 import { tracePorts } from '../activities/tracing/traced-ports';
 import { within } from '../activities/within';
 import { taskQueueOf } from '../dsl/names';
@@ -27,7 +28,7 @@ import type { Logger } from './logger';
 import { NamespaceClients } from './namespace-clients';
 import { openMessaging } from './nats/open-messaging';
 import { openCatalog } from './open-catalog';
-import { EXPRESSION_HOST_ENTRY } from './package-files';
+import { EXPRESSION_HOST_ENTRY, SCRIPT_ENTRY } from './package-files';
 import { openPolicy } from './policy/open-policy';
 import { createPool, type Pool } from './pools';
 import { createFlowProbe } from './quota/flow-probe';
@@ -138,6 +139,9 @@ export async function startWorker(options: {
     const { stepCache = createFileStepCache({ root: config.blobRoot }) } = options;
     const expressions = createExpressionEngine({ entry: EXPRESSION_HOST_ENTRY });
     releases.push(() => expressions.close());
+    const scripts = new ScriptPool({ entry: SCRIPT_ENTRY, ...config.scripts });
+    releases.push(() => scripts.close());
+    void tellIsolation(scripts, logger);
     health.begins(`it connects to Temporal at ${address}`);
     const { connection } = await connectWorker(target);
     releases.push(() => connection.close());
@@ -208,6 +212,7 @@ export async function startWorker(options: {
       keys,
       expressions,
       secrets,
+      scripts,
       policy,
       keeper,
       events: messaging.events,
@@ -228,7 +233,7 @@ export async function startWorker(options: {
       pools.push(pool);
     }
     const queues = new QueueSurvey({ connection, namespace, pools });
-    telemetry.watch({ pools, queues, expressions });
+    telemetry.watch({ pools, queues, expressions, scripts });
     const namesOfTenants = () => policy.current()?.tenants.keys() ?? [];
     const loadOfTenants = () => store.run(() => readLoad(namesOfTenants(), quotasOf), { isReading: true });
     health.serve({ pools, queues, watch, readLoad: () => within(STATUS_MS, loadOfTenants()) });
@@ -253,6 +258,15 @@ export async function startWorker(options: {
     await release();
     throw error;
   }
+}
+
+/** What isolates scripts is for operators to know: where it is missing, and where they have asked for it. Never rejects. */
+async function tellIsolation(scripts: ScriptPool, logger: Logger): Promise<void> {
+  const isolation = await scripts.isolation();
+  if (isolation.kind === 'missing')
+    logger.log('warn', 'scripts are refused: their isolation is required and missing', { reason: isolation.why });
+  if (isolation.kind === 'none')
+    logger.log('info', 'scripts run without isolation by the system', { reason: isolation.why });
 }
 
 /** The parts that the worker does without while they are away. */
