@@ -100,10 +100,11 @@ function omit(data: JsonObject, name: (typeof VALUES)[number]): void {
 
 /**
  * The same for each try to tell of this failure, and another for every other: a step can fail again after a retry, and an id of a
- * workflow can be used again. Not the run's, which changes when the flow continues as new or is reset.
+ * workflow can be used again. Not the run's, which changes when the flow continues as new or is reset; and not the time, which is another one where a
+ * worker is lost before the history has it.
  */
-function eventId({ tenant, flowId }: LetterPlace, { id, retries, failedAt }: DeadLetter): string {
-  return `${tenant}:${flowId}:${id}:${retries}:${failedAt}`;
+function eventId({ tenant, flowId }: LetterPlace, { id, retries, failedAt, failureId }: DeadLetter): string {
+  return `${tenant}:${flowId}:${id}:${retries}:${failureId ?? failedAt}`;
 }
 
 function eventOf(

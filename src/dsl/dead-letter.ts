@@ -23,6 +23,8 @@ export interface DeadLetter {
   /** In ms since 1970. */
   readonly startedAt: number;
   readonly failedAt: number;
+  /** Names this failure and no other, a later one of the same step included; absent in histories of before. */
+  readonly failureId?: string;
   /** What the step got from the one before, before its `input.from`. */
   readonly input: Json;
   /** The block's arguments, with `***` for secrets; absent where they could not be made. */

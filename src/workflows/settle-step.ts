@@ -1,4 +1,4 @@
-import { CancellationScope } from '@temporalio/workflow';
+import { CancellationScope, uuid4 } from '@temporalio/workflow';
 import { type DeadLetter, letterId, mergePatch, type Resolution } from '../dsl/dead-letter';
 import { FlowError, type FlowErrorData, flowErrorToJson } from '../dsl/errors';
 import type { BatchValues } from '../dsl/expressions/batch';
@@ -127,6 +127,8 @@ function* park(
   { values, secrets, hasRun, generation = before, execution = start.execution }: LifeTrace,
   error: JsonObject,
 ): Routine<ParkedStep> {
+  // Drawn from the run's own random numbers: the same one where this is done again, before the history has it or after a reset.
+  const named = run.prepared.recordsTimes === true ? { failureId: uuid4() } : {};
   const failedAt = yield* recordedTime(run);
   const { iteration } = scope;
   const args = values?.with;
@@ -143,6 +145,7 @@ function* park(
     retries,
     startedAt,
     failedAt,
+    ...named,
     input: rawInput,
     ...(isJsonObject(args) ? { with: JSON.parse(withoutPlaceholders(JSON.stringify(args))) as JsonObject } : {}),
   };

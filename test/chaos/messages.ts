@@ -68,7 +68,7 @@ export interface SeenLetter {
   /** JSON Pointer of its step, with the iteration. */
   readonly letter: string;
   readonly retries: number;
-  readonly failedAt: number;
+  readonly failureId: string;
 }
 
 export interface MessageFindings {
@@ -102,7 +102,7 @@ export function checkMessages(
   const parked = all.filter(({ type, workflowId }) => type === DEAD_LETTER_PARKED && workflowId === flow.id);
   const ids = new Set([
     ...parked.map(({ id }) => id),
-    ...flow.letters.map(({ letter, retries, failedAt }) => `default:${flow.id}:${letter}:${retries}:${failedAt}`),
+    ...flow.letters.map(({ letter, retries, failureId }) => `default:${flow.id}:${letter}:${retries}:${failureId}`),
   ]);
   for (const id of ids) {
     demand(

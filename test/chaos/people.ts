@@ -125,10 +125,10 @@ export class People {
   /** As a person would: looks whether the effect is there, skips the step where it is, and has it run again where not. */
   async resolveLetters(flow: ChaosFlow, handle: WorkflowHandle): Promise<void> {
     const { letters } = await handle.query<DeadLetters>('deadLetters');
-    for (const { id, step, iteration = '0', retries, failedAt } of letters) {
-      const failure = `${id} ${failedAt}`;
+    for (const { id, step, iteration = '0', retries, failedAt, failureId = '' } of letters) {
+      const failure = `${id} ${failureId}`;
       const isNew = !flow.letters.has(failure);
-      flow.letters.set(failure, { letter: id, retries, failedAt });
+      flow.letters.set(failure, { letter: id, retries, failureId });
       const { act } = flow.kind;
       if (act === 'retry' || act === 'skip' || act === 'discard') {
         await this.#resolveByCommand(flow, act);

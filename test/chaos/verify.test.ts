@@ -21,7 +21,7 @@ const FLOW: Verified = {
     emits: ['chaos.f-1'],
     parks: ['/do/1/gate'],
   },
-  letters: new Map([['/do/1/gate 1000', { letter: '/do/1/gate', retries: 0, failedAt: 1_000 }]]),
+  letters: new Map([['/do/1/gate 1000', { letter: '/do/1/gate', retries: 0, failureId: '1000' }]]),
 };
 
 const EVENT: SentMessage = { messageId: 'm-1', id: 'e-1', source: '/f-1', type: 'chaos.f-1' };

@@ -12,12 +12,12 @@ import { startTemporalServer, type TemporalServer } from '../../temporal-dev/ser
 import { CommitProxy } from '../helpers/commit-proxy';
 import { findNatsServer, startNats, type TestNats } from '../helpers/nats';
 import { findPostgresBinaries, startPostgres, type TestPostgres } from '../helpers/postgres';
+import { TcpProxy } from '../helpers/tcp-proxy';
 import { Commands } from './commands';
 import { DiskFaults } from './disk-faults';
 import { Ledger } from './ledger';
 import { readMessages, type SentMessage, untilHeard } from './messages';
 import { MetricsWatch } from './metrics-watch';
-import { TcpProxy } from './tcp-proxy';
 import { CAN_FAKE_TIME, WorkerProcess } from './workers';
 
 const DISK_MEGABYTES = 512;

@@ -8,11 +8,11 @@ import type { LogFields } from '../../src/worker/logger';
 import { mergeOptions } from '../../src/worker/options';
 import { startWorker } from '../../src/worker/run-worker';
 import { freePort } from '../../temporal-dev/ports';
-import { TcpProxy } from '../chaos/tcp-proxy';
 import { Gate } from '../helpers/gate';
 import { LoopbackServers } from '../helpers/loopback';
 import { scrape } from '../helpers/metrics-text';
 import { findPostgresBinaries, startPostgres, type TestPostgres } from '../helpers/postgres';
+import { TcpProxy } from '../helpers/tcp-proxy';
 import { testTemporal } from '../helpers/temporal';
 import { eventually, startTestWorker, type TestWorker } from '../helpers/test-worker';
 

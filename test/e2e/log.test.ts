@@ -9,10 +9,10 @@ import { RUN_FLOW } from '../../src/dsl/names';
 import type { FlowProgress } from '../../src/dsl/progress';
 import { connectClient } from '../../src/worker/temporal-connection';
 import { freePort } from '../../temporal-dev/ports';
-import { TcpProxy } from '../chaos/tcp-proxy';
 import { type RunningCli, runCli, startCli } from '../helpers/cli';
 import { type LoopbackServer, LoopbackServers } from '../helpers/loopback';
 import { planted, searchForms, searchPlaces } from '../helpers/secret-search';
+import { TcpProxy } from '../helpers/tcp-proxy';
 import { testTemporal } from '../helpers/temporal';
 import { errorOf, eventually, flowOf, openApproval, progressWhen } from '../helpers/test-worker';
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jetstream } from '@nats-io/jetstream';
 import type { Client } from '@temporalio/client';
+import type { DeadLetters } from '../../src/dsl/dead-letter';
 import type { BusOverview } from '../../src/dsl/events/bus-messages';
 import type { Json, JsonObject } from '../../src/dsl/json';
 import type { LogFields } from '../../src/worker/logger';
@@ -13,6 +14,7 @@ import { findTemporal } from '../../temporal-dev/locate-temporal';
 import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
 import { findNatsServer, startNats, type TestNats } from '../helpers/nats';
 import { messagesOf, publishTo, withNats } from '../helpers/nats-stream';
+import { TcpProxy } from '../helpers/tcp-proxy';
 import { testTemporal } from '../helpers/temporal';
 import { eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 import { kill, WorkerProcesses } from '../helpers/worker-process';
@@ -32,6 +34,9 @@ const eventOf = (type: string, data: Json): JsonObject => ({
   type,
   data,
 });
+
+/** Of the server: that a worker has a workflow task. */
+const WORKFLOW_TASK_STARTED = 6;
 
 describeWithNats('with something away (needs nats-server)', () => {
   let nats: TestNats;
@@ -279,4 +284,50 @@ describeWithNats('with something away (needs nats-server)', () => {
       expect(text).toContain('BLW_FS_NOT_FOUND');
     }
   }, 120_000);
+
+  test('a dead letter is told once, where its worker is lost before the history has it', async () => {
+    const { address } = testTemporal();
+    const proxy = await TcpProxy.start(Number(address.split(':').at(-1)));
+    const { client, close } = await connectClient(testTemporal());
+    try {
+      const queuePrefix = `test-${randomUUID()}`;
+      const flags = ['--pools', 'io', '--queue-prefix', queuePrefix, '--blob-root', join(folder, 'blobs')];
+      flags.push('--nats-url', nats.url);
+      const first = await processes.start([...flags, '--address', `127.0.0.1:${proxy.port}`]);
+      const flow = await client.workflow.start('runFlow', {
+        taskQueue: `${queuePrefix}-io`,
+        workflowId: `flow-${randomUUID()}`,
+        args: [
+          {
+            flow: flowOf(
+              'do: [{pause: {wait: PT3S}}, {get: {call: fs.get, metadata: {onFailure: deadLetter}, with: {path: none}}}]',
+            ),
+            tenant: 'told-once',
+          },
+        ],
+      });
+      await progressWhen(flow, ({ steps }) => steps.some(({ name }) => name === 'pause'));
+      const told = async (count: number) => {
+        const all = await messagesOf(nats.url, 'BEAMLINE_DLQ', 'beamline.dlq.told-once');
+        return all.length >= count ? all.map(({ body }) => body) : undefined;
+      };
+      // What the worker says takes so long that it is gone before Temporal has heard of it.
+      proxy.delayMs = 1_000;
+      const [parked] = await eventually(() => told(1), 60_000);
+      proxy.cut();
+      await kill(first);
+      // Begun, and not completed.
+      expect((await flow.fetchHistory()).events?.at(-1)?.eventType).toBe(WORKFLOW_TASK_STARTED);
+      await processes.start(flags);
+      const letter = await eventually(async () => (await flow.query<DeadLetters>('deadLetters')).letters[0], 60_000);
+      await flow.executeUpdate('resolve', { args: [{ id: letter.id, action: 'skip' }] });
+      await flow.result();
+      const all = (await eventually(() => told(2))).map(({ id }) => id);
+      expect(all).toEqual([parked?.id, `${String(parked?.id)}:resolved`]);
+      expect(parked?.id).toContain(letter.failureId);
+    } finally {
+      await close();
+      await proxy.close();
+    }
+  }, 180_000);
 });

@@ -1,6 +1,14 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gunzipSync } from 'node:zlib';
+import {
+  Metadata,
+  Server as RpcServer,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type sendUnaryData,
+  status,
+} from '@grpc/grpc-js';
 import protobuf from 'protobufjs';
 import { eventually } from './test-worker';
 
@@ -23,7 +31,20 @@ export interface CollectedSpan {
   readonly resource: Record<string, unknown>;
 }
 
-/** An OTLP collector on loopback: http/protobuf and http/json. */
+/** How a collector is called by gRPC, with the messages as they are. */
+const EXPORT_BY_GRPC = {
+  export: {
+    path: '/opentelemetry.proto.collector.trace.v1.TraceService/Export',
+    requestStream: false,
+    responseStream: false,
+    requestDeserialize: (bytes: Buffer) => bytes,
+    requestSerialize: (bytes: Buffer) => bytes,
+    responseDeserialize: (bytes: Buffer) => bytes,
+    responseSerialize: (bytes: Buffer) => bytes,
+  },
+};
+
+/** An OTLP collector on loopback, for all three protocols. */
 export class TraceCollector {
   readonly spans: CollectedSpan[] = [];
   /** All that arrived, as text, to look for what must not be there. */
@@ -32,6 +53,8 @@ export class TraceCollector {
   /** Answers with this instead of taking anything. */
   refuseWith: number | undefined;
   readonly #server: Server;
+  readonly #rpc = new RpcServer();
+  #rpcPort = 0;
 
   private constructor() {
     this.#server = createServer((request, response) => {
@@ -48,11 +71,24 @@ export class TraceCollector {
         response.writeHead(refuseWith ?? 200, { 'content-type': request.headers['content-type'] ?? '' }).end();
       });
     });
+    this.#rpc.addService(EXPORT_BY_GRPC, {
+      export: ({ request, metadata }: ServerUnaryCall<Buffer, Buffer>, answer: sendUnaryData<Buffer>) => {
+        this.headers.push(metadata.toHttp2Headers() as NodeJS.Dict<string>);
+        if (this.refuseWith !== undefined)
+          return answer({ code: status.INVALID_ARGUMENT, details: 'refused', metadata: new Metadata() });
+        this.#take(request, 'application/grpc');
+        answer(null, Buffer.alloc(0));
+      },
+    });
   }
 
   static async start(port = 0): Promise<TraceCollector> {
     const collector = new TraceCollector();
     await new Promise<void>((resolve) => collector.#server.listen(port, '127.0.0.1', resolve));
+    collector.#rpcPort = await new Promise<number>((resolve, reject) => {
+      const bound = (error: Error | null, bound: number) => (error === null ? resolve(bound) : reject(error));
+      collector.#rpc.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), bound);
+    });
     return collector;
   }
 
@@ -60,7 +96,12 @@ export class TraceCollector {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
+  get grpcEndpoint(): string {
+    return `http://127.0.0.1:${this.#rpcPort}`;
+  }
+
   async stop(): Promise<void> {
+    this.#rpc.forceShutdown();
     await new Promise((resolve) => {
       this.#server.close(resolve);
       this.#server.closeAllConnections();

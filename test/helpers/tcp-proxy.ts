@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { LoopbackProxy } from '../helpers/loopback-proxy';
+import { LoopbackProxy } from './loopback-proxy';
 
 /** A proxy on loopback that can be cut, so that nothing passes and connections break, or made slow. */
 export class TcpProxy extends LoopbackProxy {
