@@ -284,7 +284,7 @@ const MEMORY = rows('memory', [
   ['texts', "const a = []; for (;;) a.push('x'.repeat(1 << 20) + a.length);", FULL],
   ['a text that doubles', "let a = 'x'; for (;;) a += a;", EXHAUSTED],
   ['padded text', "return 'x'.padEnd(2 ** 30, 'y').length", EXHAUSTED],
-  ['a Map', "const m = new Map(); for (let i = 0; ; i++) m.set(i, 'x'.repeat(1000) + i);", FULL],
+  ['a Map', "const m = new Map(); for (let i = 0; ; i++) m.set(i, 'x'.repeat(1000) + i);", EXHAUSTED],
   ['objects with many keys', "const o = {}; for (let i = 0; ; i++) o['key' + i] = { i };", EXHAUSTED],
   ['closures', 'let f = () => 0; for (;;) { const g = f; f = () => g; }', EXHAUSTED],
   ['a filled list of 2^32', 'return new Array(2 ** 32 - 1).fill(0).length', EXHAUSTED],

@@ -71,8 +71,7 @@ describe('run.script', () => {
 describe('call: script.run', () => {
   it.each(
     badRows([
-      'BLW_ARG_INVALID | code | { call: script.run, «with: { input: 1 } }',
-      'BLW_ARG_INVALID | timeout | { call: script.run, with: { code: x, timeout: «1 } }',
+      'BLW_ARG_INVALID | code | { call: script.run, with: «{ input: 1 } }',
       'BLW_DURATION_INVALID | timeout | { call: script.run, with: { code: x, timeout: «soon } }',
       'BLW_EXPR_SYNTAX | nope | { call: script.run, with: { code: x, input: «"${ nope }" } }',
       'BLW_BLOCK_UNKNOWN | did you mean "script.run"? | { call: «javascript, with: { code: x } }',

@@ -1,4 +1,4 @@
-import { existsSync, realpathSync } from 'node:fs';
+import { existsSync, lstatSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { bubblewrapArguments, type Isolation, type Mount, NODE_INSIDE } from './isolation';
 
@@ -22,7 +22,7 @@ const HEAP_MB = 96;
  * KiB), CPU seconds, no core file, no file that is written, few descriptors. A limit that the system does not know is left out.
  */
 const LIMITED =
-  'ulimit -c 0; ulimit -f 0; ulimit -n 64; ulimit -d "$1" 2>/dev/null; ulimit -t "$2" 2>/dev/null; shift 2; exec "$@"';
+  'unset PWD; ulimit -c 0; ulimit -f 0; ulimit -n 64; ulimit -d "$1" 2>/dev/null; ulimit -t "$2" 2>/dev/null; shift 2; exec "$@"';
 
 /** A command that runs one script in a process of its own. */
 export interface SandboxCommand {
@@ -67,9 +67,10 @@ function plain(entry: string): string[] {
   const places = new Set([`${dirname(entry)}/*`, `${realpathSync(dirname(entry))}/*`]);
   for (const name of PACKAGES) {
     places.add(`${folderOf(name)}/*`);
-    // As Node finds it, which may be by a link.
+    // As Node finds it, which may be by a link, that it reads too. Node 20 loses a place that another one begins with.
     for (const folder of require.resolve.paths(name) ?? []) {
-      if (existsSync(join(folder, name))) places.add(`${join(folder, name)}/*`);
+      const place = join(folder, name);
+      if (existsSync(place)) places.add(`${isLink(folder) ? folder : place}/*`);
     }
   }
   return [process.execPath, ...nodeArguments([...places]), entry];
@@ -87,6 +88,10 @@ function nodeArguments(readable: readonly string[]): string[] {
     ...['--no-warnings', '--no-addons', '--disallow-code-generation-from-strings'],
     ...['--v8-pool-size=1', `--max-old-space-size=${HEAP_MB}`, '--stack-size=3000'],
   ];
+}
+
+function isLink(place: string): boolean {
+  return lstatSync(place).isSymbolicLink();
 }
 
 function folderOf(name: string): string {

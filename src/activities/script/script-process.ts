@@ -54,6 +54,8 @@ export class ScriptProcess {
   #stderr = '';
   #ended: EndReason | undefined;
   #hasEnded = false;
+  #isKilled = false;
+  readonly #tellsPid: boolean;
   #code: number | null = null;
   #signal: NodeJS.Signals | null = null;
   #onLine: (() => void) | undefined;
@@ -64,6 +66,7 @@ export class ScriptProcess {
     command: SandboxCommand,
     readonly memoryMb: number,
   ) {
+    this.#tellsPid = command.tellsPid;
     this.#child = spawn(command.file, command.args, {
       cwd: this.#folder,
       env: {},
@@ -135,7 +138,10 @@ export class ScriptProcess {
   }
 
   #kill(): void {
-    // Bubblewrap's end is the end of what it runs, but only soon after it.
+    this.#isKilled = true;
+    // Bubblewrap that is killed before it has told its child to go on leaves that waiting for ever, and our pipes with it.
+    if (this.#pid === undefined && this.#tellsPid) return;
+    // Its end is the end of what it runs, but only soon after it.
     if (this.pid !== undefined && this.pid !== this.#child.pid) tryKill(this.pid);
     this.#child.kill('SIGKILL');
   }
@@ -175,7 +181,9 @@ export class ScriptProcess {
       if (this.#pid !== undefined) return;
       text += part;
       const pid = /"child-pid":\s*(\d+)/.exec(text)?.[1];
-      if (pid !== undefined) this.#pid = Number(pid);
+      if (pid === undefined) return;
+      this.#pid = Number(pid);
+      if (this.#isKilled) this.#kill();
     });
     stream.on('error', () => undefined);
   }

@@ -2,7 +2,7 @@
  * Entry of a process that runs one script and nothing else; started by script-process.ts, never by hand. It imports nothing but what is in
  * this folder and QuickJS: that is all it can read.
  */
-import { createEngine } from './engine';
+import { createEngine, type Engine } from './engine';
 import { READY_LINE, type ScriptAnswer, type ScriptEnd, type ScriptJob } from './protocol';
 import { runScript } from './run-script';
 
@@ -19,7 +19,7 @@ async function main(): Promise<void> {
   const begun = process.cpuUsage();
   const { memoryMb } = job.limits;
   const engine = memoryMb === prepared.memoryMb ? prepared : await createEngine(memoryMb);
-  const end = endOf(() => runScript(engine, job));
+  const end = endOf(engine, () => runScript(engine, job));
   const { user, system } = process.cpuUsage(begun);
   const answer: ScriptAnswer = {
     end,
@@ -31,14 +31,23 @@ async function main(): Promise<void> {
   process.stdin.on('end', () => process.exit(0));
 }
 
-/** Recursion inside of the engine may use up the stack of this process before its own; the engine is not used any more after that. */
-function endOf(run: () => ScriptEnd): ScriptEnd {
+/**
+ * Recursion inside of the engine may use up the stack of this process before its own, and native code may run into the end of its
+ * memory. The engine is not used any more after that.
+ */
+function endOf(engine: Engine, run: () => ScriptEnd): ScriptEnd {
   try {
     return run();
   } catch (error) {
+    if (isTrap(error) && engine.isFull()) return { kind: 'memory' };
     if (!(error instanceof RangeError)) throw error;
     return { kind: 'threw', error: { name: error.name, message: error.message }, stdout: '', stderr: '' };
   }
+}
+
+/** WebAssembly.RuntimeError; Node's types do not have it. */
+function isTrap(error: unknown): boolean {
+  return error instanceof Error && error.name === 'RuntimeError';
 }
 
 function readLine(): Promise<string | undefined> {
