@@ -18,7 +18,7 @@ const { DefaultLogger, Runtime } = require('@temporalio/worker');
 const { startTemporalServer } = require('./dist/temporal-dev/server.js');
 const { connectClient } = require('./dist/src/worker/temporal-connection.js');
 
-const FLOWS = 100;
+const FLOWS = 40;
 const STEPS = 20;
 const REPEATS = 7;
 const SCRAPE_EVERY_MS = 5_000;
