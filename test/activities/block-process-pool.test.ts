@@ -5,11 +5,8 @@ import { join } from 'node:path';
 import { sqlQuery } from '../../src/activities/blocks/sql-query';
 import type { PortCall } from '../../src/activities/port-observer';
 import { createSqlDatabases, type DatabaseConfig } from '../../src/activities/ports/configured-databases';
-import {
-  type BlockProcessPool,
-  type BlockProcessPoolOptions,
-  createBlockProcessPool,
-} from '../../src/activities/process/block-process-pool';
+import { type BlockProcessPool, createBlockProcessPool } from '../../src/activities/process/block-process-pool';
+import type { BlockProcessPoolOptions } from '../../src/activities/process/process-lender';
 import { StepMeter } from '../../src/activities/step-meter';
 import type { ErrorCode } from '../../src/dsl/error-codes';
 import { FlowError } from '../../src/dsl/errors';

@@ -189,7 +189,7 @@ describe('bindStatement on any text', () => {
       fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
         const names = pieces.flatMap(({ name }) => (name === undefined ? [] : [name]));
         const given = Object.fromEntries(names.map((name) => [name, `value of ${name}`]));
-        const distinct = [...new Set(names)];
+        const distinct: string[] = [...new Set(names)];
         const join = (write: (name: string) => string) =>
           ['SELECT', ...pieces.map(({ text, name }) => (name === undefined ? text : write(name)))].join(' ');
         const bound = bind(

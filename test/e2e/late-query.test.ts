@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client, WorkflowHandle } from '@temporalio/client';
-import type { DeadLetter, DeadLetters } from '../../src/dsl/dead-letter';
+import type { DeadLetters, ListedLetter } from '../../src/dsl/dead-letter';
 import { connectClient } from '../../src/worker/temporal-connection';
 import { type LoopbackServer, LoopbackServers } from '../helpers/loopback';
 import { testTemporal } from '../helpers/temporal';
@@ -49,7 +49,7 @@ const start = (path: string, flow: string): Promise<WorkflowHandle> =>
     args: [{ flow: flowOf(flow.replace('PATH', `${shop.origin}/${path}`)) }],
   });
 
-const letterOf = (flow: WorkflowHandle): Promise<DeadLetter> =>
+const letterOf = (flow: WorkflowHandle): Promise<ListedLetter> =>
   eventually(async () => (await flow.query<DeadLetters>('deadLetters')).letters[0], 30_000);
 
 const lastEventOf = async (flow: WorkflowHandle): Promise<unknown> =>

@@ -743,7 +743,7 @@ describe('several flows', () => {
   test('are told one by one, whatever goes wrong with one of them, as long as Temporal is there', async () => {
     const [path, tenant] = [newPath('odd'), `t-${randomUUID().slice(0, 8)}`];
     effects.broken.add(path);
-    const handles = [];
+    const handles: WorkflowHandle[] = [];
     for (let n = 0; n < 2; n += 1) handles.push(await worker.start(`do: [${post('a', path)}]`, null, { tenant }));
     for (const handle of handles) await errorOf(handle);
     const { client } = worker;

@@ -318,12 +318,13 @@ describe('beamline runs show', () => {
     const flow = await start('do: [{a: {set: {a: 1}}}, {w: {wait: PT1H}}]');
     await progressWhen(flow, ({ steps }) => steps.some(({ name }) => name === 'w'));
     const { runId } = await flow.describe();
+    const { events } = await flow.fetchHistory();
     const first = await worker.client.workflowService.resetWorkflowExecution({
       namespace: testTemporal().namespace,
       workflowExecution: { workflowId: flow.workflowId, runId },
       requestId: randomUUID(),
       reason: 'test',
-      workflowTaskFinishEventId: 4,
+      workflowTaskFinishEventId: events?.[3]?.eventId ?? null,
     });
     const text = await shown(flow, '--run-id', runId);
     expect(text).toMatch(/^ {2}status +Terminated$/m);

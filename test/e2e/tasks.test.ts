@@ -460,7 +460,9 @@ describe('progress', () => {
       ['/do/1/l/do/0/b', '1', 'set', 'completed'],
       ['/do/2/s', undefined, 'set', 'skipped'],
     ]);
-    expect((await handle.query<FlowProgress>('progress', { since: all.version })).steps).toEqual([]);
+    expect((await handle.query<FlowProgress, [{ since: number }]>('progress', { since: all.version })).steps).toEqual(
+      [],
+    );
   });
 
   test('is found by its search attributes', async () => {

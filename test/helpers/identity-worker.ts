@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { WorkflowHandle, WorkflowStartOptions } from '@temporalio/client';
+import type { WorkflowHandle, WorkflowHandleWithFirstExecutionRunId, WorkflowStartOptions } from '@temporalio/client';
 import type { DeadLetter, Resolution } from '../../src/dsl/dead-letter';
 import type { Json, JsonObject } from '../../src/dsl/json';
 import { RUN_FLOW } from '../../src/dsl/names';
@@ -23,9 +23,9 @@ export interface IdentityWorker {
   /** A step that calls the service, in the text of a flow. */
   readonly ping: string;
   /** Starts a flow with a token that is sealed for it. */
-  start(flow: JsonObject | string, options?: StartOptions): Promise<WorkflowHandle>;
+  start(flow: JsonObject | string, options?: StartOptions): Promise<WorkflowHandleWithFirstExecutionRunId>;
   /** Sends a start input as it is. */
-  send(input: Json, options?: Partial<WorkflowStartOptions>): Promise<WorkflowHandle>;
+  send(input: Json, options?: Partial<WorkflowStartOptions>): Promise<WorkflowHandleWithFirstExecutionRunId>;
   /** A sealed start input. */
   sealed(workflowId: string, flow: JsonObject | string, options?: StartOptions): Promise<JsonObject>;
   /** A decision with a token that is sealed for it. */

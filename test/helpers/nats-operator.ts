@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
-import { type KeyPair, nkeys } from '@nats-io/transport-node';
+import { nkeys } from '@nats-io/transport-node';
+
+type KeyPair = ReturnType<typeof nkeys.createUser>;
 
 const UNLIMITED = { subs: -1, data: -1, payload: -1, imports: -1, exports: -1, wildcards: true, conn: -1, leaf: -1 };
 const JETSTREAM = { mem_storage: -1, disk_storage: -1, streams: -1, consumer: -1 };

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Client, WorkflowHandle } from '@temporalio/client';
+import type { Client, WorkflowHandle, WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import { WorkflowFailedError } from '@temporalio/client';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { parse } from 'yaml';
@@ -35,7 +35,7 @@ export interface TestWorker {
   readonly folder: string;
   readonly worker: RunningWorker;
   /** Starts a flow; `start` adds to the start input. */
-  start(flow: JsonObject | string, input?: Json, start?: JsonObject): Promise<WorkflowHandle>;
+  start(flow: JsonObject | string, input?: Json, start?: JsonObject): Promise<WorkflowHandleWithFirstExecutionRunId>;
   /** Runs a flow to its end and gives its output. */
   run(flow: JsonObject | string, input?: Json, start?: JsonObject): Promise<Json>;
   /** Runs a flow that must fail, and gives the error's data. */

@@ -1,4 +1,4 @@
-import type { StepIdentity } from '../../src/activities/step-activities';
+import type { StepIdentity } from '../../src/activities/block';
 import type { StepMeter } from '../../src/activities/step-meter';
 import { flowError } from '../../src/dsl/errors';
 import type { LogFields } from '../../src/worker/logger';

@@ -40,7 +40,13 @@ async function makeIssuer(first: Handler) {
   const clock = makeClock();
   const warnings: string[] = [];
   const source = new IssuerKeys({ url: `${server.origin}/jwks` }, (warning) => warnings.push(warning), clock.now);
-  return { state, server, clock, warnings, find: (kid: string) => source.find({ alg: 'ES256', kid }, NO_TOKEN) };
+  return {
+    state,
+    server,
+    clock,
+    warnings,
+    find: async (kid: string) => await source.find({ alg: 'ES256', kid }, NO_TOKEN),
+  };
 }
 
 const NO_TOKEN = { payload: '', signature: '' };

@@ -28,12 +28,13 @@ beforeEach(() => {
   quotas = { concurrentSteps: 1 };
   told = [];
   keeper = new QuotaKeeper({
+    worker: 'worker',
     store: { run: (...args) => store.run(...args), close: async () => undefined },
     quotasOf: () => quotas,
     sender: {
       send: async (_, offers) => {
         told.push(...offers);
-        return [];
+        return { gone: [], missed: [] };
       },
       inform: async () => undefined,
     },
@@ -66,7 +67,7 @@ function runStep(
     namespace: 'default',
     retryPolicy: { maximumAttempts },
   };
-  const step: StepIdentity = { ...makeContext().step, attempt, ...(claim === undefined ? {} : { claim }) };
+  const step: StepIdentity = { ...makeContext({}).step, attempt, ...(claim === undefined ? {} : { claim }) };
   const meter = new StepMeter();
   const inner = stepQuota(keeper, 'worker');
   const outer = stepUsage(keeper);
