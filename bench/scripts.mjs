@@ -30,6 +30,7 @@ const GOOD = 'let n = 0; for (let i = 0; i < 1000; i++) n += i; return n';
 
 Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
 const releases = [];
+let flows = 0;
 try {
   await main();
 } finally {
@@ -109,7 +110,6 @@ function flowOf(steps) {
   return { document, evaluate: { language: 'cel' }, do: steps };
 }
 
-let flows = 0;
 function start(client, tenant, steps) {
   flows += 1;
   const workflowId = `bench-${process.pid}-${flows}`;
