@@ -252,7 +252,8 @@ function typeOf(schema, name) {
     return schema.enum.map((value) => `\`${value}\``).join(', ');
   }
   const types = [schema.type ?? 'any'].flat();
-  if (schema.type === 'array' && schema.items?.type !== undefined) return `list of ${schema.items.type}`;
+  if (schema.type === 'array' && schema.items?.type !== undefined)
+    return `list of ${[schema.items.type].flat().join(', ')}`;
   if (schema.additionalProperties?.type !== undefined) {
     return `object of ${[schema.additionalProperties.type].flat().join(', ')}`;
   }

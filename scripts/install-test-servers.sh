@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the servers that some tests run for themselves (PostgreSQL, NATS) and Prometheus, whose tool checks the alert rules, where
-# that can be done without asking: as root, with apt-get. Does nothing where they are there. Always succeeds; tests without their
+# Installs the servers that some tests run for themselves (PostgreSQL, NATS), Prometheus, whose tool checks the alert rules, and
+# bubblewrap, which isolates scripts, where that can be done without asking: as root, with apt-get. Does nothing where they are there. Always succeeds; tests without their
 # server or tool are skipped by name.
 set -u
 
@@ -63,6 +63,14 @@ install_promtool() {
   install_without_service prometheus prometheus
 }
 
+has_bubblewrap() {
+  command -v bwrap > /dev/null 2>&1
+}
+
+install_bubblewrap() {
+  install_package bubblewrap
+}
+
 # install NAME TEST INSTALLER
 install() {
   if "$2"; then
@@ -81,4 +89,5 @@ install() {
 install PostgreSQL has_postgres install_postgres
 install NATS has_nats install_nats
 install promtool has_promtool install_promtool
+install bubblewrap has_bubblewrap install_bubblewrap
 exit 0

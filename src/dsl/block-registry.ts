@@ -4,6 +4,7 @@ import { httpRequest } from './blocks/http-request';
 import { httpStream } from './blocks/http-stream';
 import { humanApproval } from './blocks/human-approval';
 import { openapi } from './blocks/openapi';
+import { scriptRun } from './blocks/script';
 import { sqlExecute, sqlQuery, sqlTransaction } from './blocks/sql';
 
 /** Every block there is, in the order of the documentation. A new block is one line here. */
@@ -19,6 +20,7 @@ export const BLOCK_SPECS: readonly BlockSpec[] = [
   sqlQuery,
   sqlExecute,
   sqlTransaction,
+  scriptRun,
   humanApproval,
 ];
 

@@ -316,6 +316,43 @@ export const ERROR_CODES = define({
     title: 'A block failed in a way that it did not expect',
     help: 'This is a defect of the block; report it with the log line of the worker.',
   },
+  // Scripts: see docs/scripts.md.
+  BLW_SCRIPT_SYNTAX: {
+    type: 'validation',
+    status: 400,
+    title: 'A script does not compile',
+    help: 'Mend the script at the line that is named; scripts are ES2023, and that of call: script.run is the body of a function.',
+  },
+  BLW_SCRIPT_FAILED: {
+    type: 'runtime',
+    status: 500,
+    title: 'A script threw an error, or ended with an exit code other than 0',
+    help: 'Look at name, message and line of the error, and at what the script wrote last (`data`). `return: code` or `all` take an exit code for a result.',
+  },
+  BLW_SCRIPT_TIMEOUT: {
+    type: 'timeout',
+    status: 408,
+    title: 'A script used up its CPU time',
+    help: 'Raise `timeout` of call: script.run (at most 5 minutes), or give the script less to do.',
+  },
+  BLW_SCRIPT_MEMORY: {
+    type: 'runtime',
+    status: 500,
+    title: 'A script used up its memory',
+    help: "Give it less at a time, or let an administrator raise --script-memory-mb or the tenant's quota memoryMb.",
+  },
+  BLW_SCRIPT_OUTPUT: {
+    type: 'runtime',
+    status: 500,
+    title: 'What a script takes or gives is too large, or nested too deeply',
+    help: 'Input and result have at most 4 MiB of JSON, standard output and error 1 MiB each: pass larger data as blobs.',
+  },
+  BLW_SCRIPT_ISOLATION: {
+    type: 'configuration',
+    status: 503,
+    title: 'The worker runs scripts only isolated by the operating system, which is not there',
+    help: 'Install bubblewrap where the worker runs, or start it with --script-isolation auto. The log of the worker says why it does not work.',
+  },
   BLW_DEAD_LETTER_UNKNOWN: {
     type: 'validation',
     status: 404,

@@ -3,6 +3,7 @@ import type { DatabaseConfig } from '../activities/ports/configured-databases';
 import { parseDatabaseFlag } from '../activities/ports/configured-databases';
 import { parseSecretFlag, type SecretConfig } from '../activities/ports/configured-secrets';
 import type { LedgerRules } from '../activities/ports/sql-ledger';
+import { ISOLATION_MODES, type IsolationMode } from '../activities/script/isolation';
 import { POOL_NAMES, type PoolName } from '../dsl/block-spec';
 import { flowError } from '../dsl/errors';
 import { type NatsConfig, parseNats } from './nats/nats-config';
@@ -34,6 +35,8 @@ export interface WorkerConfig {
   readonly queuePrefix: string;
   /** Of one process that runs steps. */
   readonly maxMemoryMb: number;
+  /** What runs scripts: most memory of one, and what isolates it. */
+  readonly scripts: { readonly memoryMb: number; readonly isolation: IsolationMode };
   /** Folder of flows and functions, absolute; absent: the worker has none. */
   readonly catalog?: string;
   /** Worker versioning; absent: off. */
@@ -97,6 +100,10 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     },
     queuePrefix: parsePrefix(text('queue-prefix')),
     maxMemoryMb: integer('max-memory-mb', 64, 1_048_576),
+    scripts: {
+      memoryMb: integer('script-memory-mb', 16, 2_048),
+      isolation: oneOf('script-isolation', ISOLATION_MODES),
+    },
     ...(text('catalog') === '' ? {} : { catalog: resolve(cwd, text('catalog')) }),
     ...parseDeployment(text('build-id'), text('deployment-name')),
     blobRoot: resolve(cwd, text('blob-root')),

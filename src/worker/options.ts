@@ -54,6 +54,19 @@ export const WORKER_OPTIONS = [
     description: 'heap of one process that runs cpu and gpu steps or SQLite, in MiB; the process may hold 160 MiB more',
   },
   {
+    name: 'script-memory-mb',
+    value: 'N',
+    default: '128',
+    description: 'memory of the engine of one script, in MiB; its process may hold 256 MiB more',
+  },
+  {
+    name: 'script-isolation',
+    value: 'MODE',
+    default: 'auto',
+    description:
+      "isolation of scripts by the system (Linux: bubblewrap) beside their engine's: auto (where it works), required or off",
+  },
+  {
     name: 'catalog',
     value: 'DIR',
     description: 'folder of flows that can be started by name, and of functions; all workers need the same',

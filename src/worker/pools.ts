@@ -20,6 +20,7 @@ import type { SecretStore } from '../activities/ports/secret-store';
 import { type FlowPlace, prepareFlow } from '../activities/prepare-flow';
 import { type BlockProcessPool, createBlockProcessPool } from '../activities/process/block-process-pool';
 import type { ResultCache } from '../activities/result-cache';
+import type { ScriptPool } from '../activities/script/script-pool';
 import {
   type BlockRunner,
   createStepActivities,
@@ -44,6 +45,7 @@ import {
   VALIDATE_DATA,
 } from '../dsl/names';
 import type { FlowOwner } from '../dsl/quota';
+import { SCRIPT_BLOCK } from '../dsl/script';
 import type { RunOrigin } from '../dsl/start';
 import type { WorkerConfig } from './config';
 import { workerDataConverter } from './data-converter';
@@ -80,6 +82,7 @@ export interface PoolParts {
   readonly keys: KeyRing;
   readonly expressions: ExpressionEngine;
   readonly secrets: SecretStore;
+  readonly scripts: ScriptPool;
   readonly results: ResultCache;
   /** Told what blocks do through their ports in processes of their own; absent: nobody. */
   readonly observe?: PortObserver | undefined;
@@ -123,7 +126,10 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
       allowHosts: config.allowHosts,
     },
   });
-  const runBlock = resources === 'io' ? ioRunner(config, processes) : processRunner(processes);
+  const runBlock = scriptRunner(
+    parts.scripts,
+    resources === 'io' ? ioRunner(config, processes) : processRunner(processes),
+  );
   const worker = await Worker.create({
     connection,
     namespace,
@@ -255,6 +261,12 @@ export function flowOptions(config: WorkerConfig): Partial<WorkerOptions> {
  * limits (work-limit.ts, MAX_STEPS_WITHOUT_WAIT) long before.
  */
 const LARGE_VALUES = { isolateExecutionTimeout: '60s' };
+
+/** A script gets a process of its own, and not one that others' blocks run in. */
+function scriptRunner(scripts: ScriptPool, runOthers: BlockRunner): BlockRunner {
+  return (blockType, args, context) =>
+    blockType === SCRIPT_BLOCK ? scripts.run(args, context) : runOthers(blockType, args, context);
+}
 
 /** Cpu and gpu blocks never run on the event loop that polls Temporal. */
 function processRunner(processes: BlockProcessPool): BlockRunner {

@@ -10,6 +10,7 @@ import type { HttpClient } from '../activities/ports/http-client';
 import type { SecretStore } from '../activities/ports/secret-store';
 import type { StepCache } from '../activities/ports/step-cache';
 import { ResultCache } from '../activities/result-cache';
+import { ScriptPool } from '../activities/script/script-pool';
 import { tracePorts } from '../activities/tracing/traced-ports';
 import { within } from '../activities/within';
 import { taskQueueOf } from '../dsl/names';
@@ -22,7 +23,7 @@ import type { Logger } from './logger';
 import { NamespaceClients } from './namespace-clients';
 import { openMessaging } from './nats/open-messaging';
 import { openCatalog } from './open-catalog';
-import { EXPRESSION_HOST_ENTRY } from './package-files';
+import { EXPRESSION_HOST_ENTRY, SCRIPT_ENTRY } from './package-files';
 import { openPolicy } from './policy/open-policy';
 import { createPool, type Pool, type PoolParts } from './pools';
 import { createFlowProbe } from './quota/flow-probe';
@@ -130,6 +131,9 @@ export async function startWorker(options: {
     await payloads.key();
     const expressions = createExpressionEngine({ entry: EXPRESSION_HOST_ENTRY });
     releases.push(() => expressions.close());
+    const scripts = new ScriptPool({ entry: SCRIPT_ENTRY, ...config.scripts });
+    releases.push(() => scripts.close());
+    if (config.pools.includes('cpu')) void tellIsolation(scripts, logger);
     health.begins(`it connects to Temporal at ${address}`);
     const { connection } = await connectWorker(target);
     releases.push(() => connection.close());
@@ -208,6 +212,7 @@ export async function startWorker(options: {
       traces,
       observe: telemetry.observe,
       secrets,
+      scripts,
       events: messaging.events,
       outbox: messaging.outbox,
       results: new ResultCache(stepCache, (...line) => logger.log(...line)),
@@ -230,7 +235,7 @@ export async function startWorker(options: {
       }
     }
     const queues = new QueueSurvey({ connection, namespace, pools });
-    telemetry.watch({ pools, queues, expressions });
+    telemetry.watch({ pools, queues, expressions, scripts });
     const namesOfTenants = () => policy.current()?.tenants.keys() ?? [];
     const loadOfTenants = () => store.run(() => readLoad(namesOfTenants(), quotasOf), { isReading: true });
     health.serve({ pools, queues, watch, readLoad: () => within(STATUS_MS, loadOfTenants()) });
@@ -263,6 +268,15 @@ export async function startWorker(options: {
 
 function scopedPorts(metered: ReturnType<typeof meterPorts>, isTraced: boolean): ScopedPorts {
   return new ScopedPorts(isTraced ? tracePorts(metered) : metered);
+}
+
+/** What isolates scripts is for operators to know: where it is missing, and where they have asked for it. Never rejects. */
+async function tellIsolation(scripts: ScriptPool, logger: Logger): Promise<void> {
+  const isolation = await scripts.isolation();
+  if (isolation.kind === 'missing')
+    logger.log('warn', 'scripts are refused: their isolation is required and missing', { reason: isolation.why });
+  if (isolation.kind === 'none')
+    logger.log('info', 'scripts run without isolation by the system', { reason: isolation.why });
 }
 
 /** The parts that the worker does without while they are away. */

@@ -40,6 +40,8 @@ export const SCOPE_CASES: readonly ScopeCase[] = [
   ...allowed(['block:*'], needBlock('sql.query'), needBlock('http.request')),
   ...allowed(['block:sql.*'], needBlock('sql.query'), needBlock('sql.transaction')),
   ...denied(['block:sql.*'], needBlock('http.request'), needBlock('sqlx.query'), needBlock('fs.sql.query')),
+  ...allowed(['block:script.run'], needBlock('script.run')),
+  ...denied(['block:script', 'block:run', 'block:sql.*', 'block:http.*', 'resources:cpu'], needBlock('script.run')),
   ...allowed(['block:sql.query'], needBlock('sql.query')),
   ...denied(['block:sql.query', 'block:sql', 'block:sql.'], needBlock('sql.execute'), needBlock('sql.query2')),
 

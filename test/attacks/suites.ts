@@ -4,6 +4,7 @@ import { httpSuite } from './http-suite';
 import { identitySuite } from './identity-suite';
 import { postgresSuite } from './postgres-suite';
 import { scopeSuite } from './scopes-suite';
+import { scriptSuite } from './scripts-suite';
 import { sqliteSuite } from './sqlite-suite';
 
 /** All suites, in the order in which `npm run attacks` runs them. */
@@ -14,4 +15,5 @@ export const SUITES: readonly RunnableSuite[] = [
   runnable(blobSuite),
   runnable(sqliteSuite),
   runnable(postgresSuite),
+  runnable(scriptSuite),
 ];

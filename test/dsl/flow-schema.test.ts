@@ -204,7 +204,7 @@ const MISTAKES: readonly (readonly [what: string, tasks: string, places: readonl
   ],
   ['a call that is not supported', '- a: { call: grpc, with: {} }', ['/do/0/a/call']],
   ['a function by URL', '- a: { call: https://x.test/function.yaml }', ['/do/0/a/call']],
-  ['a container', '- a: { run: { container: { image: a } } }', ['/do/0/a/run workflow', '/do/0/a/run/container']],
+  ['a container', '- a: { run: { container: { image: a } } }', ['/do/0/a/run', '/do/0/a/run/container']],
   [
     'a process with a result',
     "- a: { run: { workflow: { namespace: a, name: b, version: '1.0.0' }, return: all } }",

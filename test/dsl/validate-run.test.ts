@@ -9,8 +9,7 @@ describe('run', () => {
     badRows([
       'BLW_UNSUPPORTED | run.shell is not supported yet; call a service | { run: { «shell: { command: ls } } }',
       'BLW_UNSUPPORTED | run.container is not supported yet | { run: { «container: { image: alpine } } }',
-      'BLW_UNSUPPORTED | scripts in a sandbox are to come | { run: { «script: { language: js, code: x } } }',
-      'BLW_VALUE_INVALID | run: expected one of workflow, container, script, shell | { run: «{} }',
+      'BLW_VALUE_INVALID | run: expected one of workflow, script, container, shell | { run: «{} }',
       'BLW_VALUE_INVALID | run: got a string | { run: «flow }',
       'BLW_KEY_UNKNOWN | did you mean "workflow"? | { run: { «workfow: {}, workflow: { namespace: a, name: b, version: latest } } }',
       'BLW_KEY_MISSING | run: workflow needs "version" | { run: { «workflow: { namespace: a, name: b } } }',
@@ -18,7 +17,7 @@ describe('run', () => {
       'BLW_VALUE_INVALID | version: got a number, expected text; put it in quotes | { run: { workflow: { namespace: a, name: b, version: «1 } } }',
       'BLW_VALUE_INVALID | name: got "${ data.name }" | { run: { workflow: { namespace: a, name: «"${ data.name }", version: latest } } }',
       'BLW_VALUE_INVALID | run: await: got a string | { run: { workflow: { namespace: a, name: b, version: latest }, await: «"no" } }',
-      'BLW_VALUE_INVALID | return is for containers, scripts and shell | { run: { workflow: { namespace: a, name: b, version: latest }, «return: stdout } }',
+      'BLW_VALUE_INVALID | return is for processes | { run: { workflow: { namespace: a, name: b, version: latest }, «return: stdout } }',
       'BLW_EXPR_SYNTAX | nope | { run: { workflow: { namespace: a, name: b, version: latest, input: { x: «"${ nope }" } } } }',
       'BLW_UNSUPPORTED | metadata.retry has no effect on a run task | { run: { workflow: { namespace: a, name: b, version: latest } }, metadata: { «retry: {} } }',
     ]),

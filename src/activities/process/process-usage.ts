@@ -18,6 +18,12 @@ export function readProcessUsage(pid: number): ChildUsage | undefined {
   return { cpuMs: ticks * MS_PER_TICK, rssBytes: Number(rssKiB) * 1_024 };
 }
 
+/** The most memory that a process has held so far, in bytes; undefined as above. */
+export function readPeakBytes(pid: number): number | undefined {
+  const peakKiB = /^VmHWM:\s*(\d+) kB$/m.exec(readText(`/proc/${pid}/status`) ?? '')?.[1];
+  return peakKiB === undefined ? undefined : Number(peakKiB) * 1_024;
+}
+
 function readText(file: string): string | undefined {
   try {
     return readFileSync(file, 'latin1');

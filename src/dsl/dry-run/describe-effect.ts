@@ -33,6 +33,8 @@ function effectOf(block: string, args: JsonObject): string {
       return `run 1 statement on database ${text(args.database)}: ${text(args.statement)}`;
     case 'sql.transaction':
       return `run ${countOf(args.statements, 'statement')} in one transaction on database ${text(args.database)}`;
+    case 'script.run':
+      return `run a script of ${countOf(text(args.code).trimEnd().split('\n'), 'line')}`;
     case 'human.approval':
       return `ask ${deciders(args.assignees)} for approval: ${text(args.title)}`;
     default:

@@ -4,6 +4,7 @@ import { parseDuration } from '../durations';
 import type { ExpressionLanguage } from '../expressions/language';
 import { compileTemplate, compileUri, type Template } from '../expressions/template';
 import { isJsonObject, type Json, type JsonObject } from '../json';
+import { SCRIPT_BLOCK, withoutCode } from '../script';
 import type { CallPlan, TaskPlanBase } from './plan';
 import { planAuthentication, resolveAuthentication } from './plan-authentication';
 import { planCache } from './plan-cache';
@@ -18,7 +19,7 @@ export function planCall(base: TaskPlanBase, task: JsonObject, context: PlanCont
   const metadata: JsonObject = { ...context.defaults, ...((task.metadata ?? {}) as JsonObject) };
   const heartbeatMs = durationMs(metadata.heartbeat) ?? spec.heartbeatMs;
   const args = resolveAuthentication((task.with ?? {}) as JsonObject, context.use);
-  const template = (spec.call === 'openapi' ? planOpenApi : planArguments)(args, context.language);
+  const template = argumentPlanner(spec.call)(args, context.language);
   const templates = [template, ...(base.input?.from === undefined ? [] : [base.input.from])];
   return {
     ...base,
@@ -59,6 +60,21 @@ function planOnFailure(
 function stepSummary(task: JsonObject, { language }: PlanContext): Template | undefined {
   const summary = (task.metadata as JsonObject | undefined)?.summary;
   return summary === undefined ? undefined : compileTemplate(summary, language);
+}
+
+function argumentPlanner(call: string): (args: JsonObject, language: ExpressionLanguage) => Template {
+  if (call === SCRIPT_BLOCK) return planScript;
+  return call === 'openapi' ? planOpenApi : planArguments;
+}
+
+/** A script's code is text, whatever stands in it (script.ts). */
+function planScript(args: JsonObject, language: ExpressionLanguage): Template {
+  const evaluated = withoutCode(SCRIPT_BLOCK, args, language);
+  const entries = Object.entries(args).map(([key, value]): [string, Template] => [
+    key,
+    key in evaluated ? compileTemplate(value, language) : { value },
+  ]);
+  return { map: entries };
 }
 
 /** Arguments as templates; an endpoint in its object form, its URI and those of its authentication with `{name}`. */

@@ -2,6 +2,7 @@ import type { FlowLibrary } from '../catalog/library';
 import { type ExpressionLanguage, isExpressionLanguage } from '../expressions/language';
 import { bareExpression, compileTemplate, compileWithUris, type Template } from '../expressions/template';
 import { isJsonObject, type Json, type JsonObject } from '../json';
+import { isScriptTask, scriptCall } from '../script';
 import { isFunctionCall } from '../validation/check-function';
 import type { ValidFlow } from '../validation/validate-flow';
 import type {
@@ -100,6 +101,7 @@ function planTask(name: string, task: JsonObject, path: string, context: PlanCon
   };
   if (isFunctionCall(task.call, context.use)) return planFunctionCall(base, task, { ...context, planTask });
   if (task.call !== undefined) return planCall(base, task, context);
+  if (isScriptTask(task)) return planCall(base, scriptCall(task), context);
   if (task.run !== undefined) return planSubflow(base, task.run as JsonObject, context);
   if (task.set !== undefined) return { ...base, kind: 'set', value: transformation(task.set, context) };
   if (task.wait !== undefined) return { ...base, kind: 'wait', duration: compileTemplate(task.wait, context.language) };

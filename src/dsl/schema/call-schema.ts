@@ -3,6 +3,7 @@ import type { BlockSpec } from '../block-spec';
 import { AUTHENTICATION_SCHEMA } from '../blocks/authentication';
 import { httpRequest } from '../blocks/http-request';
 import { humanApproval } from '../blocks/human-approval';
+import { scriptRun } from '../blocks/script';
 import type { Json, JsonObject } from '../json';
 import { UNSUPPORTED_CALLS } from '../validation/check-call';
 import { acceptExpressions, acceptInside, closed, ref, text, when } from './value-schemas';
@@ -11,6 +12,10 @@ import { acceptExpressions, acceptInside, closed, ref, text, when } from './valu
 const WRITTEN_OTHERWISE: ReadonlyMap<Json, JsonObject> = new Map<Json, JsonObject>([
   [AUTHENTICATION_SCHEMA, ref('authentication')],
   [argumentOf(httpRequest, 'endpoint'), ref('endpoint')],
+  [
+    argumentOf(scriptRun, 'timeout'),
+    ref('duration', 'CPU time that the script may use, at most PT5M; PT5S where it is left out'),
+  ],
   [argumentOf(humanApproval, 'timeout'), ref('duration', 'How long to wait; forever where it is left out')],
 ]);
 

@@ -1,6 +1,7 @@
 import { EXPRESSION_LANGUAGES } from '../expressions/language';
 import { isJsonObject, type Json, type JsonObject } from '../json';
 import { UNSUPPORTED_PROCESSES } from '../validation/check-run';
+import { RETURN_KINDS, SCRIPT_LANGUAGE } from '../validation/check-script';
 import { BASE_KEYS, TASK_KINDS } from '../validation/check-task';
 import { callDefinitions, callTaskSchema } from './call-schema';
 import { documentMetadataSchema, stepMetadataSchema } from './metadata-schema';
@@ -87,7 +88,7 @@ function tasks(known: Definitions, base: JsonObject): JsonObject {
     const properties = propertiesOf(schema);
     const own = kind === 'run' ? { run: RUN } : kind === 'for' ? { for: loop(properties.for) } : {};
     const event = kind === 'emit' ? { emit: emission(properties.emit) } : {};
-    const hints = { metadata: ref(kind === 'for' ? 'forMetadata' : 'otherMetadata') };
+    const hints = { metadata: ref(METADATA_OF[kind] ?? 'otherMetadata') };
     return { ...schema, properties: { ...properties, ...own, ...event, ...hints } };
   };
   const schemas = Object.fromEntries(kinds.map((kind) => [`${kind}Task`, ofKind(kind)]));
@@ -144,31 +145,50 @@ function emission(schema: Json | undefined): JsonObject {
   return change(schema as JsonObject, { event: { additionalProperties: false, required: ['with'] } });
 }
 
-/** Of the specification's processes only flows. */
+/** A script has the metadata of a call; a flow that is run has less, which validation says. */
+const METADATA_OF: Readonly<Record<string, string>> = { for: 'forMetadata', run: 'callMetadata' };
+
+/** Of the specification's processes flows and scripts. */
 const RUN: JsonObject = {
-  description: 'Runs another flow of the catalog as a child workflow',
-  ...closed(
-    {
-      workflow: {
-        description: 'The flow',
-        ...closed(
-          {
-            namespace: text('Namespace of the flow'),
-            name: text('Name of the flow'),
-            version: { ...text('A semantic version, or latest'), default: 'latest' },
-            input: { description: 'Its input; may hold expressions' },
-          },
-          ['namespace', 'name', 'version'],
-        ),
-      },
-      await: { type: 'boolean', default: true, description: 'Wait for its end' },
-      return: refused('run.return, which is for containers, scripts and shell commands'),
-      ...Object.fromEntries(
-        Object.entries(UNSUPPORTED_PROCESSES).map(([name, instead]) => [name, refused(`run.${name}; ${instead}`)]),
+  description: 'Runs another flow of the catalog as a child workflow, or a script',
+  ...closed({
+    workflow: {
+      description: 'The flow',
+      ...closed(
+        {
+          namespace: text('Namespace of the flow'),
+          name: text('Name of the flow'),
+          version: { ...text('A semantic version, or latest'), default: 'latest' },
+          input: { description: 'Its input; may hold expressions' },
+        },
+        ['namespace', 'name', 'version'],
       ),
     },
-    ['workflow'],
-  ),
+    script: {
+      description: 'JavaScript that is not trusted, run as a process',
+      ...closed(
+        {
+          language: { type: 'string', enum: [SCRIPT_LANGUAGE], description: 'js' },
+          code: text('A module; it can import node:fs (readFileSync of standard input) and node:process'),
+          stdin: { description: 'Standard input; may be an expression' },
+          arguments: {
+            type: ['array', 'string'],
+            description: 'process.argv, behind its first two; may hold expressions',
+          },
+          environment: { type: ['object', 'string'], description: 'process.env; may hold expressions' },
+          source: refused('run.script.source; write the code under code'),
+        },
+        ['language', 'code'],
+      ),
+    },
+    await: { type: 'boolean', default: true, description: 'Wait for its end; of a script always' },
+    return: { type: 'string', enum: RETURN_KINDS, default: 'stdout', description: 'What a script puts out' },
+    ...Object.fromEntries(
+      Object.entries(UNSUPPORTED_PROCESSES).map(([name, instead]) => [name, refused(`run.${name}; ${instead}`)]),
+    ),
+  }),
+  anyOf: [{ required: ['workflow'] }, { required: ['script'] }],
+  ...when({ required: ['workflow'] }, { properties: { return: refused('run.return, which is for processes') } }),
 };
 
 /** The definitions that are referred to, by the root or by each other, in the order of their names. */

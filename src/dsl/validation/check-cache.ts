@@ -7,8 +7,8 @@ import type { Checker, Path } from './checker';
 /** Longest age of a result that is reused: 30 days. */
 const MAX_AGE_MS = 30 * 86_400_000;
 
-/** Blocks that only read. Every other one changes something that may have been changed back since. */
-const READING_BLOCKS: ReadonlySet<string> = new Set(['fs.get', 'fs.list', 'fs.stat', 'sql.query']);
+/** Blocks that only read, or do nothing but compute. Every other one changes something that may have been changed back since. */
+const READING_BLOCKS: ReadonlySet<string> = new Set(['fs.get', 'fs.list', 'fs.stat', 'sql.query', 'script.run']);
 
 /** Methods of HTTP that only read (RFC 9110, section 9.2.1). */
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);

@@ -3,6 +3,7 @@ import type { BlockSpec } from '../block-spec';
 import { hasExpression, isWholeExpression } from '../expressions/template';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
 import { closestName, listNames, shortText } from '../problems';
+import { SCRIPT_BLOCK } from '../script';
 import { checkAuthentication } from './check-authentication';
 import type { CheckContext, TaskSite } from './check-context';
 import { checkUriVariables } from './check-uri';
@@ -61,6 +62,7 @@ export function checkCall({ task, path, context }: TaskSite): void {
     const argument = at.length === 0 ? name : `${name}: ${shortText(at.join('.'))}`;
     checker.report('BLW_ARG_INVALID', place, `${argument}: ${message}`, isKey ? 'key' : 'value');
   }
+  if (name === SCRIPT_BLOCK) checkTimeout(name, args, known, withPath, checker);
   if (name === 'human.approval') checkApproval(args, known, withPath, checker);
   if (name.startsWith('sql.')) checkStatements(name, args, withPath, checker);
   if (name === 'fs.put' && !hasContent(args, violations)) {
@@ -116,6 +118,7 @@ const CALL_ALIASES: ReadonlyMap<string, string> = new Map([
   ...['fs.remove', 'fs.rm', 'fs.unlink'].map((name) => [name, 'fs.delete'] as const),
   ...['fs.ls', 'fs.dir'].map((name) => [name, 'fs.list'] as const),
   ['download', 'http.stream'],
+  ...['script', 'js', 'javascript', 'code', 'eval', 'function'].map((name) => [name, 'script.run'] as const),
 ]);
 
 function callMeant(name: string, known: readonly string[]): string | undefined {
@@ -191,9 +194,13 @@ function checkStatements(call: string, args: JsonObject, path: Path, checker: Ch
   }
 }
 
-function checkApproval(args: JsonObject, known: KnownArguments, path: Path, checker: Checker): void {
+function checkTimeout(call: string, args: JsonObject, known: KnownArguments, path: Path, checker: Checker): void {
   if (typeof known.args.timeout === typeof args.timeout)
-    checker.duration(known.args.timeout, [...path, 'timeout'], 'human.approval: timeout');
+    checker.duration(known.args.timeout, [...path, 'timeout'], `${call}: timeout`);
+}
+
+function checkApproval(args: JsonObject, known: KnownArguments, path: Path, checker: Checker): void {
+  checkTimeout('human.approval', args, known, path, checker);
   if (args.onTimeout !== undefined && args.timeout === undefined) {
     checker.report('BLW_ARG_INVALID', [...path, 'onTimeout'], 'human.approval: onTimeout needs a timeout', 'key');
   }

@@ -2,35 +2,37 @@ import { FLOW_NAME, LATEST, parseFlowReference } from '../catalog/references';
 import { isJsonObject, type JsonObject } from '../json';
 import type { TaskSite } from './check-context';
 import type { ExpressionSite } from './check-expressions';
+import { checkScript } from './check-script';
 import type { Checker, Path } from './checker';
 
 /** Processes that OWS has beside flows, and what to do instead. */
 export const UNSUPPORTED_PROCESSES: Readonly<Record<string, string>> = {
-  container: 'call a service that runs it (call: http)',
-  script: 'write expressions, or call a service (call: http); scripts in a sandbox are to come',
-  shell: 'call a service that runs it (call: http)',
+  container: 'call a service that runs it (call: http), or write a script (run: script)',
+  shell: 'call a service that runs it (call: http), or write a script (run: script)',
 };
 
 const NAME = { regex: FLOW_NAME, expected: 'letters, digits and -, at most 63 (DNS label)' };
 
-/** OWS dsl-reference, "Run": of its processes only flows, which run as child workflows. */
+/** OWS dsl-reference, "Run": of its processes flows, which run as child workflows, and scripts, which are steps. */
 export function checkRun(site: TaskSite): void {
   const { task, path, context } = site;
   const { checker } = context;
   const runPath = [...path, 'run'];
-  const processes = ['workflow', ...Object.keys(UNSUPPORTED_PROCESSES)];
+  const processes = ['workflow', 'script', ...Object.keys(UNSUPPORTED_PROCESSES)];
   const run = checker.shaped(task.run, runPath, 'run', {
     optional: [...processes, 'await', 'return'],
-    example: '{ workflow: { namespace: …, name: …, version: … } }; shell commands are not supported',
+    example:
+      '{ workflow: { namespace: …, name: …, version: … } } or { script: { language: js, code: … } }; shell commands are not supported',
   });
   if (run === undefined) return;
   const given = processes.filter((process) => run[process] !== undefined);
-  for (const process of given.filter((name) => name !== 'workflow')) {
+  for (const process of given.filter((name) => name in UNSUPPORTED_PROCESSES)) {
     const message = `run.${process} is not supported yet; ${UNSUPPORTED_PROCESSES[process]}`;
     checker.report('BLW_UNSUPPORTED', [...runPath, process], message, 'key');
   }
   if (given.length !== 1) checker.report('BLW_VALUE_INVALID', runPath, `run: expected one of ${processes.join(', ')}`);
   checker.boolean(run.await, [...runPath, 'await'], 'run: await');
+  if (run.script !== undefined) checkScript(site, run, runPath);
   if (run.workflow === undefined) return;
   refuseReturn(run, runPath, checker);
   checkWorkflow(run, [...runPath, 'workflow'], site);
@@ -39,8 +41,7 @@ export function checkRun(site: TaskSite): void {
 /** `return` picks a stream or the exit code of a process; a flow has none of them. */
 function refuseReturn(run: JsonObject, path: Path, checker: Checker): void {
   if (run.return === undefined) return;
-  const message =
-    'run: return is for containers, scripts and shell commands; the output of a flow is what it puts out (change it with output.as)';
+  const message = 'run: return is for processes; the output of a flow is what it puts out (change it with output.as)';
   checker.report('BLW_VALUE_INVALID', [...path, 'return'], message, 'key');
 }
 

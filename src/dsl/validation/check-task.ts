@@ -1,5 +1,6 @@
 import { findBlockByCall } from '../block-registry';
 import { isJsonObject, type Json, type JsonObject } from '../json';
+import { isScriptTask, withoutCode } from '../script';
 import { checkCache } from './check-cache';
 import { checkCall } from './check-call';
 import type { CheckContext, Siblings, TaskSite } from './check-context';
@@ -135,7 +136,7 @@ function checkTask(site: TaskSite): void {
     habits: kind === 'call' ? CALL_HABITS : OTHER_HABITS,
     reported: stray,
   });
-  refuseForeignMetadata(task.metadata, [...path, 'metadata'], kind, context.checker);
+  refuseForeignMetadata(task.metadata, [...path, 'metadata'], isScriptTask(task) ? 'call' : kind, context.checker);
   if (required.every((key) => task[key] !== undefined))
     checkKind(kind, { ...site, task: withStrayArguments(task, stray) });
   checkCompensate(site);
@@ -197,8 +198,14 @@ function checkBase({ task, path, scope, siblings, context }: TaskSite): void {
 }
 
 /** Only the activity of a step can put a secret in. */
-function takesSecrets({ call }: JsonObject): boolean {
-  return typeof call === 'string' && findBlockByCall(call)?.kind === 'activity';
+function takesSecrets(task: JsonObject): boolean {
+  const { call } = task;
+  return isScriptTask(task) || (typeof call === 'string' && findBlockByCall(call)?.kind === 'activity');
+}
+
+/** The arguments without the code of a script, which has `${ }` of its own. */
+function evaluated({ call, with: args }: JsonObject, { language = 'cel' }: Checker): Json | undefined {
+  return isJsonObject(args) ? withoutCode(String(call), args, language) : args;
 }
 
 function checkKind(kind: string, site: TaskSite): void {
@@ -207,7 +214,7 @@ function checkKind(kind: string, site: TaskSite): void {
   const expressionSite = (key: string): ExpressionSite => ({ path: [...path, key], scope, place: 'definition' });
   switch (kind) {
     case 'call':
-      expressions.template(task.with, { ...expressionSite('with'), takesSecrets: takesSecrets(task) });
+      expressions.template(evaluated(task, checker), { ...expressionSite('with'), takesSecrets: takesSecrets(task) });
       if (isFunctionCall(task.call, use)) {
         checkFunctionCall(site);
         break;
@@ -215,7 +222,7 @@ function checkKind(kind: string, site: TaskSite): void {
       checkCall(site);
       checkCache(site);
       refuseActivityMetadata(task, path, checker);
-      if (isJsonObject(task.with)) expressions.secrets.call(task, task.with, path);
+      if (isJsonObject(task.with)) expressions.secrets.call(task, evaluated(task, checker) as JsonObject, path);
       break;
     case 'do':
       checkList({ value: task.do, path: [...path, 'do'], scope });

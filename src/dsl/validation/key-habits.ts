@@ -195,8 +195,12 @@ export const KIND_ALIASES: KeyHabits = {
       'the block of a step is under call, such as call: http',
     ),
     ...all(
-      'script shell command cmd bash image container',
-      'shell commands, scripts and containers are not supported; call a service that runs them (call: http)',
+      'shell command cmd bash image container',
+      'shell commands and containers are not supported; call a service that runs them (call: http), or write a script (run: { script: { language: js, code: … } })',
+    ),
+    ...all(
+      'script code javascript js',
+      'a script is run with run: { script: { language: js, code: … } }, or call: script.run',
     ),
     ...all(
       'subflow workflow subworkflow childworkflow template',

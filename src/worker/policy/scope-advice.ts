@@ -30,6 +30,7 @@ const KIND_HABITS: ReadonlyMap<string, (typeof SCOPE_KINDS)[number]> = new Map([
   ['file', 'blob'],
   ['host', 'http'],
   ['step', 'block'],
+  ['script', 'block'],
   ['pool', 'resources'],
   ['dlq', 'deadletter'],
 ]);

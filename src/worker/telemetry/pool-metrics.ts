@@ -1,6 +1,7 @@
 import type { ExpressionEngine } from '../../activities/expressions/expression-engine';
 import type { BlockProcessPool } from '../../activities/process/block-process-pool';
 import { EXIT_REASONS } from '../../activities/process/exit-reason';
+import type { ScriptPool } from '../../activities/script/script-pool';
 import type { Pool } from '../pools';
 import type { QueueSurvey } from './queue-survey';
 import type { WorkerMetrics } from './worker-metrics';
@@ -13,16 +14,20 @@ export interface Watched {
   })[];
   readonly queues: Pick<QueueSurvey, 'read'>;
   readonly expressions: Pick<ExpressionEngine, 'usage'>;
+  readonly scripts: Pick<ScriptPool, 'usage'>;
 }
 
 /** Sets the gauges of pools, queues and resources to what is true now. */
-export async function measurePools(metrics: WorkerMetrics, { pools, queues, expressions }: Watched): Promise<void> {
+export async function measurePools(
+  metrics: WorkerMetrics,
+  { pools, queues, expressions, scripts }: Watched,
+): Promise<void> {
   measureQueues(metrics, await queues.read());
   const { user, system } = process.cpuUsage();
   const { rss, heapUsed } = process.memoryUsage();
-  const engine = expressions.usage();
-  let cpuMs = (user + system) / 1_000 + engine.cpuMs;
-  let memoryBytes = rss + engine.rssBytes;
+  const others = [expressions.usage(), scripts.usage()];
+  let cpuMs = others.reduce((sum, usage) => sum + usage.cpuMs, (user + system) / 1_000);
+  let memoryBytes = others.reduce((sum, usage) => sum + usage.rssBytes, rss);
   let cachedFlows = 0;
   // The pools count; the series follow them.
   metrics.worker_child_process_exits_total.reset();

@@ -125,6 +125,7 @@ describe('describeEffect', () => {
       'would ask group finance and ann for approval: Pay?',
     ],
     ['human.approval', { title: 'Pay?' }, 'would ask anybody for approval: Pay?'],
+    ['script.run', { code: 'const a = 1;\nreturn a;\n' }, 'would run a script of 2 lines'],
     ['script.run', {}, 'would run script.run'],
   ])('%s %j', (block, args, text) => {
     expect(describeEffect(block, args)).toBe(text);

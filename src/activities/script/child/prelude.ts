@@ -1,0 +1,71 @@
+/**
+ * What scripts find beside the language: `console`, and where they are processes `process` and two modules. It runs in the
+ * script's engine before the script, and takes from the language what it needs before a script can change that. Nothing here is
+ * trusted: all limits are outside of it.
+ */
+export const PRELUDE = `(function (write, exit) {
+  'use strict';
+  const { stringify, parse } = JSON;
+  const text = String;
+  const isError = (value) => value instanceof Error;
+  const AsyncFunction = (async function () {}).constructor;
+
+  const show = (value) => {
+    if (typeof value === 'string') return value;
+    if (isError(value)) return value.name + ': ' + value.message + '\\n' + text(value.stack);
+    if (typeof value !== 'object' || value === null) return text(value);
+    try {
+      return stringify(value) ?? text(value);
+    } catch {
+      return text(value);
+    }
+  };
+  const printTo = (stream) => (...values) => write(stream, values.map(show).join(' ') + '\\n');
+  const out = printTo(1);
+  const err = printTo(2);
+  globalThis.console = { log: out, info: out, debug: out, dir: out, error: err, warn: err, trace: err };
+
+  return {
+    compile: (code) => AsyncFunction('input', code),
+    call: (run, input) => run(parse(input)),
+    encode: (value) => stringify(value) ?? 'null',
+    describe: (thrown) => {
+      try {
+        if (!isError(thrown)) return stringify(['', show(thrown).slice(0, 1000), '']);
+        return stringify([text(thrown.name).slice(0, 100), text(thrown.message).slice(0, 1000), text(thrown.stack).slice(0, 4000)]);
+      } catch {
+        return '["","something that cannot be shown",""]';
+      }
+    },
+    complain: (thrown) => err(isError(thrown) ? thrown : 'Uncaught ' + show(thrown)),
+    becomeProcess: (given) => {
+      const { argv, env, stdin } = parse(given);
+      const open = (stream) => ({ fd: stream, isTTY: false, write: (value) => (write(stream, text(value)), true) });
+      const process = {
+        argv,
+        env,
+        exitCode: undefined,
+        stdin: { fd: 0, isTTY: false },
+        stdout: open(1),
+        stderr: open(2),
+        exit: (code) => exit(Number(code ?? process.exitCode ?? 0)),
+      };
+      globalThis.process = process;
+      globalThis.readFileSync = (file) => {
+        if (file === 0 || file === '/dev/stdin') return stdin;
+        throw new Error('a script has no files; it can read its standard input: readFileSync(process.stdin.fd)');
+      };
+      return () => Number(process.exitCode ?? 0);
+    },
+    seal: () => delete globalThis.readFileSync,
+  };
+})`;
+
+/** The modules that a process may import; evaluated before the script, while the prelude's functions are there. */
+export const MODULES: ReadonlyMap<string, string> = new Map([
+  ['fs', 'export const readFileSync = globalThis.readFileSync; export default { readFileSync };'],
+  [
+    'process',
+    'const { process } = globalThis; export default process; export const { argv, env, stdin, stdout, stderr, exit } = process;',
+  ],
+]);

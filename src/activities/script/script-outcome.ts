@@ -1,0 +1,149 @@
+import type { Json } from '../../dsl/json';
+import { type BlockFailure, notRetryable, retryable } from '../block-failure';
+import { deadlineFailure } from '../process/process-failures';
+import type { ScriptEnd, ScriptError, ScriptLimits, ScriptStreams } from './child/protocol';
+import { parseBounded } from './script-answer';
+import { MAX_STREAM_BYTES, MAX_VALUE_BYTES, type ScriptRequest } from './script-job';
+import type { EndReason, ProcessEnd } from './script-process';
+
+/** What a step puts out where its script ended like this. Throws where it failed: what a script does, it does again, so none is retried. */
+export function outcomeOfScript(end: ScriptEnd, request: ScriptRequest): Json {
+  switch (end.kind) {
+    case 'returned':
+      return returnedValue(end.value);
+    case 'exited':
+      return processOutput(end, request);
+    case 'threw':
+      throw thrown(end.error, end);
+    case 'syntax':
+      throw notRetryable('BLW_SCRIPT_SYNTAX', `script.run: the script does not compile: ${described(end.error)}`, {
+        data: dataOf(end.error),
+      });
+    case 'unsettled':
+      throw notRetryable(
+        'BLW_SCRIPT_FAILED',
+        'script.run: the script awaits what never comes: it has no timers, no network and nobody who calls it back',
+      );
+    case 'memory':
+      throw memoryFailure(request.job.limits);
+    case 'cpu':
+      throw cpuFailure(request.job.limits);
+    case 'output':
+      throw tooLarge(end.of);
+  }
+}
+
+/** The failure of a script whose process gave no answer that counts. */
+export function failureOfProcess(
+  process: Omit<ProcessEnd, 'ended'> & { ended?: Exclude<EndReason, 'cancelled' | 'stopped'> | undefined },
+  limits: ScriptLimits,
+): BlockFailure {
+  switch (process.ended) {
+    case 'cpu':
+      return cpuFailure(limits);
+    case 'wall':
+      return retryable(
+        'BLW_STEP_TIMEOUT',
+        'script.run: the script got too little CPU time on a machine that is busy; give it fewer steps at a time',
+      );
+    case 'deadline':
+      return deadlineFailure('script.run', 'the script was stopped');
+    case 'flood':
+      return tooLarge('result');
+    case undefined:
+      return endedFailure(process, limits);
+  }
+}
+
+function endedFailure({ code, signal, stderr }: Omit<ProcessEnd, 'ended'>, limits: ScriptLimits): BlockFailure {
+  if (/out of memory|bad_alloc|allocation failed/i.test(stderr)) return memoryFailure(limits);
+  if (signal === 'SIGXCPU') return cpuFailure(limits);
+  const how = signal === null ? `with exit code ${code}` : `by signal ${signal}`;
+  return retryable('BLW_BLOCK_CRASHED', `script.run: the process that ran the script ended ${how}`, {
+    data: { exitCode: code, signal, memory: signal === 'SIGKILL' },
+  });
+}
+
+function returnedValue(text: string): Json {
+  const value = parseBounded(Buffer.from(text));
+  if (value === undefined) {
+    throw notRetryable(
+      'BLW_SCRIPT_OUTPUT',
+      'script.run: the result is nested too deeply, or has too many parts; return a flat value',
+    );
+  }
+  return value as Json;
+}
+
+/** OWS dsl-reference, "Run" and "Process Result". Who asks for the exit code judges it; else only 0 is well. */
+function processOutput(end: Extract<ScriptEnd, { kind: 'exited' }>, request: ScriptRequest): Json {
+  const { code, stdout, stderr } = end;
+  const kind = request.return ?? 'stdout';
+  switch (kind) {
+    case 'code':
+      return code;
+    case 'all':
+      return { code, stdout, stderr };
+    case 'stderr':
+      return succeeded(end) && stderr;
+    case 'none':
+      return succeeded(end) && null;
+    case 'stdout':
+      return succeeded(end) && stdout;
+  }
+}
+
+function succeeded({ code, stdout, stderr, error }: Extract<ScriptEnd, { kind: 'exited' }>): true {
+  if (code === 0) return true;
+  if (error !== undefined) throw thrown(error, { stdout: tailOf(stdout), stderr: tailOf(stderr) });
+  const last = stderr.trim().split('\n', 1)[0] ?? '';
+  throw notRetryable(
+    'BLW_SCRIPT_FAILED',
+    `script.run: the script ended with exit code ${code}${last === '' ? '' : `: ${last.slice(0, 300)}`}`,
+    { data: { code, stdout: tailOf(stdout), stderr: tailOf(stderr) } },
+  );
+}
+
+const TAIL_CHARACTERS = 2_000;
+
+function tailOf(text: string): string {
+  return text.slice(-TAIL_CHARACTERS);
+}
+
+function thrown(error: ScriptError, { stdout, stderr }: ScriptStreams): BlockFailure {
+  return notRetryable('BLW_SCRIPT_FAILED', `script.run: the script threw ${described(error)}`, {
+    data: {
+      ...dataOf(error),
+      ...(stdout === '' ? {} : { stdout }),
+      ...(stderr === '' ? {} : { stderr }),
+    },
+  });
+}
+
+function described({ name, message, line }: ScriptError): string {
+  const what = [name, message].filter((part) => part !== '').join(': ') || 'something without a message';
+  return line === undefined ? what : `${what} (line ${line})`;
+}
+
+function dataOf({ name, message, line }: ScriptError): { [key: string]: Json } {
+  return { ...(name === '' ? {} : { name }), message, ...(line === undefined ? {} : { line }) };
+}
+
+function memoryFailure({ memoryMb }: ScriptLimits): BlockFailure {
+  return notRetryable(
+    'BLW_SCRIPT_MEMORY',
+    `script.run: the script needs more memory than it may have, ${memoryMb} MiB`,
+  );
+}
+
+function cpuFailure({ cpuMs }: ScriptLimits): BlockFailure {
+  return notRetryable(
+    'BLW_SCRIPT_TIMEOUT',
+    `script.run: the script was stopped after ${cpuMs} ms of CPU time; raise its timeout or give it less to do`,
+  );
+}
+
+function tooLarge(what: 'result' | 'stdout' | 'stderr'): BlockFailure {
+  const most = what === 'result' ? `${MAX_VALUE_BYTES} bytes of JSON` : `${MAX_STREAM_BYTES} bytes`;
+  return notRetryable('BLW_SCRIPT_OUTPUT', `script.run: the script's ${what} has more than ${most}`);
+}

@@ -1,0 +1,103 @@
+import { planFlow } from '../../src/dsl/planning/plan-flow';
+import { badRows, expectProblem, flowText, validFlow } from './marked-flow';
+
+const inTask = (task: string) => flowText(`- a: ${task}`);
+const script = (more: string) => `{ run: { script: { language: js, code: x${more} } } }`;
+
+describe('run.script', () => {
+  it.each(
+    badRows([
+      'BLW_UNSUPPORTED | language: python is not supported; write it in js, or call a service | { run: { script: { language: «python, code: x } } }',
+      'BLW_UNSUPPORTED | language: javascript is not supported; write js | { run: { script: { language: «javascript, code: x } } }',
+      'BLW_KEY_MISSING | run: script needs "language" | { run: { «script: { code: x } } }',
+      'BLW_KEY_MISSING | run: script needs "code" | { run: { «script: { language: js } } }',
+      'BLW_UNSUPPORTED | run.script.source is not supported | { run: { script: { language: js, «source: { endpoint: "https://example.com/a.js" } } } }',
+      'BLW_KEY_UNKNOWN | "args" is not known in run: script | { run: { script: { language: js, code: x, «args: [a] } } }',
+      'BLW_UNSUPPORTED | a script is awaited | { run: { script: { language: js, code: x }, «await: false } }',
+      'BLW_VALUE_INVALID | run: return | { run: { script: { language: js, code: x }, return: «result } }',
+      'BLW_VALUE_INVALID | arguments: expected a list of texts | { run: { script: { language: js, code: x, arguments: «{ a: 1 } } } }',
+      'BLW_VALUE_INVALID | arguments: expected a text | { run: { script: { language: js, code: x, arguments: [a, «[b]] } } }',
+      'BLW_VALUE_INVALID | environment: expected a text | { run: { script: { language: js, code: x, environment: { a: «null } } } }',
+      'BLW_EXPR_SYNTAX | nope | { run: { script: { language: js, code: x, stdin: «"${ nope }" } } }',
+      'BLW_EXPR_SYNTAX | nope | { run: { script: { language: js, code: «"${ nope }" } } }',
+      'BLW_VALUE_INVALID | run: expected one of | { run: «{ script: { language: js, code: x }, workflow: { namespace: a, name: b, version: latest } } }',
+    ]),
+  )('rejects %s with %s', (task, code, message) => {
+    expectProblem(inTask(task), code, message);
+  });
+
+  it('is planned as a call of script.run, with the metadata of one', () => {
+    const task = `
+    run:
+      script:
+        language: js
+        code: 'console.log(\`\${process.argv[2]}\`)'
+        stdin: \${ data.text }
+        arguments: [a, '\${ data.b }']
+        environment: { A: 1 }
+      return: all
+    metadata: { resources: io, timeout: PT5S, summary: a script }`;
+    const [plan] = planFlow(validFlow(inTask(task))).tasks;
+    expect(plan).toMatchObject({
+      kind: 'call',
+      block: 'script.run',
+      resources: 'io',
+      startToCloseMs: 5_000,
+      idempotent: true,
+      with: {
+        map: [
+          ['code', { value: 'console.log(`${process.argv[2]}`)' }],
+          [
+            'process',
+            {
+              map: [
+                ['arguments', { list: [{ value: 'a' }, { expr: 'data.b' }] }],
+                ['stdin', { expr: 'data.text' }],
+                ['environment', { value: { A: 1 } }],
+                ['return', { value: 'all' }],
+              ],
+            },
+          ],
+        ],
+      },
+    });
+  });
+
+  it('leaves code alone that has what would be expressions', () => {
+    expect(() => validFlow(inTask(script('').replace('code: x', "code: '`${a} {{ b }} ${`'")))).not.toThrow();
+  });
+});
+
+describe('call: script.run', () => {
+  it.each(
+    badRows([
+      'BLW_ARG_INVALID | code | { call: script.run, with: «{ input: 1 } }',
+      'BLW_DURATION_INVALID | timeout | { call: script.run, with: { code: x, timeout: «soon } }',
+      'BLW_EXPR_SYNTAX | nope | { call: script.run, with: { code: x, input: «"${ nope }" } }',
+      'BLW_BLOCK_UNKNOWN | did you mean "script.run"? | { call: «javascript, with: { code: x } }',
+    ]),
+  )('rejects %s with %s', (task, code, message) => {
+    expectProblem(inTask(task), code, message);
+  });
+
+  it('evaluates the input and leaves the code as it is, unless that is one expression', () => {
+    const withOf = (task: string) => {
+      const [plan] = planFlow(validFlow(inTask(task))).tasks;
+      return plan?.kind === 'call' ? plan.with : undefined;
+    };
+    expect(withOf("{ call: script.run, with: { code: 'return `${input}`', input: '${ data }' } }")).toEqual({
+      map: [
+        ['code', { value: 'return `${input}`' }],
+        ['input', { expr: 'data' }],
+      ],
+    });
+    expect(withOf("{ call: script.run, with: { code: '${ workflow.input.code }' } }")).toEqual({
+      map: [['code', { expr: 'workflow.input.code' }]],
+    });
+  });
+
+  it('may be reused without a key, since it does nothing but compute', () => {
+    const task = '{ call: script.run, with: { code: return 1 }, metadata: { cache: { maxAge: PT1H } } }';
+    expect(() => validFlow(inTask(task))).not.toThrow();
+  });
+});

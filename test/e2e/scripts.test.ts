@@ -1,0 +1,169 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Json, JsonObject } from '../../src/dsl/json';
+import { errorOf, startTestWorker, type TestWorker } from '../helpers/test-worker';
+
+const SCOPES = ['flow:start', 'resources:*', 'secret:*'];
+
+let worker: TestWorker;
+let folder: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'blw-scripts-'));
+  const policy = join(folder, 'policy.yaml');
+  const tenants = {
+    acme: { scopes: [...SCOPES, 'block:script.run'] },
+    hostile: { scopes: [...SCOPES, 'block:*'] },
+    poor: { scopes: [...SCOPES, 'block:sql.*'] },
+  };
+  writeFileSync(policy, JSON.stringify({ version: 1, tenants }));
+  process.env.BLW_TEST_SCRIPT_SECRET = 'hidden-value';
+  worker = await startTestWorker({
+    policy,
+    pools: 'io,cpu',
+    'script-memory-mb': '48',
+    secret: ['token=env:BLW_TEST_SCRIPT_SECRET'],
+  });
+});
+afterAll(async () => {
+  await worker.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const run = (flow: string, input: Json = null): Promise<Json> => worker.run(flow, input, { tenant: 'acme' });
+const fail = (flow: string, tenant = 'acme', input: Json = null): Promise<JsonObject> =>
+  worker.fail(flow, input, { tenant });
+
+/** A process that shows all it was given, with this exit code. */
+const SHOW = `import { readFileSync } from 'node:fs';
+              const [, , name, count] = process.argv;
+              console.log(\`\${readFileSync(process.stdin.fd, 'utf8')} \${name} \${count} \${process.env.COLOUR}\`);
+              console.error('told');
+              process.exit(Number(process.env.CODE));`;
+
+const shown = (kind: string, code: number) => `
+      run:
+        script:
+          language: js
+          stdin: \${ data.text }
+          arguments: ['\${ data.name }', '2']
+          environment: { COLOUR: '\${ data.colour }', CODE: '${code}' }
+          code: |
+              ${SHOW}
+        return: ${kind}
+      input: { from: '\${ workflow.input }' }`;
+
+describe('scripts', () => {
+  it('compute with their input, as functions', async () => {
+    const flow = `
+do:
+  - total:
+      call: script.run
+      with:
+        input: \${ workflow.input.lines }
+        code: |
+          const total = input.reduce((sum, { price, count }) => sum + price * count, 0);
+          return { total, text: \`\${total} in all\` };
+  - given:
+      call: script.run
+      with: { code: '\${ workflow.input.rule }', input: '\${ steps.total.output.total }' }
+output: { as: '\${ { "total": steps.total.output, "ruled": steps.given.output } }' }`;
+    const lines = [
+      { price: 20, count: 2 },
+      { price: 5, count: 1 },
+    ];
+    expect(await run(flow, { lines, rule: 'return input > 40 ? "much" : "little"' })).toEqual({
+      total: { total: 45, text: '45 in all' },
+      ruled: 'much',
+    });
+  });
+
+  it('run as processes, with every kind of return', async () => {
+    const kinds = ['stdout', 'stderr', 'code', 'all', 'none'];
+    const steps = kinds
+      .map((kind) => `  - ${kind}:${shown(kind, kind === 'code' || kind === 'all' ? 4 : 0)}`)
+      .join('\n');
+    const flow = `do:\n${steps}\noutput: { as: '\${ [${kinds.map((kind) => `steps.${kind}.output`).join(', ')}] }' }`;
+    const stdout = 'in ann 2 red\n';
+    expect(await run(flow, { text: 'in', name: 'ann', colour: 'red' })).toEqual([
+      stdout,
+      'told\n',
+      4,
+      { code: 4, stdout, stderr: 'told\n' },
+      null,
+    ]);
+  });
+
+  it('fail the step with what they threw, once, and can be caught', async () => {
+    const flow = `
+do:
+  - broken:
+      run:
+        script:
+          language: js
+          code: |
+            const fail = () => {
+              throw new RangeError('no');
+            };
+            fail();`;
+    expect(await fail(flow)).toMatchObject({
+      code: 'BLW_SCRIPT_FAILED',
+      detail: 'script.run: the script threw RangeError: no (line 2)',
+      instance: '/do/0/broken',
+      data: { name: 'RangeError', line: 2 },
+    });
+    const caught = `
+do:
+  - careful:
+      try:
+        - endless: { call: script.run, with: { code: 'for (;;);', timeout: PT0.2S } }
+      catch:
+        errors: { with: { status: 408 } }
+        do:
+          - tell: { set: { code: '\${ error.code }' } }`;
+    expect(await run(caught)).toEqual({ code: 'BLW_SCRIPT_TIMEOUT' });
+  });
+
+  it('get secrets, which are masked in what they give', async () => {
+    const flow = `
+use: { secrets: [token] }
+do:
+  - ask:
+      run:
+        script:
+          language: js
+          environment: { TOKEN: '\${ secrets.token }' }
+          code: console.log(process.env.TOKEN, process.env.TOKEN.length)`;
+    const output = await run(flow);
+    expect(output).not.toContain('hidden-value');
+    expect(output).toContain(' 12\n');
+  });
+
+  it('are denied to whom the policy gives no block:script.run', async () => {
+    const error = await fail("do: [{ a: { run: { script: { language: js, code: '1' } } } }]", 'poor');
+    expect(error).toMatchObject({ code: 'BLW_SCOPE_DENIED', detail: expect.stringContaining('block:script.run') });
+  });
+
+  it("go on for a tenant while another one's are hostile, each of which ends with its code", async () => {
+    const hostile = [
+      ['for (;;);', 'BLW_SCRIPT_TIMEOUT'],
+      ['const a = []; for (;;) a.push(new ArrayBuffer(1 << 20));', 'BLW_SCRIPT_MEMORY'],
+      ['return Array.prototype.indexOf.call({ length: 2 ** 53 - 1 }, 1)', 'BLW_SCRIPT_TIMEOUT'],
+      ["for (;;) console.log('x'.repeat(1000));", 'BLW_SCRIPT_OUTPUT'],
+    ] as const;
+    const bad = await Promise.all(
+      hostile.map(([code]) =>
+        worker.start("do: [{ a: { call: script.run, with: { code: '${ workflow.input }', timeout: PT1S } } }]", code, {
+          tenant: 'hostile',
+        }),
+      ),
+    );
+    const good = "do: [{ a: { call: script.run, with: { code: 'return input * 2', input: '${ workflow.input }' } } }]";
+    const outputs = await Promise.all([1, 2, 3, 4, 5, 6].map((number) => run(good, number)));
+    expect(outputs).toEqual([2, 4, 6, 8, 10, 12]);
+    const errors = await Promise.all(bad.map((handle) => errorOf(handle)));
+    expect(errors.map(({ code }) => code)).toEqual(hostile.map(([, code]) => code));
+    expect(await run(good, 21)).toBe(42);
+  });
+});
