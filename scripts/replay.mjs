@@ -82,6 +82,7 @@ async function record(file, folder, address, temporary) {
   const flags = {
     'blob-root': join(temporary, 'blobs'),
     catalog: CATALOG,
+    ...(isDryRun(recipe) ? { pools: 'sandbox' } : {}),
     ...(recipe.policy === undefined ? {} : { policy }),
   };
   const config = parseWorkerConfig(mergeOptions({ flags, env: {}, file: {} }), temporary);
@@ -102,12 +103,13 @@ async function record(file, folder, address, temporary) {
 }
 
 /** Runs a flow to its end and gives its histories: its own, those of all its runs, and those of its approvals. */
-async function runFlow(client, workflowId, { flow, input, tenant, decide, resolve, dynamicConfig, fails = false }) {
+async function runFlow(client, workflowId, recipe) {
+  const { flow, input, tenant, decide, resolve, dynamicConfig, start = {}, fails = false } = recipe;
   const { historyToJSON } = require('@temporalio/common/lib/proto-utils');
   const handle = await client.workflow.start('runFlow', {
-    taskQueue: 'beamline-io',
+    taskQueue: isDryRun(recipe) ? 'beamline-sandbox' : 'beamline-io',
     workflowId,
-    args: [{ flow, input, ...(tenant === undefined ? {} : { tenant }) }],
+    args: [{ flow, input, ...(tenant === undefined ? {} : { tenant }), ...start }],
   });
   const isOver = handle.result().then(
     () => 'completed',
@@ -129,6 +131,10 @@ async function runFlow(client, workflowId, { flow, input, tenant, decide, resolv
     if (runId !== undefined) histories[`${workflowId}, run ${run}`] = JSON.parse(historyToJSON(history));
   }
   return histories;
+}
+
+function isDryRun({ start }) {
+  return start?.mode === 'dry-run';
 }
 
 async function untilContinued(client, { workflowId, firstExecutionRunId }) {

@@ -1,3 +1,4 @@
+import type { DryStep } from '../dsl/dry-run/dry-run';
 import type { Json, JsonObject } from '../dsl/json';
 import type { QuotaClaim } from '../dsl/quota';
 import type { SpanContext } from '../dsl/trace';
@@ -46,6 +47,8 @@ export interface StepIdentity {
   readonly claim?: QuotaClaim;
   /** The attempt's span; absent: it is not traced. */
   readonly trace?: SpanContext;
+  /** Of a step that is only tried. */
+  readonly dryRun?: DryStep;
 }
 
 /** What a block may use of the world. Real ones are composed in src/worker; the sandbox passes its own. */

@@ -1,10 +1,12 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import type { Catalog, FlowLibrary } from '../dsl/catalog/library';
 import { parseFlowReference } from '../dsl/catalog/references';
+import type { DryRunPlan, RunMode } from '../dsl/dry-run/dry-run';
+import { resolveMocks } from '../dsl/dry-run/mock-table';
 import type { ErrorCode } from '../dsl/error-codes';
 import { FlowError, flowErrorData, flowErrorToJson } from '../dsl/errors';
 import type { Json, JsonObject } from '../dsl/json';
-import type { CallPlan } from '../dsl/planning/plan';
+import type { CallPlan, FlowPlan } from '../dsl/planning/plan';
 import { flowInputSchema, planFlow } from '../dsl/planning/plan-flow';
 import { formatProblem, type Problem, toJsonPointer } from '../dsl/problems';
 import { type PreparedFlow, parseStartInput, type StartInput } from '../dsl/start';
@@ -30,19 +32,26 @@ const MAX_PLAN_BYTES = 33_554_432;
  * plan, and checks the flow's input against the document's schema. Fails, not retried, with BLW_START_INVALID,
  * BLW_FLOW_UNKNOWN, BLW_FLOW_INVALID, BLW_DATA_INVALID or BLW_CATALOG_INVALID. Without a catalog, what a document refers to is
  * not looked up: a check before the start, whose plan does not run. `admit` comes before all else, so that nobody who may not
- * start flows learns anything; without it nobody is checked.
+ * start flows learns anything; without it nobody is checked. `place` is where the flow runs; without it either mode is prepared.
  */
 export async function prepareFlow(
   value: unknown,
   engine: Pick<ExpressionEngine, 'checkJq'>,
   catalog?: Catalog,
   admit: Admit = admitAnybody,
+  place?: FlowPlace,
 ): Promise<PreparedFlow> {
   try {
-    return await prepare(value, { engine, catalog, admit });
+    return await prepare(value, { engine, catalog, admit, place });
   } catch (error) {
     throw error instanceof FlowError ? toApplicationFailure(error, { attempt: 1 }) : error;
   }
+}
+
+/** Which flows run here, and on which queue the others do. */
+export interface FlowPlace {
+  readonly mode: RunMode;
+  readonly otherQueue: string;
 }
 
 /** Says who may start a flow; `tenant` is what was sent. */
@@ -50,11 +59,22 @@ type Admit = (start: StartInput, sent: { tenant: string | undefined }) => Promis
 
 async function prepare(
   value: unknown,
-  { engine, catalog, admit }: { engine: Pick<ExpressionEngine, 'checkJq'>; catalog: Catalog | undefined; admit: Admit },
+  {
+    engine,
+    catalog,
+    admit,
+    place,
+  }: {
+    engine: Pick<ExpressionEngine, 'checkJq'>;
+    catalog: Catalog | undefined;
+    admit: Admit;
+    place: FlowPlace | undefined;
+  },
 ): Promise<PreparedFlow> {
   const parsed = parseStartInput(value);
   if ('problems' in parsed) throw refuse('BLW_START_INVALID', parsed.problems.join('; '), parsed.problems);
   const { start } = parsed;
+  refuseOtherMode(start, place);
   // A tenant was sent, or it is the default of whoever checks nobody.
   const sent = { tenant: (value as JsonObject).tenant === undefined ? undefined : start.tenant };
   const { tenant, requestedBy, grant, access, share } = await admit(start, sent);
@@ -63,7 +83,8 @@ async function prepare(
   const result = await checkJqExpressions(validateFlow(document, { library }), engine);
   if (result.flow === undefined) throw refuseFlow(result.problems, source);
   checkInput(start, flowInputSchema(result.flow));
-  const plan = planFlow(result.flow, { library });
+  const plan = planFlow(result.flow, { library, isDryRun: start.mode === 'dry-run' });
+  const dryRun = planDryRun(start, plan);
   const bytes = Buffer.byteLength(JSON.stringify(plan));
   if (bytes > MAX_PLAN_BYTES) {
     throw refuse(
@@ -96,7 +117,23 @@ async function prepare(
     ...(depth === undefined ? {} : { depth }),
     ...(grant === undefined ? {} : { grant }),
     ...(share === undefined ? {} : { share }),
+    ...(dryRun === undefined ? {} : { dryRun }),
   };
+}
+
+/** A live flow on a worker of the sandbox would do nothing and say that it did; a dry run elsewhere would do everything. */
+function refuseOtherMode({ mode = 'live' }: StartInput, place: FlowPlace | undefined): void {
+  if (place === undefined || place.mode === mode) return;
+  const detail = `mode: this worker runs ${place.mode === 'live' ? 'live flows' : 'dry runs'} only, got "${mode}"; start it on the task queue ${place.otherQueue}`;
+  throw refuse('BLW_START_INVALID', detail, [detail]);
+}
+
+/** The mocks of a dry run, by the steps that they are for. */
+function planDryRun({ mode, mocks, waits }: StartInput, plan: FlowPlan): DryRunPlan | undefined {
+  if (mode !== 'dry-run') return undefined;
+  const resolved = resolveMocks(plan, mocks);
+  if ('problems' in resolved) throw refuse('BLW_START_INVALID', resolved.problems.join('; '), resolved.problems);
+  return { mocks: resolved.mocks, ...(waits === 'real' ? { waits: true } : {}) };
 }
 
 async function admitAnybody({ tenant, requestedBy }: StartInput): Promise<Admission> {

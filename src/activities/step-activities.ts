@@ -31,6 +31,9 @@ const MAX_DEADLINE_MARGIN_MS = 500;
 /** A step's activity, registered under the block's type. */
 export type StepActivity = (request: StepRequest) => Promise<StepResult>;
 
+/** Makes a step's arguments as its block gets them. */
+export type ResolveSecrets = typeof resolveSecrets;
+
 /** Chooses where a step's block runs: on the worker's event loop, or in a process of its own. */
 export type BlockRunner = (blockType: string, args: JsonObject, context: BlockContext) => Promise<Json>;
 
@@ -48,9 +51,13 @@ export type StepMiddleware = (
 export function createStepActivities(options: {
   ports: ScopedPorts;
   secrets: SecretStore;
-  results: ResultCache;
+  results: Pick<ResultCache, 'reuse'>;
   runBlock: BlockRunner;
   middleware: readonly StepMiddleware[];
+  /** Puts the secrets in; absent: their values. */
+  resolve?: ResolveSecrets;
+  /** The worker is of the sandbox: its steps are of dry runs, and of nothing else. */
+  isSandbox?: boolean;
   /** Absent: nothing is traced. */
   spans?: SpanSink | undefined;
 }): Record<string, StepActivity> {
@@ -64,12 +71,22 @@ export function createStepActivities(options: {
 async function runStep(
   blockType: string,
   request: StepRequest,
-  { ports, secrets, results, runBlock, middleware, spans }: Parameters<typeof createStepActivities>[0],
+  {
+    ports,
+    secrets,
+    results,
+    runBlock,
+    middleware,
+    spans,
+    resolve = resolveSecrets,
+    isSandbox = false,
+  }: Parameters<typeof createStepActivities>[0],
 ): Promise<StepResult> {
   const temporal = Context.current();
   const attempt = temporal.info.attempt + attemptsBefore(request);
   const lost = lostPayloadOf(request);
   if (lost !== undefined) throw toApplicationFailure(notRetryable(lost.code, `arguments: ${lost.detail}`), {});
+  if ((request.dryRun !== undefined) !== isSandbox) throw toApplicationFailure(otherMode(isSandbox), {});
   const step: StepIdentity = {
     tenant: request.tenant,
     flowId: temporal.info.workflowExecution?.workflowId ?? '',
@@ -84,6 +101,7 @@ async function runStep(
     ...(isRecordedBlock(blockType) ? { argumentsDigest: argumentsDigest(request) } : {}),
     ...(request.grant === undefined ? {} : { grant: request.grant }),
     ...(request.quota === undefined ? {} : { claim: request.quota }),
+    ...(request.dryRun === undefined ? {} : { dryRun: request.dryRun }),
   };
   const meter = new StepMeter();
   const beat = new Heartbeat(temporal);
@@ -94,7 +112,7 @@ async function runStep(
     const { access } = admitted;
     try {
       const vault = { store: scopeSecrets(secrets, access), tenant: request.tenant, mask };
-      const args = await resolveSecrets(request.with, request.secrets ?? {}, vault);
+      const args = await resolve(request.with, request.secrets ?? {}, vault);
       const problem = findArgumentError(blockType, args);
       if (problem !== undefined) throw problem;
       const context = blockContext(admitted, ports.of(access), temporal, { beat, fence, mask });
@@ -132,6 +150,14 @@ async function runStep(
   } finally {
     beat.stop();
   }
+}
+
+/** No flow of ours asks so: what is tried is not done here, and the other way round. */
+function otherMode(isSandbox: boolean): BlockFailure {
+  const detail = isSandbox
+    ? 'the step is live, and this worker only answers steps of dry runs'
+    : 'the step is of a dry run, and this worker would really do it';
+  return notRetryable('BLW_START_INVALID', detail);
 }
 
 /**

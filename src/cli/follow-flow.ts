@@ -1,8 +1,10 @@
-import type { FlowError } from '../dsl/errors';
-import type { JsonObject } from '../dsl/json';
+import { isDryRunReport } from '../dsl/dry-run/report';
+import { type FlowError, flowError } from '../dsl/errors';
+import type { Json, JsonObject } from '../dsl/json';
 import type { Cli } from './cli';
 import { beamlineCommand } from './command-name';
 import { type ConnectionFlags, repeatFlags } from './connection-flags';
+import { printDryRun } from './dry-run-report';
 import { EXIT, type ExitCode } from './exit-codes';
 import type { FlowOutcome } from './flow-outcome';
 import { exitCodeOf, printFlowFailure } from './flow-report';
@@ -15,7 +17,7 @@ import { deciderHint, type TokenFlags } from './token-flags';
 import { tellUnreadable, tellUnreadableEnd } from './unreadable-flow';
 
 /** Flags of a command that follows a flow. */
-export type FollowFlags = ConnectionFlags & TokenFlags & { readonly json?: boolean };
+export type FollowFlags = ConnectionFlags & TokenFlags & { readonly json?: boolean; readonly dryRun?: boolean };
 
 /**
  * Follows a flow until it ends: its steps on stderr, its output, or with `--json` one object, on stdout. Returns the exit code that its
@@ -30,7 +32,10 @@ export async function followFlow(flow: WatchedFlow, flags: FollowFlags, cli: Cli
     showLetter: (letter) => `${beamline} dlq show ${shellWord(flow.workflowId)} ${shellWord(letter)}${connection}`,
   });
   const observer = {
-    onProgress: (progress: Parameters<ProgressPrinter['show']>[0]) => printer.show(progress),
+    // The report of a dry run says more of its steps.
+    onProgress: (progress: Parameters<ProgressPrinter['show']>[0]) => {
+      if (flags.dryRun !== true) printer.show(progress);
+    },
     onUnchanged: () => printer.remind(),
     onNotice: (line: string) => cli.err.line(cli.err.style.yellow(line)),
     onUnreadable: (reason: FlowError) => tellUnreadable(reason, flow, { flags, cli }),
@@ -38,6 +43,8 @@ export async function followFlow(flow: WatchedFlow, flags: FollowFlags, cli: Cli
   const stop = new StopRequest(() => undefined);
   try {
     const outcome = await watchFlow(flow, observer, stop.signal);
+    if (flags.dryRun === true && outcome.status === 'Completed')
+      return tellDryRun(outcome.output, { flow, flags, cli });
     printOutcome(outcome, { flow, flags, cli });
     return exitCodeOf(outcome);
   } catch (error) {
@@ -49,6 +56,20 @@ export async function followFlow(flow: WatchedFlow, flags: FollowFlags, cli: Cli
   } finally {
     stop.release();
   }
+}
+
+/** What the flow would have come to, as if it had. */
+function tellDryRun(report: Json, { flow, flags, cli }: { flow: WatchedFlow; flags: FollowFlags; cli: Cli }): ExitCode {
+  if (!isDryRunReport(report)) throw flowError('BLW_BLOCK_FAILED', 'the flow gave no report of a dry run');
+  const outcome: FlowOutcome =
+    report.error === undefined
+      ? { status: 'Completed', output: report.output ?? null }
+      : { status: 'Failed', error: report.error };
+  if (flags.json === true) {
+    const { workflowId, runId } = flow;
+    cli.out.line(JSON.stringify({ workflowId, runId, ...outcome, report }));
+  } else printDryRun(report, cli.out);
+  return exitCodeOf(outcome);
 }
 
 function printOutcome(outcome: FlowOutcome, where: { flow: WatchedFlow; flags: FollowFlags; cli: Cli }): void {

@@ -63,8 +63,8 @@ export async function checkStart(input: SentStart, catalog?: Catalog): Promise<v
 /** Starts a flow as a workflow of type `runFlow`, below the span that `trace` names. Throws BLW_USAGE where one with the same id is running or has completed. */
 export async function startFlow(client: Client, start: FlowStart, trace?: TraceHeader): Promise<WatchedFlow> {
   const { input, workflowId, queuePrefix, timeoutMs } = start;
-  const taskQueue = taskQueueOf(queuePrefix, 'io');
-  const { priorityKey, tenant } = input;
+  const { priorityKey, tenant, mode } = input;
+  const taskQueue = taskQueueOf(queuePrefix, mode === 'dry-run' ? 'sandbox' : 'io');
   try {
     const handle = await startingClient(client, trace).start(RUN_FLOW, {
       workflowId,
@@ -76,7 +76,7 @@ export async function startFlow(client: Client, start: FlowStart, trace?: TraceH
         ...(priorityKey === undefined ? {} : { priorityKey }),
       },
       // The id is part of every idempotency key: a second run under it would find its effects done. A failed one may go on so.
-      workflowIdReusePolicy: 'ALLOW_DUPLICATE_FAILED_ONLY',
+      workflowIdReusePolicy: mode === 'dry-run' ? 'ALLOW_DUPLICATE' : 'ALLOW_DUPLICATE_FAILED_ONLY',
       ...(timeoutMs === undefined ? {} : { workflowExecutionTimeout: timeoutMs }),
       ...(measureJson(input) > CLAIM_THRESHOLD_BYTES ? { workflowTaskTimeout: LARGE_TASK_TIMEOUT } : {}),
     });
@@ -98,15 +98,18 @@ export function startInput(
     tenant: string | undefined;
     priorityKey?: number | undefined;
     requestedBy?: string | undefined;
-  },
+  } & Pick<StartInput, 'mode' | 'mocks' | 'waits'>,
 ): SentStart {
-  const { input, tenant, priorityKey, requestedBy } = rest;
+  const { input, tenant, priorityKey, requestedBy, mode, mocks, waits } = rest;
   return {
     flow,
     input,
     ...(tenant === undefined ? {} : { tenant }),
     ...(priorityKey === undefined ? {} : { priorityKey }),
     ...(requestedBy === undefined ? {} : { requestedBy }),
+    ...(mode === undefined ? {} : { mode }),
+    ...(mocks === undefined ? {} : { mocks }),
+    ...(waits === undefined ? {} : { waits }),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
-import { DEFAULT_QUEUE_PREFIX } from '../dsl/names';
+import { DEFAULT_QUEUE_PREFIX, partsOfTaskQueue } from '../dsl/names';
 import { freshPollers } from '../worker/telemetry/queue-state';
 import { beamlineCommand } from './command-name';
 import { shellWord } from './output';
@@ -23,7 +23,7 @@ export async function hasWorker(
 
 /** Why a step does not begin whose queue no worker polls, and what a person does then. */
 export function unservedStep(taskQueue: string, cwd = process.cwd()): string {
-  const [, prefix = taskQueue, pool] = /^(.*)-(io|cpu|gpu)$/.exec(taskQueue) ?? [];
+  const { prefix, pool } = partsOfTaskQueue(taskQueue);
   const pools = pool === undefined ? '' : ` --pools ${pool}`;
   const flag = prefix === DEFAULT_QUEUE_PREFIX ? '' : ` --queue-prefix ${shellWord(prefix)}`;
   return `waits for a worker: none polls ${taskQueue}; start one with \`${beamlineCommand(cwd)} worker${pools}${flag}\``;
@@ -32,7 +32,9 @@ export function unservedStep(taskQueue: string, cwd = process.cwd()): string {
 /** What a person does where no worker polls a queue. */
 export function startWorkerHint(taskQueue: string, cwd = process.cwd()): string {
   const beamline = beamlineCommand(cwd);
-  const prefix = taskQueue.replace(/-(io|cpu|gpu)$/, '');
+  const { prefix, pool } = partsOfTaskQueue(taskQueue);
   const flag = prefix === DEFAULT_QUEUE_PREFIX ? '' : ` --queue-prefix ${shellWord(prefix)}`;
-  return `start one with \`${beamline} worker${flag}\`, or \`${beamline} dev${flag}\``;
+  // Whoever starts a worker without a word of pools gets none for dry runs.
+  const pools = pool === 'sandbox' ? ' --pools sandbox' : '';
+  return `start one with \`${beamline} worker${pools}${flag}\`, or \`${beamline} dev${flag}\``;
 }

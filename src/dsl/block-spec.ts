@@ -6,6 +6,16 @@ export type ResourceClass = 'io' | 'cpu' | 'gpu';
 
 export const RESOURCE_CLASSES: readonly ResourceClass[] = ['io', 'cpu', 'gpu'];
 
+/** What a worker serves: the pool of a resource class, or the sandbox, where flows are tried and nothing is reached. */
+export type PoolName = ResourceClass | 'sandbox';
+
+export const POOL_NAMES: readonly PoolName[] = [...RESOURCE_CLASSES, 'sandbox'];
+
+/** True for a pool whose queue has flows too, and not only their steps. */
+export function runsFlows(pool: PoolName): boolean {
+  return pool === 'io' || pool === 'sandbox';
+}
+
 /** Temporal's retry policy, in its own words; intervals in milliseconds. */
 export interface RetryPolicySpec {
   readonly initialIntervalMs: number;

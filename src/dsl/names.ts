@@ -1,4 +1,4 @@
-import type { ResourceClass } from './block-spec';
+import type { PoolName } from './block-spec';
 
 /** Names that live in other people's histories and scripts. They are added to, never changed. */
 
@@ -79,11 +79,30 @@ export type OpenStatus = (typeof OPEN_STATUSES)[number];
 /** Values of `BeamlineStatus`. */
 export type FlowStatus = OpenStatus | 'Completed' | 'Failed' | 'Cancelled';
 
+/** Values of `BeamlineStatus` of dry runs: none of them is a live flow's, so that no list and no count takes one for the other. */
+export type DryRunStatus = 'DryRun' | 'DryRunCompleted' | 'DryRunFailed' | 'DryRunCancelled';
+
+/** What lists show of a dry run. */
+export function dryRunStatus(status: FlowStatus): DryRunStatus {
+  return status === 'Completed' || status === 'Failed' || status === 'Cancelled' ? `DryRun${status}` : 'DryRun';
+}
+
 export const DEFAULT_QUEUE_PREFIX = 'beamline';
 
-/** Task queue of a resource class: `beamline-io`. */
-export function taskQueueOf(prefix: string, resources: ResourceClass): string {
-  return `${prefix}-${resources}`;
+/** Task queue of a pool: `beamline-io`. */
+export function taskQueueOf(prefix: string, pool: PoolName): string {
+  return `${prefix}-${pool}`;
+}
+
+/** Prefix and pool of a task queue, where it is one of ours. */
+export function partsOfTaskQueue(taskQueue: string): { readonly prefix: string; readonly pool?: string } {
+  const [, prefix = taskQueue, pool] = /^(.*)-(io|cpu|gpu|sandbox)$/.exec(taskQueue) ?? [];
+  return { prefix, ...(pool === undefined ? {} : { pool }) };
+}
+
+/** True for the queue of dry runs, whose workers reach nothing. */
+export function isSandboxQueue(taskQueue: string): boolean {
+  return partsOfTaskQueue(taskQueue).pool === 'sandbox';
 }
 
 /** Id of what runs a flow by itself, a Temporal schedule or a workflow `repeatFlow`: `beamline:acme:shop/report`. */
@@ -94,11 +113,11 @@ export function scheduleId(tenant: string, namespace: string, name: string): str
 export const SCHEDULE_ID_PREFIX = 'beamline:';
 
 /** Task queue of another class beside the one a flow runs on, whatever their prefix is. */
-export function siblingTaskQueue(flowTaskQueue: string, resources: ResourceClass): string {
-  return flowTaskQueue.replace(/(-(io|cpu|gpu))?$/, `-${resources}`);
+export function siblingTaskQueue(flowTaskQueue: string, resources: PoolName): string {
+  return taskQueueOf(partsOfTaskQueue(flowTaskQueue).prefix, resources);
 }
 
 /** Workflow id of a tenant's event bus: `beamline-events:acme`. A tenant's name has no colon, so none is another's. */
 export function eventBusId(flowTaskQueue: string, tenant: string): string {
-  return `${flowTaskQueue.replace(/(-(io|cpu|gpu))?$/, '')}-events:${tenant}`;
+  return `${partsOfTaskQueue(flowTaskQueue).prefix}-events:${tenant}`;
 }

@@ -1,4 +1,6 @@
 import { parseFlowReference } from './catalog/references';
+import { type DryRunPlan, RUN_MODES, type RunMode, WAIT_MODES, type WaitMode } from './dry-run/dry-run';
+import { mocksProblem } from './dry-run/mock-table';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from './json';
 import type { FlowPlan } from './planning/plan';
 import { closestName, shortJson, shortText } from './problems';
@@ -29,6 +31,12 @@ export interface StartInput {
   readonly token?: string;
   /** Instead of a token: the grant of the flow that runs this one, or of a deployment. Set by the worker and by `beamline deploy`. */
   readonly grant?: string;
+  /** Absent: live. `dry-run`: nothing is done, and the result is a report (docs/sandbox.md). */
+  readonly mode?: RunMode;
+  /** What steps of a dry run are answered, by their names or paths. */
+  readonly mocks?: JsonObject;
+  /** Whether a dry run waits where the flow does; absent: it does not. */
+  readonly waits?: WaitMode;
 }
 
 /** Most flows above a flow: one that runs itself would else never end. */
@@ -79,6 +87,8 @@ export interface PreparedFlow {
   readonly share?: TenantShare;
   /** Absent: the worker that prepared the flow traces nothing, or the flow is from before there were traces. */
   readonly trace?: FlowTrace;
+  /** The flow is only tried, on a worker of the sandbox; absent: it is live, or from before there were dry runs. */
+  readonly dryRun?: DryRunPlan;
 }
 
 /** What a policy says of a tenant's place beside others. In histories: add optional fields, never change one. */
@@ -123,6 +133,7 @@ const KEYS = [
   'grant',
   'mode',
   'mocks',
+  'waits',
 ];
 
 /** Set by the worker: no use to people. */
@@ -142,8 +153,9 @@ export function parseStartInput(value: unknown): { start: StartInput } | { probl
       problems: [`got ${describeJsonType(value)}, expected one JSON object {"flow": …, "input": …, "tenant": "…"}`],
     };
   }
-  const problems = [...unknownKeys(value), ...notSupported(value)];
+  const problems = [...unknownKeys(value), ...modeProblems(value)];
   const { flow, input = null, tenant = DEFAULT_TENANT, priorityKey, requestedBy, depth, awaited, token, grant } = value;
+  const { mode, mocks, waits } = value;
   if (flow === undefined) problems.push('"flow" is missing, expected the flow document, or its namespace/name:version');
   else if (typeof flow === 'string') problems.push(...nameProblems(flow));
   else if (!isJsonObject(flow))
@@ -181,6 +193,9 @@ export function parseStartInput(value: unknown): { start: StartInput } | { probl
       ...(awaited === undefined ? {} : { awaited: true as const }),
       ...(token === undefined ? {} : { token: token as string }),
       ...(grant === undefined ? {} : { grant: grant as string }),
+      ...(mode === 'dry-run' ? { mode } : {}),
+      ...(mocks === undefined ? {} : { mocks: mocks as JsonObject }),
+      ...(waits === undefined ? {} : { waits: waits as WaitMode }),
     },
   };
 }
@@ -209,11 +224,16 @@ function unknownKeys(value: JsonObject): string[] {
     });
 }
 
-/** Parts of the design that this version refuses, since ignoring them would break what they promise. */
-function notSupported({ mode, mocks }: JsonObject): string[] {
+/** What only a dry run has is refused elsewhere: a live flow would not do what it asks for. */
+function modeProblems({ mode, mocks, waits }: JsonObject): string[] {
   const problems: string[] = [];
-  if (mode !== undefined && mode !== 'live')
-    problems.push(`mode: got ${shortJson(mode)}, only "live" is supported yet`);
-  if (mocks !== undefined) problems.push('mocks: not supported yet');
+  if (mode !== undefined && !RUN_MODES.some((known) => known === mode))
+    problems.push(`mode: got ${shortJson(mode)}, expected "live" or "dry-run"`);
+  for (const [name, value] of Object.entries({ mocks, waits }))
+    if (value !== undefined && mode !== 'dry-run')
+      problems.push(`${name}: is for a dry run only; add "mode": "dry-run", or leave it out`);
+  if (mocks !== undefined) problems.push(...[mocksProblem(mocks)].filter((problem) => problem !== undefined));
+  if (waits !== undefined && !WAIT_MODES.some((known) => known === waits))
+    problems.push(`waits: got ${shortJson(waits)}, expected "skip" or "real"`);
   return problems;
 }

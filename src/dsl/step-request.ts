@@ -1,3 +1,4 @@
+import type { DryStep } from './dry-run/dry-run';
 import type { Json, JsonObject } from './json';
 import type { QuotaClaim, QuotaHint, QuotaWait } from './quota';
 import type { StepSecrets } from './secrets';
@@ -43,6 +44,8 @@ export interface StepRequest {
   readonly quota?: QuotaClaim;
   /** Absent: the flow is not traced. */
   readonly trace?: StepTrace;
+  /** The step is not to be done but answered, by a worker of the sandbox; absent: it is live. */
+  readonly dryRun?: DryStep;
 }
 
 /** Result of a step's activity. */

@@ -4,7 +4,7 @@ import { parseDatabaseFlag } from '../activities/ports/configured-databases';
 import { parseSecretFlag, type SecretConfig } from '../activities/ports/configured-secrets';
 import type { LedgerRules } from '../activities/ports/sql-ledger';
 import { ISOLATION_MODES, type IsolationMode } from '../activities/script/isolation';
-import { RESOURCE_CLASSES, type ResourceClass } from '../dsl/block-spec';
+import { POOL_NAMES, type PoolName } from '../dsl/block-spec';
 import { flowError } from '../dsl/errors';
 import { type NatsConfig, parseNats } from './nats/nats-config';
 import type { OptionName, OptionValues } from './options';
@@ -29,9 +29,9 @@ export type AuthConfig =
 
 /** Settings of a worker, read and checked. */
 export interface WorkerConfig {
-  readonly pools: readonly ResourceClass[];
+  readonly pools: readonly PoolName[];
   readonly auth: AuthConfig;
-  readonly poolSizes: Readonly<Record<ResourceClass, number>>;
+  readonly poolSizes: Readonly<Record<PoolName, number>>;
   readonly queuePrefix: string;
   /** Of one process that runs steps. */
   readonly maxMemoryMb: number;
@@ -96,6 +96,7 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
       io: integer('io-pool-size', 1, 1_000),
       cpu: integer('cpu-pool-size', 1, 1_000),
       gpu: integer('gpu-pool-size', 1, 1_000),
+      sandbox: integer('sandbox-pool-size', 1, 1_000),
     },
     queuePrefix: parsePrefix(text('queue-prefix')),
     maxMemoryMb: integer('max-memory-mb', 64, 1_048_576),
@@ -155,15 +156,12 @@ function parseDeployment(buildId: string, deploymentName: string): { deployment?
   throw flowError('BLW_CONFIG', `--build-id: got "${buildId}", expected letters, digits, ".", "_", "+" or "-"`);
 }
 
-function parsePools(text: string): ResourceClass[] {
+function parsePools(text: string): PoolName[] {
   const names = text.split(',').map((name) => name.trim());
-  const pools = RESOURCE_CLASSES.filter((name) => names.includes(name));
-  const unknown = names.find((name) => !(RESOURCE_CLASSES as readonly string[]).includes(name));
+  const pools = POOL_NAMES.filter((name) => names.includes(name));
+  const unknown = names.find((name) => !(POOL_NAMES as readonly string[]).includes(name));
   if (unknown === undefined && pools.length === names.length) return pools;
-  throw flowError(
-    'BLW_CONFIG',
-    `--pools: got "${text}", expected one or more of ${RESOURCE_CLASSES.join(',')}, each once`,
-  );
+  throw flowError('BLW_CONFIG', `--pools: got "${text}", expected one or more of ${POOL_NAMES.join(',')}, each once`);
 }
 
 function parsePrefix(text: string): string {

@@ -1,6 +1,6 @@
 import type { InjectedSinks } from '@temporalio/worker';
 import type { FlowNews, FlowNewsSinks } from '../dsl/flow-news';
-import { APPROVAL, RUN_FLOW } from '../dsl/names';
+import { APPROVAL, isSandboxQueue, RUN_FLOW } from '../dsl/names';
 import { shortText } from '../dsl/problems';
 import type { Logger } from './logger';
 import { ToldOnce } from './told-once';
@@ -67,6 +67,7 @@ function logNews(logger: Logger, info: WorkflowInfo, news: FlowNews): void {
         ? {}
         : { step_id: nameOf(letter.step), letter_id: nameOf(letter.id), block_type: nameOf(letter.block) }),
       error_code: code,
+      dry_run: isSandboxQueue(info.taskQueue) ? true : undefined,
     },
   );
 }

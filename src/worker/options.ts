@@ -19,7 +19,8 @@ export const WORKER_OPTIONS = [
     name: 'pools',
     value: 'LIST',
     default: 'io,cpu,gpu',
-    description: 'resource classes that this process serves, each with its own task queue',
+    description:
+      'resource classes that this process serves, each with its own task queue; sandbox: dry runs, which reach nothing',
   },
   { name: 'io-pool-size', value: 'N', default: '16', description: 'steps of class io that run at once' },
   {
@@ -35,10 +36,16 @@ export const WORKER_OPTIONS = [
     description: 'steps of class gpu that run at once, each in a process of its own',
   },
   {
+    name: 'sandbox-pool-size',
+    value: 'N',
+    default: '8',
+    description: 'steps of dry runs that are answered at once',
+  },
+  {
     name: 'queue-prefix',
     value: 'NAME',
     default: 'beamline',
-    description: 'task queues are called NAME-io, NAME-cpu and NAME-gpu',
+    description: 'task queues are called NAME-io, NAME-cpu, NAME-gpu and NAME-sandbox',
   },
   {
     name: 'max-memory-mb',

@@ -17,7 +17,7 @@ import type { EventPort } from '../activities/ports/events';
 import type { Gate } from '../activities/ports/gate';
 import type { Outbox } from '../activities/ports/outbox';
 import type { SecretStore } from '../activities/ports/secret-store';
-import { prepareFlow } from '../activities/prepare-flow';
+import { type FlowPlace, prepareFlow } from '../activities/prepare-flow';
 import { type BlockProcessPool, createBlockProcessPool } from '../activities/process/block-process-pool';
 import type { ResultCache } from '../activities/result-cache';
 import type { ScriptPool } from '../activities/script/script-pool';
@@ -29,7 +29,7 @@ import {
 } from '../activities/step-activities';
 import { validateArguments, validateData } from '../activities/validate-data';
 import type { DecisionAdmission, ResolutionAdmission, WindowAdmission } from '../dsl/admission';
-import type { ResourceClass } from '../dsl/block-spec';
+import type { PoolName, ResourceClass } from '../dsl/block-spec';
 import type { Catalog } from '../dsl/catalog/library';
 import { isJsonObject, type Json } from '../dsl/json';
 import {
@@ -93,13 +93,14 @@ export interface PoolParts {
   readonly traces: Traces | undefined;
 }
 
-/** A resource class that is served: its Temporal worker, and the processes that run its blocks. */
+/** A resource class that is served, or the sandbox: its Temporal worker, and the processes that run its blocks. */
 export interface Pool {
-  readonly resources: ResourceClass;
+  readonly resources: PoolName;
   readonly taskQueue: string;
   readonly slots: number;
   readonly worker: Worker;
-  readonly processes: BlockProcessPool;
+  /** Absent: it runs no blocks. */
+  readonly processes?: BlockProcessPool;
 }
 
 /** Processes for SQL on SQLite: it has one writer at a time, more only helps reads. */
@@ -137,7 +138,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     dataConverter: workerDataConverter(payloads, namespace, parts.keys),
     activities: {
       ...createStepActivities({ ports, secrets, results, runBlock, middleware, spans: parts.traces }),
-      ...(resources === 'io' ? { ...flowActivities(parts), ...gateActivities(gate) } : {}),
+      ...(resources === 'io' ? { ...flowActivities(parts, livePlace(config)), ...gateActivities(gate) } : {}),
       ...(resources === 'io' ? createQuotaActivities(keeper, gate) : {}),
       ...(resources === 'io' ? createEventActivities(parts.events, gate) : {}),
       ...(resources === 'io' ? createDeadLetterActivities(parts.outbox, gate, parts.keys) : {}),
@@ -161,20 +162,37 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
   return { resources, taskQueue, slots, worker, processes };
 }
 
-/** Flows are coordinated on the io queue. */
-function flowActivities({ config, expressions, catalog, gate, policy, keeper, traces }: PoolParts) {
+function livePlace({ queuePrefix }: WorkerConfig): FlowPlace {
+  return { mode: 'live', otherQueue: taskQueueOf(queuePrefix, 'sandbox') };
+}
+
+/** Flows are coordinated on the io queue, those that are only tried on that of the sandbox: `place` says which. */
+export function flowActivities(
+  {
+    config,
+    expressions,
+    catalog,
+    gate,
+    policy,
+    keeper,
+    traces,
+  }: Pick<PoolParts, 'config' | 'expressions' | 'catalog' | 'gate' | 'policy' | 'keeper' | 'traces'>,
+  place: FlowPlace,
+) {
+  const isLive = place.mode === 'live';
   const evaluate = createEvaluateExpressions(expressions);
   return {
     [PREPARE_FLOW]: localOnly(async (at, value: unknown, origin: RunOrigin, traceHeader?: unknown) => {
+      const admit: Parameters<typeof prepareFlow>[3] = async (start, sent) => {
+        const admission = await gate.admitStart(start, sent, { ...at, ...origin });
+        const share = shareOf(policy, admission.tenant);
+        return { ...admission, ...(share === undefined ? {} : { share }) };
+      };
       const prepared = await tracePreparation({ traces, header: traceHeader, at }, () =>
-        prepareFlow(value, expressions, catalog, async (start, sent) => {
-          const admission = await gate.admitStart(start, sent, { ...at, ...origin });
-          const share = shareOf(policy, admission.tenant);
-          return { ...admission, ...(share === undefined ? {} : { share }) };
-        }),
+        prepareFlow(value, expressions, catalog, admit, place),
       );
       const flow = { firstRunId: origin.firstRunId, isAwaited: isAwaited(value, origin) };
-      const published = config.nats === undefined ? {} : { publishesDeadLetters: true as const };
+      const published = config.nats === undefined || !isLive ? {} : { publishesDeadLetters: true as const };
       return { ...prepared, ...published, ...(await admitFlow(keeper, prepared.tenant, flow)) };
     }),
     [VALIDATE_DATA]: localOnly((_, request: Parameters<typeof validateData>[0]) => validateData(request)),
@@ -184,7 +202,7 @@ function flowActivities({ config, expressions, catalog, gate, policy, keeper, tr
         const { tenant, grant } = request;
         if (tenant === undefined) return;
         await gate.recognize({ tenant, ...(grant === undefined ? {} : { grant }) }, at);
-        await countAskedApproval(keeper, tenant);
+        if (isLive) await countAskedApproval(keeper, tenant);
       },
     ),
     [EVALUATE_EXPRESSIONS]: localOnly((_, request: Parameters<typeof evaluate>[0]) => evaluate(request)),
@@ -212,7 +230,7 @@ function gateActivities(gate: Gate) {
  * A flow stays on the build that it began on, pinned: its steps run on workers of that build too, on all queues. (Temporal docs,
  * "Worker Versioning")
  */
-function versioning({ deployment }: WorkerConfig): Partial<WorkerOptions> {
+export function versioning({ deployment }: WorkerConfig): Partial<WorkerOptions> {
   if (deployment === undefined) return {};
   return {
     workerDeploymentOptions: { version: deployment, useWorkerVersioning: true, defaultVersioningBehavior: 'PINNED' },
@@ -227,7 +245,7 @@ function versioning({ deployment }: WorkerConfig): Partial<WorkerOptions> {
  */
 const MAX_WORKFLOW_TASKS = 40;
 
-function flowOptions(config: WorkerConfig): Partial<WorkerOptions> {
+export function flowOptions(config: WorkerConfig): Partial<WorkerOptions> {
   return {
     workflowBundle: { codePath: WORKFLOW_BUNDLE },
     maxCachedWorkflows: config.maxCachedFlows,

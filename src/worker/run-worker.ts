@@ -6,13 +6,7 @@ import { meterPorts } from '../activities/metered-ports';
 import { PayloadStore } from '../activities/payloads/payload-store';
 import { sweepPayloads } from '../activities/payloads/payload-sweep';
 import { accountBlobs } from '../activities/ports/accounted-blob-store';
-import { createSqlDatabases } from '../activities/ports/configured-databases';
-import { createConfiguredSecrets } from '../activities/ports/configured-secrets';
-import { createFileBlobStore } from '../activities/ports/file-blob-store';
-import { createFileStepCache } from '../activities/ports/file-step-cache';
 import type { HttpClient } from '../activities/ports/http-client';
-import { createHttpClients } from '../activities/ports/http-clients';
-import { SecretFolder } from '../activities/ports/secret-folder';
 import type { SecretStore } from '../activities/ports/secret-store';
 import type { StepCache } from '../activities/ports/step-cache';
 import { ResultCache } from '../activities/result-cache';
@@ -23,6 +17,7 @@ import { taskQueueOf } from '../dsl/names';
 import type { WorkerConfig } from './config';
 import { keyRingOf, type WarnOfFile } from './encryption-keys';
 import { prepareGate } from './identity/create-gate';
+import { gateFor } from './identity/mode-gate';
 import { stepIdentity } from './identity/step-identity';
 import type { Logger } from './logger';
 import { NamespaceClients } from './namespace-clients';
@@ -30,13 +25,14 @@ import { openMessaging } from './nats/open-messaging';
 import { openCatalog } from './open-catalog';
 import { EXPRESSION_HOST_ENTRY, SCRIPT_ENTRY } from './package-files';
 import { openPolicy } from './policy/open-policy';
-import { createPool, type Pool } from './pools';
+import { createPool, type Pool, type PoolParts } from './pools';
 import { createFlowProbe } from './quota/flow-probe';
 import { createOfferSender } from './quota/offer-sender';
 import { QuotaKeeper } from './quota/quota-keeper';
 import { stepUsage } from './quota/step-quota';
 import { readLoad } from './quota/tenant-load';
 import { tenantQuotas } from './quota/tenant-quotas';
+import { createSandboxPool } from './sandbox-pool';
 import { ensureSearchAttributes } from './search-attributes';
 import { type RunningWorker, servePools } from './serve-pools';
 import { openWorkerStore } from './state/open-state-store';
@@ -54,6 +50,7 @@ import { connectionConfig, connectWorker, type TemporalTarget } from './temporal
 import { createTemporalEvents } from './temporal-events';
 import { openTraces } from './tracing/traces';
 import { warnOfUnmatched } from './unmatched-settings';
+import { openWorld, type World, withoutWorld } from './world';
 
 /** How long a person waits for what the state store says of tenants. */
 const STATUS_MS = 2_000;
@@ -87,7 +84,9 @@ export async function startWorker(options: {
   coreMetrics?: CoreMetrics | undefined;
   conditions?: Conditions;
 }): Promise<RunningWorker> {
-  const { config, target, logger, workerId, wrapHttp, wrapSecrets = (store) => store } = options;
+  const { target, logger, workerId } = options;
+  const isLive = options.config.pools.some((pool) => pool !== 'sandbox');
+  const config = isLive ? options.config : withoutWorld(options.config);
   const { conditions = new Conditions() } = options;
   const releases: (() => Promise<unknown>)[] = [];
   const release = async () => {
@@ -125,23 +124,17 @@ export async function startWorker(options: {
     });
     if (traces !== undefined) conditions.use('traces');
     releases.push(async () => traces?.close());
-    const http = createHttpClients({ allowHosts: config.allowHosts }, wrapHttp);
-    releases.push(() => http.close());
-    const databases = createSqlDatabases(config.databases, config.ledger);
-    releases.push(() => databases.close());
-    const secretFolder = config.secretFolder === undefined ? undefined : new SecretFolder(config.secretFolder);
-    const secrets = wrapSecrets(createConfiguredSecrets(config.secrets, process.env, secretFolder));
-    const blobs = await createFileBlobStore({ root: config.blobRoot });
-    releases.push(async () => blobs.close());
+    // A worker of the sandbox alone has no world.
+    const world = isLive ? await openWorld(config, { ...options, releases }) : undefined;
     const payloads = new PayloadStore({ blobRoot: config.blobRoot, canCreate: true });
     // Made now, so that clients find it; one that cannot be used is told before any flow needs it.
     await payloads.key();
-    const { stepCache = createFileStepCache({ root: config.blobRoot }) } = options;
     const expressions = createExpressionEngine({ entry: EXPRESSION_HOST_ENTRY });
     releases.push(() => expressions.close());
-    const scripts = new ScriptPool({ entry: SCRIPT_ENTRY, ...config.scripts });
+    // Those of a sandbox are answered by mocks: it starts no process to find out what would isolate them.
+    const scripts = new ScriptPool({ entry: SCRIPT_ENTRY, ...config.scripts, ...(isLive ? {} : { isolation: 'off' }) });
     releases.push(() => scripts.close());
-    void tellIsolation(scripts, logger);
+    if (isLive) void tellIsolation(scripts, logger);
     health.begins(`it connects to Temporal at ${address}`);
     const { connection } = await connectWorker(target);
     releases.push(() => connection.close());
@@ -150,7 +143,8 @@ export async function startWorker(options: {
     releases.push(() => watch.close());
 
     health.begins('it opens its stores and pools');
-    const gate = telemetry.watchGate(makeGate(connection, namespace));
+    const commonGate = telemetry.watchGate(makeGate(connection, namespace));
+    const gate = gateFor('live', commonGate);
     const clients = new NamespaceClients(connection, keys);
     const sender = createOfferSender(clients, logger);
     const probe = createFlowProbe(clients);
@@ -196,25 +190,30 @@ export async function startWorker(options: {
     });
     releases.push(() => messaging.close());
 
-    const metered = meterPorts({ http, blobs: accountBlobs(blobs, keeper.space), databases }, telemetry.observe);
-    const parts = {
+    const shared = {
       config,
       logger,
       connection,
       namespace,
       identity: workerId,
-      ports: new ScopedPorts(traces === undefined ? metered : tracePorts(metered)),
-      traces,
-      observe: telemetry.observe,
       gate,
       catalog,
       payloads,
       keys,
       expressions,
-      secrets,
-      scripts,
       policy,
       keeper,
+    };
+    const liveParts = ({ http, blobs, databases, secrets, stepCache }: World): PoolParts => ({
+      ...shared,
+      ports: scopedPorts(
+        meterPorts({ http, blobs: accountBlobs(blobs, keeper.space), databases }, telemetry.observe),
+        traces !== undefined,
+      ),
+      traces,
+      observe: telemetry.observe,
+      secrets,
+      scripts,
       events: messaging.events,
       outbox: messaging.outbox,
       results: new ResultCache(stepCache, (...line) => logger.log(...line)),
@@ -225,12 +224,16 @@ export async function startWorker(options: {
         ...(config.auth.mode === 'jwt' ? [stepIdentity(gate)] : []),
         stepUsage(keeper),
       ],
-    };
+    });
+    const live = world === undefined ? undefined : liveParts(world);
     const pools: Pool[] = [];
-    for (const resources of config.pools) {
-      const pool = await createPool(resources, parts);
-      releases.push(() => pool.processes.close());
-      pools.push(pool);
+    for (const name of config.pools) {
+      if (name === 'sandbox') pools.push(await createSandboxPool({ ...shared, gate: gateFor('dry-run', commonGate) }));
+      else if (live !== undefined) {
+        const pool = await createPool(name, live);
+        releases.push(async () => pool.processes?.close());
+        pools.push(pool);
+      }
     }
     const queues = new QueueSurvey({ connection, namespace, pools });
     telemetry.watch({ pools, queues, expressions, scripts });
@@ -244,8 +247,12 @@ export async function startWorker(options: {
           name: 'payload store',
           sweep: () => sweepPayloads(payloads.folder, { retentionMs: config.payloadRetentionMs }),
         },
-        { name: 'blob store', sweep: () => blobs.sweep({ graceMs: SWEEP_EVERY_MS }) },
-        { name: 'step cache', sweep: () => stepCache.sweep() },
+        ...(world === undefined
+          ? []
+          : [
+              { name: 'blob store', sweep: () => world.blobs.sweep({ graceMs: SWEEP_EVERY_MS }) },
+              { name: 'step cache', sweep: () => world.stepCache.sweep() },
+            ]),
       ],
       logger,
     );
@@ -267,6 +274,10 @@ async function tellIsolation(scripts: ScriptPool, logger: Logger): Promise<void>
     logger.log('warn', 'scripts are refused: their isolation is required and missing', { reason: isolation.why });
   if (isolation.kind === 'none')
     logger.log('info', 'scripts run without isolation by the system', { reason: isolation.why });
+}
+
+function scopedPorts(metered: ReturnType<typeof meterPorts>, isTraced: boolean): ScopedPorts {
+  return new ScopedPorts(isTraced ? tracePorts(metered) : metered);
 }
 
 /** The parts that the worker does without while they are away. */

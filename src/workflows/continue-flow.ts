@@ -7,6 +7,7 @@ import { abandon } from './abandon';
 import type { CompensationState } from './compensation';
 import type { CompensationEntry } from './compensations';
 import type { Routine } from './drive';
+import type { RehearsalState } from './dry-run/rehearsal';
 import type { InboxState } from './events/event-inbox';
 import { FlowRun, type RunParts } from './flow-run';
 import type { ProgressState } from './progress-tracker';
@@ -33,6 +34,8 @@ export interface CarriedFlow {
   readonly events?: InboxState;
   readonly quota?: QuotaLineState;
   readonly compensations?: readonly CompensationEntry[];
+  /** Of a dry run. */
+  readonly rehearsal?: RehearsalState;
   /** The flow has failed, and undoes its steps. */
   readonly compensating?: CompensationState;
 }
@@ -72,7 +75,10 @@ export function continueUndoing(run: FlowRun, compensating: CompensationState): 
 
 function carriedOf(
   run: FlowRun,
-): Pick<CarriedFlow, 'prepared' | 'workflowInput' | 'startedAt' | 'context' | 'progress' | 'events' | 'quota'> {
+): Pick<
+  CarriedFlow,
+  'prepared' | 'workflowInput' | 'startedAt' | 'context' | 'progress' | 'events' | 'quota' | 'rehearsal'
+> {
   const { prepared, startedAt, context } = run;
   const workflowInput = run.constants.workflow.input ?? null;
   const [progress, events, quota] = [run.progress.state(), run.inbox.state(), run.quota.state()];
@@ -84,6 +90,7 @@ function carriedOf(
     progress,
     events,
     ...(quota === undefined ? {} : { quota }),
+    ...(run.rehearsal === undefined ? {} : { rehearsal: run.rehearsal.state({ onlyEnded: true }) }),
   };
 }
 
@@ -116,8 +123,8 @@ export function resumeRun(carried: CarriedFlow, parts: RunParts): FlowRun {
   }
   const { prepared, workflowInput: input, startedAt, context } = carried;
   parts.progress.restore(carried.progress);
-  const { compensations = [] } = carried;
-  const run = new FlowRun({ prepared, input, ...parts, startedAt, compensations });
+  const { compensations = [], rehearsal } = carried;
+  const run = new FlowRun({ prepared, input, ...parts, startedAt, compensations, rehearsal });
   run.context = context;
   return run;
 }

@@ -135,7 +135,8 @@ export function asWorkflowFailure<T>(run: () => T): T {
 const MAX_TEXT_LENGTH = 10_000;
 const MAX_DATA_BYTES = 500_000;
 
-function withinLimits(data: FlowErrorData): FlowErrorData {
+/** An error as it is shown: its texts and data cut to what has room. */
+export function withinLimits(data: FlowErrorData): FlowErrorData {
   const { data: extra, ...rest } = data;
   const texts = Object.entries(rest).map(([key, value]) => [
     key,

@@ -21,6 +21,7 @@ import { type CompensationEntry, Compensations } from './compensations';
 import type { DeadLetters } from './dead-letters';
 import { Dispatch } from './dispatch';
 import { type Routine, waitFor } from './drive';
+import { Rehearsal, type RehearsalState } from './dry-run/rehearsal';
 import type { EventInbox } from './events/event-inbox';
 import { toFlowError } from './failures';
 import { FlowStatus } from './flow-status';
@@ -99,6 +100,8 @@ export class FlowRun {
   readonly letters: DeadLetters;
   /** When its first run began, in ms since 1970. */
   readonly startedAt: number;
+  /** Of a dry run; absent: the flow is live. */
+  readonly rehearsal: Rehearsal | undefined;
 
   constructor({
     prepared,
@@ -110,6 +113,7 @@ export class FlowRun {
     startedAt,
     id = workflowInfo().workflowId,
     compensations = [],
+    rehearsal,
   }: {
     prepared: PreparedFlow;
     /** The flow's raw input. */
@@ -117,7 +121,9 @@ export class FlowRun {
     startedAt: number;
     id?: string;
     compensations?: readonly CompensationEntry[];
+    rehearsal?: RehearsalState | undefined;
   } & RunParts) {
+    this.rehearsal = prepared.dryRun === undefined ? undefined : new Rehearsal(prepared.dryRun, rehearsal);
     this.compensations = new Compensations(compensations);
     this.id = id;
     this.prepared = prepared;
@@ -197,6 +203,7 @@ export class FlowRun {
   /** To be called before each step. Throws BLW_STEP_LIMIT for a flow that runs away. */
   *beginStep(): Routine<void> {
     this.#stepsSinceWait += 1;
+    this.rehearsal?.countStep();
     refuseFullHistory();
     if (this.prepared.continuesAsNew !== true || this.#stepsSinceWait % STEPS_BETWEEN_PAUSES !== 0) return;
     yield* waitFor(sleep(1, { summary: 'lets other flows run' }));

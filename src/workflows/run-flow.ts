@@ -9,7 +9,7 @@ import { type CarriedFlow, continuable, continueFlow, continueUndoing, isContinu
 import { receiveResolutions } from './dead-letters';
 import { drive, type Routine } from './drive';
 import { receiveEvents } from './events/flow-events';
-import { toFlowError } from './failures';
+import { toFlowError, withinLimits } from './failures';
 import { tellNews } from './flow-news';
 import { belongTo, belongToStated } from './flow-owner';
 import { FlowRun, type RunParts } from './flow-run';
@@ -42,6 +42,7 @@ const { prepareFlow } = proxyBoundedActivities<{
  * that continues as new brings along; nobody else may send it.
  */
 export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Json> {
+  let run: FlowRun | undefined;
   return await runToEnd<Json, CarriedFlow>({
     body: async (progress) => {
       belongToStated(start);
@@ -52,15 +53,26 @@ export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Js
       const parts = { progress, inbox, quota, letters };
       let result: Promise<Json>;
       try {
-        const run = state === undefined ? await beginRun(start, parts) : resumeRun(state, parts);
+        run = state === undefined ? await beginRun(start, parts) : resumeRun(state, parts);
         result = drive(holdingPlace(run, runUndoable(run, carried)));
       } finally {
         letters.restored();
       }
-      return await result;
+      const output = await result;
+      return run.rehearsal === undefined ? output : reportOf(run, { output });
     },
     continueAsNew: continueFlow,
+    // What a flow comes to is what a dry run is for.
+    resultOfFailure: ({ data: error }) =>
+      run?.rehearsal === undefined ? undefined : reportOf(run, { error: withinLimits(error) }),
   });
+}
+
+function reportOf(
+  { rehearsal, plan: { flow }, tenant }: FlowRun,
+  end: { output: Json } | { error: FlowErrorData },
+): Json {
+  return (rehearsal?.report({ flow, tenant }, end) ?? null) as unknown as Json;
 }
 
 async function beginRun(start: unknown, parts: RunParts): Promise<FlowRun> {

@@ -92,6 +92,7 @@ export function* runTask(
     from === undefined
       ? run.progress.begin(description, around)
       : run.progress.resume(description, { startedAt: from.startedAt, around });
+  run.rehearsal?.begin(step);
   const inside = step.span === undefined ? scope : { ...scope, span: step.span };
   const start = {
     rawInput: from?.rawInput ?? rawInput,
@@ -102,7 +103,7 @@ export function* runTask(
     ...(from === undefined ? {} : { from }),
   };
   try {
-    if (task.kind !== 'call' || task.onFailure === undefined)
+    if (task.kind !== 'call' || task.onFailure === undefined || isRehearsedLetter(task, run))
       return yield* runLife({ run, task, scope: inside, step }, start);
     const running = { run, task, scope: inside, step };
     return yield* settleStep(running, start, (again, trace) => runLife(running, again, trace));
@@ -112,6 +113,7 @@ export function* runTask(
       throw error;
     }
     if (error instanceof FlowError) {
+      if (isRehearsedLetter(task, run)) run.rehearsal?.noteDeadLetter(step);
       const placed = error.at(task.path);
       step.end('failed', flowErrorToJson(placed.data));
       throw placed;
@@ -119,6 +121,11 @@ export function* runTask(
     step.end(error instanceof CancelledFailure ? 'cancelled' : 'failed');
     throw error;
   }
+}
+
+/** Nobody looks after the dead letters of a dry run: the step fails. */
+function isRehearsedLetter(task: TaskPlan, { rehearsal }: FlowRun): boolean {
+  return rehearsal !== undefined && task.kind === 'call' && task.onFailure === 'deadLetter';
 }
 
 function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {}): Routine<TaskOutcome> {
@@ -190,6 +197,7 @@ function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {})
     task: { ...descriptor, output: result.output },
   });
   if (entry !== undefined) entry.output = output;
+  if (!HOLDS_TASKS.has(task.kind)) run.rehearsal?.note(step, { output });
   if (run.keepsOutputOf(task.name)) setOwn(scope.steps, task.name, { output });
   if (done === undefined) step.end('completed');
   else step.end('skipped', done.error);
@@ -197,6 +205,9 @@ function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {})
   const next = result.next ?? task.next ?? 'continue';
   return { output, next, endsFlow: result.endsFlow === true || next === 'end' };
 }
+
+/** Kinds whose output is that of the tasks in them, or none of their own. */
+const HOLDS_TASKS: ReadonlySet<TaskPlan['kind']> = new Set(['do', 'for', 'fork', 'try', 'switch', 'wait']);
 
 /** As an activity. */
 function isSentOut(task: TaskPlan): boolean {

@@ -35,9 +35,12 @@ export class ContinueAsNew<T> {
 export async function runToEnd<R, C>({
   body,
   continueAsNew,
+  resultOfFailure = () => undefined,
 }: {
   body: (progress: ProgressTracker) => Promise<R>;
   continueAsNew: (carried: C) => Promise<never>;
+  /** What the workflow gives where it failed, in place of its failure; undefined: it fails. */
+  resultOfFailure?: (error: FlowError) => R | undefined;
 }): Promise<R> {
   const progress = new ProgressTracker();
   setHandler(progressQuery, (input) => inline(progress.snapshot(input?.since)), {
@@ -79,6 +82,8 @@ export async function runToEnd<R, C>({
     if (!(error instanceof FlowError)) throw error;
     settle('Failed', error.data.code ?? error.data.type);
     tell('failed', error.data.code);
+    const result = resultOfFailure(error);
+    if (result !== undefined) return result;
     throw toWorkflowFailure(error);
   }
 }

@@ -14,6 +14,7 @@ import { abandon } from './abandon';
 import type { CompensationEntry } from './compensations';
 import { receiveResolutions } from './dead-letters';
 import { drive, type Routine } from './drive';
+import type { RehearsalState } from './dry-run/rehearsal';
 import type { InboxState } from './events/event-inbox';
 import { receiveEvents } from './events/flow-events';
 import { toWorkflowFailure } from './failures';
@@ -40,6 +41,8 @@ interface CarriedWindow {
   readonly compensations: readonly CompensationEntry[];
   /** The window's own. */
   readonly grant?: string;
+  /** Of a dry run. */
+  readonly rehearsal?: RehearsalState;
 }
 
 /** Gives the window a grant of its own, for that of the flow: a grant is good for one workflow only. */
@@ -91,8 +94,8 @@ function makeContinueAsNewFor(request: WindowRequest): (carried: CarriedWindow) 
 
 function* runBatch(request: WindowRequest, carried: CarriedWindow | undefined, parts: RunParts): Routine<ItemsResult> {
   const { prepared, workflowInput: input, startedAt, flowId: id, task, items, firstIndex } = request;
-  const { cursor: from, compensations: before = [] } = carried ?? {};
-  const run = new FlowRun({ prepared, input, ...parts, startedAt, id, compensations: before });
+  const { cursor: from, compensations: before = [], rehearsal } = carried ?? {};
+  const run = new FlowRun({ prepared, input, ...parts, startedAt, id, compensations: before, rehearsal });
   run.context = request.context;
   if (from === undefined) run.publishIdentity();
   const { concurrency, tolerated } = request;
@@ -112,13 +115,14 @@ function* runBatch(request: WindowRequest, carried: CarriedWindow | undefined, p
         events,
         ...(quota === undefined ? {} : { quota }),
         ...run.proof,
+        ...(run.rehearsal === undefined ? {} : { rehearsal: run.rehearsal.state({ onlyEnded: true }) }),
       });
     }
     if (thrown instanceof Suspension) yield* abandon(run, { cursors: [thrown.cursor], steps: thrown.steps });
     const error = isCancelled ? new CancelledFailure('the window was cancelled') : thrown;
     const broken = brokenBy(error);
     // What is to be undone, and that the window did not end well, only a result can tell together.
-    if (broken === undefined || compensations.length === 0) throw error;
+    if (broken === undefined || (compensations.length === 0 && run.rehearsal === undefined)) throw error;
     return withCompensations({ outputs: [], failures: [], broken }, run);
   }
 }
@@ -128,8 +132,12 @@ function brokenBy(error: unknown): ItemsResult['broken'] {
   return error instanceof FlowError ? { error: error.data } : undefined;
 }
 
-function withCompensations(result: ItemsResult, { compensations: { entries } }: FlowRun): ItemsResult {
-  return entries.length === 0 ? result : { ...result, compensations: entries };
+function withCompensations(result: ItemsResult, { compensations: { entries }, rehearsal }: FlowRun): ItemsResult {
+  return {
+    ...result,
+    ...(entries.length === 0 ? {} : { compensations: entries }),
+    ...(rehearsal === undefined ? {} : { rehearsal: rehearsal.state({ onlyEnded: false }) }),
+  };
 }
 
 /** The frame of the loop's task, as it is in the flow. */

@@ -1,6 +1,6 @@
 import { defineSearchAttributeKey, SearchAttributeType, type SearchAttributeUpdatePair } from '@temporalio/common';
-import { upsertSearchAttributes } from '@temporalio/workflow';
-import { type FlowStatus, SEARCH_ATTRIBUTES } from '../dsl/names';
+import { upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import { dryRunStatus, type FlowStatus, isSandboxQueue, SEARCH_ATTRIBUTES } from '../dsl/names';
 
 const KEYS = {
   tenant: defineSearchAttributeKey(SEARCH_ATTRIBUTES.tenant, SearchAttributeType.KEYWORD),
@@ -19,7 +19,12 @@ export function publishAttributes(values: {
   const pairs: SearchAttributeUpdatePair[] = [];
   if (values.tenant !== undefined) pairs.push({ key: KEYS.tenant, value: values.tenant });
   if (values.flow !== undefined) pairs.push({ key: KEYS.flow, value: values.flow });
-  if (values.status !== undefined) pairs.push({ key: KEYS.status, value: values.status });
+  if (values.status !== undefined) pairs.push({ key: KEYS.status, value: shownStatus(values.status) });
   if (values.block !== undefined) pairs.push({ key: KEYS.block, value: values.block });
   upsertSearchAttributes(pairs);
+}
+
+/** Only dry runs run on the queue of the sandbox. */
+function shownStatus(status: FlowStatus): string {
+  return isSandboxQueue(workflowInfo().taskQueue) ? dryRunStatus(status) : status;
 }

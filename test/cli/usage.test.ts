@@ -157,7 +157,7 @@ describe('the flags of beamline worker', () => {
 
   it.each([
     [['--io-pool-size', 'many'], {}, '--io-pool-size: got "many", expected a whole number from 1 to 1000'],
-    [['--pools', 'io,tpu'], {}, '--pools: got "io,tpu", expected one or more of io,cpu,gpu'],
+    [['--pools', 'io,tpu'], {}, '--pools: got "io,tpu", expected one or more of io,cpu,gpu,sandbox'],
     [
       ['--prometheus-endpoint', 'here'],
       {},

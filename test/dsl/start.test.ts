@@ -13,6 +13,18 @@ describe('parseStartInput', () => {
     ],
     ['a flow by name', { flow: 'shop/order:1.0.0' }, { flow: 'shop/order:1.0.0', input: null, tenant: 'default' }],
     ['the newest version of a flow', { flow: 'shop/order' }, { flow: 'shop/order', input: null, tenant: 'default' }],
+    [
+      'a dry run',
+      { flow: FLOW, mode: 'dry-run', mocks: { pay: { output: 1 } }, waits: 'real' },
+      {
+        flow: FLOW,
+        input: null,
+        tenant: 'default',
+        mode: 'dry-run',
+        mocks: { pay: { output: 1 } },
+        waits: 'real',
+      },
+    ],
     ['the mode live', { flow: FLOW, mode: 'live' }, { flow: FLOW, input: null, tenant: 'default' }],
     ['an input that is false', { flow: FLOW, input: false }, { flow: FLOW, input: false, tenant: 'default' }],
     [
@@ -66,8 +78,11 @@ describe('parseStartInput', () => {
     ['an empty token', { flow: FLOW, token: '' }, 'token: got nothing'],
     ['a token of 64 KiB and one', { flow: FLOW, token: 'x'.repeat(65_537) }, 'token: got 65537 characters'],
     ['a grant that is a number', { flow: FLOW, grant: 1 }, 'grant: got a number'],
-    ['a dry run', { flow: FLOW, mode: 'dry-run' }, 'mode: got "dry-run", only "live" is supported yet'],
-    ['mocks', { flow: FLOW, mocks: {} }, 'mocks: not supported yet'],
+    ['a mode of its own', { flow: FLOW, mode: 'dryrun' }, 'mode: got "dryrun", expected "live" or "dry-run"'],
+    ['mocks of a live flow', { flow: FLOW, mocks: {} }, 'mocks: is for a dry run only; add "mode": "dry-run"'],
+    ['waits of a live flow', { flow: FLOW, mode: 'live', waits: 'real' }, 'waits: is for a dry run only'],
+    ['mocks in a list', { flow: FLOW, mode: 'dry-run', mocks: [] }, 'mocks: got an array, expected an object'],
+    ['waits of another kind', { flow: FLOW, mode: 'dry-run', waits: 5 }, 'waits: got 5, expected "skip" or "real"'],
   ])('refuses %s', (_what, value, problem) => {
     expect(parseStartInput(value)).toEqual({ problems: [expect.stringContaining(problem)] });
   });

@@ -245,9 +245,10 @@ describe('metadata', () => {
       `BLW_EXPR_SYNTAX | "eror" is not known here; did you mean "error"? | { ${CALL}, metadata: { compensate: [{ u: { set: { x: «'\${ eror }' } } }] } }`,
       'BLW_UNSUPPORTED | metadata.retry has no effect on a do task | { do: [{ c: { wait: PT1S } }], metadata: { «retry: {} } }',
       'BLW_UNSUPPORTED | write it on its calls or in document.metadata | { wait: PT1S, metadata: { «timeout: PT1S } }',
-      ...['dispatch', 'mock'].map(
-        (key) => `BLW_UNSUPPORTED | metadata.${key} is not supported yet | { ${CALL}, metadata: { «${key}: x } }`,
-      ),
+      `BLW_UNSUPPORTED | metadata.dispatch is not supported yet | { ${CALL}, metadata: { «dispatch: x } }`,
+      `BLW_VALUE_INVALID | metadata: mock: got a string, expected {"output": …} | { ${CALL}, metadata: { mock: «x } }`,
+      `BLW_VALUE_INVALID | metadata: mock: got {"outptu":1}, did you mean "output"? | { ${CALL}, metadata: { mock: «{ outptu: 1 } } }`,
+      'BLW_UNSUPPORTED | metadata.mock has no effect on a set task | { set: { a: 1 }, metadata: { «mock: { output: 1 } } }',
     ]),
   )(REJECTS, expectInTask);
 });

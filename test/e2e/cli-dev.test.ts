@@ -57,7 +57,9 @@ describe('beamline dev', () => {
     const address = `127.0.0.1:${port}`;
     expect(cli.stdout()).toMatch(new RegExp(`^Temporal +${address}, namespace default$`, 'm'));
     expect(cli.stdout()).toMatch(new RegExp(`^UI +http://127.0.0.1:${uiPort}$`, 'm'));
-    expect(cli.stdout()).toMatch(/^Task queues +beamline-io \(16\), beamline-cpu \(8\), beamline-gpu \(2\)$/m);
+    expect(cli.stdout()).toMatch(
+      /^Task queues +beamline-io \(16\), beamline-cpu \(8\), beamline-gpu \(2\), beamline-sandbox \(8\)$/m,
+    );
     expect(cli.stdout()).toMatch(/^Databases +dev \(SQLite, \.beamline\/dev\.db\)$/m);
     expect(cli.stdout()).toMatch(new RegExp(`  export TEMPORAL_ADDRESS=${address}\\n  node \\S*beamline\\.js run `));
     expect(cli.stdout()).toMatch(

@@ -217,7 +217,10 @@ test('sub-flows name their parent, batches and approvals their flow', async () =
     'INFO approval approved',
     'INFO flow completed',
   ]);
-  expect(linesOf(handle, /^approval waits/)[0]?.fields).toMatchObject({ workflow_id: approval.workflowId, status: 'started' });
+  expect(linesOf(handle, /^approval waits/)[0]?.fields).toMatchObject({
+    workflow_id: approval.workflowId,
+    status: 'started',
+  });
   expect(linesOf(handle, /^batch of a flow completed/)).toHaveLength(2);
   const child = lines().filter(({ fields }) => fields.parent_flow_id === handle.workflowId);
   expect(child.map(({ message }) => message)).toEqual(['flow started', 'flow completed']);

@@ -49,7 +49,7 @@ describe('a wrong start fails at once, in words, and not for ever', () => {
       [{ encoding: JSON_PLAIN, data: `{"flow": {"input": {}}, "input": ${DEEP}}` }],
       'nested deeper than 500 levels',
     ],
-    ['a dry run', [{ encoding: JSON_PLAIN, data: '{"flow": {}, "mode": "dry-run"}' }], 'only "live" is supported yet'],
+    ['a dry run', [{ encoding: JSON_PLAIN, data: '{"flow": {}, "mode": "dry-run"}' }], 'start it on the task queue'],
   ])('%s', async (_, payloads, detail) => {
     const error = await errorOf(await startRaw(payloads));
     expect(error).toMatchObject({ code: 'BLW_START_INVALID', status: 400 });

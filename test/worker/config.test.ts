@@ -48,7 +48,7 @@ test('has the defaults of the design', () => {
 test('takes the command line over the environment over the file over the default', () => {
   const env = { BEAMLINE_IO_POOL_SIZE: '3', BEAMLINE_CPU_POOL_SIZE: '4' };
   const file = { 'io-pool-size': '5', 'cpu-pool-size': '6', 'gpu-pool-size': '7' };
-  expect(configOf({ 'io-pool-size': '2' }, env, file).poolSizes).toEqual({ io: 2, cpu: 4, gpu: 7 });
+  expect(configOf({ 'io-pool-size': '2' }, env, file).poolSizes).toEqual({ io: 2, cpu: 4, gpu: 7, sandbox: 8 });
 });
 
 test('reads lists from the environment, URLs with commas in them whole', () => {

@@ -21,7 +21,7 @@ interface FsPutArguments {
  */
 export const fsPut: BlockExecutor = async (args: JsonObject, context: BlockContext) => {
   const { path, contentType, ifMatch, ...source } = args as unknown as FsPutArguments;
-  const bytes = toBytes(source);
+  const bytes = encodeContent(source);
   try {
     const { tenant, execution } = context.step;
     const { size, sha256 } = await context.ports.blobs.put(tenant, path, bytes, {
@@ -55,7 +55,8 @@ async function findWrittenBefore(
   return current?.sha256 === createHash('sha256').update(bytes).digest('hex') ? current : undefined;
 }
 
-function toBytes({ content, base64 }: Pick<FsPutArguments, 'content' | 'base64'>): Uint8Array {
+/** The bytes that are written. Throws BLW_ARG_INVALID. */
+export function encodeContent({ content, base64 }: Pick<FsPutArguments, 'content' | 'base64'>): Uint8Array {
   if ((content === undefined) === (base64 === undefined)) {
     const got = content === undefined ? 'neither is given' : 'both are given';
     throw notRetryable(

@@ -29,6 +29,8 @@ export interface Bearer {
   readonly subject?: string;
   /** Scopes of the token; absent: it does not narrow the tenant's. */
   readonly tokenScopes?: readonly string[];
+  /** The flow is only tried. */
+  readonly isDryRun?: true;
 }
 
 /**

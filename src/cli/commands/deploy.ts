@@ -83,7 +83,7 @@ export const addDeploy: AddCommand = (command, cli, action) => {
     .option('--requested-by <NAME>', 'who asks for the flows; may not approve them')
     .option('--queue-prefix <NAME>', `flows start on NAME-io (env: ${environmentName('queue-prefix')})`, queuePrefix)
     .option('--catalog <DIR>', "the workers' catalog: checks what the flows refer to")
-    .option('--dry-run', 'say what would change, and change nothing')
+    .option('--dry-run', 'say what would change, and change nothing (to try a flow: `beamline run --dry-run`)')
     .addOption(new Option('--delete', 'take the flows off their schedules; what runs goes on').conflicts('paused'))
     .addOption(new Option('--paused', 'deploy, and begin no run').conflicts('resume'))
     .option('--resume', 'deploy, and end a pause')

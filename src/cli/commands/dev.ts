@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
 import { startTemporalServer, type TemporalServer } from '../../../temporal-dev/server';
+import { POOL_NAMES } from '../../dsl/block-spec';
 import { flowError } from '../../dsl/errors';
 import { parseWorkerConfig, type WorkerConfig } from '../../worker/config';
 import type { Logger } from '../../worker/logger';
@@ -22,7 +23,12 @@ import { addWorkerFlags, readWorkerOptions, type WorkerFlags } from '../worker-f
 import { createWorkerLog, logStarted, serveUntilStopped, startWorkerFor, stopOrGiveUp } from '../worker-life';
 
 /** For a person at a terminal; what the table says is for a worker in production. */
-const DEV_DEFAULTS: OptionValues = { 'log-level': 'warn', 'log-format': 'pretty', 'shutdown-grace': '5' };
+const DEV_DEFAULTS: OptionValues = {
+  pools: POOL_NAMES.join(','),
+  'log-level': 'warn',
+  'log-format': 'pretty',
+  'shutdown-grace': '5',
+};
 
 const DEFAULT_DATABASE = 'dev=sqlite:.beamline/dev.db';
 

@@ -19,6 +19,7 @@ import {
   repeatFlags,
   warnOfMissingKey,
 } from '../connection-flags';
+import { readDryRun } from '../dry-run-flags';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { printProblems, readFlowFile } from '../flow-file';
 import { isFlowName } from '../flow-name';
@@ -39,12 +40,14 @@ Examples:
   $ beamline run flow.yaml --input '{"orderId": "4711"}'
   $ beamline run flow.yaml --input @order.json --tenant acme --id order-4711
   $ beamline run flow.yaml --detach --json
+  $ beamline run flow.yaml --dry-run --mocks mocks.yaml
   $ beamline run shop/refund:1.0.0 --input '{"orderId": "4711"}'
   $ beamline run flow.yaml --token-file token.jwt --seal-key seal-key.json
   $ echo '{"n": 1}' | beamline run flow.yaml --input -
 
 The flow's output is printed on stdout as JSON, its steps and everything else on stderr. Ctrl-C stops following; the flow
-goes on. Exit codes: 0 completed, also where its output is encrypted and the key is not here; 1 failed, cancelled, terminated or
+goes on. With --dry-run nothing is done: stdout has a report of what each step would do, and with --json it is under report.
+Exit codes: 0 completed, also where its output is encrypted and the key is not here; 1 failed, cancelled, terminated or
 timed out; 2 nothing was started, since the flow, its input or the command line is wrong; 3 Temporal cannot be reached; 130 Ctrl-C.`;
 
 interface RunFlags extends ConnectionFlags, TokenFlags {
@@ -56,6 +59,9 @@ interface RunFlags extends ConnectionFlags, TokenFlags {
   readonly queuePrefix: string;
   readonly timeout?: number;
   readonly detach?: boolean;
+  readonly dryRun?: boolean;
+  readonly mocks?: string;
+  readonly realWaits?: boolean;
   readonly json?: boolean;
 }
 
@@ -70,17 +76,20 @@ export const addRun: AddCommand = (command, cli, action) => {
     )
     .option('--input <JSON>', 'input of the flow: JSON, @FILE, or - for standard input (default: null)')
     .option('--tenant <NAME>', `owner of the flow and its data (default: that of the token, else ${DEFAULT_TENANT})`)
-    .option('--id <ID>', "workflow id (default: the flow's name and some random digits)")
+    .option('--id <ID>', "workflow id, of a dry run after dry-run- (default: the flow's name and some random digits)")
     .addOption(new Option('--priority <N>', '1 (first) to 5 (last) (default: 3)').argParser(parsePriority))
     .option('--requested-by <NAME>', 'who asks for the flow; may not approve it')
     .option(
       '--queue-prefix <NAME>',
-      `the flow starts on NAME-io (env: ${environmentName('queue-prefix')})`,
+      `the flow starts on NAME-io, a dry run on NAME-sandbox (env: ${environmentName('queue-prefix')})`,
       queuePrefix,
     )
     .addOption(
       new Option('--timeout <DURATION>', 'end the flow after this long, e.g. PT30S or PT2H').argParser(parseTimeout),
     )
+    .option('--dry-run', 'do nothing: answer the steps, and report what they would have done')
+    .option('--mocks <FILE>', 'answers of steps in a dry run, by name or path (YAML or JSON; - for standard input)')
+    .option('--real-waits', 'a dry run waits where the flow does')
     .option('--detach', 'print the ids and return, without following the flow')
     .option('--json', 'print one JSON object: workflowId, runId, status, output or error');
   addDataFlags(addConnectionFlags(addTokenFlags(command)))
@@ -144,7 +153,7 @@ async function runToEnd(
 
 /** Undefined where the document has problems, which are printed then. */
 async function prepare(source: string, flags: RunFlags, cli: Cli): Promise<FlowStart | undefined> {
-  if ([source, flags.input, flags.tokenFile].filter((name) => name === STDIN).length > 1) {
+  if ([source, flags.input, flags.tokenFile, flags.mocks].filter((name) => name === STDIN).length > 1) {
     throw usageError('- can be given only once');
   }
   if (flags.id?.trim() === '') throw usageError('--id: got an empty text, expected a workflow id');
@@ -176,15 +185,18 @@ async function startOf(
 ): Promise<FlowStart> {
   const given: Json = flags.input === undefined ? null : await readJsonArgument('--input', flags.input, cli);
   const { priority: priorityKey, requestedBy, queuePrefix, timeout, id } = flags;
-  const workflowId = id ?? newWorkflowId(name);
+  const trial = await readDryRun(flags, cli);
+  const givenId = id ?? newWorkflowId(name);
+  // Another one than the live flow's, which takes the id of no flow that has completed.
+  const workflowId = trial.mode === 'dry-run' ? `dry-run-${givenId}` : givenId;
   const seal = await readSeal(flags, cli);
   const tenant = flags.tenant ?? (seal === undefined ? DEFAULT_TENANT : undefined);
   const token = await seal?.(
-    startPurpose({ namespace: namespaceOf(flags), workflowId }, { flow, input: given, tenant }),
+    startPurpose({ namespace: namespaceOf(flags), workflowId }, { flow, input: given, tenant, mode: trial.mode }),
   );
   return {
     input: {
-      ...startInput(flow, { input: given, tenant, priorityKey, requestedBy }),
+      ...startInput(flow, { input: given, tenant, priorityKey, requestedBy, ...trial }),
       ...(token === undefined ? {} : { token }),
     },
     flow: name,

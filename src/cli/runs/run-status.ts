@@ -1,6 +1,6 @@
 import type { WorkflowExecutionInfo } from '@temporalio/client';
 import { InvalidArgumentError } from 'commander';
-import { OPEN_STATUSES, type OpenStatus, SEARCH_ATTRIBUTES } from '../../dsl/names';
+import { type DryRunStatus, OPEN_STATUSES, type OpenStatus, SEARCH_ATTRIBUTES } from '../../dsl/names';
 import { closestName, shortText } from '../../dsl/problems';
 import { attributeOf } from '../flow-attributes';
 import { runStatusOf } from '../observed-run';
@@ -20,7 +20,7 @@ const OPEN = 'Open';
 export type EndStatus = keyof typeof ENDS;
 
 /** Status of a run as it is shown; of an earlier run of a flow, that it goes on in another. */
-export type ShownStatus = OpenStatus | EndStatus | 'ContinuedAsNew';
+export type ShownStatus = OpenStatus | EndStatus | 'ContinuedAsNew' | DryRunStatus;
 
 /** A value of `--status`. */
 export type StatusFilter = OpenStatus | EndStatus | typeof OPEN;
@@ -58,12 +58,17 @@ function conditionOf(status: StatusFilter): string {
 /** The status of a run: how it ended as Temporal knows it, what it waits for as the flow itself says. */
 export function shownStatus(info: Pick<WorkflowExecutionInfo, 'status' | 'searchAttributes'>): ShownStatus {
   const status = runStatusOf(info);
-  if (status !== 'Running') return status;
   const said = attributeOf(info, 'status');
+  // One that comes to a failure completes with a report of it.
+  const dryRun = DRY_RUNS.find((name) => name === said);
+  if (dryRun !== undefined && (status === 'Running' || status === 'Completed')) return dryRun;
+  if (status !== 'Running') return status;
   return OPEN_STATUSES.find((name) => name === said) ?? 'Running';
 }
 
+const DRY_RUNS: readonly DryRunStatus[] = ['DryRun', 'DryRunCompleted', 'DryRunFailed', 'DryRunCancelled'];
+
 /** True where a run has not ended. */
-export function isOpen(status: ShownStatus): status is OpenStatus {
-  return (OPEN_STATUSES as readonly string[]).includes(status);
+export function isOpen(status: ShownStatus): status is OpenStatus | 'DryRun' {
+  return status === 'DryRun' || (OPEN_STATUSES as readonly string[]).includes(status);
 }

@@ -1,5 +1,5 @@
 import type { Client } from '@temporalio/client';
-import type { ResourceClass } from '../../dsl/block-spec';
+import type { PoolName } from '../../dsl/block-spec';
 import { OPEN_STATUSES, type OpenStatus, RUN_FLOW, RUN_WINDOW } from '../../dsl/names';
 import { type PoolQueue, type QueueState, readQueueState } from '../../worker/telemetry/queue-state';
 import { allQueues } from '../../worker/telemetry/queue-survey';
@@ -19,7 +19,7 @@ const MAX_APPROVALS = 200;
 
 /** A pool's task queue. */
 export interface QueueReading extends QueueState {
-  readonly pool: ResourceClass;
+  readonly pool: PoolName;
   readonly taskQueue: string;
 }
 

@@ -115,6 +115,7 @@ At most \`limit\` entries; where there are more, \`next\` is given: pass it as \
   },
   output: {
     type: 'object',
+    required: ['entries'],
     properties: {
       entries: {
         type: 'array',

@@ -108,7 +108,7 @@ ${ONCE}`,
     additionalProperties: false,
     properties: { database, statement, parameters },
   },
-  output: { type: 'object', properties: { rowsAffected, lastInsertId } },
+  output: { type: 'object', required: ['rowsAffected'], properties: { rowsAffected, lastInsertId } },
   idempotent: false,
   errors: [...errors, 'BLW_SQL_CONSTRAINT', 'BLW_SQL_LEDGER'],
   example: `- insertOrder:

@@ -12,6 +12,8 @@ export interface PlanContext {
   /** Absent where there is no catalog at hand. */
   readonly library?: FlowLibrary;
   readonly language: ExpressionLanguage;
+  /** The plan is that of a dry run: mocks of the document are in it. */
+  readonly isDryRun?: true;
   /** Collects the tasks that functions are defined as, by their paths. */
   readonly functionDefinitions: Record<string, JsonObject>;
 }

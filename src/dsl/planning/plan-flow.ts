@@ -26,13 +26,23 @@ import { planFunctionCall, planSubflow } from './plan-run';
  * Makes the plan of a valid document. Pure: the same document gives the same plan, with the same library. Without one, what
  * cataloged functions do is left out: such a plan can be looked at, not run.
  */
-export function planFlow(flow: ValidFlow, { library }: { library?: FlowLibrary | undefined } = {}): FlowPlan {
+export function planFlow(
+  flow: ValidFlow,
+  { library, isDryRun = false }: { library?: FlowLibrary | undefined; isDryRun?: boolean } = {},
+): FlowPlan {
   const header = flow.document as JsonObject;
   const use = isJsonObject(flow.use) ? flow.use : {};
   const defaults = isJsonObject(header.metadata) ? header.metadata : {};
   const language = languageOf(flow);
   const functionDefinitions: Record<string, JsonObject> = {};
-  const context: PlanContext = { use, defaults, language, functionDefinitions, ...optional('library', library) };
+  const context: PlanContext = {
+    use,
+    defaults,
+    language,
+    functionDefinitions,
+    ...optional('library', library),
+    ...(isDryRun ? { isDryRun } : {}),
+  };
   const { from } = planInput(flow.input, context) ?? {};
   const plan = {
     planVersion: 1 as const,
@@ -87,6 +97,7 @@ function planTask(name: string, task: JsonObject, path: string, context: PlanCon
     ...optional('timeout', planTimeout(task.timeout, context)),
     ...optional('next', task.then as string | undefined),
     ...optional('compensate', planCompensate(task.metadata, path, context)),
+    ...optional('mock', context.isDryRun === true && isJsonObject(task.metadata) ? task.metadata.mock : undefined),
   };
   if (isFunctionCall(task.call, context.use)) return planFunctionCall(base, task, { ...context, planTask });
   if (task.call !== undefined) return planCall(base, task, context);

@@ -55,6 +55,8 @@ export interface TaskPlanBase {
   readonly next?: string;
   /** What undoes the task, should the flow fail later. */
   readonly compensate?: CompensatePlan;
+  /** The author's `metadata.mock`, as it stands; only in plans of dry runs. */
+  readonly mock?: Json;
 }
 
 export interface CompensatePlan {

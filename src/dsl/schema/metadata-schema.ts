@@ -78,6 +78,10 @@ const KEYS: Readonly<Record<MetadataKey, JsonObject>> = {
     description:
       'What becomes of the flow where the step fails for good: it fails, goes on without the step, or the step waits for people as a dead letter',
   },
+  mock: {
+    description:
+      'What the step is answered in a dry run: {output}, {error}, {timeout: true}, of an approval {decision}, or a list of these, one for each attempt',
+  },
   concurrency: rounds('Rounds of the loop that run at once; says that they do not depend on each other'),
   batchSize: rounds('Rounds of one batch; a longer loop runs each batch as a workflow of its own'),
   toleratedFailures: {

@@ -20,12 +20,13 @@ export const METADATA_KEYS = [
   'compensate',
   'cache',
   'onFailure',
+  'mock',
   ...PARALLEL_KEYS,
 ] as const;
 export type MetadataKey = (typeof METADATA_KEYS)[number];
 
 /** Keys that the design has and this version does not act on; ignoring them would change what a flow promises. */
-export const UNSUPPORTED_METADATA_KEYS = ['dispatch', 'mock'];
+export const UNSUPPORTED_METADATA_KEYS = ['dispatch'];
 
 /** The worker reports every half second: with less than this, a busy one would count as lost. */
 const MIN_HEARTBEAT_MS = 2_000;
@@ -74,13 +75,14 @@ function isTolerance(value: Json): boolean {
 }
 
 /** Keys that mean nothing as a default for all steps. */
-export const STEP_ONLY_KEYS: readonly string[] = ['compensate', 'cache', ...PARALLEL_KEYS];
+export const STEP_ONLY_KEYS: readonly string[] = ['compensate', 'cache', 'mock', ...PARALLEL_KEYS];
+
+/** Keys that are no settings of a call. What can be mocked, check-mock.ts says. */
+const ANYWHERE: readonly MetadataKey[] = ['summary', 'compensate', 'mock'];
 
 /** Keys that act on one kind of task only; ignoring them on another would promise what does not happen. */
 export const KINDS_OF_METADATA_KEYS: readonly (readonly [key: MetadataKey, kind: 'call' | 'for'])[] = [
-  ...METADATA_KEYS.filter((key) => key !== 'summary' && key !== 'compensate' && !isParallelKey(key)).map(
-    (key) => [key, 'call'] as const,
-  ),
+  ...METADATA_KEYS.filter((key) => !ANYWHERE.includes(key) && !isParallelKey(key)).map((key) => [key, 'call'] as const),
   ...PARALLEL_KEYS.map((key) => [key, 'for'] as const),
 ];
 

@@ -9,6 +9,7 @@ import { checkEmit, checkListen } from './check-events';
 import type { ExpressionSite } from './check-expressions';
 import { checkFunctionCall, isFunctionCall } from './check-function';
 import { checkMetadata, refuseActivityMetadata, refuseForeignMetadata } from './check-metadata';
+import { checkMock } from './check-mock';
 import { checkRun } from './check-run';
 import { checkTimeout, checkTransformation } from './check-transformation';
 import type { Checker, Path, Shape } from './checker';
@@ -139,6 +140,7 @@ function checkTask(site: TaskSite): void {
   if (required.every((key) => task[key] !== undefined))
     checkKind(kind, { ...site, task: withStrayArguments(task, stray) });
   checkCompensate(site);
+  checkMock(kind, site);
 }
 
 /** Arguments beside `with` are one mistake, however many they are. */

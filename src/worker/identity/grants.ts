@@ -9,6 +9,8 @@ export interface Holder {
   readonly sub: string;
   /** Absent: the token did not narrow the tenant's. */
   readonly scopes?: readonly string[];
+  /** For what is only tried. */
+  readonly isDryRun?: true;
 }
 
 /** For the steps of one workflow: a flow or a window. */

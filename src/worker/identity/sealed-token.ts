@@ -21,12 +21,18 @@ export interface SealPurpose {
   readonly digest: string;
 }
 
-/** To start one flow, with one input, for one tenant. */
+/** To start one flow, with one input, for one tenant; one for a dry run is good for nothing else. */
 export function startPurpose(
   place: SealPlace,
-  { flow, input, tenant }: { flow: unknown; input: unknown; tenant: string | undefined },
+  {
+    flow,
+    input,
+    tenant,
+    mode,
+  }: { flow: unknown; input: unknown; tenant: string | undefined; mode?: unknown | undefined },
 ): SealPurpose {
-  return purposeOf(place, digestOf('start', { flow, input: input ?? null, tenant: tenant ?? null }));
+  const said = { flow, input: input ?? null, tenant: tenant ?? null };
+  return purposeOf(place, digestOf('start', mode === 'dry-run' ? { ...said, mode } : said));
 }
 
 /** To decide one way in one run of an approval: an approval that asks again does so under the same workflow id. */

@@ -65,7 +65,7 @@ export class TokenGate implements Gate {
     }
     const access = this.#access({ tenant, ...narrowed(scopes) });
     requireScope(access, needWord('flow', 'start'));
-    const holder = { tenant, sub, ...narrowed(scopes) };
+    const holder = { tenant, sub, ...narrowed(scopes), ...trial(start.mode === 'dry-run') };
     const grant = this.#grants.issue({ kind: 'run', id: at.workflowId, run: at.firstRunId, ...holder });
     return { tenant, requestedBy: sub, grant, access };
   }
@@ -146,23 +146,32 @@ export class TokenGate implements Gate {
     if (holder.id !== at.workflowId || !(await this.#chains.isPartOf(at, holder.run)))
       throw forged('it is for another workflow');
     if (holder.tenant !== tenant) throw forged('it is for another tenant');
-    return { subject: holder.sub, ...(holder.scopes === undefined ? {} : { tokenScopes: holder.scopes }) };
+    return {
+      subject: holder.sub,
+      ...(holder.scopes === undefined ? {} : { tokenScopes: holder.scopes }),
+      ...trial(holder.isDryRun),
+    };
   }
 
   /** Whoever starts the flow: with a token, or by a flow or a deployment that was let in before. */
   async #starter(start: StartInput, sent: { tenant: string | undefined }, at: RunPlace & RunOrigin): Promise<Holder> {
-    const { token, grant, flow, input } = start;
+    const { token, grant, flow, input, mode } = start;
     if (grant !== undefined) return await this.#successor(start, grant, at);
     if (token === undefined) {
       throw notRetryable('BLW_TOKEN_REQUIRED', 'token: got none; workers check who starts flows (--auth jwt)');
     }
-    const purpose = startPurpose(this.#placeOf(at), { flow, input, tenant: sent.tenant });
+    const purpose = startPurpose(this.#placeOf(at), { flow, input, tenant: sent.tenant, mode });
     // It has to be valid when the flow is started, however long a worker takes to look at it.
     return await this.#verifier.verify(await openToken(token, purpose, this.#keys), new Date(at.startedAt));
   }
 
-  async #successor({ flow, input, tenant }: StartInput, grant: string, at: RunPlace & RunOrigin): Promise<Holder> {
+  async #successor(
+    { flow, input, tenant, mode }: StartInput,
+    grant: string,
+    at: RunPlace & RunOrigin,
+  ): Promise<Holder> {
     const read = this.#grants.read(grant, 'run', 'deployment');
+    if (read.isDryRun === true && mode !== 'dry-run') throw forged('it is of a dry run, and the flow is live');
     if (read.kind === 'run') return await this.#parentHolder(grant, tenant, at);
     if (!at.workflowId.startsWith(read.idPrefix)) throw forged('it is for other workflow ids');
     if (read.flow !== digestOf('flow', flow)) throw forged('another flow was deployed');
@@ -172,12 +181,12 @@ export class TokenGate implements Gate {
 
   /** Whom the flow or window runs for that started this workflow: the server says which that is, and its grant whose. */
   async #parentHolder(grant: string, tenant: string, { parent }: RunOrigin): Promise<Holder> {
-    const { id, run, tenant: owner, sub, scopes } = this.#grants.read(grant, 'run');
+    const { id, run, tenant: owner, sub, scopes, isDryRun } = this.#grants.read(grant, 'run');
     if (parent?.workflowId !== id || !(await this.#chains.isPartOf(parent, run))) {
       throw forged('it is for another workflow than the one that started this');
     }
     if (owner !== tenant) throw forged('it is for another tenant');
-    return { tenant, sub, ...narrowed(scopes) };
+    return { tenant, sub, ...narrowed(scopes), ...trial(isDryRun) };
   }
 
   #placeOf({ workflowId, runId }: RunPlace): SealPlace & RunPlace {
@@ -203,6 +212,10 @@ export function triggerPrefix(tenant: string, triggerId: string): string {
 
 function narrowed(scopes: readonly string[] | undefined): { scopes?: readonly string[] } {
   return scopes === undefined ? {} : { scopes };
+}
+
+function trial(isDryRun: boolean | undefined): { isDryRun?: true } {
+  return isDryRun === true ? { isDryRun } : {};
 }
 
 function groupsOf(person: string, policy: TenantPolicy | undefined): string[] {

@@ -7,14 +7,15 @@ import type { PolicySource } from './policy';
 
 /**
  * Gives each step the access of its tenant, as the policy in force says now, and refuses blocks and resource classes that are not in
- * it: BLW_TENANT_DENIED, BLW_SCOPE_DENIED, not retryable. What depends on the arguments the ports refuse (scoped-ports.ts).
+ * it: BLW_TENANT_DENIED, BLW_SCOPE_DENIED, not retryable. What depends on the arguments the ports refuse (scoped-ports.ts). Without
+ * `resources` these are those that the step of a dry run would be done in.
  */
-export function stepAccess(policy: PolicySource, resources: ResourceClass): StepMiddleware {
+export function stepAccess(policy: PolicySource, resources: ResourceClass | undefined): StepMiddleware {
   return async (step, next) => {
     const access = accessOf(policy, step.tenant, step.tokenScopes);
     if (access === undefined) return await next();
     requireScope(access, needBlock(step.blockType));
-    requireScope(access, needWord('resources', resources));
+    requireScope(access, needWord('resources', resources ?? step.dryRun?.resources ?? 'io'));
     return await next({ ...step, access });
   };
 }

@@ -109,6 +109,19 @@ export function stepUsage(keeper: QuotaKeeper): StepMiddleware {
   };
 }
 
+/** Releases the place of a step of a dry run, which nothing is counted of. */
+export function stepRelease(keeper: QuotaKeeper): StepMiddleware {
+  return async ({ tenant }, next) => {
+    const { info } = Context.current();
+    const lease = attemptOf(info);
+    try {
+      return await next();
+    } finally {
+      if (keeper.holds(lease)) await keeper.settle({ tenant, id: activityOf(info), attempt: info.attempt, lease });
+    }
+  };
+}
+
 /** Undefined where another attempt follows. */
 function endOf(error: unknown, info: Info): StepEnd | undefined {
   if (error instanceof CancelledFailure) return 'none';

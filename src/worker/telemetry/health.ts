@@ -1,3 +1,4 @@
+import { runsFlows } from '../../dsl/block-spec';
 import { PACKAGE_VERSION } from '../package-files';
 import type { Pool } from '../pools';
 import type { TenantLoad } from '../quota/tenant-load';
@@ -138,10 +139,10 @@ function usedUp(load: readonly TenantLoad[]): readonly object[] {
   );
 }
 
-/** Flows are polled for on the io queue only. */
+/** Flows are polled for on the queues that have some. */
 function isPolling({ resources, worker }: HealthSources['pools'][number]): boolean {
   const { runState, workflowPollerState, activityPollerState } = worker.getStatus();
-  const isForFlows = resources !== 'io' || workflowPollerState === 'POLLING';
+  const isForFlows = !runsFlows(resources) || workflowPollerState === 'POLLING';
   return runState === 'RUNNING' && activityPollerState === 'POLLING' && isForFlows;
 }
 

@@ -1,6 +1,6 @@
 import { EXIT_REASONS } from '../../activities/process/exit-reason';
 import { BLOCK_SPECS } from '../../dsl/block-registry';
-import { RESOURCE_CLASSES as POOLS } from '../../dsl/block-spec';
+import { POOL_NAMES as POOLS } from '../../dsl/block-spec';
 import { ERROR_CODES } from '../../dsl/error-codes';
 import { QUOTAS } from '../../dsl/quota';
 import { PARTS } from './conditions';

@@ -10,7 +10,7 @@ import type { WorkerMetrics } from './worker-metrics';
 export interface Watched {
   readonly pools: readonly (Pick<Pool, 'resources' | 'slots'> & {
     readonly worker: Pick<Pool['worker'], 'getStatus'>;
-    readonly processes: Pick<BlockProcessPool, 'stats'>;
+    readonly processes?: Pick<BlockProcessPool, 'stats'>;
   })[];
   readonly queues: Pick<QueueSurvey, 'read'>;
   readonly expressions: Pick<ExpressionEngine, 'usage'>;
@@ -35,11 +35,12 @@ export async function measurePools(
     const { numInFlightNonLocalActivities: used, numCachedWorkflows } = worker.getStatus();
     metrics.worker_pool_slots.of(resources, 'used').set(used);
     metrics.worker_pool_slots.of(resources, 'free').set(Math.max(0, slots - used));
+    cachedFlows += numCachedWorkflows;
+    if (processes === undefined) continue;
     const stats = processes.stats();
     measureProcesses(metrics, resources, stats);
     cpuMs += stats.cpuMs;
     memoryBytes += stats.rssBytes;
-    cachedFlows += numCachedWorkflows;
   }
   metrics.worker_flows_cached.of().set(cachedFlows);
   metrics.worker_resource_usage.of('cpu_time_ms').set(Math.round(cpuMs));

@@ -1,5 +1,5 @@
 import { temporal } from '@temporalio/proto';
-import type { ResourceClass } from '../../dsl/block-spec';
+import { type PoolName, runsFlows } from '../../dsl/block-spec';
 
 const { TASK_QUEUE_TYPE_ACTIVITY, TASK_QUEUE_TYPE_WORKFLOW } = temporal.api.enums.v1.TaskQueueType;
 
@@ -18,7 +18,7 @@ export interface QueueState {
 
 /** A pool, as Temporal knows it. */
 export interface PoolQueue {
-  readonly resources: ResourceClass;
+  readonly resources: PoolName;
   readonly taskQueue: string;
 }
 
@@ -38,7 +38,9 @@ export async function readQueueState(
   namespace: string,
   { resources, taskQueue }: PoolQueue,
 ): Promise<QueueState> {
-  const types = resources === 'io' ? [TASK_QUEUE_TYPE_ACTIVITY, TASK_QUEUE_TYPE_WORKFLOW] : [TASK_QUEUE_TYPE_ACTIVITY];
+  const types = runsFlows(resources)
+    ? [TASK_QUEUE_TYPE_ACTIVITY, TASK_QUEUE_TYPE_WORKFLOW]
+    : [TASK_QUEUE_TYPE_ACTIVITY];
   const states = types.map((taskQueueType) =>
     describe(service, { namespace, taskQueue: { name: taskQueue }, taskQueueType }),
   );

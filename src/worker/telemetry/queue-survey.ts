@@ -1,12 +1,12 @@
 import type { NativeConnection } from '@temporalio/worker';
 import { within } from '../../activities/within';
-import { RESOURCE_CLASSES, type ResourceClass } from '../../dsl/block-spec';
+import { type PoolName, RESOURCE_CLASSES } from '../../dsl/block-spec';
 import { taskQueueOf } from '../../dsl/names';
 import { type PoolQueue, type QueueState, readQueueState } from './queue-state';
 
 /** The queues of pools. One that is missing could not be told. */
 export interface QueueStates {
-  readonly pools: ReadonlyMap<ResourceClass, QueueState>;
+  readonly pools: ReadonlyMap<PoolName, QueueState>;
   /** Why one is missing; for people. */
   readonly failure?: string;
 }
@@ -46,7 +46,7 @@ export class QueueSurvey {
   async #ask(): Promise<QueueStates> {
     const { pools } = this.options;
     const answers = await Promise.allSettled(pools.map((pool) => within(LIMIT_MS, this.#stateOf(pool))));
-    const told = new Map<ResourceClass, QueueState>();
+    const told = new Map<PoolName, QueueState>();
     let failure: string | undefined;
     for (const [index, answer] of answers.entries()) {
       const pool = pools[index];

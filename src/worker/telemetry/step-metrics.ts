@@ -1,13 +1,13 @@
 import { CancelledFailure, Context } from '@temporalio/activity';
 import type { StepMiddleware } from '../../activities/step-activities';
-import type { ResourceClass } from '../../dsl/block-spec';
+import type { PoolName } from '../../dsl/block-spec';
 import { FlowError } from '../../dsl/errors';
 import { OTHER } from './metric-family';
 import { isDenial } from './metric-table';
 import type { WorkerMetrics } from './worker-metrics';
 
 /** Counts every attempt of a step: how it ended, how long it ran, how long it waited for a slot. `pools` are by task queue. */
-export function stepMetrics(metrics: WorkerMetrics, pools: ReadonlyMap<string, ResourceClass>): StepMiddleware {
+export function stepMetrics(metrics: WorkerMetrics, pools: ReadonlyMap<string, PoolName>): StepMiddleware {
   return async ({ blockType, attempt }, next) => {
     const startedAt = performance.now();
     const { taskQueue, currentAttemptScheduledTimestampMs: scheduledAt } = Context.current().info;

@@ -27,6 +27,8 @@ export class Listening {
     private readonly task: ListenPlan,
     private readonly frame: TaskFrame,
     private readonly listener: Listener,
+    /** What is consumed in a dry run, in place of events that come. */
+    private readonly mocked?: readonly Json[],
   ) {
     const from = frame.from as ListenCursor | undefined;
     const { to } = task;
@@ -59,6 +61,7 @@ export class Listening {
 
   /** The next event that is consumed, as it is read; undefined where the events that end the listen have come. */
   *#nextItem(): Routine<Json | undefined> {
+    if (this.mocked !== undefined) return this.mocked[this.#consumed.length];
     for (;;) {
       const queued = yield* this.#nextEvent();
       const taken = yield* this.#decide(queued);
@@ -124,6 +127,7 @@ export class Listening {
   }
 
   *#isComplete(): Routine<boolean> {
+    if (this.mocked !== undefined) return this.#consumed.length >= this.mocked.length;
     const { kind, until } = this.task.to;
     if (kind !== 'any' || until === undefined) return this.#main.isComplete;
     if ('consumed' in until) return false;

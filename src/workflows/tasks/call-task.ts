@@ -69,6 +69,7 @@ function* sendOut(task: CallPlan, frame: TaskFrame, turns: StepTurns): Routine<S
     ...run.proof,
     quota: { ...turns.claim, ...linePriority(task, run) },
     ...traceOf(frame),
+    ...(run.rehearsal === undefined ? {} : { dryRun: run.rehearsal.requestOf(task, scope) }),
   };
   const options = activityOptions(task, frame, args, turns);
   yield* run.dispatch.enter(request);
@@ -89,7 +90,7 @@ function* sendOut(task: CallPlan, frame: TaskFrame, turns: StepTurns): Routine<S
     const attempts = attemptsOf(error);
     if (attempts !== undefined) step.update({ attempts });
     if (error instanceof ActivityFailure) step.ranOn(error.identity);
-    if (isUnreported(error)) yield* countFailure(run, error);
+    if (isUnreported(error) && run.rehearsal === undefined) yield* countFailure(run, error);
     if (run.prepared.tellsUnknownOutcomes === true && isLostAttempt(error) && !isRepeatable(task, args)) {
       throw unknownOutcome(error);
     }
@@ -125,15 +126,14 @@ function activityOptions(
   const { retry } = task;
   const totalMs = values.timeout === undefined ? undefined : turns.timeLeft(durationOf(values.timeout, 'timeout'));
   return {
-    taskQueue: siblingTaskQueue(run.taskQueue, task.resources),
+    // A dry run stays where nothing can be reached, whatever its steps are.
+    taskQueue: siblingTaskQueue(run.taskQueue, run.rehearsal === undefined ? task.resources : 'sandbox'),
     startToCloseTimeout:
       totalMs === undefined ? task.startToCloseMs : Math.max(1, Math.min(totalMs, task.startToCloseMs)),
     ...(totalMs === undefined ? {} : { scheduleToCloseTimeout: Math.max(1, totalMs) }),
     heartbeatTimeout: task.heartbeatMs,
     retry: {
-      initialInterval: retry.initialIntervalMs,
-      backoffCoefficient: retry.backoffCoefficient,
-      maximumInterval: retry.maximumIntervalMs,
+      ...pausesOf(task, run),
       maximumAttempts: attemptsLeft(retry.maximumAttempts, turns),
       nonRetryableErrorTypes: [
         ...(retry.nonRetryableErrorTypes ?? []),
@@ -143,6 +143,16 @@ function activityOptions(
     cancellationType: ActivityCancellationType.TRY_CANCEL,
     summary: withoutPlaceholders(summaryOf(task, values, args)),
     priority: priorityOf(task, run),
+  };
+}
+
+/** Between two attempts; a dry run does not wait unless it is to. */
+function pausesOf({ retry }: CallPlan, { rehearsal }: FlowRun): NonNullable<ActivityOptions['retry']> {
+  if (rehearsal?.waits === false) return { initialInterval: 1, backoffCoefficient: 1, maximumInterval: 1 };
+  return {
+    initialInterval: retry.initialIntervalMs,
+    backoffCoefficient: retry.backoffCoefficient,
+    maximumInterval: retry.maximumIntervalMs,
   };
 }
 

@@ -26,7 +26,7 @@ export function* executeEmit(task: EmitPlan, frame: TaskFrame): Routine<TaskResu
 }
 
 /** What the author gives counts; the rest is made here (OWS dsl-reference, "Event Properties"). */
-function completeEvent(given: JsonObject, task: EmitPlan, { run, scope }: TaskFrame): CloudEvent {
+export function completeEvent(given: JsonObject, task: EmitPlan, { run, scope }: TaskFrame): CloudEvent {
   const key = { tenant: run.tenant, flowId: run.id, stepPath: task.path, iteration: scope.iteration, generation: 0 };
   const [name = '', version = ''] = run.plan.flow.split(':');
   const made: JsonObject = {

@@ -1,6 +1,7 @@
 import { requireValue } from '../../dsl/expressions/batch';
 import type { DoPlan, TaskPlan } from '../../dsl/planning/plan';
 import type { Routine } from '../drive';
+import { rehearseTask } from '../dry-run/rehearse-task';
 import { innerScope } from '../scope';
 import { type BodyCursor, type ListCursor, suspendable } from '../suspension';
 import type { TaskFrame, TaskResult } from '../task-frame';
@@ -19,6 +20,12 @@ import { executeWait } from './wait-task';
 
 /** Runs what is particular to a kind of task, between its input and its output. */
 export function* executeTask(task: TaskPlan, frame: TaskFrame): Routine<TaskResult> {
+  const { rehearsal } = frame.run;
+  if (rehearsal !== undefined) return yield* rehearseTask(task, frame, { rehearsal, execute: executeLive });
+  return yield* executeLive(task, frame);
+}
+
+function* executeLive(task: TaskPlan, frame: TaskFrame): Routine<TaskResult> {
   switch (task.kind) {
     case 'call':
       return task.human === true ? yield* executeHuman(task, frame) : yield* executeCall(task, frame);

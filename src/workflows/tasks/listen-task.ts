@@ -35,7 +35,7 @@ export function* executeListen(task: ListenPlan, frame: TaskFrame): Routine<Task
 }
 
 /** Literal attributes of every filter of a strategy, also of the one that ends it; `any` without filters takes all. */
-function literalFilters({ filters, until }: EventStrategyPlan): JsonObject[] {
+export function literalFilters({ filters, until }: EventStrategyPlan): JsonObject[] {
   const own = filters.length === 0 ? [{}] : filters.map(({ literal }) => literal);
   return until !== undefined && 'consumed' in until ? [...own, ...literalFilters(until.consumed)] : own;
 }

@@ -5,6 +5,7 @@ import type { ForPlan, ParallelPlan } from '../../dsl/planning/plan';
 import { abandon } from '../abandon';
 import type { CompensationEntry } from '../compensations';
 import { drive, type Routine, waitFor } from '../drive';
+import type { RehearsalState } from '../dry-run/rehearsal';
 import type { TrackedStep } from '../progress-tracker';
 import { innerScope } from '../scope';
 import { SideBySide } from '../side-by-side';
@@ -36,6 +37,8 @@ export interface ItemsResult {
   readonly broken?: 'cancelled' | { readonly error: FlowErrorData };
   /** Steps of a window that the flow may have to undo. */
   readonly compensations?: readonly CompensationEntry[];
+  /** Of a window in a dry run. */
+  readonly rehearsal?: RehearsalState;
 }
 
 /** How many of so many items may fail. */

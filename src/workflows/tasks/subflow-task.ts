@@ -4,7 +4,8 @@ import {
   ParentClosePolicy,
   startChild,
 } from '@temporalio/workflow';
-import { FlowError, flowError } from '../../dsl/errors';
+import { isDryRunReport } from '../../dsl/dry-run/report';
+import { FlowError, type FlowErrorData, flowError } from '../../dsl/errors';
 import type { Json } from '../../dsl/json';
 import { RUN_FLOW } from '../../dsl/names';
 import type { SubflowPlan } from '../../dsl/planning/plan';
@@ -31,12 +32,12 @@ export function* executeSubflow(task: SubflowPlan, frame: TaskFrame): Routine<Ta
   step.update({ child: workflowId });
   try {
     const child = yield* waitFor(startChild(RUN_FLOW, childOptions(task, frame, { workflowId, start })));
-    if (!task.await) return { output: input };
+    if (!task.await && run.rehearsal === undefined) return { output: input };
     const output = readable(yield* run.longWait(waitFor(child.result() as Promise<Json>)), "the flow's output");
     const unreadable = undecodableReason(output);
     if (unreadable !== undefined)
       throw flowError('BLW_BLOCK_FAILED', `the flow's output cannot be read: ${unreadable}`);
-    return { output };
+    return run.rehearsal === undefined ? { output } : { output: rehearsedOutput(task, frame, output) };
   } catch (thrown) {
     throw placed(childError(thrown, workflowId), task.path);
   } finally {
@@ -44,8 +45,17 @@ export function* executeSubflow(task: SubflowPlan, frame: TaskFrame): Routine<Ta
   }
 }
 
+/** The output in the report of a flow that ran as a dry run. What a flow that is not awaited comes to, nobody would know. */
+function rehearsedOutput(task: SubflowPlan, { run, step, input }: TaskFrame, report: Json): Json {
+  if (!isDryRunReport(report)) throw flowError('BLW_BLOCK_FAILED', `${task.flow} gave no report of a dry run`);
+  run.rehearsal?.note(step, { flow: report });
+  if (!task.await) return input;
+  if (report.error !== undefined) throw new FlowError(report.error as unknown as FlowErrorData);
+  return report.output ?? null;
+}
+
 /** The child's start input: of the same tenant, asked for by the same person, one level deeper. */
-function childStart(task: SubflowPlan, { tenant, prepared, proof }: FlowRun, input: Json): StartInput {
+function childStart(task: SubflowPlan, { tenant, prepared, proof, rehearsal }: FlowRun, input: Json): StartInput {
   const { priorityKey, requestedBy, depth = 0 } = prepared;
   if (depth >= MAX_FLOW_DEPTH) {
     throw flowError('BLW_FLOW_DEPTH', `${task.flow} would be more than ${MAX_FLOW_DEPTH} flows deep`);
@@ -59,6 +69,7 @@ function childStart(task: SubflowPlan, { tenant, prepared, proof }: FlowRun, inp
     depth: depth + 1,
     ...(task.await ? { awaited: true as const } : {}),
     ...proof,
+    ...rehearsal?.startOf(task),
   };
 }
 

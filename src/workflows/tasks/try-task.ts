@@ -33,7 +33,8 @@ export function* executeTry(task: TryPlan, frame: TaskFrame): Routine<TaskResult
       const delayMs = retryDelay(task.catch.retry, caught.values, { retries, elapsedMs });
       if (delayMs === undefined) return yield* handle(task, frame, { caught: caught.error, retries, startedAt });
       frame.run.countRepeat();
-      if (delayMs > 0) {
+      if (frame.run.rehearsal?.waits === false) frame.run.rehearsal.skip(delayMs);
+      else if (delayMs > 0) {
         yield* frame.run.longWait(waitFor(sleep(delayMs, { summary: `${task.name}: retry ${retries + 1}` })));
       }
     }
@@ -42,7 +43,8 @@ export function* executeTry(task: TryPlan, frame: TaskFrame): Routine<TaskResult
 
 /** The time that counts, where tries are limited by it. */
 function* timeFor({ catch: { retry } }: TryPlan, { run }: TaskFrame): Routine<number> {
-  return retry?.maxDuration === undefined ? Date.now() : yield* recordedTime(run);
+  const now = retry?.maxDuration === undefined ? Date.now() : yield* recordedTime(run);
+  return now + (run.rehearsal?.skippedMs ?? 0);
 }
 
 /** How far a try has come. */

@@ -101,6 +101,7 @@ class WindowRun {
       });
       const result: ItemsResult = readable(yield* waitFor(child), "the result of the loop's items");
       run.compensations.addAll(result.compensations ?? []);
+      run.rehearsal?.take(result.rehearsal);
       if (result.broken === 'cancelled') throw new CancelledFailure('the window was cancelled');
       if (result.broken !== undefined) throw new FlowError(result.broken.error);
       step.end('completed');

@@ -1,0 +1,68 @@
+import type { AnswerSource } from '../dsl/dry-run/mock-table';
+import type { DryRunReport, ReportedStep } from '../dsl/dry-run/report';
+import type { Json, JsonObject } from '../dsl/json';
+import { shortText } from '../dsl/problems';
+import type { StepStatus } from '../dsl/progress';
+import { printable, printableIndented, type Style, type StyleName, type TextOutput } from './output';
+
+/** Longest value on a line; `--json` has them all. */
+const MAX_VALUE_LENGTH = 200;
+
+const MARKS: Readonly<Partial<Record<StepStatus, { readonly mark: string; readonly style: StyleName }>>> = {
+  completed: { mark: '✓', style: 'green' },
+  failed: { mark: '✗', style: 'red' },
+  skipped: { mark: '-', style: 'dim' },
+};
+
+const SOURCES: Readonly<Record<AnswerSource, string>> = {
+  request: 'mocks of this run',
+  document: "the flow's metadata.mock",
+  generated: 'made up, since nothing is mocked',
+};
+
+/** Prints a report for people: each step with what it would have done and what it was answered. */
+export function printDryRun(report: DryRunReport, output: TextOutput): void {
+  output.line(output.style.bold(printable(`dry run of ${report.flow} for ${report.tenant}: nothing was done`)));
+  for (const line of stepLines(report, output.style)) output.line(printableIndented(line));
+  output.line();
+  if (report.error === undefined) {
+    output.line('it would complete with');
+    output.line(JSON.stringify(report.output ?? null, undefined, 2));
+  } else output.line(printable(`it would fail: ${reasonOf(report.error)}`));
+}
+
+function stepLines({ steps, omittedSteps }: DryRunReport, style: Style, indent = ''): string[] {
+  const lines = steps.flatMap((step) => linesOf(step, style, indent));
+  return omittedSteps === undefined
+    ? lines
+    : [...lines, `${indent}… and ${omittedSteps} more steps, which the report has no room for`];
+}
+
+function linesOf(step: ReportedStep, style: Style, indent: string): string[] {
+  const { path, iteration, block, status, attempts = 1, would, answer, output, error, flow, cut = [] } = step;
+  const { mark, style: name } = MARKS[status] ?? { mark: '~', style: 'yellow' };
+  const tries = attempts > 1 ? `, ${attempts} attempts` : '';
+  const details = [
+    ...(would === undefined ? [] : [would]),
+    ...(step.input === undefined || block === 'emit' ? [] : [`input: ${short(step.input)}`]),
+    ...(error === undefined ? [] : [`error: ${reasonOf(error)}`]),
+    ...(output === undefined || error !== undefined ? [] : [`output: ${short(output)}`]),
+    ...(answer === undefined ? [] : [`from: ${SOURCES[answer]}`]),
+    ...(cut.length === 0 ? [] : [`too large for the report: ${cut.join(', ')}`]),
+  ];
+  return [
+    `${indent}${style[name](mark)} ${path}${iteration === undefined ? '' : ` [${iteration}]`} ${style.dim(`${block}${tries}`)}`,
+    ...details.map((line) => `${indent}    ${line}`),
+    ...(flow === undefined ? [] : stepLines(flow, style, `${indent}    `)),
+  ];
+}
+
+function short(value: Json): string {
+  return shortText(JSON.stringify(value), MAX_VALUE_LENGTH);
+}
+
+/** `the answer has status 503 [BLW_HTTP_STATUS]` */
+function reasonOf({ detail, title, type, code, instance }: JsonObject): string {
+  const where = typeof instance === 'string' ? `${instance}: ` : '';
+  return `${where}${String(detail ?? title ?? type)}${typeof code === 'string' ? ` [${code}]` : ''}`;
+}

@@ -1,0 +1,29 @@
+import type { ResourceClass } from '../block-spec';
+import type { Json } from '../json';
+import type { MockAnswer } from './mock';
+import type { MockTable } from './mock-table';
+
+/** How a flow is tried (`PreparedFlow.dryRun`). In histories: add optional fields, never change one. */
+export interface DryRunPlan {
+  readonly mocks: MockTable;
+  /** Time is waited where the flow waits; absent: it is skipped. */
+  readonly waits?: true;
+}
+
+/** What a dry run tells the worker of a step (`StepRequest.dryRun`). In histories, as above. */
+export interface DryStep {
+  /** Pool that the step would run in: what its tenant's scopes are compared with. */
+  readonly resources: ResourceClass;
+  /** From this activity's first attempt on; absent: one is made. */
+  readonly answers?: readonly MockAnswer[];
+  /** Schema of the step's output, where its author says one. */
+  readonly schema?: Json;
+}
+
+/** Whether time is waited in a dry run: the start's `waits`. */
+export const WAIT_MODES = ['skip', 'real'] as const;
+export type WaitMode = (typeof WAIT_MODES)[number];
+
+/** How a flow is started: to do what it says, or to try it. */
+export const RUN_MODES = ['live', 'dry-run'] as const;
+export type RunMode = (typeof RUN_MODES)[number];

@@ -1,0 +1,149 @@
+import { jsonBytes } from '../encoded-json';
+import type { Json, JsonObject } from '../json';
+import type { StepProgress, StepStatus } from '../progress';
+import type { AnswerSource } from './mock-table';
+
+/** Result of a dry run. Scripts read it: add optional fields, never change one. */
+export interface DryRunReport {
+  /** Tells a report from the output of a flow. */
+  readonly dryRun: true;
+  /** `namespace/name:version`. */
+  readonly flow: string;
+  readonly tenant: string;
+  readonly status: 'completed' | 'failed';
+  /** Of a flow that completed. */
+  readonly output?: Json;
+  /** Of one that failed, in the shape of OWS. */
+  readonly error?: JsonObject;
+  /** What ran, in the order in which it began. */
+  readonly steps: readonly ReportedStep[];
+  /** Steps that ran and are not in the list, which has room for only so many. */
+  readonly omittedSteps?: number;
+}
+
+/** One execution of one step in a dry run. */
+export interface ReportedStep {
+  /** JSON Pointer of the step in its document. */
+  readonly path: string;
+  readonly name: string;
+  /** Indexes of the loops around the step, e.g. `2` or `0.4`; absent outside of loops. */
+  readonly iteration?: string;
+  /** Block type (`http.request`) or kind of task (`switch`). */
+  readonly block: string;
+  readonly status: StepStatus;
+  readonly attempts?: number;
+  /** Its arguments, resolved; `***` stands for a secret. Absent where it has none. */
+  readonly input?: Json;
+  /** What it would have done, in words; absent: nothing outside of the flow. */
+  readonly would?: string;
+  /** Where its answer comes from; absent: the step was really run, since it reaches nothing. */
+  readonly answer?: AnswerSource;
+  readonly output?: Json;
+  readonly error?: JsonObject;
+  /** Of a step that runs another flow: that flow's report. */
+  readonly flow?: DryRunReport;
+  /** Values that were too large for the report and are not in it. */
+  readonly cut?: readonly ('input' | 'output' | 'error' | 'flow')[];
+}
+
+/** What is added to the progress of a step. */
+export type StepNotes = Partial<Pick<Mutable<ReportedStep>, 'input' | 'would' | 'answer' | 'output' | 'flow'>>;
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Largest value in a report, in bytes of JSON. */
+const MAX_VALUE_BYTES = 16_384;
+
+/** Of all values and steps together: a report stays below the size from which payloads are kept in a store. */
+const MAX_REPORT_BYTES = 200_000;
+
+/** Beside its values, what a step takes at most. */
+const STEP_BYTES = 300;
+
+/** True for the result of a dry run, as against the output of a flow. */
+export function isDryRunReport(value: unknown): value is DryRunReport {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    (value as Partial<DryRunReport>).dryRun === true &&
+    Array.isArray((value as Partial<DryRunReport>).steps)
+  );
+}
+
+/** What is kept of a report that is being written, when the flow goes on with a new history. */
+export interface ReportState {
+  readonly steps: readonly ReportedStep[];
+  readonly omitted: number;
+  readonly bytes: number;
+}
+
+/** Writes the steps of a report, within its room. Pure, so that it can be part of a workflow. */
+export class ReportWriter {
+  readonly #steps: (ReportedStep | { readonly shown: StepProgress; readonly notes: StepNotes })[];
+  #omitted: number;
+  #bytes: number;
+
+  constructor(state: ReportState = { steps: [], omitted: 0, bytes: 0 }) {
+    this.#steps = [...state.steps];
+    this.#omitted = state.omitted;
+    this.#bytes = state.bytes;
+  }
+
+  /** A step begins: `shown` is read once the report is wanted, `notes` may be added to until then. */
+  begin(shown: StepProgress): StepNotes {
+    const notes: StepNotes = {};
+    if (this.#takes(STEP_BYTES)) this.#steps.push({ shown, notes });
+    else this.#omitted += 1;
+    return notes;
+  }
+
+  /** Steps that were reported elsewhere: by a batch of a loop. */
+  add({ steps, omitted }: Pick<ReportState, 'steps' | 'omitted'>): void {
+    this.#omitted += omitted;
+    for (const step of steps) {
+      if (this.#takes(jsonBytes(step))) this.#steps.push(step);
+      else this.#omitted += 1;
+    }
+  }
+
+  /** The steps as they are now; with `onlyEnded` without those that still run, which are begun again elsewhere. */
+  state({ onlyEnded = false } = {}): ReportState {
+    const steps: ReportedStep[] = [];
+    for (const entry of this.#steps) {
+      if (!('shown' in entry)) steps.push(entry);
+      else if (!onlyEnded || entry.shown.endedAt !== undefined) steps.push(this.#reported(entry));
+    }
+    return { steps, omitted: this.#omitted, bytes: this.#bytes };
+  }
+
+  #reported({ shown, notes }: { shown: StepProgress; notes: StepNotes }): ReportedStep {
+    const { id: path, name, iteration, block, status, attempts, error } = shown;
+    const { would, answer, ...values } = notes;
+    const kept: JsonObject = {};
+    const cut: ('input' | 'output' | 'error' | 'flow')[] = [];
+    for (const [key, value] of Object.entries({ ...values, error })) {
+      if (value === undefined) continue;
+      const bytes = jsonBytes(value);
+      if ((key === 'flow' || bytes <= MAX_VALUE_BYTES) && this.#takes(bytes)) kept[key] = value as Json;
+      else cut.push(key as 'input');
+    }
+    return {
+      path,
+      name,
+      ...(iteration === undefined ? {} : { iteration }),
+      block,
+      status,
+      ...(attempts === undefined ? {} : { attempts }),
+      ...(would === undefined ? {} : { would }),
+      ...(answer === undefined ? {} : { answer }),
+      ...kept,
+      ...(cut.length === 0 ? {} : { cut }),
+    };
+  }
+
+  #takes(bytes: number): boolean {
+    if (this.#bytes + bytes > MAX_REPORT_BYTES) return false;
+    this.#bytes += bytes;
+    return true;
+  }
+}

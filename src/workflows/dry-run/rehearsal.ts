@@ -1,0 +1,178 @@
+import type { DryRunPlan, DryStep } from '../../dsl/dry-run/dry-run';
+import type { MockAnswer, StepMock } from '../../dsl/dry-run/mock';
+import { type AnswerSource, answersFrom, type MockTable } from '../../dsl/dry-run/mock-table';
+import { type DryRunReport, type ReportState, ReportWriter, type StepNotes } from '../../dsl/dry-run/report';
+import { type FlowErrorData, flowError, flowErrorToJson } from '../../dsl/errors';
+import type { Json } from '../../dsl/json';
+import type { CallPlan, TaskPlan } from '../../dsl/planning/plan';
+import type { StepProgress } from '../../dsl/progress';
+import type { StartInput } from '../../dsl/start';
+import type { TrackedStep } from '../progress-tracker';
+import type { TaskScope } from '../scope';
+import { withoutPlaceholders } from '../step-secrets';
+
+/** Steps of a dry run: where waits are skipped, a loop that waits for something else would never end. */
+const MAX_STEPS = 20_000;
+
+/** What a dry run takes along to a new history. In histories: add optional fields, never change one. */
+export interface RehearsalState {
+  readonly report: ReportState;
+  /** Attempts that steps have made, by path and iteration. */
+  readonly attempts: Readonly<Record<string, number>>;
+  readonly skippedMs: number;
+  readonly steps: number;
+}
+
+/** The dry run of a flow: which step is answered what, and what is told of it in the end. */
+export class Rehearsal {
+  readonly #writer: ReportWriter;
+  readonly #attempts: Map<string, number>;
+  readonly #notes = new WeakMap<StepProgress, StepNotes>();
+  #skippedMs: number;
+  #steps: number;
+
+  constructor(
+    private readonly plan: DryRunPlan,
+    state: RehearsalState | undefined,
+  ) {
+    this.#writer = new ReportWriter(state?.report);
+    this.#attempts = new Map(Object.entries(state?.attempts ?? {}));
+    this.#skippedMs = state?.skippedMs ?? 0;
+    this.#steps = state?.steps ?? 0;
+  }
+
+  /** Time is waited where the flow waits. */
+  get waits(): boolean {
+    return this.plan.waits === true;
+  }
+
+  /** Time that was not waited, in ms: it has passed for the flow. */
+  get skippedMs(): number {
+    return this.#skippedMs;
+  }
+
+  /** To be called before each step. Throws BLW_STEP_LIMIT. */
+  countStep(): void {
+    this.#steps += 1;
+    if (this.#steps <= MAX_STEPS) return;
+    const detail = `the dry run has made ${MAX_STEPS} steps, expected it to end; mock what its loop waits for`;
+    throw flowError('BLW_STEP_LIMIT', detail);
+  }
+
+  begin({ shown }: TrackedStep): void {
+    this.#notes.set(shown, this.#writer.begin(shown));
+  }
+
+  note({ shown }: TrackedStep, notes: StepNotes): void {
+    const known = this.#notes.get(shown);
+    if (known !== undefined) Object.assign(known, notes);
+  }
+
+  /** Says of a step that failed for good what would become of it. */
+  noteDeadLetter({ shown }: TrackedStep): void {
+    const known = this.#notes.get(shown);
+    if (known !== undefined)
+      known.would = `${known.would ?? 'would run'}; failed for good, it would wait for people as a dead letter`;
+  }
+
+  skip(ms: number): void {
+    this.#skippedMs += ms;
+  }
+
+  /** The mock of a task, as far as it answers the task as a whole; the request's comes first. */
+  mockOf(task: TaskPlan): MockTable[string] | undefined {
+    const mock = Object.hasOwn(this.plan.mocks, task.path) ? this.plan.mocks[task.path] : undefined;
+    return mock === undefined || mock.answers.length === 0 ? undefined : mock;
+  }
+
+  sourceOf(task: TaskPlan): AnswerSource {
+    return this.mockOf(task)?.source ?? 'generated';
+  }
+
+  /** The next answer to a task that is no activity; undefined: it has no mock. */
+  nextAnswer(task: TaskPlan, scope: TaskScope): MockAnswer | undefined {
+    const mock = this.mockOf(task);
+    if (mock === undefined) return undefined;
+    const [answer] = answersFrom(mock.answers, this.#attemptsOf(task, scope));
+    this.addAttempts(task, scope, 1);
+    return answer;
+  }
+
+  /** The answer that it was given last. */
+  lastAnswer(task: TaskPlan, scope: TaskScope): MockAnswer | undefined {
+    return answersFrom(this.mockOf(task)?.answers ?? [], Math.max(0, this.#attemptsOf(task, scope) - 1))[0];
+  }
+
+  addAttempts(task: TaskPlan, scope: TaskScope, count: number): void {
+    // Of others nobody asks.
+    if ((this.mockOf(task)?.answers.length ?? 0) < 2) return;
+    this.#attempts.set(keyOf(task, scope), this.#attemptsOf(task, scope) + count);
+  }
+
+  #attemptsOf(task: TaskPlan, scope: TaskScope): number {
+    return this.#attempts.get(keyOf(task, scope)) ?? 0;
+  }
+
+  /** What the worker is told of a step. */
+  requestOf(task: CallPlan, scope: TaskScope): DryStep {
+    const mock: StepMock | undefined = this.mockOf(task);
+    const { schema, as } = task.output ?? {};
+    return {
+      resources: task.resources,
+      ...(mock === undefined ? {} : { answers: answersFrom(mock.answers, this.#attemptsOf(task, scope)) }),
+      ...(schema === undefined || as !== undefined ? {} : { schema }),
+    };
+  }
+
+  /** Of the start input of a flow that a step runs. */
+  startOf(task: TaskPlan): Pick<StartInput, 'mode' | 'mocks' | 'waits' | 'awaited'> {
+    const inner = Object.hasOwn(this.plan.mocks, task.path) ? this.plan.mocks[task.path]?.inner : undefined;
+    return {
+      mode: 'dry-run',
+      awaited: true,
+      ...(inner === undefined ? {} : { mocks: inner }),
+      ...(this.waits ? { waits: 'real' } : {}),
+    };
+  }
+
+  /** Steps of a batch of a loop, which ran in a workflow of its own. */
+  take(state: RehearsalState | undefined): void {
+    if (state === undefined) return;
+    this.#writer.add(state.report);
+    this.#steps += state.steps;
+  }
+
+  /** What goes on in a new history: steps that stand still now begin again there. */
+  state({ onlyEnded }: { onlyEnded: boolean }): RehearsalState {
+    return {
+      report: this.#writer.state({ onlyEnded }),
+      attempts: Object.fromEntries(this.#attempts),
+      skippedMs: this.#skippedMs,
+      steps: this.#steps,
+    };
+  }
+
+  /** The report of a flow that has ended. To be called once. */
+  report(flow: { flow: string; tenant: string }, end: { output: Json } | { error: FlowErrorData }): DryRunReport {
+    const { steps, omitted } = this.#writer.state();
+    return {
+      dryRun: true,
+      ...flow,
+      ...('output' in end
+        ? { status: 'completed', output: end.output }
+        : { status: 'failed', error: flowErrorToJson(end.error) }),
+      steps,
+      ...(omitted === 0 ? {} : { omittedSteps: omitted }),
+    };
+  }
+}
+
+/** Retries go on through a list of answers; another iteration begins anew. */
+function keyOf({ path }: TaskPlan, { iteration }: TaskScope): string {
+  return `${path} ${iteration}`;
+}
+
+/** As it may be shown: a placeholder stands for a secret. */
+export function masked<T extends Json>(value: T): T {
+  return JSON.parse(withoutPlaceholders(JSON.stringify(value))) as T;
+}

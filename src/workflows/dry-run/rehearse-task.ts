@@ -1,0 +1,153 @@
+import { describeEffect } from '../../dsl/dry-run/describe-effect';
+import { type MockAnswer, mockedError } from '../../dsl/dry-run/mock';
+import { formatDuration } from '../../dsl/durations';
+import { FlowError, flowError } from '../../dsl/errors';
+import { type CloudEvent, readEvent } from '../../dsl/events/cloud-event';
+import { requireObject, requireValue } from '../../dsl/expressions/batch';
+import type { Json } from '../../dsl/json';
+import type { CallPlan, EmitPlan, ListenPlan, SubflowPlan, TaskPlan, WaitPlan } from '../../dsl/planning/plan';
+import type { Routine } from '../drive';
+import { Listening } from '../events/listening';
+import type { ListenCursor } from '../suspension';
+import { Suspension } from '../suspension';
+import type { TaskFrame, TaskResult } from '../task-frame';
+import { completeEvent } from '../tasks/emit-task';
+import { literalFilters } from '../tasks/listen-task';
+import { durationOf } from '../timeouts';
+import { masked, type Rehearsal } from './rehearsal';
+import { rehearseApproval } from './rehearse-approval';
+
+/** How a task is run that reaches nothing by itself. */
+type Execute = (task: TaskPlan, frame: TaskFrame) => Routine<TaskResult>;
+
+/** Runs a task in a dry run: what would reach something is answered, and what it would have done is noted. */
+export function* rehearseTask(
+  task: TaskPlan,
+  frame: TaskFrame,
+  { rehearsal, execute }: { rehearsal: Rehearsal; execute: Execute },
+): Routine<TaskResult> {
+  switch (task.kind) {
+    case 'call':
+      noteCall(task, frame, rehearsal);
+      if (task.human === true) return yield* rehearseApproval(task, frame, rehearsal);
+      return yield* rehearseCall(task, frame, { rehearsal, execute });
+    case 'function':
+      rehearsal.note(frame.step, { input: masked(requireObject(frame.values, 'with')) });
+      return answered(task, frame, rehearsal) ?? (yield* execute(task, frame));
+    case 'subflow':
+      return yield* rehearseSubflow(task, frame, { rehearsal, execute });
+    case 'emit':
+      return rehearseEmit(task, frame, rehearsal);
+    case 'listen':
+      return yield* rehearseListen(task, frame, rehearsal);
+    case 'wait':
+      return yield* rehearseWait(task, frame, { rehearsal, execute });
+    default:
+      return yield* execute(task, frame);
+  }
+}
+
+function noteCall(task: CallPlan, { values, step }: TaskFrame, rehearsal: Rehearsal): void {
+  const input = masked(requireObject(values, 'with'));
+  rehearsal.note(step, { input, would: describeEffect(task.block, input), answer: rehearsal.sourceOf(task) });
+}
+
+/** The worker answers, so that its checks, retries and quotas are those of a live step. */
+function* rehearseCall(
+  task: CallPlan,
+  frame: TaskFrame,
+  { rehearsal, execute }: { rehearsal: Rehearsal; execute: Execute },
+): Routine<TaskResult> {
+  try {
+    return yield* execute(task, frame);
+  } finally {
+    rehearsal.addAttempts(task, frame.scope, frame.step.shown.attempts ?? 1);
+  }
+}
+
+function* rehearseSubflow(
+  task: SubflowPlan,
+  frame: TaskFrame,
+  { rehearsal, execute }: { rehearsal: Rehearsal; execute: Execute },
+): Routine<TaskResult> {
+  rehearsal.note(frame.step, { input: masked(frame.values.with ?? null), would: `would run the flow ${task.flow}` });
+  const result = answered(task, frame, rehearsal);
+  if (result !== undefined) return task.await ? result : { output: frame.input };
+  // As a dry run too, with a report of its own.
+  return yield* execute(task, frame);
+}
+
+function rehearseEmit(task: EmitPlan, frame: TaskFrame, rehearsal: Rehearsal): TaskResult {
+  const event = completeEvent(requireObject(frame.values, 'event'), task, frame);
+  rehearsal.note(frame.step, { input: event, would: `would emit the event ${event.type}` });
+  answered(task, frame, rehearsal);
+  return { output: event };
+}
+
+/** Nobody is subscribed: what is consumed is what the mock says, or an event for each filter. */
+function* rehearseListen(task: ListenPlan, frame: TaskFrame, rehearsal: Rehearsal): Routine<TaskResult> {
+  const { run, step } = frame;
+  const types = task.to.filters.map(({ literal }) => String(literal.type ?? 'any type'));
+  rehearsal.note(step, { would: `would listen for events (${types.join(', ') || 'any type'})` });
+  const from = frame.from as ListenCursor | undefined;
+  const mocked =
+    from === undefined
+      ? answered(task, frame, rehearsal)?.output
+      : outputBefore(rehearsal.lastAnswer(task, frame.scope));
+  if (mocked === undefined) rehearsal.note(step, { answer: 'generated' });
+  const items = (mocked as Json[] | undefined) ?? generatedEvents(task);
+  const listener =
+    from === undefined ? run.inbox.open(task.path, literalFilters(task.to)) : run.inbox.reopen(from.listener);
+  let isSuspended = false;
+  try {
+    return yield* new Listening(task, frame, listener, items).run();
+  } catch (error) {
+    isSuspended = error instanceof Suspension;
+    throw error;
+  } finally {
+    if (!isSuspended) run.inbox.close(listener);
+  }
+}
+
+/** One of each kind that is wanted; of those of which any will do, the first. */
+function generatedEvents({ to: { kind, filters }, read }: ListenPlan): Json[] {
+  const wanted = kind === 'all' ? filters : filters.slice(0, 1);
+  return (wanted.length === 0 ? [{ literal: {} }] : wanted).map(({ literal }) =>
+    readEvent(
+      { specversion: '1.0', id: 'dry-run', source: '/dry-run', type: 'dry-run', data: {}, ...literal } as CloudEvent,
+      read,
+    ),
+  );
+}
+
+function* rehearseWait(
+  task: WaitPlan,
+  frame: TaskFrame,
+  { rehearsal, execute }: { rehearsal: Rehearsal; execute: Execute },
+): Routine<TaskResult> {
+  const ms = durationOf(requireValue(frame.values, 'duration'), 'wait');
+  rehearsal.note(frame.step, { would: `would wait ${formatDuration(ms)}` });
+  if (rehearsal.waits) return yield* execute(task, frame);
+  rehearsal.skip(ms);
+  return { output: frame.input };
+}
+
+/** What a listen was answered that goes on in a new history. */
+function outputBefore(answer: MockAnswer | undefined): Json | undefined {
+  return answer === undefined ? undefined : outputOf(answer);
+}
+
+/** The mocked result of a task; undefined where it has none. Throws what a mocked error is. */
+function answered(task: TaskPlan, { scope, step }: TaskFrame, rehearsal: Rehearsal): TaskResult | undefined {
+  const answer = rehearsal.nextAnswer(task, scope);
+  if (answer === undefined) return undefined;
+  rehearsal.note(step, { answer: rehearsal.sourceOf(task) });
+  return { output: outputOf(answer) };
+}
+
+function outputOf(answer: MockAnswer): Json {
+  if ('error' in answer) throw new FlowError(mockedError(answer.error));
+  if ('timeout' in answer) throw flowError('BLW_STEP_TIMEOUT', 'the step took longer than its timeout');
+  if ('output' in answer) return answer.output;
+  throw flowError('BLW_START_INVALID', 'a decision is no answer to this step');
+}

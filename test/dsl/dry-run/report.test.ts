@@ -1,0 +1,64 @@
+import { isDryRunReport, ReportWriter } from '../../../src/dsl/dry-run/report';
+import { jsonBytes } from '../../../src/dsl/encoded-json';
+import type { StepProgress } from '../../../src/dsl/progress';
+
+const step = (changes: Partial<StepProgress> = {}): StepProgress => ({
+  seq: 1,
+  id: '/do/0/a',
+  name: 'a',
+  block: 'fs.get',
+  status: 'completed',
+  startedAt: 0,
+  endedAt: 1,
+  ...changes,
+});
+
+describe('ReportWriter', () => {
+  it('has of each step what is known of it when the report is wanted', () => {
+    const writer = new ReportWriter();
+    const notes = writer.begin(step({ attempts: 2, iteration: '3' }));
+    Object.assign(notes, { input: { path: 'x' }, answer: 'generated' });
+    expect(writer.state().steps).toEqual([
+      {
+        path: '/do/0/a',
+        name: 'a',
+        iteration: '3',
+        block: 'fs.get',
+        status: 'completed',
+        attempts: 2,
+        answer: 'generated',
+        input: { path: 'x' },
+      },
+    ]);
+  });
+
+  it('leaves out a value that is too large, and says so', () => {
+    const writer = new ReportWriter();
+    Object.assign(writer.begin(step()), { input: 'x'.repeat(20_000), output: 'y' });
+    expect(writer.state().steps).toMatchObject([{ output: 'y', cut: ['input'] }]);
+  });
+
+  it('stays below the size from which payloads are kept in a store, and counts what has no room', () => {
+    const writer = new ReportWriter();
+    for (let index = 0; index < 2_000; index += 1) Object.assign(writer.begin(step()), { output: 'x'.repeat(500) });
+    const { steps, omitted } = writer.state();
+    expect(jsonBytes(steps)).toBeLessThan(262_144);
+    expect(steps.length + omitted).toBe(2_000);
+    expect(omitted).toBeGreaterThan(0);
+  });
+
+  it('goes on in a new history with the steps that have ended', () => {
+    const writer = new ReportWriter();
+    writer.begin(step());
+    writer.begin({ ...step({ name: 'running', status: 'running' }), endedAt: undefined } as unknown as StepProgress);
+    const next = new ReportWriter(writer.state({ onlyEnded: true }));
+    next.begin(step({ name: 'running' }));
+    expect(next.state().steps.map(({ name }) => name)).toEqual(['a', 'running']);
+  });
+});
+
+describe('isDryRunReport', () => {
+  it.each([null, 5, {}, { dryRun: true }, { dryRun: 'yes', steps: [] }])('is false for %j', (value) => {
+    expect(isDryRunReport(value)).toBe(false);
+  });
+});
