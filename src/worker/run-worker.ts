@@ -131,9 +131,10 @@ export async function startWorker(options: {
     await payloads.key();
     const expressions = createExpressionEngine({ entry: EXPRESSION_HOST_ENTRY });
     releases.push(() => expressions.close());
-    const scripts = new ScriptPool({ entry: SCRIPT_ENTRY, ...config.scripts });
+    // Those of a sandbox are answered by mocks: it starts no process to find out what would isolate them.
+    const scripts = new ScriptPool({ entry: SCRIPT_ENTRY, ...config.scripts, ...(isLive ? {} : { isolation: 'off' }) });
     releases.push(() => scripts.close());
-    if (config.pools.includes('cpu')) void tellIsolation(scripts, logger);
+    if (isLive) void tellIsolation(scripts, logger);
     health.begins(`it connects to Temporal at ${address}`);
     const { connection } = await connectWorker(target);
     releases.push(() => connection.close());
@@ -266,10 +267,6 @@ export async function startWorker(options: {
   }
 }
 
-function scopedPorts(metered: ReturnType<typeof meterPorts>, isTraced: boolean): ScopedPorts {
-  return new ScopedPorts(isTraced ? tracePorts(metered) : metered);
-}
-
 /** What isolates scripts is for operators to know: where it is missing, and where they have asked for it. Never rejects. */
 async function tellIsolation(scripts: ScriptPool, logger: Logger): Promise<void> {
   const isolation = await scripts.isolation();
@@ -277,6 +274,10 @@ async function tellIsolation(scripts: ScriptPool, logger: Logger): Promise<void>
     logger.log('warn', 'scripts are refused: their isolation is required and missing', { reason: isolation.why });
   if (isolation.kind === 'none')
     logger.log('info', 'scripts run without isolation by the system', { reason: isolation.why });
+}
+
+function scopedPorts(metered: ReturnType<typeof meterPorts>, isTraced: boolean): ScopedPorts {
+  return new ScopedPorts(isTraced ? tracePorts(metered) : metered);
 }
 
 /** The parts that the worker does without while they are away. */

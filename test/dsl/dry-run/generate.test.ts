@@ -57,6 +57,8 @@ describe('generateOutput', () => {
 
   it('says of a list that there is no more of it', () => {
     expect(generateOutput('fs.list', {})).toEqual({ entries: [] });
+    const printed = (process: JsonObject) => generateOutput('script.run', { code: '', process });
+    expect([printed({}), printed({ return: 'all' })]).toEqual(['', { code: 0, stdout: '', stderr: '' }]);
   });
 
   it('gives a result for each statement', () => {
@@ -126,7 +128,7 @@ describe('describeEffect', () => {
     ],
     ['human.approval', { title: 'Pay?' }, 'would ask anybody for approval: Pay?'],
     ['script.run', { code: 'const a = 1;\nreturn a;\n' }, 'would run a script of 2 lines'],
-    ['script.run', {}, 'would run script.run'],
+    ['custom.block', {}, 'would run custom.block'],
   ])('%s %j', (block, args, text) => {
     expect(describeEffect(block, args)).toBe(text);
   });
