@@ -32,8 +32,10 @@ export function translateClientError(error: unknown, where: { address: string; n
   if (code === INVALID_ARGUMENT) return flowError('BLW_USAGE', `Temporal refuses this: ${details}`, { cause: error });
   const reason = code === UNAVAILABLE ? connectionReason(details) : undefined;
   const seconds = code === DEADLINE_EXCEEDED ? /^Deadline exceeded after ([\d.]+)s/.exec(details)?.[1] : undefined;
-  const unexpected =
-    seconds === undefined ? `as expected: ${details}` : `within ${Math.round(Number(seconds) * 10) / 10} s`;
+  const rounded = Math.round(Number(seconds) * 10) / 10;
+  // The last of several tries had what was left of the time: that says nothing.
+  const inTime = rounded < 1 ? 'in time' : `within ${rounded} s`;
+  const unexpected = seconds === undefined ? `as expected: ${details}` : inTime;
   const what = reason === undefined ? unexpected : `any more: ${reason}`;
   return flowError('BLW_TEMPORAL_UNREACHABLE', `Temporal at ${where.address} does not answer ${what}`, {
     cause: error,

@@ -145,7 +145,7 @@ describe('a SQL step on SQLite', () => {
     // Not the process of the block, which goes on.
     process.kill(first.pid ?? -1, 'SIGSTOP');
     shop.exec('COMMIT');
-    await eventually(async () => (count() === 1 ? true : undefined));
+    await eventually(async () => (count() === 1 ? true : undefined), 60_000);
     await startWorker();
     expect(await handle.result()).toEqual({ rowsAffected: 1, lastInsertId: 1 });
     process.kill(first.pid ?? -1, 'SIGCONT');

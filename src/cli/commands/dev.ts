@@ -67,12 +67,13 @@ function parsePort(text: string): number {
 
 async function develop(flags: Flags, cli: Cli): Promise<ExitCode> {
   const config = devConfig(flags, cli);
-  const { logger, conditions } = createWorkerLog(config, 'dev');
+  const workerId = newWorkerId();
+  const { logger, conditions } = createWorkerLog(config, workerId);
   const stop = new StopRequest(() => cli.err.line('stopping; Ctrl-C once more ends at once'));
   cli.onReaderGone = () => stop.request('EPIPE');
   const releases = new ReleaseStack((error) => cli.err.line(`could not be stopped cleanly: ${String(error)}`));
   try {
-    const parts = await start(flags, { config, logger, conditions, stop, releases, cli });
+    const parts = await start(flags, { config, workerId, logger, conditions, stop, releases, cli });
     printWhere(parts, cli);
     await printNextSteps(parts, cli);
     cli.out.line('ready');
@@ -103,6 +104,7 @@ function devConfig(flags: Flags, cli: Cli): WorkerConfig {
 
 interface StartContext {
   readonly config: WorkerConfig;
+  readonly workerId: string;
   readonly logger: Logger;
   readonly conditions: Conditions;
   readonly stop: StopRequest;
@@ -112,7 +114,7 @@ interface StartContext {
 
 async function start(
   flags: Flags,
-  { config, logger, conditions, stop, releases, cli }: StartContext,
+  { config, workerId, logger, conditions, stop, releases, cli }: StartContext,
 ): Promise<DevParts> {
   const dbFile = resolve(cli.cwd, flags.db);
   const logFile = `${dbFile.replace(/\.db$/, '')}.log`;
@@ -122,7 +124,7 @@ async function start(
   releases.add(() => server.stop());
   const coreMetrics = await installRuntime(logger, { metrics: config.metrics !== undefined });
   const worker = await stop.interrupting(
-    startWorkerFor({ config, target: ownTarget(server), logger, workerId: newWorkerId(), coreMetrics, conditions }),
+    startWorkerFor({ config, target: ownTarget(server), logger, workerId, coreMetrics, conditions }),
   );
   releases.add(() => stopOrGiveUp(worker, STOP_LIMIT_MS));
   logStarted(worker, logger);

@@ -125,7 +125,11 @@ export class InstallationMetrics {
   }
 
   async #look(): Promise<void> {
-    if (performance.now() - this.#wantedAt > WANTED_MS) return await this.#leave();
+    if (performance.now() - this.#wantedAt > WANTED_MS) {
+      // Who scrapes again waits for the figures again.
+      this.#first = undefined;
+      return await this.#leave();
+    }
     await Promise.all(this.#duties.map((duty) => this.#attend(duty)));
   }
 
@@ -159,6 +163,9 @@ export class InstallationMetrics {
   }
 
   async #leave(): Promise<void> {
+    // What nobody reads is no gap.
+    this.#problems.clear();
+    this.parts.onProblem(undefined);
     const { store, worker } = this.parts;
     for (const duty of this.#duties) {
       if (!duty.isOwn) continue;

@@ -120,6 +120,13 @@ test('a worker that nobody scrapes any more leaves them to others', async () => 
   expect((await other.page()).has('beamline_approvals_waiting')).toBe(true);
 });
 
+test('a worker that is scraped again after a pause shows them at once', async () => {
+  const { page } = open('one');
+  await page();
+  await jest.advanceTimersByTimeAsync(400_000);
+  expect((await page()).has('beamline_approvals_waiting')).toBe(true);
+});
+
 test('flows of another namespace or queue prefix are shown by one of their own workers', async () => {
   const [one, other] = [open('one'), open('other', { scope: 'default/blue' })];
   await one.page();
