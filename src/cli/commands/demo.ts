@@ -80,15 +80,13 @@ async function printHints(
   { stage, temporal, keep, cli }: { stage: DemoStage; temporal: string; keep: boolean; cli: Cli },
 ): Promise<void> {
   const ui = stage.server.uiUrl ?? 'none';
-  cli.out.line(
-    keep
-      ? `\nTemporal's UI: ${ui}`
-      : `\nTemporal's UI was ${ui} and is gone with the demo; \`${beamlineCommand(cli.cwd)} dev\` keeps one.`,
-  );
-  cli.out.line(
-    keep
-      ? 'The same flow, started by hand:'
-      : `The same flow, started by hand (while it is up: ${beamlineCommand(cli.cwd)} demo --keep):`,
-  );
-  cli.out.line(`  ${await startByHand(start, { stage, temporal })}`);
+  if (keep) {
+    cli.out.line(`\nTemporal's UI: ${ui}`);
+    cli.out.line('The same flow, started by hand:');
+    cli.out.line(`  ${await startByHand(start, { stage, temporal })}`);
+    return;
+  }
+  const command = beamlineCommand(cli.cwd);
+  cli.out.line(`\nTemporal's UI was ${ui} and is gone with the demo; \`${command} dev\` keeps one.`);
+  cli.out.line(`\`${command} demo --keep\` keeps all of it, and says how to start the same flow by hand.`);
 }
