@@ -9,3 +9,7 @@ test.each(BLOCK_SPECS.filter(({ type }) => type !== SCRIPT_BLOCK).map(({ type, k
     expect(findExecutor(type) !== undefined).toBe(kind === 'activity');
   },
 );
+
+test('names of objects are no blocks', () => {
+  expect(findExecutor('constructor')).toBeUndefined();
+});

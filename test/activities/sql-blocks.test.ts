@@ -5,10 +5,8 @@ import type { BlockExecutor } from '../../src/activities/block';
 import { sqlExecute } from '../../src/activities/blocks/sql-execute';
 import { sqlQuery } from '../../src/activities/blocks/sql-query';
 import { sqlTransaction } from '../../src/activities/blocks/sql-transaction';
-import { findExecutor } from '../../src/activities/executors';
 import { createSqlDatabases } from '../../src/activities/ports/configured-databases';
 import type { SqlDatabases } from '../../src/activities/ports/sql-databases';
-import { BLOCK_SPECS } from '../../src/dsl/block-registry';
 import type { ErrorCode } from '../../src/dsl/error-codes';
 import type { JsonObject } from '../../src/dsl/json';
 import { failureOf, makeContext } from '../helpers/block-context';
@@ -77,15 +75,5 @@ describe('the SQL blocks', () => {
     expect(failure.data.code).toBe<ErrorCode>('BLW_ARG_INVALID');
     expect(failure.message).toContain(message);
     expect(failure.options.retryable).toBe(false);
-  });
-});
-
-describe('findExecutor', () => {
-  it('has an executor for every block that is an activity, and for no other', () => {
-    const missing = BLOCK_SPECS.filter(
-      (spec) => (findExecutor(spec.type) !== undefined) !== (spec.kind === 'activity'),
-    );
-    expect(missing.map((spec) => spec.type)).toEqual([]);
-    expect(findExecutor('constructor')).toBeUndefined();
   });
 });
