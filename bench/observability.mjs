@@ -20,7 +20,7 @@ const { connectClient } = require('./dist/src/worker/temporal-connection.js');
 
 const FLOWS = 40;
 const STEPS = 20;
-const REPEATS = 7;
+const REPEATS = 15;
 const SCRAPE_EVERY_MS = 5_000;
 /** Linux counts CPU time in hundredths of a second (`getconf CLK_TCK`). */
 const TICK_MS = 10;
