@@ -80,7 +80,9 @@ export type OpenStatus = (typeof OPEN_STATUSES)[number];
 export type FlowStatus = OpenStatus | 'Completed' | 'Failed' | 'Cancelled';
 
 /** Values of `BeamlineStatus` of dry runs: none of them is a live flow's, so that no list and no count takes one for the other. */
-export type DryRunStatus = 'DryRun' | 'DryRunCompleted' | 'DryRunFailed' | 'DryRunCancelled';
+export const DRY_RUN_STATUSES = ['DryRun', 'DryRunCompleted', 'DryRunFailed', 'DryRunCancelled'] as const;
+
+export type DryRunStatus = (typeof DRY_RUN_STATUSES)[number];
 
 /** What lists show of a dry run. */
 export function dryRunStatus(status: FlowStatus): DryRunStatus {

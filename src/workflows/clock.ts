@@ -11,8 +11,8 @@ const { [TELL_TIME]: tellTime } = proxyBoundedActivities<{ [TELL_TIME](): Promis
 });
 
 /**
- * What time it is, in ms since 1970, where it decides what the flow does, or names something: a worker tells it, so that it is in the
- * history. `Date.now()` is for what is only shown.
+ * What time it is, in ms since 1970, where it decides what the flow does: a worker tells it, so that it is in the history. `Date.now()` is for
+ * what is only shown. Nothing is named by either: what was told is told again, as another time, where a worker is lost before the history has it.
  *
  * The reason is that the workflow's clock may differ when its history is replayed (SDK 1.23 and 1.24). A query that waited for a worker that
  * was gone reaches another one with events that came meanwhile; the flow hears of them, and goes on, at the time of the workflow task before

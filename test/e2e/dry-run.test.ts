@@ -283,7 +283,7 @@ describe('beamline run --dry-run', () => {
       const { code, stdout } = await run(flow, '--id', id, '--json', ...flags);
       expect([code, JSON.parse(stdout).workflowId]).toEqual([0, flags.length === 0 ? id : `dry-run-${id}`]);
     }
-  });
+  }, 60_000);
 
   it('ends as the flow would, and takes mocks from a file', async () => {
     writeFileSync(join(test.folder, 'mocks.yaml'), 'getOrder: { error: { code: BLW_HTTP_STATUS, status: 404 } }\n');

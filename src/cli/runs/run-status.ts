@@ -1,6 +1,12 @@
 import type { WorkflowExecutionInfo } from '@temporalio/client';
 import { InvalidArgumentError } from 'commander';
-import { type DryRunStatus, OPEN_STATUSES, type OpenStatus, SEARCH_ATTRIBUTES } from '../../dsl/names';
+import {
+  DRY_RUN_STATUSES,
+  type DryRunStatus,
+  OPEN_STATUSES,
+  type OpenStatus,
+  SEARCH_ATTRIBUTES,
+} from '../../dsl/names';
 import { closestName, shortText } from '../../dsl/problems';
 import { attributeOf } from '../flow-attributes';
 import { runStatusOf } from '../observed-run';
@@ -60,13 +66,11 @@ export function shownStatus(info: Pick<WorkflowExecutionInfo, 'status' | 'search
   const status = runStatusOf(info);
   const said = attributeOf(info, 'status');
   // One that comes to a failure completes with a report of it.
-  const dryRun = DRY_RUNS.find((name) => name === said);
+  const dryRun = DRY_RUN_STATUSES.find((name) => name === said);
   if (dryRun !== undefined && (status === 'Running' || status === 'Completed')) return dryRun;
   if (status !== 'Running') return status;
   return OPEN_STATUSES.find((name) => name === said) ?? 'Running';
 }
-
-const DRY_RUNS: readonly DryRunStatus[] = ['DryRun', 'DryRunCompleted', 'DryRunFailed', 'DryRunCancelled'];
 
 /** True where a run has not ended. */
 export function isOpen(status: ShownStatus): status is OpenStatus | 'DryRun' {

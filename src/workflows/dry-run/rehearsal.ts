@@ -81,7 +81,7 @@ export class Rehearsal {
 
   /** The mock of a task, as far as it answers the task as a whole; the request's comes first. */
   mockOf(task: TaskPlan): MockTable[string] | undefined {
-    const mock = Object.hasOwn(this.plan.mocks, task.path) ? this.plan.mocks[task.path] : undefined;
+    const mock = this.#entryOf(task);
     return mock === undefined || mock.answers.length === 0 ? undefined : mock;
   }
 
@@ -109,6 +109,11 @@ export class Rehearsal {
     this.#attempts.set(keyOf(task, scope), this.#attemptsOf(task, scope) + count);
   }
 
+  #entryOf({ path }: TaskPlan): MockTable[string] | undefined {
+    const { mocks } = this.plan;
+    return Object.hasOwn(mocks, path) ? mocks[path] : undefined;
+  }
+
   #attemptsOf(task: TaskPlan, scope: TaskScope): number {
     return this.#attempts.get(keyOf(task, scope)) ?? 0;
   }
@@ -126,7 +131,7 @@ export class Rehearsal {
 
   /** Of the start input of a flow that a step runs. */
   startOf(task: TaskPlan): Pick<StartInput, 'mode' | 'mocks' | 'waits' | 'awaited'> {
-    const inner = Object.hasOwn(this.plan.mocks, task.path) ? this.plan.mocks[task.path]?.inner : undefined;
+    const inner = this.#entryOf(task)?.inner;
     return {
       mode: 'dry-run',
       awaited: true,
