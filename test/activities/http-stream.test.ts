@@ -319,8 +319,19 @@ it('streams 800 MB in constant memory', async () => {
   expect(output).toMatchObject({ size: chunks * chunk.length });
   expect(samples.length).toBeGreaterThan(5);
   // Seen: up to 70 MB of buffers on their way. What a stream kept would be hundreds.
-  expect(Math.max(...samples) - Math.min(...samples)).toBeLessThan(250 * 1024 * 1024);
+  expect(greatestRise(samples)).toBeLessThan(250 * 1024 * 1024);
 });
+
+/** The most that any sample is above one before it: what other suites left behind in this process may fall meanwhile. */
+function greatestRise(samples: number[]): number {
+  let least = Number.POSITIVE_INFINITY;
+  let rise = 0;
+  for (const sample of samples) {
+    least = Math.min(least, sample);
+    rise = Math.max(rise, sample - least);
+  }
+  return rise;
+}
 
 /** What is reachable, whenever the collector came last. */
 function bytesInUse(): number {
