@@ -129,11 +129,16 @@ function refuseOtherMode({ mode = 'live' }: StartInput, place: FlowPlace | undef
 }
 
 /** The mocks of a dry run, by the steps that they are for. */
-function planDryRun({ mode, mocks, waits }: StartInput, plan: FlowPlan): DryRunPlan | undefined {
+function planDryRun({ mode, mocks, waits, coverage }: StartInput, plan: FlowPlan): DryRunPlan | undefined {
   if (mode !== 'dry-run') return undefined;
   const resolved = resolveMocks(plan, mocks);
   if ('problems' in resolved) throw refuse('BLW_START_INVALID', resolved.problems.join('; '), resolved.problems);
-  return { mocks: resolved.mocks, ...(waits === 'real' ? { waits: true } : {}) };
+  return {
+    mocks: resolved.mocks,
+    ...(waits === 'real' ? { waits: true } : {}),
+    ...(coverage === true ? { coverage } : {}),
+    countsTime: true,
+  };
 }
 
 async function admitAnybody({ tenant, requestedBy }: StartInput): Promise<Admission> {

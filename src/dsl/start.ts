@@ -37,6 +37,8 @@ export interface StartInput {
   readonly mocks?: JsonObject;
   /** Whether a dry run waits where the flow does; absent: it does not. */
   readonly waits?: WaitMode;
+  /** The report of a dry run counts visits of steps, cases and catches. */
+  readonly coverage?: true;
 }
 
 /** Most flows above a flow: one that runs itself would else never end. */
@@ -134,6 +136,7 @@ const KEYS = [
   'mode',
   'mocks',
   'waits',
+  'coverage',
 ];
 
 /** Set by the worker: no use to people. */
@@ -155,7 +158,7 @@ export function parseStartInput(value: unknown): { start: StartInput } | { probl
   }
   const problems = [...unknownKeys(value), ...modeProblems(value)];
   const { flow, input = null, tenant = DEFAULT_TENANT, priorityKey, requestedBy, depth, awaited, token, grant } = value;
-  const { mode, mocks, waits } = value;
+  const { mode, mocks, waits, coverage } = value;
   if (flow === undefined) problems.push('"flow" is missing, expected the flow document, or its namespace/name:version');
   else if (typeof flow === 'string') problems.push(...nameProblems(flow));
   else if (!isJsonObject(flow))
@@ -196,6 +199,7 @@ export function parseStartInput(value: unknown): { start: StartInput } | { probl
       ...(mode === 'dry-run' ? { mode } : {}),
       ...(mocks === undefined ? {} : { mocks: mocks as JsonObject }),
       ...(waits === undefined ? {} : { waits: waits as WaitMode }),
+      ...(coverage === undefined ? {} : { coverage: true as const }),
     },
   };
 }
@@ -225,15 +229,17 @@ function unknownKeys(value: JsonObject): string[] {
 }
 
 /** What only a dry run has is refused elsewhere: a live flow would not do what it asks for. */
-function modeProblems({ mode, mocks, waits }: JsonObject): string[] {
+function modeProblems({ mode, mocks, waits, coverage }: JsonObject): string[] {
   const problems: string[] = [];
   if (mode !== undefined && !RUN_MODES.some((known) => known === mode))
     problems.push(`mode: got ${shortJson(mode)}, expected "live" or "dry-run"`);
-  for (const [name, value] of Object.entries({ mocks, waits }))
+  for (const [name, value] of Object.entries({ mocks, waits, coverage }))
     if (value !== undefined && mode !== 'dry-run')
       problems.push(`${name}: is for a dry run only; add "mode": "dry-run", or leave it out`);
   if (mocks !== undefined) problems.push(...[mocksProblem(mocks)].filter((problem) => problem !== undefined));
   if (waits !== undefined && !WAIT_MODES.some((known) => known === waits))
     problems.push(`waits: got ${shortJson(waits)}, expected "skip" or "real"`);
+  if (coverage !== undefined && coverage !== true)
+    problems.push(`coverage: got ${shortJson(coverage)}, expected true, or nothing`);
   return problems;
 }

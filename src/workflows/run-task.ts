@@ -92,7 +92,7 @@ export function* runTask(
     from === undefined
       ? run.progress.begin(description, around)
       : run.progress.resume(description, { startedAt: from.startedAt, around });
-  run.rehearsal?.begin(step);
+  run.rehearsal?.begin(step, { isResumed: from !== undefined });
   const inside = step.span === undefined ? scope : { ...scope, span: step.span };
   const start = {
     rawInput: from?.rawInput ?? rawInput,
@@ -120,6 +120,8 @@ export function* runTask(
     }
     step.end(error instanceof CancelledFailure ? 'cancelled' : 'failed');
     throw error;
+  } finally {
+    run.rehearsal?.end(step);
   }
 }
 

@@ -15,7 +15,7 @@ describe('parseStartInput', () => {
     ['the newest version of a flow', { flow: 'shop/order' }, { flow: 'shop/order', input: null, tenant: 'default' }],
     [
       'a dry run',
-      { flow: FLOW, mode: 'dry-run', mocks: { pay: { output: 1 } }, waits: 'real' },
+      { flow: FLOW, mode: 'dry-run', mocks: { pay: { output: 1 } }, waits: 'real', coverage: true },
       {
         flow: FLOW,
         input: null,
@@ -23,6 +23,7 @@ describe('parseStartInput', () => {
         mode: 'dry-run',
         mocks: { pay: { output: 1 } },
         waits: 'real',
+        coverage: true,
       },
     ],
     ['the mode live', { flow: FLOW, mode: 'live' }, { flow: FLOW, input: null, tenant: 'default' }],
@@ -81,6 +82,8 @@ describe('parseStartInput', () => {
     ['a mode of its own', { flow: FLOW, mode: 'dryrun' }, 'mode: got "dryrun", expected "live" or "dry-run"'],
     ['mocks of a live flow', { flow: FLOW, mocks: {} }, 'mocks: is for a dry run only; add "mode": "dry-run"'],
     ['waits of a live flow', { flow: FLOW, mode: 'live', waits: 'real' }, 'waits: is for a dry run only'],
+    ['coverage of a live flow', { flow: FLOW, coverage: true }, 'coverage: is for a dry run only'],
+    ['no coverage', { flow: FLOW, mode: 'dry-run', coverage: 'yes' }, 'coverage: got "yes", expected true'],
     ['mocks in a list', { flow: FLOW, mode: 'dry-run', mocks: [] }, 'mocks: got an array, expected an object'],
     ['waits of another kind', { flow: FLOW, mode: 'dry-run', waits: 5 }, 'waits: got 5, expected "skip" or "real"'],
   ])('refuses %s', (_what, value, problem) => {

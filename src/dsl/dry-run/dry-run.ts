@@ -8,6 +8,13 @@ export interface DryRunPlan {
   readonly mocks: MockTable;
   /** Time is waited where the flow waits; absent: it is skipped. */
   readonly waits?: true;
+  /** Visits of steps are counted for the report. */
+  readonly coverage?: true;
+  /**
+   * Counted as time that has passed is also that of mocked timeouts, of pauses between a step's attempts, of batches of loops and of flows
+   * that a step waits for; absent in histories of before, which count waits and pauses of a `try`.
+   */
+  readonly countsTime?: true;
 }
 
 /** What a dry run tells the worker of a step (`StepRequest.dryRun`). In histories, as above. */

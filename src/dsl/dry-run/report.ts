@@ -2,6 +2,7 @@ import { jsonBytes } from '../encoded-json';
 import type { Json, JsonObject } from '../json';
 import type { StepProgress, StepStatus } from '../progress';
 import type { AnswerSource } from './mock-table';
+import type { Visits } from './visits';
 
 /** Result of a dry run. Scripts read it: add optional fields, never change one. */
 export interface DryRunReport {
@@ -19,6 +20,12 @@ export interface DryRunReport {
   readonly steps: readonly ReportedStep[];
   /** Steps that ran and are not in the list, which has room for only so many. */
   readonly omittedSteps?: number;
+  /** Time that passed for the flow and was not waited, in ms; absent: none. What happens side by side is added up. */
+  readonly skippedMs?: number;
+  /** Where the start asked for `coverage`: how often each step was come to, by path; absent are those that were not. */
+  readonly visits?: Visits;
+  /** Steps that were come to and are not in `visits`, which has room for only so many. */
+  readonly omittedVisits?: number;
 }
 
 /** One execution of one step in a dry run. */
@@ -38,6 +45,8 @@ export interface ReportedStep {
   readonly would?: string;
   /** Where its answer comes from; absent: the step was really run, since it reaches nothing. */
   readonly answer?: AnswerSource;
+  /** Of a `switch`: the case that was taken; null: none matched. */
+  readonly case?: string | null;
   readonly output?: Json;
   readonly error?: JsonObject;
   /** Of a step that runs another flow: that flow's report. */
@@ -47,7 +56,7 @@ export interface ReportedStep {
 }
 
 /** What is added to the progress of a step. */
-export type StepNotes = Partial<Pick<Mutable<ReportedStep>, 'input' | 'would' | 'answer' | 'output' | 'flow'>>;
+export type StepNotes = Partial<Pick<Mutable<ReportedStep>, 'input' | 'would' | 'answer' | 'case' | 'output' | 'flow'>>;
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -56,6 +65,9 @@ const MAX_VALUE_BYTES = 16_384;
 
 /** Of all values and steps together: a report stays below the size from which payloads are kept in a store. */
 const MAX_REPORT_BYTES = 200_000;
+
+/** With the visits, which take what the steps leave and at least the difference: still below that size. */
+const MAX_COUNTED_BYTES = 250_000;
 
 /** Beside its values, what a step takes at most. */
 const STEP_BYTES = 300;
@@ -116,9 +128,14 @@ export class ReportWriter {
     return { steps, omitted: this.#omitted, bytes: this.#bytes };
   }
 
+  /** Of bytes: what visits may take beside the steps as they were told of last. */
+  get roomForVisits(): number {
+    return MAX_COUNTED_BYTES - this.#bytes;
+  }
+
   #reported({ shown, notes }: { shown: StepProgress; notes: StepNotes }): ReportedStep {
     const { id: path, name, iteration, block, status, attempts, error } = shown;
-    const { would, answer, ...values } = notes;
+    const { would, answer, case: taken, ...values } = notes;
     const kept: JsonObject = {};
     const cut: ('input' | 'output' | 'error' | 'flow')[] = [];
     for (const [key, value] of Object.entries({ ...values, error })) {
@@ -136,6 +153,7 @@ export class ReportWriter {
       ...(attempts === undefined ? {} : { attempts }),
       ...(would === undefined ? {} : { would }),
       ...(answer === undefined ? {} : { answer }),
+      ...(taken === undefined ? {} : { case: taken }),
       ...kept,
       ...(cut.length === 0 ? {} : { cut }),
     };

@@ -2,9 +2,10 @@ import type { DryRunPlan, DryStep } from '../../dsl/dry-run/dry-run';
 import type { MockAnswer, StepMock } from '../../dsl/dry-run/mock';
 import { type AnswerSource, answersFrom, type MockTable } from '../../dsl/dry-run/mock-table';
 import { type DryRunReport, type ReportState, ReportWriter, type StepNotes } from '../../dsl/dry-run/report';
+import { VisitCounter, type Visits } from '../../dsl/dry-run/visits';
 import { type FlowErrorData, flowError, flowErrorToJson } from '../../dsl/errors';
 import type { Json } from '../../dsl/json';
-import type { CallPlan, TaskPlan } from '../../dsl/planning/plan';
+import type { CallPlan, SwitchPlan, TaskPlan, TryPlan } from '../../dsl/planning/plan';
 import type { StepProgress } from '../../dsl/progress';
 import type { StartInput } from '../../dsl/start';
 import type { TrackedStep } from '../progress-tracker';
@@ -21,6 +22,7 @@ export interface RehearsalState {
   readonly attempts: Readonly<Record<string, number>>;
   readonly skippedMs: number;
   readonly steps: number;
+  readonly visits?: Visits;
 }
 
 /** The dry run of a flow: which step is answered what, and what is told of it in the end. */
@@ -28,6 +30,8 @@ export class Rehearsal {
   readonly #writer: ReportWriter;
   readonly #attempts: Map<string, number>;
   readonly #notes = new WeakMap<StepProgress, StepNotes>();
+  /** Absent: nobody asked for it. */
+  readonly #visits: VisitCounter | undefined;
   #skippedMs: number;
   #steps: number;
 
@@ -39,6 +43,7 @@ export class Rehearsal {
     this.#attempts = new Map(Object.entries(state?.attempts ?? {}));
     this.#skippedMs = state?.skippedMs ?? 0;
     this.#steps = state?.steps ?? 0;
+    this.#visits = plan.coverage === true ? new VisitCounter(state?.visits) : undefined;
   }
 
   /** Time is waited where the flow waits. */
@@ -59,8 +64,26 @@ export class Rehearsal {
     throw flowError('BLW_STEP_LIMIT', detail);
   }
 
-  begin({ shown }: TrackedStep): void {
+  /** A step begins, or goes on in a new history. */
+  begin({ shown }: TrackedStep, { isResumed }: { isResumed: boolean }): void {
     this.#notes.set(shown, this.#writer.begin(shown));
+    if (!isResumed) this.#visits?.begin(shown.id);
+  }
+
+  /** To be called where a step has ended, or stands still until the flow goes on in a new history. */
+  end({ shown: { id, status } }: TrackedStep): void {
+    this.#visits?.end(id, status);
+  }
+
+  /** Which case a `switch` takes; undefined: none matches. */
+  choose({ path }: SwitchPlan, step: TrackedStep, name: string | undefined): void {
+    this.note(step, { case: name ?? null });
+    this.#visits?.choose(path, name ?? null);
+  }
+
+  /** The `catch` of a `try` handles an error. */
+  catches({ path }: TryPlan): void {
+    this.#visits?.catches(path);
   }
 
   note({ shown }: TrackedStep, notes: StepNotes): void {
@@ -79,6 +102,11 @@ export class Rehearsal {
     this.#skippedMs += ms;
   }
 
+  /** As {@link skip}, for what histories of before do not count: times decide how often a `try` tries. */
+  pass(ms: number): void {
+    if (this.plan.countsTime === true) this.#skippedMs += ms;
+  }
+
   /** The mock of a task, as far as it answers the task as a whole; the request's comes first. */
   mockOf(task: TaskPlan): MockTable[string] | undefined {
     const mock = this.#entryOf(task);
@@ -93,20 +121,20 @@ export class Rehearsal {
   nextAnswer(task: TaskPlan, scope: TaskScope): MockAnswer | undefined {
     const mock = this.mockOf(task);
     if (mock === undefined) return undefined;
-    const [answer] = answersFrom(mock.answers, this.#attemptsOf(task, scope));
+    const [answer] = answersFrom(mock.answers, this.attemptsOf(task, scope));
     this.addAttempts(task, scope, 1);
     return answer;
   }
 
   /** The answer that it was given last. */
   lastAnswer(task: TaskPlan, scope: TaskScope): MockAnswer | undefined {
-    return answersFrom(this.mockOf(task)?.answers ?? [], Math.max(0, this.#attemptsOf(task, scope) - 1))[0];
+    return answersFrom(this.mockOf(task)?.answers ?? [], Math.max(0, this.attemptsOf(task, scope) - 1))[0];
   }
 
   addAttempts(task: TaskPlan, scope: TaskScope, count: number): void {
     // Of others nobody asks.
     if ((this.mockOf(task)?.answers.length ?? 0) < 2) return;
-    this.#attempts.set(keyOf(task, scope), this.#attemptsOf(task, scope) + count);
+    this.#attempts.set(keyOf(task, scope), this.attemptsOf(task, scope) + count);
   }
 
   #entryOf({ path }: TaskPlan): MockTable[string] | undefined {
@@ -114,7 +142,8 @@ export class Rehearsal {
     return Object.hasOwn(mocks, path) ? mocks[path] : undefined;
   }
 
-  #attemptsOf(task: TaskPlan, scope: TaskScope): number {
+  /** Attempts that were made of a task that has several answers; of others nobody counts them. */
+  attemptsOf(task: TaskPlan, scope: TaskScope): number {
     return this.#attempts.get(keyOf(task, scope)) ?? 0;
   }
 
@@ -124,7 +153,7 @@ export class Rehearsal {
     const { schema, as } = task.output ?? {};
     return {
       resources: task.resources,
-      ...(mock === undefined ? {} : { answers: answersFrom(mock.answers, this.#attemptsOf(task, scope)) }),
+      ...(mock === undefined ? {} : { answers: answersFrom(mock.answers, this.attemptsOf(task, scope)) }),
       ...(schema === undefined || as !== undefined ? {} : { schema }),
     };
   }
@@ -145,6 +174,8 @@ export class Rehearsal {
     if (state === undefined) return;
     this.#writer.add(state.report);
     this.#steps += state.steps;
+    this.pass(state.skippedMs);
+    this.#visits?.add(state.visits ?? {});
   }
 
   /** What goes on in a new history: steps that stand still now begin again there. */
@@ -154,6 +185,7 @@ export class Rehearsal {
       attempts: Object.fromEntries(this.#attempts),
       skippedMs: this.#skippedMs,
       steps: this.#steps,
+      ...(this.#visits === undefined ? {} : { visits: this.#visits.state() }),
     };
   }
 
@@ -168,7 +200,15 @@ export class Rehearsal {
         : { status: 'failed', error: flowErrorToJson(end.error) }),
       steps,
       ...(omitted === 0 ? {} : { omittedSteps: omitted }),
+      ...(this.#skippedMs === 0 ? {} : { skippedMs: this.#skippedMs }),
+      ...this.#visited(),
     };
+  }
+
+  #visited(): Pick<DryRunReport, 'visits' | 'omittedVisits'> {
+    if (this.#visits === undefined) return {};
+    const { visits, omitted } = this.#visits.within(this.#writer.roomForVisits);
+    return { visits, ...(omitted === 0 ? {} : { omittedVisits: omitted }) };
   }
 }
 

@@ -7,6 +7,7 @@ import type { Json, JsonObject } from '../../dsl/json';
 import type { CallPlan } from '../../dsl/planning/plan';
 import type { Routine } from '../drive';
 import type { TaskFrame, TaskResult } from '../task-frame';
+import { durationOf } from '../timeouts';
 import { validate, validateArguments } from '../validation';
 import type { Rehearsal } from './rehearsal';
 
@@ -21,7 +22,10 @@ export function* rehearseApproval(task: CallPlan, frame: TaskFrame, rehearsal: R
   const answer = rehearsal.nextAnswer(task, scope) ?? { decision: 'approved' };
   if ('error' in answer) throw new FlowError(mockedError(answer.error));
   const decided: MockDecision = 'decision' in answer ? answer : { decision: 'timedOut' };
-  if (decided.decision === 'timedOut') return { output: timedOut(args) as unknown as Json };
+  if (decided.decision === 'timedOut') {
+    if (args.timeout !== undefined) rehearsal.pass(durationOf(args.timeout, 'timeout'));
+    return { output: timedOut(args) as unknown as Json };
+  }
   if (decided.form !== undefined && args.form !== undefined)
     yield* validate(run, args.form, decided.form, 'form of the mocked decision');
   const result: ApprovalResult = { decision: decided.decision, decisions: decisionsOf(decided, args) };

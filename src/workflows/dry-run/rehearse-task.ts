@@ -16,6 +16,7 @@ import { literalFilters } from '../tasks/listen-task';
 import { durationOf } from '../timeouts';
 import { masked, type Rehearsal } from './rehearsal';
 import { rehearseApproval } from './rehearse-approval';
+import { timeOfAttempts } from './time-of-attempts';
 
 /** How a task is run that reaches nothing by itself. */
 type Execute = (task: TaskPlan, frame: TaskFrame) => Routine<TaskResult>;
@@ -58,10 +59,18 @@ function* rehearseCall(
   frame: TaskFrame,
   { rehearsal, execute }: { rehearsal: Rehearsal; execute: Execute },
 ): Routine<TaskResult> {
+  const before = rehearsal.attemptsOf(task, frame.scope);
+  let isSuspended = false;
   try {
     return yield* execute(task, frame);
+  } catch (error) {
+    isSuspended = error instanceof Suspension;
+    throw error;
   } finally {
-    rehearsal.addAttempts(task, frame.scope, frame.step.shown.attempts ?? 1);
+    // Before it was answered it waits for a quota: the attempt is made in the next history.
+    const attempts = isSuspended ? 0 : (frame.step.shown.attempts ?? 1);
+    rehearsal.pass(timeOfAttempts(task, frame, { before, attempts, rehearsal }));
+    rehearsal.addAttempts(task, frame.scope, attempts);
   }
 }
 
@@ -138,9 +147,10 @@ function outputBefore(answer: MockAnswer | undefined): Json | undefined {
 }
 
 /** The mocked result of a task; undefined where it has none. Throws what a mocked error is. */
-function answered(task: TaskPlan, { scope, step }: TaskFrame, rehearsal: Rehearsal): TaskResult | undefined {
+function answered(task: TaskPlan, { scope, step, values }: TaskFrame, rehearsal: Rehearsal): TaskResult | undefined {
   const answer = rehearsal.nextAnswer(task, scope);
   if (answer === undefined) return undefined;
+  if ('timeout' in answer && values.timeout !== undefined) rehearsal.pass(durationOf(values.timeout, 'timeout'));
   rehearsal.note(step, { answer: rehearsal.sourceOf(task) });
   return { output: outputOf(answer) };
 }

@@ -50,6 +50,7 @@ function rehearsedOutput(task: SubflowPlan, { run, step, input }: TaskFrame, rep
   if (!isDryRunReport(report)) throw flowError('BLW_BLOCK_FAILED', `${task.flow} gave no report of a dry run`);
   run.rehearsal?.note(step, { flow: report });
   if (!task.await) return input;
+  run.rehearsal?.pass(report.skippedMs ?? 0);
   if (report.error !== undefined) throw new FlowError(report.error as unknown as FlowErrorData);
   return report.output ?? null;
 }

@@ -6,8 +6,9 @@ import type { TaskFrame, TaskResult } from '../task-frame';
  * The first case whose `when` holds decides where to go on; else the case without one, wherever it stands; else the
  * task's own `then` (OWS dsl-reference, "Switch"). The input passes through.
  */
-export function executeSwitch(task: SwitchPlan, { input, values }: TaskFrame): TaskResult {
+export function executeSwitch(task: SwitchPlan, { run, input, values, step }: TaskFrame): TaskResult {
   const matching = task.cases.find((_, index) => values[caseItem(index)] === true);
   const chosen = matching ?? task.cases.find(({ when }) => when === undefined);
+  run.rehearsal?.choose(task, step, chosen?.name);
   return { output: input, next: chosen?.next };
 }

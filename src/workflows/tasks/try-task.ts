@@ -31,7 +31,10 @@ export function* executeTry(task: TryPlan, frame: TaskFrame): Routine<TaskResult
       if (caught === undefined) throw error;
       const elapsedMs = (yield* timeFor(task, frame)) - startedAt;
       const delayMs = retryDelay(task.catch.retry, caught.values, { retries, elapsedMs });
-      if (delayMs === undefined) return yield* handle(task, frame, { caught: caught.error, retries, startedAt });
+      if (delayMs === undefined) {
+        frame.run.rehearsal?.catches(task);
+        return yield* handle(task, frame, { caught: caught.error, retries, startedAt });
+      }
       frame.run.countRepeat();
       if (frame.run.rehearsal?.waits === false) frame.run.rehearsal.skip(delayMs);
       else if (delayMs > 0) {

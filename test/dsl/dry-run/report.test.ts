@@ -32,6 +32,12 @@ describe('ReportWriter', () => {
     ]);
   });
 
+  it('says which case of a switch was taken, and that none was', () => {
+    const writer = new ReportWriter();
+    for (const taken of ['yes', null]) Object.assign(writer.begin(step()), { case: taken });
+    expect(writer.state().steps.map((entry) => entry.case)).toEqual(['yes', null]);
+  });
+
   it('leaves out a value that is too large, and says so', () => {
     const writer = new ReportWriter();
     Object.assign(writer.begin(step()), { input: 'x'.repeat(20_000), output: 'y' });
