@@ -13,7 +13,7 @@ import { ownTarget } from './embedded-temporal';
 import { outcomeOfFailure } from './flow-outcome';
 import { ReleaseStack } from './release-stack';
 import { makeScratchFolder } from './scratch-folder';
-import { newWorkflowId, type SentStart, startFlow } from './start-flow';
+import { type FlowStart, newWorkflowId, type SentStart, startFlow } from './start-flow';
 import type { StopRequest } from './stop-request';
 import { withTemporal } from './temporal-session';
 import { startWorkerFor, stopOrGiveUp } from './worker-life';
@@ -33,9 +33,9 @@ export interface SandboxSettings {
 export interface Sandbox {
   /**
    * Tries a flow, `namespace/name:version` by name, and returns its report. Throws what the worker says of a start that cannot be
-   * (BLW_START_INVALID, BLW_FLOW_INVALID, …), and Stopped where a stop is wanted first.
+   * (BLW_START_INVALID, BLW_FLOW_INVALID, …), BLW_STEP_TIMEOUT where it has not ended in time, and Stopped where a stop is wanted first.
    */
-  run(start: SentStart, name: string): Promise<DryRunReport>;
+  run(start: SentStart, name: string, limits?: { timeoutMs?: number }): Promise<DryRunReport>;
 }
 
 /**
@@ -59,7 +59,13 @@ export async function withSandbox<T>(
     const worker = await stop.interrupting(startWorkerFor({ config, target, logger, workerId: newWorkerId() }));
     releases.add(() => stopOrGiveUp(worker, STOP_LIMIT_MS));
     return await withTemporal({ ...target, blobRoot: config.blobRoot }, ({ client }) =>
-      work({ run: (start, name) => stop.interrupting(tryFlow(client, start, name)) }),
+      work({
+        run: async (input, flow, { timeoutMs } = {}) => {
+          stop.signal.throwIfAborted();
+          const start = { input, flow, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+          return await stop.interrupting(tryFlow(client, start));
+        },
+      }),
     );
   } finally {
     await releases.releaseAll();
@@ -79,9 +85,9 @@ function configOf({ catalog, policy }: SandboxSettings, folder: string, { cwd }:
   return parseWorkerConfig(mergeOptions({ flags, env: {}, file: {} }), folder);
 }
 
-async function tryFlow(client: Client, input: SentStart, name: string): Promise<DryRunReport> {
-  const start = { input, flow: name, workflowId: newWorkflowId(name), queuePrefix: QUEUE_PREFIX };
-  const { workflowId, runId } = await startFlow(client, start);
+async function tryFlow(client: Client, start: Pick<FlowStart, 'input' | 'flow' | 'timeoutMs'>): Promise<DryRunReport> {
+  const ids = { workflowId: newWorkflowId(start.flow), queuePrefix: QUEUE_PREFIX };
+  const { workflowId, runId } = await startFlow(client, { ...start, ...ids });
   const report = await client.workflow.getHandle(workflowId, runId).result().catch(rethrowAsFlowError);
   if (isDryRunReport(report)) return report;
   throw flowError('BLW_BLOCK_FAILED', 'the flow gave no report of a dry run');

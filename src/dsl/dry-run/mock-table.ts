@@ -88,7 +88,8 @@ function mergeInner(table: Record<string, MockTable[string]>, path: string, mock
   return [];
 }
 
-function findStep(
+/** The step that a name or a path means; with `rest`, a step of the flow that `task` runs. */
+export function findStep(
   key: string,
   tasks: ReadonlyMap<string, TaskPlan>,
 ): { task: TaskPlan } | { task: SubflowPlan; rest: string } | { problem: string } {
