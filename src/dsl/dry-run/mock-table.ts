@@ -88,7 +88,8 @@ function mergeInner(table: Record<string, MockTable[string]>, path: string, mock
   return [];
 }
 
-function findStep(
+/** The step that a name or a path means: of another flow, that which runs it and the rest of the path. */
+export function findStep(
   key: string,
   tasks: ReadonlyMap<string, TaskPlan>,
 ): { task: TaskPlan } | { task: SubflowPlan; rest: string } | { problem: string } {
