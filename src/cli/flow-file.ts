@@ -3,7 +3,7 @@ import { createExpressionEngine } from '../activities/expressions/expression-eng
 import type { FlowLibrary } from '../dsl/catalog/library';
 import type { FlowPlan, TaskPlan } from '../dsl/planning/plan';
 import { planFlow } from '../dsl/planning/plan-flow';
-import { formatProblem, type Problem } from '../dsl/problems';
+import { formatProblem, fromJsonPointer, type Position, type Problem } from '../dsl/problems';
 import { decodeUtf8 } from '../dsl/utf8';
 import { type ValidationResult, type ValidFlow, validateFlowText } from '../dsl/validation/validate-flow';
 import { EXPRESSION_HOST_ENTRY } from '../worker/package-files';
@@ -19,6 +19,8 @@ export type FlowFile = { readonly name: string } & (
       readonly problems: readonly [];
       /** Flows and functions that could not be looked up without a catalog. */
       readonly unresolved: readonly string[];
+      /** Where the step with a path, or what is around it, stands in the text. */
+      readonly locateStep: (pointer: string) => Position;
     }
   | { readonly flow?: undefined; readonly problems: readonly Problem[] }
 );
@@ -33,8 +35,10 @@ export async function readFlowFile(source: string, cli: Cli, library?: FlowLibra
   if (text === undefined) return { name, problems: [NOT_UTF8] };
   const result = await validateText(text, library);
   if (result.flow === undefined) return { name, problems: result.problems };
-  const { flow, unresolved = [] } = result;
-  return { name, flow, plan: planFlow(flow, { library }), problems: [], unresolved };
+  const { flow, unresolved = [], locate } = result;
+  const locateStep = (pointer: string): Position =>
+    locate?.({ code: 'BLW_VALUE_INVALID', path: fromJsonPointer(pointer), part: 'key', message: '' }).position ?? START;
+  return { name, flow, plan: planFlow(flow, { library }), problems: [], unresolved, locateStep };
 }
 
 /** With the syntax of expressions in jq, which jq itself checks; nothing is started where there is none. */
@@ -47,12 +51,14 @@ async function validateText(text: string, library: FlowLibrary | undefined): Pro
   }
 }
 
+const START: Position = { line: 1, column: 1 };
+
 /** What is said of bytes that are no text. */
 export const NOT_UTF8: Problem = {
   code: 'BLW_DOC_SYNTAX',
   path: [],
   message: 'the document is not UTF-8 text; save it as UTF-8',
-  position: { line: 1, column: 1 },
+  position: START,
 };
 
 /** Prints `file:line:column CODE message` for each problem, and how many there are. */

@@ -18,6 +18,11 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; load
     load: () => (require('./commands/run') as typeof import('./commands/run')).addRun,
   },
   {
+    name: 'test',
+    summary: 'try flows as their tests say, without consequences',
+    load: () => (require('./commands/test') as typeof import('./commands/test')).addTest,
+  },
+  {
     name: 'runs',
     summary: 'list flows, and look into them',
     load: () => (require('./commands/runs') as typeof import('./commands/runs')).addRuns,

@@ -17,10 +17,15 @@ export class Stopped extends Error {
  */
 export class StopRequest {
   readonly #controller = new AbortController();
+  readonly #wanted: Promise<string>;
   #count = 0;
 
   /** `onFirst` is called once, when the first wish arrives: say there what happens now. */
   constructor(private readonly onFirst: (reason: string) => void) {
+    this.#wanted = new Promise((resolve) => {
+      const tell = () => resolve((this.signal.reason as Stopped).reason);
+      this.signal.addEventListener('abort', tell, { once: true });
+    });
     for (const name of SIGNALS) process.on(name, this.#onSignal);
   }
 
@@ -37,11 +42,7 @@ export class StopRequest {
 
   /** Resolves with the reason when somebody wants to stop. */
   wanted(): Promise<string> {
-    return new Promise((resolve) => {
-      const tell = () => resolve((this.signal.reason as Stopped).reason);
-      if (this.signal.aborted) tell();
-      else this.signal.addEventListener('abort', tell, { once: true });
-    });
+    return this.#wanted;
   }
 
   /** The result of `work`, or a rejection with {@link Stopped} where the stop comes first; the work is left alone. */

@@ -35,6 +35,14 @@ export function toJsonPointer(path: readonly (string | number)[]): string {
   return path.map((segment) => `/${String(segment).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 }
 
+/** Keys and indexes of a JSON Pointer (RFC 6901). */
+export function fromJsonPointer(pointer: string): string[] {
+  return pointer
+    .split('/')
+    .slice(1)
+    .map((segment) => segment.replaceAll('~1', '/').replaceAll('~0', '~'));
+}
+
 /** `file:line:column CODE message (at /do/0/step)`, the line that editors and people can follow. */
 export function formatProblem(problem: Problem, file: string): string {
   const where = problem.position === undefined ? '' : `:${problem.position.line}:${problem.position.column}`;

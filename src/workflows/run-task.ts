@@ -4,6 +4,7 @@ import type { BatchValues, Variables } from '../dsl/expressions/batch';
 import { getOwn, isJsonObject, type Json, type JsonObject, setOwn } from '../dsl/json';
 import { conditionItem, definitionItems } from '../dsl/planning/definition-items';
 import type { FlowPlan, TaskPlan } from '../dsl/planning/plan';
+import { fromJsonPointer } from '../dsl/problems';
 import type { Routine } from './drive';
 import { dateTime, type FlowRun } from './flow-run';
 import { type TaskOutcome, type TaskScope, visitScope } from './scope';
@@ -246,8 +247,7 @@ function definitionOf({ functionDefinitions = {} }: FlowPlan, document: JsonObje
   const functions = Object.keys(functionDefinitions).filter((at) => path === at || path.startsWith(`${at}/`));
   const innermost = functions.reduce((longest, at) => (at.length > longest.length ? at : longest), '');
   let value: Json = innermost === '' ? document : (getOwn(functionDefinitions, innermost) ?? null);
-  for (const segment of path.slice(innermost.length).split('/').slice(1)) {
-    const key = segment.replaceAll('~1', '/').replaceAll('~0', '~');
+  for (const key of fromJsonPointer(path.slice(innermost.length))) {
     // A plan from before has no definitions of functions.
     value = isJsonObject(value) || Array.isArray(value) ? ((value as JsonObject)[key] ?? null) : null;
   }

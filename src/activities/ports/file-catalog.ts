@@ -5,6 +5,7 @@ import { type CatalogFile, CatalogIndex } from '../../dsl/catalog/catalog-index'
 import type { Catalog } from '../../dsl/catalog/library';
 import { parseDocumentText } from '../../dsl/document';
 import { flowError } from '../../dsl/errors';
+import { FLOW_TEST_FILE } from '../../dsl/flow-test/flow-test';
 import type { Problem } from '../../dsl/problems';
 import { decodeUtf8 } from '../../dsl/utf8';
 
@@ -15,7 +16,8 @@ const MAX_DEPTH = 32;
 /** A document has at most 1,000,000 characters, which UTF-8 writes with up to 4 bytes each. */
 const MAX_FILE_BYTES = 4_000_000n;
 
-const IS_DOCUMENT = /\.(?:yaml|yml|json)$/;
+/** Tests may stand beside their flows. */
+const isDocument = (name: string) => /\.(?:yaml|yml|json)$/.test(name) && !FLOW_TEST_FILE.test(name);
 
 /** A file that was found, and what tells whether it is still the one that was read. */
 interface FoundFile {
@@ -79,7 +81,7 @@ export class FileCatalog implements Catalog {
       const info = absolute === undefined ? undefined : await present(absolute);
       if (absolute === undefined || info === undefined) continue;
       if (info.isDirectory() && !real.includes(absolute)) await this.#scan({ path, real: [...real, absolute] }, found);
-      else if (info.isFile() && IS_DOCUMENT.test(item.name)) found.push(foundFile(path, absolute, info));
+      else if (info.isFile() && isDocument(item.name)) found.push(foundFile(path, absolute, info));
       if (found.length > MAX_FILES) throw this.#tooLarge(`more than ${MAX_FILES} files`);
     }
   }

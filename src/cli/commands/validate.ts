@@ -1,4 +1,5 @@
 import type { FlowLibrary } from '../../dsl/catalog/library';
+import { FLOW_TEST_FILE } from '../../dsl/flow-test/flow-test';
 import type { JsonObject } from '../../dsl/json';
 import { type Problem, toJsonPointer } from '../../dsl/problems';
 import { checkCatalog, type FunctionFile, openCatalog } from '../catalog-check';
@@ -6,6 +7,7 @@ import type { AddCommand, Cli } from '../cli';
 import { CommandError, reportError, usageError } from '../command-error';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { counted, countSteps, type FlowFile, printProblems, readFlowFile } from '../flow-file';
+import { readSuite } from '../flow-test/read-suite';
 import { STDIN, sourceName } from '../read-source';
 
 const EXAMPLES = `
@@ -16,11 +18,20 @@ Examples:
   $ beamline validate --catalog flows/
   $ beamline validate flow.yaml --catalog flows/
 
-Each problem is one line: file:line:column CODE message. The exit code is 2 where there is any. With --catalog, all flows and
-functions in the folder are checked too, and what the documents refer to; without, such references are listed as not checked.`;
+Each problem is one line: file:line:column CODE message. The exit code is 2 where there is any. Files called NAME.flow-test.yaml
+are checked as tests of their flows. With --catalog, all flows and functions in the folder are checked too, and what the documents
+refer to; without, such references are listed as not checked.`;
 
 /** A file that was checked, or could not be read. */
-type Checked = FlowFile | FunctionFile | { readonly name: string; readonly unreadable: CommandError };
+type Checked = FlowFile | FunctionFile | TestFile | { readonly name: string; readonly unreadable: CommandError };
+
+/** A file of tests of a flow. */
+interface TestFile {
+  readonly name: string;
+  /** What it is of, and how many cases it has; absent where it is not valid. */
+  readonly tests?: { readonly flow: string; readonly cases: number };
+  readonly problems: readonly Problem[];
+}
 
 interface ValidateFlags {
   readonly catalog?: string;
@@ -60,12 +71,20 @@ async function checkAll(sources: readonly string[], folder: string | undefined, 
 
 async function check(source: string, cli: Cli, library: FlowLibrary | undefined): Promise<Checked> {
   try {
+    if (FLOW_TEST_FILE.test(source)) return await checkTests(source, cli, library);
     return await readFlowFile(source, cli, library);
   } catch (error) {
     // The other files are still worth a look.
     if (error instanceof CommandError) return { name: sourceName(source), unreadable: error };
     throw error;
   }
+}
+
+async function checkTests(source: string, cli: Cli, library: FlowLibrary | undefined): Promise<TestFile | FlowFile> {
+  const suite = await readSuite(source, cli, library);
+  // Of a flow that is not valid, its own problems; its tests are not looked at.
+  if (suite.problems !== undefined) return suite.problems;
+  return { name: source, tests: { flow: suite.flow.plan.flow, cases: suite.cases.length }, problems: [] };
 }
 
 function isValid(file: Checked): boolean {
@@ -76,6 +95,8 @@ function print(files: readonly Checked[], cli: Cli): void {
   const readable = files.filter((file) => 'problems' in file);
   for (const file of readable) {
     if ('plan' in file) printFlow(file, cli);
+    else if ('tests' in file)
+      cli.out.line(`ok: ${file.name} ${counted(file.tests.cases, 'case')} of ${file.tests.flow}`);
     else if ('function' in file && isValid(file)) cli.out.line(`ok: ${file.name} function ${file.function}`);
   }
   if (readable.some((file) => !isValid(file))) printProblems(readable, cli.out);
@@ -93,7 +114,14 @@ function toJson(file: Checked): JsonObject {
     return { file: file.name, valid: false, problems: [{ code: 'BLW_USAGE', line: 1, column: 1, path: '', message }] };
   }
   const problems = file.problems.map(problemToJson);
-  const flow = 'plan' in file ? { flow: file.plan.flow } : 'function' in file ? { function: file.function } : {};
+  const flow =
+    'tests' in file
+      ? { ...file.tests }
+      : 'plan' in file
+        ? { flow: file.plan.flow }
+        : 'function' in file
+          ? { function: file.function }
+          : {};
   const unresolved = 'unresolved' in file && file.unresolved.length > 0 ? { unresolved: [...file.unresolved] } : {};
   return { file: file.name, valid: problems.length === 0, ...flow, problems, ...unresolved };
 }

@@ -1,6 +1,3 @@
-import { rmSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startTemporalServer, type TemporalServer } from '../../../temporal-dev/server';
 import { parseWorkerConfig } from '../../worker/config';
@@ -13,6 +10,7 @@ import type { Cli } from '../cli';
 import { ownTarget } from '../embedded-temporal';
 import { LOOPBACK_HOSTS } from '../loopback-hosts';
 import type { ReleaseStack } from '../release-stack';
+import { makeScratchFolder } from '../scratch-folder';
 import type { StopRequest } from '../stop-request';
 import { startWorkerFor, stopOrGiveUp } from '../worker-life';
 import { type OrderService, startOrderService } from './order-service';
@@ -33,14 +31,7 @@ export interface DemoStage {
 /** Sets everything up, in a folder and on ports of its own; whatever is started is put on the stack at once. */
 export async function setStage(context: { cli: Cli; stop: StopRequest; releases: ReleaseStack }): Promise<DemoStage> {
   const { cli, stop, releases } = context;
-  const folder = await mkdtemp(join(tmpdir(), 'beamline-demo-'));
-  // Also where a second Ctrl-C ends the process at once.
-  const removeNow = () => rmSync(folder, { recursive: true, force: true });
-  process.once('exit', removeNow);
-  releases.add(async () => {
-    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
-    process.off('exit', removeNow);
-  });
+  const folder = await makeScratchFolder('demo', releases);
   const orders = await startOrderService();
   releases.add(() => orders.close());
   const server = await stop.interrupting(startTemporalServer({ log: (line) => cli.err.line(line) }));

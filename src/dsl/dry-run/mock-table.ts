@@ -88,7 +88,7 @@ function mergeInner(table: Record<string, MockTable[string]>, path: string, mock
   return [];
 }
 
-/** The step that a name or a path means: of another flow, that which runs it and the rest of the path. */
+/** The step that a name or a path means; with `rest`, a step of the flow that `task` runs. */
 export function findStep(
   key: string,
   tasks: ReadonlyMap<string, TaskPlan>,

@@ -62,7 +62,8 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   mocks: '{"mocks": {…}} for the steps of that flow',
 };
 
-const DECISIONS = ['approved', 'rejected', 'timedOut'] as const;
+/** What an approval can be answered. */
+export const DECISIONS = ['approved', 'rejected', 'timedOut'] as const;
 
 /** What can be mocked of a task; undefined: nothing, since it reaches nothing. */
 export function mockedKind(task: Pick<TaskPlan, 'kind'> & { readonly human?: boolean }): MockedKind | undefined {

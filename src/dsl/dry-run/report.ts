@@ -1,6 +1,7 @@
 import { jsonBytes } from '../encoded-json';
 import type { Json, JsonObject } from '../json';
 import type { StepProgress, StepStatus } from '../progress';
+import type { MockDecision } from './mock';
 import type { AnswerSource } from './mock-table';
 import type { Visits } from './visits';
 
@@ -53,6 +54,8 @@ export interface ReportedStep {
   readonly would?: string;
   /** Where its answer comes from; absent: the step was really run, since it reaches nothing. */
   readonly answer?: AnswerSource;
+  /** Of an approval: what was decided; `timedOut`: nobody did. */
+  readonly decision?: MockDecision['decision'];
   /** Of a `switch`: the case that was taken; null: none matched. */
   readonly case?: string | null;
   readonly output?: Json;
@@ -64,7 +67,9 @@ export interface ReportedStep {
 }
 
 /** What is added to the progress of a step. */
-export type StepNotes = Partial<Pick<Mutable<ReportedStep>, 'input' | 'would' | 'answer' | 'case' | 'output' | 'flow'>>;
+export type StepNotes = Partial<
+  Pick<Mutable<ReportedStep>, 'input' | 'would' | 'answer' | 'decision' | 'case' | 'output' | 'flow'>
+>;
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -143,7 +148,7 @@ export class ReportWriter {
 
   #reported({ shown, notes }: { shown: StepProgress; notes: StepNotes }): ReportedStep {
     const { id: path, name, iteration, block, status, attempts, error } = shown;
-    const { would, answer, case: taken, ...values } = notes;
+    const { would, answer, decision, case: taken, ...values } = notes;
     const kept: JsonObject = {};
     const cut: ('input' | 'output' | 'error' | 'flow')[] = [];
     for (const [key, value] of Object.entries({ ...values, error })) {
@@ -161,6 +166,7 @@ export class ReportWriter {
       ...(attempts === undefined ? {} : { attempts }),
       ...(would === undefined ? {} : { would }),
       ...(answer === undefined ? {} : { answer }),
+      ...(decision === undefined ? {} : { decision }),
       ...(taken === undefined ? {} : { case: taken }),
       ...kept,
       ...(cut.length === 0 ? {} : { cut }),

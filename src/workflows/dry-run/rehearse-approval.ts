@@ -22,6 +22,7 @@ export function* rehearseApproval(task: CallPlan, frame: TaskFrame, rehearsal: R
   const answer = rehearsal.nextAnswer(task, scope) ?? { decision: 'approved' };
   if ('error' in answer) throw new FlowError(mockedError(answer.error));
   const decided: MockDecision = 'decision' in answer ? answer : { decision: 'timedOut' };
+  rehearsal.note(frame.step, { decision: decided.decision });
   if (decided.decision === 'timedOut') {
     if (args.timeout !== undefined) rehearsal.pass(durationOf(args.timeout, 'timeout'));
     return { output: timedOut(args) as unknown as Json };

@@ -1,0 +1,245 @@
+import { resolve } from 'node:path';
+import { InvalidArgumentError, Option } from 'commander';
+import { parseDuration } from '../../dsl/durations';
+import type { JsonObject } from '../../dsl/json';
+import { openCatalog } from '../catalog-check';
+import type { AddCommand, Cli } from '../cli';
+import { usageError } from '../command-error';
+import { EXIT, type ExitCode } from '../exit-codes';
+import { printProblems } from '../flow-file';
+import { findTestFiles } from '../flow-test/find-tests';
+import { toJUnit } from '../flow-test/junit';
+import { countCases, percentOf, printCoverage, printSuite, printSummary } from '../flow-test/print-results';
+import { readSuite, type TestSuite } from '../flow-test/read-suite';
+import {
+  coverageOf,
+  type FlowCoverage,
+  type RunnableSuite,
+  runSuites,
+  type SuiteResult,
+} from '../flow-test/run-suites';
+import { watchFiles } from '../flow-test/watch-files';
+import { type Sandbox, withSandbox } from '../sandbox-engine';
+import { Stopped, StopRequest } from '../stop-request';
+import { writeOut } from '../write-out';
+
+const EXAMPLES = `
+Examples:
+  $ beamline test
+  $ beamline test flows/order.flow-test.yaml --verbose
+  $ beamline test flows --catalog flows --policy policy.yaml
+  $ beamline test --name refund --watch
+  $ beamline test --min-coverage 80 --junit report.xml
+
+Runs the cases in files called NAME.flow-test.yaml, each as a dry run: nothing is done, waits take no time, and no server is needed,
+since the command starts one of its own and removes it afterwards. docs/testing.md says what a case can have. Exit codes: 0 all passed;
+1 a case failed, or coverage is below what is asked for; 2 a file of tests, a flow or the command line is wrong, and nothing was
+run; 3 there is no Temporal server to be had; 130 Ctrl-C.`;
+
+interface TestFlags {
+  readonly catalog?: string;
+  readonly policy?: string;
+  readonly name?: string;
+  readonly timeout: number;
+  readonly minCoverage?: number;
+  readonly junit?: string;
+  readonly verbose?: boolean;
+  readonly watch?: boolean;
+  readonly json?: boolean;
+}
+
+/** `beamline test [PLACE...]` */
+export const addTest: AddCommand = (command, cli, action) => {
+  command
+    .description('Tries flows as their tests say, and compares what they do with what is expected; nothing is done.')
+    .argument('[place...]', 'files of tests, or folders that have some (default: the current folder)')
+    .option('--catalog <DIR>', 'folder of the flows and functions that flows refer to')
+    .option('--policy <FILE>', 'tenants, what they may do and how much: scopes and quotas count')
+    .option('--name <TEXT>', 'only cases with this text in their names')
+    .addOption(
+      new Option('--timeout <DURATION>', 'time that a case may take').default(30_000, 'PT30S').argParser(parseTimeout),
+    )
+    .addOption(
+      new Option(
+        '--min-coverage <PERCENT>',
+        'fail where fewer of the steps or branches of a flow are come to',
+      ).argParser(parsePercent),
+    )
+    .option('--junit <FILE>', "write the results there, in JUnit's XML")
+    .option('--verbose', 'of each case that fails, print what the flow did')
+    .option('--watch', 'run again what changes, until Ctrl-C')
+    .option('--json', 'print one JSON object instead of lines')
+    .addHelpText('after', EXAMPLES)
+    .action(action((places: string[], flags: TestFlags) => test(places, flags, cli)));
+};
+
+function parseTimeout(text: string): number {
+  const parsed = parseDuration(text);
+  if ('ms' in parsed && parsed.ms > 0) return parsed.ms;
+  throw new InvalidArgumentError('Expected a duration such as PT30S.');
+}
+
+function parsePercent(text: string): number {
+  const percent = Number(text);
+  if (/^\d+$/.test(text) && percent <= 100) return percent;
+  throw new InvalidArgumentError('Expected a whole number from 0 to 100.');
+}
+
+/** What all runs of one command share. */
+interface Session {
+  readonly places: readonly string[];
+  readonly flags: TestFlags;
+  readonly cli: Cli;
+}
+
+async function test(given: readonly string[], flags: TestFlags, cli: Cli): Promise<ExitCode> {
+  const session = { places: given.length === 0 ? ['.'] : given, flags, cli };
+  if (flags.minCoverage !== undefined && flags.name !== undefined)
+    throw usageError('--min-coverage: counts for all cases of a flow, so that it cannot stand beside --name');
+  const suites = await readSuites(session);
+  if (flags.watch !== true && !tellProblems(suites, session)) return EXIT.invalid;
+  const stop = new StopRequest(() => undefined);
+  try {
+    return await withSandbox(flags, { cli, stop }, async (sandbox) => {
+      if (flags.watch === true) return await watchSuites(suites, { ...session, sandbox, stop });
+      return await runOnce(suites.filter(isRunnable), { ...session, sandbox });
+    });
+  } catch (error) {
+    if (error instanceof Stopped) return EXIT.interrupted;
+    throw error;
+  } finally {
+    stop.release();
+  }
+}
+
+async function readSuites({ places, flags, cli }: Session): Promise<readonly TestSuite[]> {
+  const files = await findTestFiles(places, cli);
+  const library = flags.catalog === undefined ? undefined : await openCatalog(flags.catalog, cli);
+  const suites: TestSuite[] = [];
+  for (const file of files) suites.push(await readSuite(file, cli, library));
+  const { name } = flags;
+  if (name !== undefined && suites.every(isRunnable) && !suites.some(({ cases }) => cases.some(named(name))))
+    throw usageError(`--name: no case has "${name}" in its name`);
+  return suites;
+}
+
+/** False where there are any, of which a flow that several files test has its own once. */
+function tellProblems(suites: readonly TestSuite[], { flags, cli }: Session): boolean {
+  const found = new Map(suites.flatMap(({ problems }) => (problems === undefined ? [] : [[problems.name, problems]])));
+  if (found.size === 0) return true;
+  printProblems([...found.values()], cli.err);
+  if (flags.json === true) {
+    const problems = [...found.values()].flatMap(({ name, problems }) =>
+      problems.map(({ code, message, position }) => ({ file: name, ...position, code, message })),
+    );
+    cli.out.line(JSON.stringify({ problems }));
+  }
+  return false;
+}
+
+function isRunnable(suite: TestSuite): suite is RunnableSuite {
+  return suite.problems === undefined;
+}
+
+function named(text: string): (one: { readonly name: string }) => boolean {
+  return ({ name }) => name.toLowerCase().includes(text.toLowerCase());
+}
+
+async function runOnce(
+  suites: readonly RunnableSuite[],
+  { flags, cli, sandbox }: Session & { sandbox: Sandbox },
+): Promise<ExitCode> {
+  const { json = false, verbose = false, name, timeout: timeoutMs } = flags;
+  const startedAt = performance.now();
+  const results = await runSuites(suites, {
+    sandbox,
+    timeoutMs,
+    isWanted: name === undefined ? () => true : named(name),
+    onSuite: (result) => {
+      if (!json && result.cases.length > 0) printSuite(result, cli.out, verbose);
+    },
+  });
+  const durationMs = performance.now() - startedAt;
+  const ran = results.filter(({ cases }) => cases.length > 0);
+  // Of some cases only, it would say little.
+  const coverage = name === undefined ? coverageOf(ran) : [];
+  if (json) cli.out.line(JSON.stringify(toJson(ran, coverage, durationMs)));
+  else {
+    printSummary(ran, durationMs, cli.out);
+    if (coverage.length > 0) printCoverage(coverage, cli.out);
+  }
+  if (flags.junit !== undefined) await writeOut(toJUnit(ran, durationMs), flags.junit, cli, '--junit');
+  const isCovered = tellTooLittle(coverage, flags, cli);
+  return countCases(ran).failed === 0 && isCovered ? EXIT.done : EXIT.failed;
+}
+
+/** False where a flow has less coverage than is asked for. */
+function tellTooLittle(coverage: readonly FlowCoverage[], { minCoverage = 0 }: TestFlags, { err }: Cli): boolean {
+  let isEnough = true;
+  for (const { flow, ...shares } of coverage) {
+    for (const part of ['steps', 'branches'] as const) {
+      const percent = percentOf(shares[part]);
+      if (percent >= minCoverage) continue;
+      isEnough = false;
+      err.line(err.style.red(`${flow.name}: ${percent} % of its ${part} are covered, expected ${minCoverage} %`));
+    }
+  }
+  return isEnough;
+}
+
+async function watchSuites(
+  first: readonly TestSuite[],
+  { stop, ...session }: Session & { sandbox: Sandbox; stop: StopRequest },
+): Promise<ExitCode> {
+  const { places, flags, cli } = session;
+  const absolute = (path: string) => resolve(cli.cwd, path);
+  const flows = first.filter(isRunnable).map(({ flow }) => flow.name);
+  const others = [flags.catalog ?? [], flags.policy ?? []].flat();
+  const watch = await watchFiles([...places, ...flows, ...others].map(absolute), stop);
+  try {
+    for (let suites = first, wanted = first; ; ) {
+      if (tellProblems(wanted, session)) await runOnce(wanted.filter(isRunnable), session);
+      cli.err.line(cli.err.style.dim('watching; Ctrl-C ends'));
+      const changed = await watch.changes();
+      const before = new Set(suites.map(({ file }) => file));
+      suites = await readSuites(session);
+      const affected = suites.filter(
+        ({ file, flow }) =>
+          !before.has(file) || changed.has(absolute(file)) || (flow !== undefined && changed.has(absolute(flow.name))),
+      );
+      // What concerns no file alone may concern all: the catalog, the policy, a flow that could not be read.
+      wanted = affected.length === 0 ? suites : affected;
+    }
+  } finally {
+    await watch.close();
+  }
+}
+
+function toJson(results: readonly SuiteResult[], coverage: readonly FlowCoverage[], durationMs: number): JsonObject {
+  const files = results.map(({ suite, cases }) => ({
+    file: suite.file,
+    flow: suite.flow.plan.flow,
+    cases: cases.map(({ case: { name, line, skip }, status, differences, durationMs: took, report }) => ({
+      name,
+      line,
+      status,
+      durationMs: Math.round(took),
+      ...(skip === undefined ? {} : { skip }),
+      ...(status === 'failed' ? { differences, ...(report === undefined ? {} : { report }) } : {}),
+    })),
+  }));
+  const flows = coverage.map(({ flow, steps, branches, missing, uncounted }) => ({
+    file: flow.name,
+    flow: flow.plan.flow,
+    steps,
+    branches,
+    ...(uncounted === 0 ? {} : { uncounted }),
+    missing: missing.map(({ path, what }) => ({ path, ...flow.locateStep(path), what })),
+  }));
+  return {
+    ...countCases(results),
+    durationMs: Math.round(durationMs),
+    files,
+    coverage: flows,
+  } as unknown as JsonObject;
+}
