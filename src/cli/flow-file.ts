@@ -8,6 +8,7 @@ import { decodeUtf8 } from '../dsl/utf8';
 import { type ValidationResult, type ValidFlow, validateFlowText } from '../dsl/validation/validate-flow';
 import { EXPRESSION_HOST_ENTRY } from '../worker/package-files';
 import type { Cli } from './cli';
+import { findScriptProblems } from './flow-scripts';
 import { printable, type TextOutput } from './output';
 import { readSource, sourceName } from './read-source';
 
@@ -38,7 +39,10 @@ export async function readFlowFile(source: string, cli: Cli, library?: FlowLibra
   const { flow, unresolved = [], locate } = result;
   const locateStep = (pointer: string): Position =>
     locate?.({ code: 'BLW_VALUE_INVALID', path: fromJsonPointer(pointer), part: 'key', message: '' }).position ?? START;
-  return { name, flow, plan: planFlow(flow, { library }), problems: [], unresolved, locateStep };
+  const plan = planFlow(flow, { library });
+  const problems = await findScriptProblems(flow, plan);
+  if (problems.length > 0) return { name, problems: problems.map((problem) => locate?.(problem) ?? problem) };
+  return { name, flow, plan, problems: [], unresolved, locateStep };
 }
 
 /** With the syntax of expressions in jq, which jq itself checks; nothing is started where there is none. */

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { startTemporalServer } from '../../temporal-dev/server';
 import { type DryRunReport, isDryRunReport } from '../dsl/dry-run/report';
+import { formatDuration } from '../dsl/durations';
 import { FlowError, type FlowErrorData, flowError } from '../dsl/errors';
 import { parseWorkerConfig } from '../worker/config';
 import { createLogger } from '../worker/logger';
@@ -88,14 +89,21 @@ function configOf({ catalog, policy }: SandboxSettings, folder: string, { cwd }:
 async function tryFlow(client: Client, start: Pick<FlowStart, 'input' | 'flow' | 'timeoutMs'>): Promise<DryRunReport> {
   const ids = { workflowId: newWorkflowId(start.flow), queuePrefix: QUEUE_PREFIX };
   const { workflowId, runId } = await startFlow(client, { ...start, ...ids });
-  const report = await client.workflow.getHandle(workflowId, runId).result().catch(rethrowAsFlowError);
+  const report = await client.workflow
+    .getHandle(workflowId, runId)
+    .result()
+    .catch((error: unknown) => rethrowAsFlowError(error, start));
   if (isDryRunReport(report)) return report;
   throw flowError('BLW_BLOCK_FAILED', 'the flow gave no report of a dry run');
 }
 
-function rethrowAsFlowError(error: unknown): never {
+function rethrowAsFlowError(error: unknown, { timeoutMs = 0 }: Pick<FlowStart, 'timeoutMs'>): never {
   if (!(error instanceof WorkflowFailedError)) throw error;
   const outcome = outcomeOfFailure(error.cause ?? error);
+  if (outcome.status === 'TimedOut') {
+    const detail = `it has not ended within ${formatDuration(timeoutMs)}; mock no error for ever that is tried again, or take a longer --timeout`;
+    throw flowError('BLW_STEP_TIMEOUT', detail, { cause: error });
+  }
   if (outcome.status === 'Completed') throw error;
   throw new FlowError(outcome.error as unknown as FlowErrorData, { cause: error });
 }

@@ -22,6 +22,29 @@ do:
       with: {}
 `;
 
+/** Two that are well, four that do not compile, one that is known later. */
+const SCRIPTS = `document: { dsl: '1.0.3', namespace: shop, name: scripts, version: '1.0.0' }
+do:
+  - loop: { call: script.run, with: { code: 'for (;;) {}' } }
+  - later: { call: script.run, with: { code: '\${ .code }' } }
+  - body:
+      call: script.run
+      with:
+        code: |
+          const a = 1;
+          return a +;
+  - process:
+      run:
+        script:
+          language: js
+          code: |
+            return 5;
+  - imports:
+      run: { script: { language: js, code: "import net from 'node:net'" } }
+  - fine: { run: { script: { language: js, code: "import { readFileSync } from 'node:fs'; await 1" } } }
+  - closing: { call: script.run, with: { code: '}); while (true) {} (function () {' } }
+`;
+
 describe('beamline validate', () => {
   let folder: string;
   beforeAll(() => {
@@ -135,5 +158,27 @@ describe('beamline validate', () => {
     const { stdout } = await runCli(['validate', '-'], { stdin: '{"do": [], "\\u001b[31mred": 1}' });
     expect(stdout).toContain('red');
     expect(stdout).not.toContain('\u001b');
+  });
+
+  it('compiles the scripts of a flow, and runs nothing of them', async () => {
+    writeFileSync(join(folder, 'scripts.yaml'), SCRIPTS);
+    const { code, stdout } = await validate('scripts.yaml');
+    expect(stdout.split('\n')).toEqual([
+      expect.stringMatching(
+        /^scripts\.yaml:8:15 BLW_SCRIPT_SYNTAX the script does not compile: line 2: SyntaxError: .+ \(at \/do\/2\/body\/with\/code\)$/,
+      ),
+      expect.stringMatching(
+        /^scripts\.yaml:15:17 BLW_SCRIPT_SYNTAX the script does not compile: line 1: SyntaxError: .+code\)$/,
+      ),
+      expect.stringMatching(
+        /^scripts\.yaml:18:\d+ BLW_SCRIPT_SYNTAX the script does not compile: there is no module "net": scripts can import node:fs and node:process/,
+      ),
+      expect.stringMatching(
+        /^scripts\.yaml:20:\d+ BLW_SCRIPT_SYNTAX the script does not compile: line 1: SyntaxError: /,
+      ),
+      '4 problems in 1 file',
+      '',
+    ]);
+    expect(code).toBe(2);
   });
 });

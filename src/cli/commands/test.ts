@@ -6,7 +6,7 @@ import { openCatalog } from '../catalog-check';
 import type { AddCommand, Cli } from '../cli';
 import { usageError } from '../command-error';
 import { EXIT, type ExitCode } from '../exit-codes';
-import { printProblems } from '../flow-file';
+import { counted, printProblems } from '../flow-file';
 import { findTestFiles } from '../flow-test/find-tests';
 import { toJUnit } from '../flow-test/junit';
 import { countCases, percentOf, printCoverage, printSuite, printSummary } from '../flow-test/print-results';
@@ -150,11 +150,15 @@ async function runOnce(
   { flags, cli, sandbox }: Session & { sandbox: Sandbox },
 ): Promise<ExitCode> {
   const { json = false, verbose = false, name, timeout: timeoutMs } = flags;
+  const isWanted = name === undefined ? () => true : named(name);
+  const wanted = suites.map(({ cases }) => cases.filter(isWanted).length).filter((count) => count > 0);
+  const count = wanted.reduce((sum, one) => sum + one, 0);
+  cli.err.line(cli.err.style.dim(`running ${counted(count, 'case')} in ${counted(wanted.length, 'file')}`));
   const startedAt = performance.now();
   const results = await runSuites(suites, {
     sandbox,
     timeoutMs,
-    isWanted: name === undefined ? () => true : named(name),
+    isWanted,
     onSuite: (result) => {
       if (!json && result.cases.length > 0) printSuite(result, cli.out, verbose);
     },

@@ -22,8 +22,17 @@ export function printSuite({ suite, cases }: SuiteResult, output: TextOutput, sh
     for (const difference of result.differences)
       for (const line of differenceLines(difference)) output.line(printableIndented(`      ${line}`));
     if (showsReports && result.status === 'failed' && result.report !== undefined)
-      printDryRun(result.report, { ...output, line: (line = '') => output.line(`      ${line}`) });
+      printDryRun(result.report, indented(output, '      '));
   }
+}
+
+function indented(output: TextOutput, blanks: string): TextOutput {
+  return {
+    style: output.style,
+    line: (text = '') => {
+      for (const line of text.split('\n')) output.line(line === '' ? '' : `${blanks}${line}`);
+    },
+  };
 }
 
 function headOf({ case: { name, skip }, status, durationMs }: CaseResult): string {

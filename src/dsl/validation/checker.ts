@@ -71,6 +71,14 @@ export class Checker {
     }
   }
 
+  /** The elements of the value, or none after reporting (absent is fine). */
+  list(value: Json | undefined, path: Path, what: string): readonly Json[] {
+    if (Array.isArray(value)) return value;
+    if (value !== undefined)
+      this.report('BLW_VALUE_INVALID', path, `${what}: got ${describeJsonType(value)}, expected a list`);
+    return [];
+  }
+
   /** The value as text that is not empty, or undefined after reporting (absent is fine). */
   text(
     value: Json | undefined,

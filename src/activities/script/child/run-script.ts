@@ -6,6 +6,9 @@ import type { ScriptEnd, ScriptError, ScriptJob, ScriptStreams } from './protoco
 /** Name of the script in its own stack traces. */
 const FILE_NAME = 'script.js';
 
+/** What the engine calls the code of a function that was made from text. */
+const BODY_NAME = '<input>';
+
 /** Lines that the constructor of functions puts before a body (ECMA-262, CreateDynamicFunction). */
 const LINES_BEFORE_BODY = 2;
 
@@ -24,6 +27,11 @@ type Stop = Extract<ScriptEnd, { kind: 'cpu' | 'output' }> | { readonly kind: 'e
 /** Runs one script to its end. Throws where the engine itself gives way. */
 export function runScript(engine: Engine, job: ScriptJob): ScriptEnd {
   return new ScriptRun(engine, job).run();
+}
+
+/** Compiles a script and runs nothing of it: how it would end before its first line; undefined: it compiles. */
+export function compileScript(engine: Engine, job: ScriptJob): ScriptEnd | undefined {
+  return new ScriptRun(engine, job).compile();
 }
 
 class ScriptRun {
@@ -50,6 +58,25 @@ class ScriptRun {
     return this.job.kind === 'function' ? this.#runFunction(this.job) : this.#runProcess(this.job);
   }
 
+  compile(): ScriptEnd | undefined {
+    const { job } = this;
+    if (job.kind === 'process') {
+      this.#becomeProcess(job);
+      return this.#compileOnly(moduleOf(job), FILE_NAME, 'module');
+    }
+    // The constructor of functions would run what stands behind a brace that closes its function; that of a method it does not close.
+    const { code } = job;
+    return (
+      this.#compileOnly(`(async function anonymous(input\n) {\n${code}\n})`, BODY_NAME, 'global') ??
+      this.#compileOnly(`({ async anonymous(input\n) {\n${code}\n} })`, BODY_NAME, 'global')
+    );
+  }
+
+  #compileOnly(text: string, file: string, type: 'global' | 'module'): ScriptEnd | undefined {
+    const { error } = this.#context.evalCode(text, file, { type, compileOnly: true });
+    return error === undefined ? undefined : this.#failed(error, { isSyntax: true });
+  }
+
   #runFunction({ code, input, limits }: Extract<ScriptJob, { kind: 'function' }>): ScriptEnd {
     const compiled = this.#call('compile', this.#text(code));
     if ('error' in compiled) return this.#failed(compiled.error, { isSyntax: true });
@@ -68,7 +95,7 @@ class ScriptRun {
   #runProcess(job: Extract<ScriptJob, { kind: 'process' }>): ScriptEnd {
     const context = this.#context;
     const exitCode = this.#becomeProcess(job);
-    const evaluated = context.evalCode(`${BEGIN}();${job.code}`, FILE_NAME, { type: 'module' });
+    const evaluated = context.evalCode(moduleOf(job), FILE_NAME, { type: 'module' });
     if (evaluated.error !== undefined && !this.#hasBegun) return this.#failed(evaluated.error, { isSyntax: true });
     const settled = evaluated.error === undefined ? this.#settle(evaluated.value) : { error: evaluated.error };
     if ('kind' in settled) return settled;
@@ -208,11 +235,15 @@ class ScriptRun {
   }
 }
 
+function moduleOf({ code }: ScriptJob): string {
+  return `${BEGIN}();${code}`;
+}
+
 /** The topmost line of the script in a stack trace. */
 function lineIn(stack: string, code: string): number | undefined {
   const [, file, digits] = /(script\.js|<input>):(\d+)/.exec(stack) ?? [];
   if (digits === undefined) return undefined;
-  const line = Number(digits) - (file === '<input>' ? LINES_BEFORE_BODY : 0);
+  const line = Number(digits) - (file === BODY_NAME ? LINES_BEFORE_BODY : 0);
   // What is missing at its end is missed in the line behind it.
   return Math.min(Math.max(1, line), code.trimEnd().split('\n').length);
 }

@@ -1,0 +1,49 @@
+import type { ScriptText } from '../activities/script/check-scripts';
+import { tasksOf } from '../dsl/dry-run/mock-table';
+import { isWholeExpression } from '../dsl/expressions/template';
+import { getOwn, isJsonObject, type Json, type JsonObject } from '../dsl/json';
+import type { FlowPlan } from '../dsl/planning/plan';
+import { fromJsonPointer, type Problem } from '../dsl/problems';
+import { isScriptTask, SCRIPT_BLOCK } from '../dsl/script';
+
+/** What is wrong with the scripts of a flow: those that stand in its document, which is all but what catalogs have. */
+export async function findScriptProblems(flow: JsonObject, plan: FlowPlan): Promise<readonly Problem[]> {
+  const problems: Problem[] = [];
+  for (const task of tasksOf(plan).values()) {
+    if (task.kind !== 'call' || task.block !== SCRIPT_BLOCK) continue;
+    const found = scriptAt(flow, task.path);
+    if (found === undefined || isWholeExpression(found.code, plan.language ?? 'cel')) continue;
+    // Its engine is loaded only where it is needed.
+    const { checkScript } =
+      require('../activities/script/check-scripts') as typeof import('../activities/script/check-scripts');
+    const problem = await checkScript(found);
+    if (problem !== undefined)
+      problems.push({
+        code: 'BLW_SCRIPT_SYNTAX',
+        path: found.path,
+        message: `the script does not compile: ${problem}`,
+      });
+  }
+  return problems;
+}
+
+function scriptAt(flow: JsonObject, pointer: string): (ScriptText & Pick<Problem, 'path'>) | undefined {
+  const path = fromJsonPointer(pointer);
+  const task = valueAt(flow, path);
+  if (!isJsonObject(task)) return undefined;
+  const isTask = isScriptTask(task);
+  const place = isTask ? ['run', 'script', 'code'] : ['with', 'code'];
+  const code = valueAt(task, place);
+  if (typeof code !== 'string') return undefined;
+  const isProcess = isTask || valueAt(task, ['with', 'process']) !== undefined;
+  return { kind: isProcess ? 'process' : 'function', code, path: [...path, ...place] };
+}
+
+function valueAt(value: Json, path: readonly string[]): Json | undefined {
+  let found: Json | undefined = value;
+  for (const key of path) {
+    if (isJsonObject(found)) found = getOwn(found, key);
+    else found = Array.isArray(found) ? found[Number(key)] : undefined;
+  }
+  return found;
+}
