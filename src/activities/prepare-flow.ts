@@ -1,8 +1,9 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import type { Catalog, FlowLibrary } from '../dsl/catalog/library';
 import { parseFlowReference } from '../dsl/catalog/references';
-import type { DryRunPlan, RunMode } from '../dsl/dry-run/dry-run';
+import type { DryRunPlan, OnlyPlan, RunMode } from '../dsl/dry-run/dry-run';
 import { resolveMocks } from '../dsl/dry-run/mock-table';
+import { resolveOnly } from '../dsl/dry-run/only-step';
 import type { ErrorCode } from '../dsl/error-codes';
 import { FlowError, flowErrorData, flowErrorToJson } from '../dsl/errors';
 import type { Json, JsonObject } from '../dsl/json';
@@ -129,16 +130,27 @@ function refuseOtherMode({ mode = 'live' }: StartInput, place: FlowPlace | undef
 }
 
 /** The mocks of a dry run, by the steps that they are for. */
-function planDryRun({ mode, mocks, waits, coverage }: StartInput, plan: FlowPlan): DryRunPlan | undefined {
+function planDryRun(start: StartInput, plan: FlowPlan): DryRunPlan | undefined {
+  const { mode, mocks, waits, coverage } = start;
   if (mode !== 'dry-run') return undefined;
   const resolved = resolveMocks(plan, mocks);
   if ('problems' in resolved) throw refuse('BLW_START_INVALID', resolved.problems.join('; '), resolved.problems);
+  const only = planOnly(start, plan);
   return {
     mocks: resolved.mocks,
     ...(waits === 'real' ? { waits: true } : {}),
     ...(coverage === true ? { coverage } : {}),
     countsTime: true,
+    ...(only === undefined ? {} : { only }),
   };
+}
+
+/** The one step that is to run, where the start names one. */
+function planOnly({ only, input }: StartInput, plan: FlowPlan): OnlyPlan | undefined {
+  if (only === undefined) return undefined;
+  const resolved = resolveOnly(plan, only, input);
+  if ('problems' in resolved) throw refuse('BLW_START_INVALID', resolved.problems.join('; '), resolved.problems);
+  return resolved.only;
 }
 
 async function admitAnybody({ tenant, requestedBy }: StartInput): Promise<Admission> {
@@ -173,8 +185,9 @@ function documentOf({ flow }: StartInput, library: FlowLibrary | undefined): { d
   return { document: found.document, source: found.source };
 }
 
-function checkInput({ input }: StartInput, schema: Json | undefined): void {
-  if (schema === undefined) return;
+function checkInput({ input, only }: StartInput, schema: Json | undefined): void {
+  // That of a step is none of the flow's.
+  if (schema === undefined || only !== undefined) return;
   const violations = compileSchema(schema)(input);
   if (violations.length > 0) {
     throw refuse('BLW_DATA_INVALID', `input of the flow: ${describeViolations(violations)}`, null, '/input');

@@ -31,7 +31,12 @@ export function printDryRun(report: DryRunReport, output: TextOutput): void {
   } else output.line(printable(`it would fail: ${reasonOf(report.error)}`));
 }
 
-function stepLines({ steps, omittedSteps }: DryRunReport, style: Style, indent = ''): string[] {
+/** A line or more for each step, and what the report has no room for. */
+export function stepLines(
+  { steps, omittedSteps }: Pick<DryRunReport, 'steps' | 'omittedSteps'>,
+  style: Style,
+  indent = '',
+): string[] {
   const lines = steps.flatMap((step) => linesOf(step, style, indent));
   return omittedSteps === undefined
     ? lines
@@ -39,22 +44,32 @@ function stepLines({ steps, omittedSteps }: DryRunReport, style: Style, indent =
 }
 
 function linesOf(step: ReportedStep, style: Style, indent: string): string[] {
-  const { path, iteration, block, status, attempts = 1, would, answer, output, error, flow, cut = [] } = step;
-  const { mark, style: name } = MARKS[status] ?? { mark: '~', style: 'yellow' };
-  const tries = attempts > 1 ? `, ${attempts} attempts` : '';
+  const { block, would, answer, output, error, flow, cut = [] } = step;
   const details = [
     ...(would === undefined ? [] : [would]),
     ...(step.input === undefined || block === 'emit' ? [] : [`input: ${short(step.input)}`]),
     ...(error === undefined ? [] : [`error: ${reasonOf(error)}`]),
     ...(output === undefined || error !== undefined ? [] : [`output: ${short(output)}`]),
-    ...(answer === undefined ? [] : [`from: ${SOURCES[answer]}`]),
+    ...(answer === undefined ? [] : [answerText(answer)]),
     ...(cut.length === 0 ? [] : [`too large for the report: ${cut.join(', ')}`]),
   ];
   return [
-    `${indent}${style[name](mark)} ${path}${iteration === undefined ? '' : ` [${iteration}]`} ${style.dim(`${block}${tries}`)}`,
+    `${indent}${headOf(step, style)}`,
     ...details.map((line) => `${indent}    ${line}`),
     ...(flow === undefined ? [] : stepLines(flow, style, `${indent}    `)),
   ];
+}
+
+/** `✓ /do/1/charge http.request, 3 attempts` */
+export function headOf({ path, iteration, block, status, attempts = 1 }: ReportedStep, style: Style): string {
+  const { mark, style: name } = MARKS[status] ?? { mark: '~', style: 'yellow' };
+  const tries = attempts > 1 ? `, ${attempts} attempts` : '';
+  return `${style[name](mark)} ${path}${iteration === undefined ? '' : ` [${iteration}]`} ${style.dim(`${block}${tries}`)}`;
+}
+
+/** Where an answer comes from, in words. */
+export function answerText(answer: AnswerSource): string {
+  return `from: ${SOURCES[answer]}`;
 }
 
 function short(value: Json): string {
@@ -62,7 +77,7 @@ function short(value: Json): string {
 }
 
 /** `the answer has status 503 [BLW_HTTP_STATUS]` */
-function reasonOf({ detail, title, type, code, instance }: JsonObject): string {
+export function reasonOf({ detail, title, type, code, instance }: JsonObject): string {
   const where = typeof instance === 'string' ? `${instance}: ` : '';
   return `${where}${String(detail ?? title ?? type)}${typeof code === 'string' ? ` [${code}]` : ''}`;
 }

@@ -23,6 +23,11 @@ const COMMANDS: readonly { readonly name: string; readonly summary: string; load
     load: () => (require('./commands/test') as typeof import('./commands/test')).addTest,
   },
   {
+    name: 'step',
+    summary: 'try one step of a flow alone, without consequences',
+    load: () => (require('./commands/step') as typeof import('./commands/step')).addStep,
+  },
+  {
     name: 'runs',
     summary: 'list flows, and look into them',
     load: () => (require('./commands/runs') as typeof import('./commands/runs')).addRuns,

@@ -1,6 +1,7 @@
 import { parseFlowReference } from './catalog/references';
 import { type DryRunPlan, RUN_MODES, type RunMode, WAIT_MODES, type WaitMode } from './dry-run/dry-run';
 import { mocksProblem } from './dry-run/mock-table';
+import { type OnlyInput, onlyProblems } from './dry-run/only-input';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from './json';
 import type { FlowPlan } from './planning/plan';
 import { closestName, shortJson, shortText } from './problems';
@@ -39,6 +40,8 @@ export interface StartInput {
   readonly waits?: WaitMode;
   /** The report of a dry run counts visits of steps, cases and catches. */
   readonly coverage?: true;
+  /** A dry run of one step alone; `input` is the step's then. */
+  readonly only?: OnlyInput;
 }
 
 /** Most flows above a flow: one that runs itself would else never end. */
@@ -137,6 +140,7 @@ const KEYS = [
   'mocks',
   'waits',
   'coverage',
+  'only',
 ];
 
 /** Set by the worker: no use to people. */
@@ -158,7 +162,7 @@ export function parseStartInput(value: unknown): { start: StartInput } | { probl
   }
   const problems = [...unknownKeys(value), ...modeProblems(value)];
   const { flow, input = null, tenant = DEFAULT_TENANT, priorityKey, requestedBy, depth, awaited, token, grant } = value;
-  const { mode, mocks, waits, coverage } = value;
+  const { mode, mocks, waits, coverage, only } = value;
   if (flow === undefined) problems.push('"flow" is missing, expected the flow document, or its namespace/name:version');
   else if (typeof flow === 'string') problems.push(...nameProblems(flow));
   else if (!isJsonObject(flow))
@@ -200,6 +204,7 @@ export function parseStartInput(value: unknown): { start: StartInput } | { probl
       ...(mocks === undefined ? {} : { mocks: mocks as JsonObject }),
       ...(waits === undefined ? {} : { waits: waits as WaitMode }),
       ...(coverage === undefined ? {} : { coverage: true as const }),
+      ...(only === undefined ? {} : { only: only as unknown as OnlyInput }),
     },
   };
 }
@@ -229,11 +234,11 @@ function unknownKeys(value: JsonObject): string[] {
 }
 
 /** What only a dry run has is refused elsewhere: a live flow would not do what it asks for. */
-function modeProblems({ mode, mocks, waits, coverage }: JsonObject): string[] {
+function modeProblems({ mode, mocks, waits, coverage, only }: JsonObject): string[] {
   const problems: string[] = [];
   if (mode !== undefined && !RUN_MODES.some((known) => known === mode))
     problems.push(`mode: got ${shortJson(mode)}, expected "live" or "dry-run"`);
-  for (const [name, value] of Object.entries({ mocks, waits, coverage }))
+  for (const [name, value] of Object.entries({ mocks, waits, coverage, only }))
     if (value !== undefined && mode !== 'dry-run')
       problems.push(`${name}: is for a dry run only; add "mode": "dry-run", or leave it out`);
   if (mocks !== undefined) problems.push(...[mocksProblem(mocks)].filter((problem) => problem !== undefined));
@@ -241,5 +246,6 @@ function modeProblems({ mode, mocks, waits, coverage }: JsonObject): string[] {
     problems.push(`waits: got ${shortJson(waits)}, expected "skip" or "real"`);
   if (coverage !== undefined && coverage !== true)
     problems.push(`coverage: got ${shortJson(coverage)}, expected true, or nothing`);
+  if (only !== undefined) problems.push(...onlyProblems(only));
   return problems;
 }

@@ -8,6 +8,7 @@ import { type CompensationState, compensate, compensationFailed } from './compen
 import { type CarriedFlow, continuable, continueFlow, continueUndoing, isContinued, resumeRun } from './continue-flow';
 import { receiveResolutions } from './dead-letters';
 import { drive, type Routine } from './drive';
+import { runOnly } from './dry-run/run-only';
 import { receiveEvents } from './events/flow-events';
 import { toFlowError, withinLimits } from './failures';
 import { tellNews } from './flow-news';
@@ -54,7 +55,7 @@ export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Js
       let result: Promise<Json>;
       try {
         run = state === undefined ? await beginRun(start, parts) : resumeRun(state, parts);
-        result = drive(holdingPlace(run, runUndoable(run, carried)));
+        result = drive(holdingPlace(run, runAsked(run, carried)));
       } finally {
         letters.restored();
       }
@@ -79,11 +80,17 @@ async function beginRun(start: unknown, parts: RunParts): Promise<FlowRun> {
   const request = withoutUncheckedInput(readable(start, 'the start input'));
   const prepared = readable(await prepare(request), "the flow's plan");
   belongTo(prepared.tenant);
-  const input = isJsonObject(start) ? (start.input ?? null) : null;
+  const input = workflowInputOf(start, prepared);
   const run = new FlowRun({ prepared, input, ...parts, startedAt: workflowInfo().startTime.getTime() });
   run.publishIdentity();
   tellNews({ status: 'started', tenant: run.tenant, flow: run.plan.flow });
   return run;
+}
+
+/** Where a step runs alone, the start's input is the step's. */
+function workflowInputOf(start: unknown, { dryRun }: PreparedFlow): Json {
+  if (dryRun?.only !== undefined) return dryRun.only.workflowInput ?? null;
+  return isJsonObject(start) ? (start.input ?? null) : null;
 }
 
 async function prepare(request: unknown): Promise<PreparedFlow> {
@@ -94,6 +101,14 @@ async function prepare(request: unknown): Promise<PreparedFlow> {
     if (!(error instanceof RangeError) || !isDeeperThan(request as Json, MAX_DEPTH)) throw error;
     throw flowError('BLW_START_INVALID', `the start input is nested deeper than ${MAX_DEPTH} levels, expected less`);
   }
+}
+
+/** The flow, or the one step of it that is tried. */
+function runAsked(run: FlowRun, carried: CarriedFlow | undefined): Routine<Json> {
+  const { rehearsal } = run;
+  const only = rehearsal?.only;
+  if (rehearsal === undefined || only === undefined) return runUndoable(run, carried);
+  return runOnly(run, { only, rehearsal }, carried);
 }
 
 /** The flow, and the compensations of its steps where it fails or is cancelled. */
@@ -113,12 +128,12 @@ function* runUndoable(run: FlowRun, carried: CarriedFlow | undefined): Routine<J
 }
 
 /**
- * Preparation needs the flow's input only where the document says what to check of it, or where a token or a grant is for this
- * input alone; a large one takes seconds to pass on.
+ * Preparation needs the input only where the document says what to check of it, where a token or a grant is for this input alone,
+ * or where it is that of a step; a large one takes seconds to pass on.
  */
 function withoutUncheckedInput(start: unknown): unknown {
   if (!isJsonObject(start) || start.input === undefined || !isJsonObject(start.flow)) return start;
-  if (start.token !== undefined || start.grant !== undefined) return start;
+  if (start.token !== undefined || start.grant !== undefined || start.only !== undefined) return start;
   return start.flow.input === undefined ? { ...start, input: null } : start;
 }
 

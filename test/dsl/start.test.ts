@@ -84,6 +84,28 @@ describe('parseStartInput', () => {
     ['waits of a live flow', { flow: FLOW, mode: 'live', waits: 'real' }, 'waits: is for a dry run only'],
     ['coverage of a live flow', { flow: FLOW, coverage: true }, 'coverage: is for a dry run only'],
     ['no coverage', { flow: FLOW, mode: 'dry-run', coverage: 'yes' }, 'coverage: got "yes", expected true'],
+    ['one step of a live flow', { flow: FLOW, only: { step: 'a' } }, 'only: is for a dry run only'],
+    ['a step that is text', { flow: FLOW, mode: 'dry-run', only: 'a' }, 'only: got a string, expected {"step"'],
+    [
+      'a step without a name',
+      { flow: FLOW, mode: 'dry-run', only: { step: '' } },
+      'only: step: got "", expected the name',
+    ],
+    [
+      'a slip in what is given to a step',
+      { flow: FLOW, mode: 'dry-run', only: { step: 'a', variable: {} } },
+      'only: "variable" is not known; did you mean "variables"?',
+    ],
+    [
+      'variables in a list',
+      { flow: FLOW, mode: 'dry-run', only: { step: 'a', variables: [] } },
+      'only: variables: got an array, expected an object by name',
+    ],
+    [
+      'a variable with its dollar',
+      { flow: FLOW, mode: 'dry-run', only: { step: 'a', variables: { $item: 1 } } },
+      'only: variables: "$item": write the name without the dollar: "item"',
+    ],
     ['mocks in a list', { flow: FLOW, mode: 'dry-run', mocks: [] }, 'mocks: got an array, expected an object'],
     ['waits of another kind', { flow: FLOW, mode: 'dry-run', waits: 5 }, 'waits: got 5, expected "skip" or "real"'],
   ])('refuses %s', (_what, value, problem) => {

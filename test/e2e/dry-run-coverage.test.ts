@@ -119,6 +119,16 @@ do:
   });
 });
 
+describe('one step alone', () => {
+  it('goes on over several histories, with its tasks and what it was given', async () => {
+    const report = await dryRun(LOOP, { only: { step: 'each', context: { kept: true } }, coverage: true, input: 'x' });
+    expect(report).toMatchObject({ only: '/do/0/each', status: 'completed', context: { kept: true }, next: 'attempt' });
+    expect(report.visits?.['/do/0/each/do/3/rest']).toEqual({ ran: 6 });
+    expect(report.skippedMs).toBe(6 * HOUR);
+    expect(Object.keys(report.visits ?? {}).filter((path) => !path.startsWith('/do/0/each'))).toEqual([]);
+  });
+});
+
 describe('the time that a dry run skips', () => {
   it.each<[string, string, JsonObject, number | undefined]>([
     ['nothing where nothing is waited', 'keep: { call: fs.put, with: { path: p, content: x } }', {}, undefined],

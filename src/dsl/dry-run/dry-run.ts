@@ -1,5 +1,5 @@
 import type { ResourceClass } from '../block-spec';
-import type { Json } from '../json';
+import type { Json, JsonObject } from '../json';
 import type { MockAnswer } from './mock';
 import type { MockTable } from './mock-table';
 
@@ -15,6 +15,24 @@ export interface DryRunPlan {
    * that a step waits for; absent in histories of before, which count waits and pauses of a `try`.
    */
   readonly countsTime?: true;
+  /** Only this step is run; absent: the flow. */
+  readonly only?: OnlyPlan;
+}
+
+/** A step that is run alone, and what it is run with. In histories, as above. */
+export interface OnlyPlan {
+  readonly path: string;
+  /** Its raw input. */
+  readonly input: Json;
+  readonly context?: Json;
+  readonly variables?: JsonObject;
+  /** Outputs by the names of the steps. */
+  readonly steps?: JsonObject;
+  readonly workflowInput?: Json;
+  /** Name of the step after it in its list; null: there is none. */
+  readonly following: string | null;
+  /** By the paths of the steps that are run: what their expressions read and is not given, e.g. `variables.item`. */
+  readonly notGiven: Readonly<Record<string, readonly string[]>>;
 }
 
 /** What a dry run tells the worker of a step (`StepRequest.dryRun`). In histories, as above. */

@@ -27,6 +27,14 @@ export interface DryRunReport {
   readonly visits?: Visits;
   /** Steps that were come to and are not in `visits`, which has room for only so many. */
   readonly omittedVisits?: number;
+  /** Where one step ran alone: its path. `output` is the step's then. */
+  readonly only?: string;
+  /** Of that step, where it completed: the context after its `export`. */
+  readonly context?: Json;
+  /** Likewise where the flow would go on: at the step of that name, `end` or `exit`; null: its list is through. */
+  readonly next?: string | null;
+  /** What expressions of that step read and it was not given, e.g. `variables.item`; absent: nothing. */
+  readonly notGiven?: readonly string[];
 }
 
 /** One execution of one step in a dry run. */

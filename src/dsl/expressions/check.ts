@@ -47,6 +47,17 @@ export function expressionReferences(expression: string): ExpressionReferences {
   return referencesOf(ast);
 }
 
+/** Names that an expression reads, those that its macros make among them. Throws {@link ExpressionError}. */
+export function expressionVariables(expression: string): ReadonlySet<string> {
+  const { ast } = guarded(expression, () => parseExpression(checkingEnvironment, expression));
+  const names = new Set<string>();
+  visitNodes(ast, ({ op, args }) => {
+    if (op === 'id') names.add(String(args));
+    return true;
+  });
+  return names;
+}
+
 /** Both in one: what is wrong with an expression, or what it refers to. */
 export function analyzeExpression(
   expression: string,

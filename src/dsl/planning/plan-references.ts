@@ -27,7 +27,8 @@ const EXPRESSION_FIELDS = new Set(['if', 'while', 'when', 'exceptWhen']);
 const DATA_FIELDS = new Set(['schema', 'errorsWith', 'literal']);
 const TEMPLATE_FORMS = ['value', 'expr', 'text', 'uri', 'list', 'map'];
 
-function* planExpressions(node: unknown): Generator<string> {
+/** Every expression in a part of a plan. */
+export function* planExpressions(node: unknown): Generator<string> {
   if (typeof node !== 'object' || node === null) return;
   const keys = Object.keys(node);
   if (keys.length === 1 && TEMPLATE_FORMS.includes(keys[0] ?? '')) {

@@ -1,4 +1,4 @@
-import type { DryRunPlan, DryStep } from '../../dsl/dry-run/dry-run';
+import type { DryRunPlan, DryStep, OnlyPlan } from '../../dsl/dry-run/dry-run';
 import type { MockAnswer, StepMock } from '../../dsl/dry-run/mock';
 import { type AnswerSource, answersFrom, type MockTable } from '../../dsl/dry-run/mock-table';
 import { type DryRunReport, type ReportState, ReportWriter, type StepNotes } from '../../dsl/dry-run/report';
@@ -14,6 +14,9 @@ import { withoutPlaceholders } from '../step-secrets';
 
 /** Steps of a dry run: where waits are skipped, a loop that waits for something else would never end. */
 const MAX_STEPS = 20_000;
+
+/** What a report names of what a step was not given. */
+const MAX_NOT_GIVEN = 100;
 
 /** What a dry run takes along to a new history. In histories: add optional fields, never change one. */
 export interface RehearsalState {
@@ -34,6 +37,8 @@ export class Rehearsal {
   readonly #visits: VisitCounter | undefined;
   #skippedMs: number;
   #steps: number;
+  /** Of a step that ran alone, once it has completed. */
+  #after: Pick<DryRunReport, 'context' | 'next'> = {};
 
   constructor(
     private readonly plan: DryRunPlan,
@@ -44,6 +49,16 @@ export class Rehearsal {
     this.#skippedMs = state?.skippedMs ?? 0;
     this.#steps = state?.steps ?? 0;
     this.#visits = plan.coverage === true ? new VisitCounter(state?.visits) : undefined;
+  }
+
+  /** The step that runs alone; undefined: the flow runs. */
+  get only(): OnlyPlan | undefined {
+    return this.plan.only;
+  }
+
+  /** What there is to tell of that step, once it has completed. */
+  endOnly(after: { context: Json; next: string | null }): void {
+    this.#after = after;
   }
 
   /** Time is waited where the flow waits. */
@@ -202,7 +217,15 @@ export class Rehearsal {
       ...(omitted === 0 ? {} : { omittedSteps: omitted }),
       ...(this.#skippedMs === 0 ? {} : { skippedMs: this.#skippedMs }),
       ...this.#visited(),
+      ...this.#alone(),
     };
+  }
+
+  #alone(): Pick<DryRunReport, 'only' | 'context' | 'next' | 'notGiven'> {
+    const { only } = this;
+    if (only === undefined) return {};
+    const notGiven = [...new Set(Object.values(only.notGiven).flat())].slice(0, MAX_NOT_GIVEN);
+    return { only: only.path, ...this.#after, ...(notGiven.length === 0 ? {} : { notGiven }) };
   }
 
   #visited(): Pick<DryRunReport, 'visits' | 'omittedVisits'> {
