@@ -154,7 +154,7 @@ do:
             try: [{ pay: { call: fs.put, with: { path: p, content: '\${ string(n) }' }, metadata: { retry: { maximumAttempts: 1 } } } }]
             catch: { retry: { delay: PT10M, limit: { attempt: { count: 5 } } } }
 `);
-    const pay: Json = [{ error: { code: 'BLW_FS_IO' } }, { error: { code: 'BLW_FS_IO' } }, { output: { ok: true } }];
+    const pay: Json = [{ error: { code: 'BLW_FS_IO' } }, { error: { code: 'BLW_FS_IO' } }, { output: { size: 1 } }];
     const report = await dryRun(flow, { mocks: { pay } });
     expect(report.status).toBe('completed');
     expect(
@@ -226,6 +226,12 @@ describe('what a dry run is refused', () => {
     ['a dry run of a live worker', 'io', { mode: 'dry-run' }, 'start it on the task queue'],
     ['a live flow of the sandbox', 'sandbox', {}, 'this worker runs dry runs only, got "live"'],
     ['a mock of no step', 'sandbox', { mode: 'dry-run', mocks: { pt: { output: 1 } } }, 'no step is called "pt"'],
+    [
+      'a mock that is none of its block',
+      'sandbox',
+      { mode: 'dry-run', mocks: { put: { output: { size: 'much' } } } },
+      '"put": output.size: got "much", expected a whole number',
+    ],
   ])('refuses %s', async (_, pool, start, detail) => {
     const handle = await test.client.workflow.start(RUN_FLOW, {
       workflowId: `refused-${randomUUID()}`,

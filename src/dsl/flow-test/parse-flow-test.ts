@@ -1,4 +1,4 @@
-import { resolveMocks } from '../dry-run/mock-table';
+import { resolveMocks } from '../dry-run/resolve-mocks';
 import { isJsonObject, type Json, type JsonObject } from '../json';
 import type { FlowPlan } from '../planning/plan';
 import { shortJson } from '../problems';
@@ -111,10 +111,8 @@ function readMocks(value: Json | undefined, path: Path, checker: Checker): JsonO
 /** As the worker checks them. */
 function checkMocks(mocks: JsonObject, { path, plan, checker }: Context): void {
   const resolved = resolveMocks(plan, mocks);
-  for (const problem of 'problems' in resolved ? resolved.problems : []) {
-    const key = Object.keys(mocks).find((name) => problem.includes(shortJson(name)));
-    checker.report('BLW_VALUE_INVALID', key === undefined ? path : [...path, key], problem, 'key');
-  }
+  for (const { path: at, message } of 'problems' in resolved ? resolved.problems : [])
+    checker.report('BLW_VALUE_INVALID', [...path, ...at], message, 'key');
 }
 
 /** Two cases of one name could not be told apart in what is printed. */

@@ -1,4 +1,4 @@
-import { DECISIONS } from '../dry-run/mock';
+import { DECISIONS } from '../dry-run/read-mock';
 import { findStep, tasksOf } from '../dry-run/mock-table';
 import { parseDuration } from '../durations';
 import { ERROR_CODES, isErrorCode } from '../error-codes';
