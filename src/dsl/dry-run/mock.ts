@@ -35,6 +35,11 @@ export interface StepMock {
   readonly answers: readonly MockAnswer[];
   /** Of a step that runs another flow: mocks of that flow's steps, as its start input has them. */
   readonly inner?: JsonObject;
+  /**
+   * Instead of all these: what it is in each round of a loop around the step, the last one repeats. A round that has rounds itself is one of
+   * `for` or `listen`, in which `then` leads back to the step.
+   */
+  readonly rounds?: readonly StepMock[];
 }
 
 /** The error that a mock stands for. */

@@ -14,6 +14,12 @@ export interface MockProblem {
 /** Most answers of one step. */
 const MAX_ANSWERS = 100;
 
+/** Most rounds of one loop. */
+const MAX_ROUNDS = 1_000;
+
+/** Rounds may be in rounds: those of `then` in those of `for`. */
+const MAX_ROUND_DEPTH = 2;
+
 const FORMS: Readonly<Record<MockedKind, readonly string[]>> = {
   block: ['output', 'error', 'timeout'],
   approval: ['decision', 'error', 'timeout'],
@@ -35,10 +41,15 @@ const EXAMPLES: Readonly<Record<string, string>> = {
 export const DECISIONS = ['approved', 'rejected', 'timedOut'] as const;
 
 /**
- * Reads a mock: one answer or a list of them. Values are taken as they stand: a mock has no expressions. An output has to be of the
+ * Reads a mock: one answer, a list of them, or one or a list for each round of a loop. Values are taken as they stand: a mock has no expressions. An output has to be of the
  * shape of the block's; what the block always gives may be absent.
  */
 export function parseMock(value: Json, step: MockedStep): { mock: StepMock } | MockProblem {
+  return parseLevel(value, step, 0);
+}
+
+function parseLevel(value: Json, step: MockedStep, depth: number): { mock: StepMock } | MockProblem {
+  if (isJsonObject(value) && value.rounds !== undefined) return parseRounds(value, step, depth);
   if (step.kind === 'subflow' && isJsonObject(value) && value.mocks !== undefined) return parseInner(value);
   const list = Array.isArray(value) ? value : [value];
   if (list.length === 0) return { problem: 'got an empty list, expected an answer for each attempt' };
@@ -51,6 +62,30 @@ export function parseMock(value: Json, step: MockedStep): { mock: StepMock } | M
     answers.push(parsed.answer);
   }
   return { mock: { answers } };
+}
+
+function parseRounds(value: JsonObject, step: MockedStep, depth: number): { mock: StepMock } | MockProblem {
+  const { rounds: list, ...rest } = value;
+  const problem = (message: string): MockProblem => ({ problem: `rounds: ${message}`, at: ['rounds'] });
+  const [other] = Object.keys(rest);
+  if (other !== undefined) return { problem: `got rounds and ${shortJson(other)}, expected one of them` };
+  if (depth >= MAX_ROUND_DEPTH)
+    return problem('got rounds in rounds in rounds, expected at most those of `then` in those of `for`');
+  if (!Array.isArray(list))
+    return problem(`got ${describeJsonType(list)}, expected a list of answers, one for each round`);
+  if (list.length === 0) return problem('got an empty list, expected an answer for each round');
+  if (list.length > MAX_ROUNDS)
+    return problem(`got ${list.length}, expected at most ${MAX_ROUNDS}; the last one repeats`);
+  const rounds: StepMock[] = [];
+  for (const [index, item] of list.entries()) {
+    const parsed = parseLevel(item, step, depth + 1);
+    if ('problem' in parsed) {
+      const { problem: message, at } = within(parsed, index, `round ${index + 1}: `);
+      return { problem: message, at: ['rounds', ...(at ?? [])] };
+    }
+    rounds.push(parsed.mock);
+  }
+  return { mock: { answers: [], rounds } };
 }
 
 /** A problem that is below a key. */
@@ -74,7 +109,7 @@ function parseAnswer(value: Json, step: MockedStep): { answer: MockAnswer } | Mo
   const named = forms.filter((form) => value[form] !== undefined);
   const [form] = named;
   if (form === undefined || named.length > 1) {
-    const meant = keys.length === 1 ? closestName(keys[0] ?? '', forms) : undefined;
+    const meant = keys.length === 1 ? closestName(keys[0] ?? '', [...forms, 'rounds']) : undefined;
     const advice = meant === undefined ? expected : `did you mean "${meant}"?`;
     return { problem: `got ${shortJson(value)}, ${advice}` };
   }

@@ -2,6 +2,7 @@ import type { DryRunPlan, DryStep, OnlyPlan } from '../../dsl/dry-run/dry-run';
 import type { MockAnswer, StepMock } from '../../dsl/dry-run/mock';
 import { type AnswerSource, answersFrom, type MockTable } from '../../dsl/dry-run/mock-table';
 import { type DryRunReport, type ReportState, ReportWriter, type StepNotes } from '../../dsl/dry-run/report';
+import { mockIn } from '../../dsl/dry-run/rounds';
 import { VisitCounter, type Visits } from '../../dsl/dry-run/visits';
 import { type FlowErrorData, flowError, flowErrorToJson } from '../../dsl/errors';
 import type { Json } from '../../dsl/json';
@@ -122,19 +123,19 @@ export class Rehearsal {
     if (this.plan.countsTime === true) this.#skippedMs += ms;
   }
 
-  /** The mock of a task, as far as it answers the task as a whole; the request's comes first. */
-  mockOf(task: TaskPlan): MockTable[string] | undefined {
-    const mock = this.#entryOf(task);
+  /** The mock of a task in its round, as far as it answers the task as a whole; the request's comes first. */
+  mockOf(task: TaskPlan, scope: TaskScope): MockTable[string] | undefined {
+    const mock = this.#entryOf(task, scope);
     return mock === undefined || mock.answers.length === 0 ? undefined : mock;
   }
 
-  sourceOf(task: TaskPlan): AnswerSource {
-    return this.mockOf(task)?.source ?? 'generated';
+  sourceOf(task: TaskPlan, scope: TaskScope): AnswerSource {
+    return this.mockOf(task, scope)?.source ?? 'generated';
   }
 
   /** The next answer to a task that is no activity; undefined: it has no mock. */
   nextAnswer(task: TaskPlan, scope: TaskScope): MockAnswer | undefined {
-    const mock = this.mockOf(task);
+    const mock = this.mockOf(task, scope);
     if (mock === undefined) return undefined;
     const [answer] = answersFrom(mock.answers, this.attemptsOf(task, scope));
     this.addAttempts(task, scope, 1);
@@ -143,18 +144,19 @@ export class Rehearsal {
 
   /** The answer that it was given last. */
   lastAnswer(task: TaskPlan, scope: TaskScope): MockAnswer | undefined {
-    return answersFrom(this.mockOf(task)?.answers ?? [], Math.max(0, this.attemptsOf(task, scope) - 1))[0];
+    return answersFrom(this.mockOf(task, scope)?.answers ?? [], Math.max(0, this.attemptsOf(task, scope) - 1))[0];
   }
 
   addAttempts(task: TaskPlan, scope: TaskScope, count: number): void {
     // Of others nobody asks.
-    if ((this.mockOf(task)?.answers.length ?? 0) < 2) return;
+    if ((this.mockOf(task, scope)?.answers.length ?? 0) < 2) return;
     this.#attempts.set(keyOf(task, scope), this.attemptsOf(task, scope) + count);
   }
 
-  #entryOf({ path }: TaskPlan): MockTable[string] | undefined {
+  #entryOf({ path }: TaskPlan, { iteration }: TaskScope): MockTable[string] | undefined {
     const { mocks } = this.plan;
-    return Object.hasOwn(mocks, path) ? mocks[path] : undefined;
+    const mock = Object.hasOwn(mocks, path) ? mocks[path] : undefined;
+    return mock?.rounds === undefined ? mock : { ...mockIn(mock, iteration), source: mock.source };
   }
 
   /** Attempts that were made of a task that has several answers; of others nobody counts them. */
@@ -164,7 +166,7 @@ export class Rehearsal {
 
   /** What the worker is told of a step. */
   requestOf(task: CallPlan, scope: TaskScope): DryStep {
-    const mock: StepMock | undefined = this.mockOf(task);
+    const mock: StepMock | undefined = this.mockOf(task, scope);
     const { schema, as } = task.output ?? {};
     return {
       resources: task.resources,
@@ -174,8 +176,8 @@ export class Rehearsal {
   }
 
   /** Of the start input of a flow that a step runs. */
-  startOf(task: TaskPlan): Pick<StartInput, 'mode' | 'mocks' | 'waits' | 'awaited'> {
-    const inner = this.#entryOf(task)?.inner;
+  startOf(task: TaskPlan, scope: TaskScope): Pick<StartInput, 'mode' | 'mocks' | 'waits' | 'awaited'> {
+    const inner = this.#entryOf(task, scope)?.inner;
     return {
       mode: 'dry-run',
       awaited: true,

@@ -48,9 +48,9 @@ export function* rehearseTask(
   }
 }
 
-function noteCall(task: CallPlan, { values, step }: TaskFrame, rehearsal: Rehearsal): void {
+function noteCall(task: CallPlan, { scope, values, step }: TaskFrame, rehearsal: Rehearsal): void {
   const input = masked(requireObject(values, 'with'));
-  rehearsal.note(step, { input, would: describeEffect(task.block, input), answer: rehearsal.sourceOf(task) });
+  rehearsal.note(step, { input, would: describeEffect(task.block, input), answer: rehearsal.sourceOf(task, scope) });
 }
 
 /** The worker answers, so that its checks, retries and quotas are those of a live step. */
@@ -151,7 +151,7 @@ function answered(task: TaskPlan, { scope, step, values }: TaskFrame, rehearsal:
   const answer = rehearsal.nextAnswer(task, scope);
   if (answer === undefined) return undefined;
   if ('timeout' in answer && values.timeout !== undefined) rehearsal.pass(durationOf(values.timeout, 'timeout'));
-  rehearsal.note(step, { answer: rehearsal.sourceOf(task) });
+  rehearsal.note(step, { answer: rehearsal.sourceOf(task, scope) });
   return { output: outputOf(answer) };
 }
 

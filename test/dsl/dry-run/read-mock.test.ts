@@ -62,6 +62,44 @@ describe('parseMock', () => {
   });
 });
 
+describe('rounds', () => {
+  const read = (value: Json, kind: MockedKind = 'block') => parseMock(value, { kind });
+  const ONE = { output: 1 };
+
+  it('have an answer each, a list of them, or rounds of visits', () => {
+    expect(read({ rounds: [ONE, [{ timeout: true }, ONE], { rounds: [ONE] }] })).toEqual({
+      mock: {
+        answers: [],
+        rounds: [
+          { answers: [ONE] },
+          { answers: [{ timeout: true }, ONE] },
+          { answers: [], rounds: [{ answers: [ONE] }] },
+        ],
+      },
+    });
+    expect(read({ rounds: [{ mocks: { pay: ONE } }] }, 'subflow')).toEqual({
+      mock: { answers: [], rounds: [{ answers: [], inner: { pay: ONE } }] },
+    });
+  });
+
+  it.each<[Json, string, (string | number)[] | undefined]>([
+    [{ rounds: 5 }, 'rounds: got a number, expected a list of answers, one for each round', ['rounds']],
+    [{ rounds: [] }, 'rounds: got an empty list', ['rounds']],
+    [{ rounds: [ONE], output: 1 }, 'got rounds and "output", expected one of them', undefined],
+    [{ rounds: [ONE, 5] }, 'round 2: got a number', ['rounds', 1]],
+    [{ rounds: [[ONE, { timeout: 1 }]] }, 'round 1: answer 2: timeout: got 1', ['rounds', 0, 1, 'timeout']],
+    [{ rounds: Array.from({ length: 1_001 }, () => ONE) }, 'rounds: got 1001, expected at most 1000', ['rounds']],
+    [
+      { rounds: [{ rounds: [{ rounds: [ONE] }] }] },
+      'round 1: round 1: rounds: got rounds in rounds in rounds',
+      ['rounds', 0, 'rounds', 0, 'rounds'],
+    ],
+    [{ round: [ONE] }, 'did you mean "rounds"?', undefined],
+  ])('are not %j', (value, problem, at) => {
+    expect(read(value)).toEqual({ problem: expect.stringContaining(problem), ...(at === undefined ? {} : { at }) });
+  });
+});
+
 describe('a mocked output', () => {
   const argsOf = (yaml: string): Template => compileTemplate(parse(yaml) as Json, 'cel');
   const read = (block: string, args: string, output: Json) =>
