@@ -1,7 +1,7 @@
 import type { AnswerSource } from '../dsl/dry-run/mock-table';
-import type { DryRunReport, ReportedStep } from '../dsl/dry-run/report';
+import type { DryRunReport, FailedAttempt, ReportedStep } from '../dsl/dry-run/report';
 import type { Json, JsonObject } from '../dsl/json';
-import { shortText } from '../dsl/problems';
+import { listNames, shortText } from '../dsl/problems';
 import type { StepStatus } from '../dsl/progress';
 import { printable, printableIndented, type Style, type StyleName, type TextOutput } from './output';
 
@@ -33,21 +33,28 @@ export function printDryRun(report: DryRunReport, output: TextOutput): void {
 
 /** A line or more for each step, and what the report has no room for. */
 export function stepLines(
-  { steps, omittedSteps }: Pick<DryRunReport, 'steps' | 'omittedSteps'>,
+  { steps, omittedSteps, unusedMocks }: Pick<DryRunReport, 'steps' | 'omittedSteps' | 'unusedMocks'>,
   style: Style,
   indent = '',
 ): string[] {
   const lines = steps.flatMap((step) => linesOf(step, style, indent));
-  return omittedSteps === undefined
-    ? lines
-    : [...lines, `${indent}… and ${omittedSteps} more steps, which the report has no room for`];
+  if (omittedSteps !== undefined)
+    lines.push(`${indent}… and ${omittedSteps} more steps, which the report has no room for`);
+  if (unusedMocks !== undefined) lines.push(`${indent}${unusedText(unusedMocks)}`);
+  return lines;
+}
+
+/** Mocks that did not count, in words. */
+export function unusedText(paths: readonly string[]): string {
+  return `mocks that no step used: ${listNames(paths)}`;
 }
 
 function linesOf(step: ReportedStep, style: Style, indent: string): string[] {
-  const { block, would, answer, output, error, flow, cut = [] } = step;
+  const { block, would, answer, output, error, flow, failedAttempts = [], cut = [] } = step;
   const details = [
     ...(would === undefined ? [] : [would]),
     ...(step.input === undefined || block === 'emit' ? [] : [`input: ${short(step.input)}`]),
+    ...failedAttempts.map(attemptText),
     ...(error === undefined ? [] : [`error: ${reasonOf(error)}`]),
     ...(output === undefined || error !== undefined ? [] : [`output: ${short(output)}`]),
     ...(answer === undefined ? [] : [answerText(answer)]),
@@ -65,6 +72,12 @@ export function headOf({ path, iteration, block, status, attempts = 1 }: Reporte
   const { mark, style: name } = MARKS[status] ?? { mark: '~', style: 'yellow' };
   const tries = attempts > 1 ? `, ${attempts} attempts` : '';
   return `${style[name](mark)} ${path}${iteration === undefined ? '' : ` [${iteration}]`} ${style.dim(`${block}${tries}`)}`;
+}
+
+/** `attempt 1: BLW_HTTP_STATUS, status 503: closed` */
+export function attemptText({ attempt, code, type, status, detail }: FailedAttempt): string {
+  const what = `${code ?? type}${status === undefined ? '' : `, status ${status}`}`;
+  return `attempt ${attempt}: ${what}${detail === undefined ? '' : `: ${detail}`}`;
 }
 
 /** Where an answer comes from, in words. */

@@ -2,7 +2,7 @@ import type { OnlyInput } from '../dsl/dry-run/only-input';
 import type { DryRunReport, ReportedStep } from '../dsl/dry-run/report';
 import { formatDuration } from '../dsl/durations';
 import { isSameJson, type Json } from '../dsl/json';
-import { answerText, headOf, reasonOf, stepLines } from './dry-run-report';
+import { answerText, attemptText, headOf, reasonOf, stepLines } from './dry-run-report';
 import { printable, printableIndented, type TextOutput } from './output';
 
 /** Prints for people what one step would do: its input, what comes of it, and where the flow would go on. */
@@ -20,9 +20,10 @@ export function printStep(report: DryRunReport, given: OnlyInput, output: TextOu
   printEnd(report, given, output);
 }
 
-function deedLines({ would, answer, cut = [] }: ReportedStep): string[] {
+function deedLines({ would, answer, failedAttempts = [], cut = [] }: ReportedStep): string[] {
   return [
     ...(would === undefined ? [] : [would]),
+    ...failedAttempts.map(attemptText),
     ...(answer === undefined ? [] : [answerText(answer)]),
     ...(cut.length === 0 ? [] : [`too large for the report: ${cut.join(', ')}`]),
   ];

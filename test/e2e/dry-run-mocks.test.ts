@@ -126,3 +126,47 @@ do:
     expect(outputsOf(await dryRun(flow, { mocks }), 'order')).toEqual([1, 2]);
   });
 });
+
+describe('the report of mocks', () => {
+  it('says what attempts were answered that were made again', async () => {
+    const ask = [{ error: { code: 'BLW_HTTP_STATUS', status: 503, detail: 'closed' } }, { timeout: true }, output(1)];
+    const { steps } = await dryRun(flowOf(`do: [{ ask: { ${GET} } }]`), { mocks: { ask } });
+    expect(steps).toMatchObject([
+      {
+        attempts: 3,
+        failedAttempts: [
+          { attempt: 1, code: 'BLW_HTTP_STATUS', status: 503, detail: 'closed' },
+          { attempt: 2, code: 'BLW_STEP_TIMEOUT' },
+        ],
+        output: 1,
+      },
+    ]);
+  });
+
+  it('names mocks of steps that did not run, over batches and flows that steps run', async () => {
+    const flow = flowOf(`
+do:
+  - each:
+      for: { in: '\${ [1, 2, 3, 4, 5, 6, 7, 8] }', each: n }
+      metadata: { batchSize: 2, concurrency: 2 }
+      do:
+        - ask: { ${GET} }
+        - never: { if: 'n > 100', ${GET} }
+  - child: { run: { workflow: { namespace: test, name: child, version: '1.0.0' } } }
+  - last: { ${GET} }
+`);
+    const mocks = {
+      ask: output(1),
+      never: output(2),
+      last: DOWN,
+      child: { mocks: { pay: output(3) } },
+    };
+    const report = await dryRun(flow, { mocks });
+    expect(report.unusedMocks).toEqual(['/do/0/each/do/1/never']);
+    expect((await dryRun(flow, { mocks: { ...mocks, ask: DOWN } })).unusedMocks).toEqual([
+      '/do/0/each/do/1/never',
+      '/do/2/last',
+      '/do/1/child',
+    ]);
+  });
+});

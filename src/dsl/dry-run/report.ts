@@ -1,4 +1,5 @@
 import { jsonBytes } from '../encoded-json';
+import type { ErrorCode } from '../error-codes';
 import type { Json, JsonObject } from '../json';
 import type { StepProgress, StepStatus } from '../progress';
 import type { MockDecision } from './mock';
@@ -27,6 +28,8 @@ export interface DryRunReport {
   readonly visits?: Visits;
   /** Steps that were come to and are not in `visits`, which has room for only so many. */
   readonly omittedVisits?: number;
+  /** Paths of steps that the start's `mocks` are for and that did not run, as far as there is room; absent: none. */
+  readonly unusedMocks?: readonly string[];
   /** Where one step ran alone: its path. `output` is the step's then. */
   readonly only?: string;
   /** Of that step, where it completed: the context after its `export`. */
@@ -48,6 +51,8 @@ export interface ReportedStep {
   readonly block: string;
   readonly status: StepStatus;
   readonly attempts?: number;
+  /** Of several attempts: what those before the last were answered, the first 20 of them. */
+  readonly failedAttempts?: readonly FailedAttempt[];
   /** Its arguments, resolved; `***` stands for a secret. Absent where it has none. */
   readonly input?: Json;
   /** What it would have done, in words; absent: nothing outside of the flow. */
@@ -63,12 +68,25 @@ export interface ReportedStep {
   /** Of a step that runs another flow: that flow's report. */
   readonly flow?: DryRunReport;
   /** Values that were too large for the report and are not in it. */
-  readonly cut?: readonly ('input' | 'output' | 'error' | 'flow')[];
+  readonly cut?: readonly CutKey[];
+}
+
+/** Values of a step that may have no room. */
+export type CutKey = 'input' | 'output' | 'error' | 'flow' | 'failedAttempts';
+
+/** An attempt that was made again, as its mock has it. */
+export interface FailedAttempt {
+  /** Counted from 1. */
+  readonly attempt: number;
+  readonly code?: ErrorCode;
+  readonly type?: string;
+  readonly status?: number;
+  readonly detail?: string;
 }
 
 /** What is added to the progress of a step. */
 export type StepNotes = Partial<
-  Pick<Mutable<ReportedStep>, 'input' | 'would' | 'answer' | 'decision' | 'case' | 'output' | 'flow'>
+  Pick<Mutable<ReportedStep>, 'input' | 'would' | 'answer' | 'decision' | 'case' | 'output' | 'flow' | 'failedAttempts'>
 >;
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -150,12 +168,12 @@ export class ReportWriter {
     const { id: path, name, iteration, block, status, attempts, error } = shown;
     const { would, answer, decision, case: taken, ...values } = notes;
     const kept: JsonObject = {};
-    const cut: ('input' | 'output' | 'error' | 'flow')[] = [];
-    for (const [key, value] of Object.entries({ ...values, error })) {
+    const cut: CutKey[] = [];
+    for (const [key, value] of Object.entries({ ...values, error }) as [CutKey, Json | undefined][]) {
       if (value === undefined) continue;
       const bytes = jsonBytes(value);
       if ((key === 'flow' || bytes <= MAX_VALUE_BYTES) && this.#takes(bytes)) kept[key] = value as Json;
-      else cut.push(key as 'input');
+      else cut.push(key as CutKey);
     }
     return {
       path,

@@ -3,6 +3,7 @@ import type { MockAnswer, StepMock } from '../../dsl/dry-run/mock';
 import { type AnswerSource, answersFrom, type MockTable } from '../../dsl/dry-run/mock-table';
 import { type DryRunReport, type ReportState, ReportWriter, type StepNotes } from '../../dsl/dry-run/report';
 import { mockIn } from '../../dsl/dry-run/rounds';
+import { unusedMocks } from '../../dsl/dry-run/unused-mocks';
 import { VisitCounter, type Visits } from '../../dsl/dry-run/visits';
 import { type FlowErrorData, flowError, flowErrorToJson } from '../../dsl/errors';
 import type { Json } from '../../dsl/json';
@@ -27,6 +28,8 @@ export interface RehearsalState {
   readonly skippedMs: number;
   readonly steps: number;
   readonly visits?: Visits;
+  /** Paths of the steps that asked for a mock of the start. */
+  readonly usedMocks?: readonly string[];
 }
 
 /** The dry run of a flow: which step is answered what, and what is told of it in the end. */
@@ -36,6 +39,7 @@ export class Rehearsal {
   readonly #notes = new WeakMap<StepProgress, StepNotes>();
   /** Absent: nobody asked for it. */
   readonly #visits: VisitCounter | undefined;
+  readonly #usedMocks: Set<string>;
   #skippedMs: number;
   #steps: number;
   /** Of a step that ran alone, once it has completed. */
@@ -47,6 +51,7 @@ export class Rehearsal {
   ) {
     this.#writer = new ReportWriter(state?.report);
     this.#attempts = new Map(Object.entries(state?.attempts ?? {}));
+    this.#usedMocks = new Set(state?.usedMocks);
     this.#skippedMs = state?.skippedMs ?? 0;
     this.#steps = state?.steps ?? 0;
     this.#visits = plan.coverage === true ? new VisitCounter(state?.visits) : undefined;
@@ -156,6 +161,7 @@ export class Rehearsal {
   #entryOf({ path }: TaskPlan, { iteration }: TaskScope): MockTable[string] | undefined {
     const { mocks } = this.plan;
     const mock = Object.hasOwn(mocks, path) ? mocks[path] : undefined;
+    if (mock?.source === 'request') this.#usedMocks.add(path);
     return mock?.rounds === undefined ? mock : { ...mockIn(mock, iteration), source: mock.source };
   }
 
@@ -193,6 +199,7 @@ export class Rehearsal {
     this.#steps += state.steps;
     this.pass(state.skippedMs);
     this.#visits?.add(state.visits ?? {});
+    for (const path of state.usedMocks ?? []) this.#usedMocks.add(path);
   }
 
   /** What goes on in a new history: steps that stand still now begin again there. */
@@ -203,6 +210,7 @@ export class Rehearsal {
       skippedMs: this.#skippedMs,
       steps: this.#steps,
       ...(this.#visits === undefined ? {} : { visits: this.#visits.state() }),
+      ...(this.#usedMocks.size === 0 ? {} : { usedMocks: [...this.#usedMocks] }),
     };
   }
 
@@ -219,6 +227,7 @@ export class Rehearsal {
       ...(omitted === 0 ? {} : { omittedSteps: omitted }),
       ...(this.#skippedMs === 0 ? {} : { skippedMs: this.#skippedMs }),
       ...this.#visited(),
+      ...unusedMocks(this.plan, this.#usedMocks),
       ...this.#alone(),
     };
   }

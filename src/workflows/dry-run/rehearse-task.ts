@@ -1,4 +1,5 @@
 import { describeEffect } from '../../dsl/dry-run/describe-effect';
+import { failedAttempts } from '../../dsl/dry-run/failed-attempts';
 import { type MockAnswer, mockedError } from '../../dsl/dry-run/mock';
 import { formatDuration } from '../../dsl/durations';
 import { FlowError, flowError } from '../../dsl/errors';
@@ -70,6 +71,8 @@ function* rehearseCall(
     // Before it was answered it waits for a quota: the attempt is made in the next history.
     const attempts = isSuspended ? 0 : (frame.step.shown.attempts ?? 1);
     rehearsal.pass(timeOfAttempts(task, frame, { before, attempts, rehearsal }));
+    const failed = failedAttempts(rehearsal.mockOf(task, frame.scope)?.answers ?? [], { before, attempts });
+    if (failed.length > 0) rehearsal.note(frame.step, { failedAttempts: failed });
     rehearsal.addAttempts(task, frame.scope, attempts);
   }
 }
