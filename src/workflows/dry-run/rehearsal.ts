@@ -1,7 +1,13 @@
 import type { DryRunPlan, DryStep, OnlyPlan } from '../../dsl/dry-run/dry-run';
 import type { MockAnswer, StepMock } from '../../dsl/dry-run/mock';
 import { type AnswerSource, answersFrom, type MockTable } from '../../dsl/dry-run/mock-table';
-import { type DryRunReport, type ReportState, ReportWriter, type StepNotes } from '../../dsl/dry-run/report';
+import {
+  type DryRunReport,
+  type ReportState,
+  ReportWriter,
+  type StepEntry,
+  type StepNotes,
+} from '../../dsl/dry-run/report';
 import { VisitCounter, type Visits } from '../../dsl/dry-run/visits';
 import { type FlowErrorData, flowError, flowErrorToJson } from '../../dsl/errors';
 import type { Json } from '../../dsl/json';
@@ -32,7 +38,7 @@ export interface RehearsalState {
 export class Rehearsal {
   readonly #writer: ReportWriter;
   readonly #attempts: Map<string, number>;
-  readonly #notes = new WeakMap<StepProgress, StepNotes>();
+  readonly #entries = new WeakMap<StepProgress, StepEntry>();
   /** Absent: nobody asked for it. */
   readonly #visits: VisitCounter | undefined;
   #skippedMs: number;
@@ -81,7 +87,8 @@ export class Rehearsal {
 
   /** A step begins, or goes on in a new history. */
   begin({ shown }: TrackedStep, { isResumed }: { isResumed: boolean }): void {
-    this.#notes.set(shown, this.#writer.begin(shown));
+    const entry = this.#writer.begin(shown);
+    if (entry !== undefined) this.#entries.set(shown, entry);
     if (!isResumed) this.#visits?.begin(shown.id);
   }
 
@@ -102,15 +109,24 @@ export class Rehearsal {
   }
 
   note({ shown }: TrackedStep, notes: StepNotes): void {
-    const known = this.#notes.get(shown);
-    if (known !== undefined) Object.assign(known, notes);
+    const entry = this.#entries.get(shown);
+    if (entry !== undefined) this.#writer.note(entry, notes);
+  }
+
+  /** The arguments of a step, with `***` for its secrets, and what it would have done. */
+  noteInput({ shown }: TrackedStep, input: Json, would?: string): void {
+    const entry = this.#entries.get(shown);
+    if (entry === undefined) return;
+    this.#writer.note(entry, { input }, masked);
+    if (would !== undefined) this.#writer.note(entry, { would: withoutPlaceholders(would) });
   }
 
   /** Says of a step that failed for good what would become of it. */
   noteDeadLetter({ shown }: TrackedStep): void {
-    const known = this.#notes.get(shown);
-    if (known !== undefined)
-      known.would = `${known.would ?? 'would run'}; failed for good, it would wait for people as a dead letter`;
+    const entry = this.#entries.get(shown);
+    if (entry === undefined) return;
+    const would = `${entry.notes.would ?? 'would run'}; failed for good, it would wait for people as a dead letter`;
+    this.#writer.note(entry, { would });
   }
 
   skip(ms: number): void {
@@ -241,6 +257,6 @@ function keyOf({ path }: TaskPlan, { iteration }: TaskScope): string {
 }
 
 /** As it may be shown: a placeholder stands for a secret. */
-export function masked<T extends Json>(value: T): T {
-  return JSON.parse(withoutPlaceholders(JSON.stringify(value))) as T;
+function masked(value: Json): Json {
+  return JSON.parse(withoutPlaceholders(JSON.stringify(value))) as Json;
 }
