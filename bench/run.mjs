@@ -1,195 +1,154 @@
 /**
- * `npm run bench`: throughput of flows beside a hand-written workflow that does the same on the same server, and the time of
- * a lone step. Prints tables; with --json the last line is one JSON object. Runs alternate, so that drift hits both sides.
+ * `npm run bench`: how fast flows are, beside a hand-written workflow that does the same: on the same tuned server, and on a stock
+ * `temporal server start-dev` with a database file. Processes are those of production: our command, a worker of the SDK, the servers, a service.
+ *
+ *   --quick      the main ratios, in less than 45 seconds
+ *   --json       the last line is one JSON object: medians, tasks/s and ms
+ *   --out FILE   everything that was measured, as JSON
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { measureLone, underLoad } from './performance/lone-step.mjs';
+import { memoryOf, Releases } from './performance/processes.mjs';
+import { machineLine, mediansOf, printRates, printTable } from './performance/report.mjs';
+import { SHAPES } from './performance/shapes.mjs';
+import { SLOTS, startSides } from './performance/sides.mjs';
+import { compare, median } from './performance/throughput.mjs';
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const require = createRequire(join(ROOT, 'package.json'));
-const { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } = require('@temporalio/worker');
-const { request } = require('undici');
-const { startTemporalServer } = require('./dist/temporal-dev/server.js');
-const { startWorker } = require('./dist/src/worker/run-worker.js');
-const { parseWorkerConfig } = require('./dist/src/worker/config.js');
-const { mergeOptions } = require('./dist/src/worker/options.js');
-const { connectClient } = require('./dist/src/worker/temporal-connection.js');
+const require = createRequire(new URL('../package.json', import.meta.url));
 const { version } = require('./package.json');
+const { DefaultLogger, Runtime } = require('@temporalio/worker');
 
-const FLOWS = 100;
-const STEPS = 20;
-const REPEATS = 3;
-const LONE_STEPS = 200;
+const TITLES = {
+  sequential: 'flows of 20 sequential steps, an HTTP GET on loopback each',
+  parallel: 'flows of 20 such steps at once',
+  short: 'flows of 5 sequential steps',
+  long: 'flows of 200 sequential steps',
+  loop: 'flow with one loop of 2,000 steps',
+  nothing: 'flows of 20 sequential steps that do next to nothing (fs.stat; an empty activity)',
+  file: 'flows of 20 sequential steps that write a file',
+  sql: 'flows of 20 sequential steps that query SQLite',
+};
 
+/** Loops of one flow, for what a step costs as a flow grows. */
+const GROWTH = [10, 100, 1_000, 10_000];
+
+const { values: flags } = parseArgs({
+  options: { quick: { type: 'boolean' }, json: { type: 'boolean' }, out: { type: 'string' } },
+});
 Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
-const releases = [];
-let run = 0;
+const releases = new Releases();
+const folder = mkdtempSync(join(tmpdir(), 'beamline-bench-'));
+releases.add(async () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
 try {
   await main();
 } finally {
-  for (const release of releases.reverse()) await release();
+  await releases.releaseAll();
 }
 
 async function main() {
-  const { client, url, address } = await startEverything();
-  const sides = { beamline: () => runFlows(client, url), handWritten: () => runByHand(client, url) };
-  const rates = await compare(sides);
-  const lone = await measureLoneSteps(client, url);
-  print({ rates, lone, address });
+  console.log(machineLine({ version, slots: SLOTS }));
+  const sides = await startSides({ releases, folder, withStock: true });
+  const measured = flags.quick ? await measureQuickly(sides) : await measureAll(sides);
+  const machine = { cores: cpus().length, cpu: cpus()[0]?.model, memoryBytes: totalmem(), node: process.version };
+  if (flags.out !== undefined)
+    writeFileSync(
+      flags.out,
+      `${JSON.stringify({ version, machine, slots: SLOTS, at: new Date().toISOString(), ...measured }, undefined, 2)}\n`,
+    );
+  if (flags.json) console.log(JSON.stringify(summaryOf(measured)));
 }
 
-async function startEverything() {
-  const folder = mkdtempSync(join(tmpdir(), 'beamline-bench-'));
-  releases.push(async () => rmSync(folder, { recursive: true, force: true }));
-  const service = createServer((_, response) => response.end('{"ok":true}'));
-  service.listen(0, '127.0.0.1');
-  await new Promise((resolve) => service.once('listening', resolve));
-  releases.push(async () => service.close());
-  const server = await startTemporalServer({ headless: true, log: console.error });
-  releases.push(() => server.stop());
-  const flags = {
-    'blob-root': join(folder, 'blobs'),
-    database: [`bench=sqlite:${join(folder, 'bench.db')}`],
-    'allow-host': ['127.0.0.1'],
-  };
-  const config = parseWorkerConfig(mergeOptions({ flags, env: {}, file: {} }), folder);
-  const worker = await startWorker({ config, target: server, logger: { log() {} }, workerId: 'bench' });
-  releases.push(() => worker.stop());
-  await startHandWritten(server.address);
-  const { client, close } = await connectClient(server);
-  releases.push(close);
-  return { client, url: `http://127.0.0.1:${service.address().port}/`, address: server.address };
-}
-
-/** The same number of slots and the same cache as the flows' worker. */
-async function startHandWritten(address) {
-  const connection = await NativeConnection.connect({ address });
-  const { code } = await bundleWorkflowCode({
-    workflowsPath: join(ROOT, 'bench', 'hand-written.js'),
-    logger: new DefaultLogger('ERROR'),
-  });
-  const worker = await Worker.create({
-    connection,
-    taskQueue: 'hand-written',
-    workflowBundle: { code },
-    activities: { httpGet: async (url) => await (await request(url)).body.json() },
-    maxConcurrentActivityTaskExecutions: 16,
-    maxCachedWorkflows: 300,
-  });
-  const running = worker.run();
-  releases.push(async () => {
-    worker.shutdown();
-    await running;
-    await connection.close();
-  });
-}
-
-function httpFlow(url, steps) {
+/** What scripts read: `{"sequential": {"beamline", "handWritten", "stock"}, "parallel": {…}, "lone": {"p50Ms", "p95Ms"}}`. */
+function summaryOf({ rates, lone }) {
+  const { p50Ms, p95Ms } = lone.beamline.http;
   return {
-    document: { dsl: '1.0.3', namespace: 'bench', name: 'sequential', version: '1.0.0' },
-    evaluate: { language: 'cel' },
-    do: Array.from({ length: steps }, (_, index) => ({
-      [`step${index}`]: { call: 'http', with: { method: 'get', endpoint: url } },
-    })),
+    ...Object.fromEntries(Object.entries(rates).map(([name, results]) => [name, mediansOf(results)])),
+    lone: { p50Ms, p95Ms },
   };
 }
 
-async function runAll(start) {
-  run += 1;
-  const startedAt = performance.now();
-  const cpuBefore = process.cpuUsage();
-  await Promise.all(Array.from({ length: FLOWS }, (_, index) => start(`bench-${run}-${index}`)));
-  const { user, system } = process.cpuUsage(cpuBefore);
-  const steps = FLOWS * STEPS;
-  return { rate: steps / ((performance.now() - startedAt) / 1000), cpuMs: (user + system) / 1000 / steps };
-}
-
-function runFlows(client, url) {
-  const flow = httpFlow(url, STEPS);
-  return runAll((workflowId) =>
-    client.workflow.execute('runFlow', { taskQueue: 'beamline-io', workflowId, args: [{ flow }] }),
-  );
-}
-
-function runByHand(client, url) {
-  return runAll((workflowId) =>
-    client.workflow.execute('handWritten', { taskQueue: 'hand-written', workflowId, args: [{ url, steps: STEPS }] }),
-  );
-}
-
-async function compare(sides) {
-  const rates = Object.fromEntries(Object.keys(sides).map((name) => [name, []]));
-  for (const side of Object.values(sides)) await side();
-  for (let repeat = 0; repeat < REPEATS; repeat += 1) {
-    const order = Object.keys(sides);
-    if (repeat % 2 === 1) order.reverse();
-    for (const name of order) rates[name].push(await sides[name]());
+async function measureQuickly(sides) {
+  const flowsOf = ({ name }) => (name === 'stock' ? 6 : 36);
+  const rates = {};
+  for (const name of ['sequential', 'parallel']) {
+    rates[name] = await compare(Object.values(sides), SHAPES[name], { repeats: 3, flowsOf });
+    printRates(`36 ${TITLES[name]}, 3 repeats (on the stock server 6 flows)`, rates[name]);
   }
-  return rates;
+  const lone = { beamline: { http: await measureLone(sides.beamline, 'http', 60) } };
+  printTable('a lone step on an idle worker, scheduled to result, 60 flows', lone.beamline);
+  return { rates, lone };
 }
 
-/** Flows of one step on an idle worker; the step's own time as the flow sees it: scheduled to result. */
-async function measureLoneSteps(client, url) {
-  const steps = {
-    http: { call: 'http', with: { method: 'get', endpoint: url } },
-    fs: { call: 'fs.put', with: { path: 'bench/x.json', content: { ok: true } } },
-    sql: { call: 'sql.query', with: { database: 'bench', statement: 'SELECT 1 AS one' } },
-  };
-  const lone = {};
-  for (const [name, step] of Object.entries(steps)) {
-    const times = [];
-    const flow = { ...httpFlow(url, 0), do: [{ step }] };
-    for (let index = 0; index < LONE_STEPS; index += 1) {
-      const handle = await client.workflow.start('runFlow', {
-        taskQueue: 'beamline-io',
-        workflowId: `lone-${name}-${index}`,
-        args: [{ flow }],
-      });
-      await handle.result();
-      const [{ startedAt, endedAt }] = (await handle.query('progress')).steps;
-      times.push(endedAt - startedAt);
-    }
-    times.sort((a, b) => a - b);
-    lone[name] = { p50Ms: times[Math.floor(times.length * 0.5)], p95Ms: times[Math.floor(times.length * 0.95)] };
+async function measureAll(sides) {
+  const rates = {};
+  for (const [name, shape] of Object.entries(SHAPES)) {
+    const flowsOf = (side) => (side.name === 'stock' ? Math.max(1, Math.floor(shape.flows / 4)) : shape.flows);
+    // An hour of a stock server would say the same again.
+    const compared = Object.values(sides).filter((side) => side.name !== 'stock' || shape.work === 'http');
+    rates[name] = await compare(compared, shape, { repeats: 3, flowsOf });
+    printRates(`${shape.flows} ${TITLES[name]}, 3 repeats (on the stock server a quarter of the flows)`, rates[name]);
   }
+  const lone = await measureLoneSteps(sides);
+  const halfLoad = await measureHalfLoad(sides, rates);
+  const growth = await measureGrowth(sides.beamline);
+  const memory = memoryNow(sides);
+  printTable('memory of the processes, MiB', memory);
+  return { rates, lone, halfLoad, growth, memory };
+}
+
+async function measureLoneSteps({ beamline, handWritten, stock }) {
+  const lone = { beamline: {}, handWritten: {}, stock: {} };
+  for (const work of ['http', 'file', 'sql']) lone.beamline[work] = await measureLone(beamline, work, 200);
+  lone.handWritten.http = await measureLone(handWritten, 'http', 200);
+  lone.stock.http = await measureLone(stock, 'http', 30);
+  printTable('a lone step on an idle worker, scheduled to result, 200 flows each', {
+    ...lone.beamline,
+    'http by hand, tuned server': lone.handWritten.http,
+    'http by hand, stock server': lone.stock.http,
+  });
   return lone;
 }
 
-function print({ rates, lone }) {
-  const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-  const rounded = (value) => Math.round(value);
-  const ratesOf = (values) => values.map(({ rate }) => rate);
-  console.log(
-    `beamline-worker ${version}, Node ${process.version}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`,
+async function measureHalfLoad({ beamline, handWritten }, { sequential }) {
+  const result = {};
+  const loadOf = ({ name }) => ({
+    rate: median(sequential[name].map(({ rate }) => rate)) / 2,
+    shape: SHAPES.sequential,
+  });
+  for (const work of ['http', 'file', 'sql'])
+    result[work] = await underLoad(beamline, loadOf(beamline), () => measureLone(beamline, work, 200));
+  result['http by hand, tuned server'] = await underLoad(handWritten, loadOf(handWritten), () =>
+    measureLone(handWritten, 'http', 200),
   );
-  console.log(`\n${FLOWS} flows of ${STEPS} sequential HTTP GETs on loopback, ${REPEATS} repeats, order alternated`);
-  console.table(
-    Object.fromEntries(
-      Object.entries(rates).map(([name, values]) => [
-        name,
-        {
-          'tasks/s (median)': rounded(median(ratesOf(values))),
-          lowest: rounded(Math.min(...ratesOf(values))),
-          highest: rounded(Math.max(...ratesOf(values))),
-          'CPU ms a step (median)': median(values.map(({ cpuMs }) => cpuMs)).toFixed(2),
-        },
-      ]),
-    ),
-  );
-  console.log(
-    `ratio beamline / handWritten: ${(median(ratesOf(rates.beamline)) / median(ratesOf(rates.handWritten))).toFixed(2)}`,
-  );
-  console.log(`\na lone step on an idle worker, scheduled to result, ${LONE_STEPS} flows each`);
-  console.table(lone);
-  if (process.argv.includes('--json')) {
-    const sequential = {
-      beamline: rounded(median(ratesOf(rates.beamline))),
-      handWritten: rounded(median(ratesOf(rates.handWritten))),
+  printTable('the same beside flows that come to half of the throughput', result);
+  return result;
+}
+
+async function measureGrowth(side) {
+  const growth = {};
+  for (const steps of GROWTH) {
+    const [{ rate, workerCpuMs, serverCpuMs }] = (
+      await compare([side], { ...SHAPES.loop, steps, work: 'nothing' }, { repeats: 1 })
+    )[side.name];
+    growth[steps] = {
+      'ms a step': (1_000 / rate).toFixed(2),
+      'worker CPU ms': workerCpuMs?.toFixed(2),
+      'server CPU ms': serverCpuMs?.toFixed(2),
     };
-    console.log(JSON.stringify({ sequential, lone }));
   }
+  printTable('one flow with a loop of so many steps', growth);
+  return growth;
+}
+
+function memoryNow(sides) {
+  return Object.fromEntries(
+    Object.values(sides).flatMap(({ name, worker, server }) => [
+      [`${name}: worker`, memoryOf(worker)],
+      [`${name}: server`, memoryOf(server)],
+    ]),
+  );
 }
