@@ -9,9 +9,9 @@ import {
   type StepNotes,
 } from '../../dsl/dry-run/report';
 import { VisitCounter, type Visits } from '../../dsl/dry-run/visits';
-import { type FlowErrorData, flowError, flowErrorToJson } from '../../dsl/errors';
+import { type FlowError, type FlowErrorData, flowError, flowErrorToJson } from '../../dsl/errors';
 import type { Json } from '../../dsl/json';
-import type { CallPlan, SwitchPlan, TaskPlan, TryPlan } from '../../dsl/planning/plan';
+import type { CallPlan, SubflowPlan, SwitchPlan, TaskPlan, TryPlan } from '../../dsl/planning/plan';
 import type { StepProgress } from '../../dsl/progress';
 import type { StartInput } from '../../dsl/start';
 import type { TrackedStep } from '../progress-tracker';
@@ -32,6 +32,14 @@ export interface RehearsalState {
   readonly skippedMs: number;
   readonly steps: number;
   readonly visits?: Visits;
+}
+
+/** Of a dry run that has begun elsewhere: attempts and steps that count here, too. */
+export type BegunRehearsal = Pick<RehearsalState, 'attempts' | 'steps'>;
+
+/** The state of a dry run that goes on with another's counts. */
+export function rehearsalAfter({ attempts, steps }: BegunRehearsal): RehearsalState {
+  return { report: { steps: [], omitted: 0, bytes: 0 }, attempts, skippedMs: 0, steps };
 }
 
 /** The dry run of a flow: which step is answered what, and what is told of it in the end. */
@@ -79,7 +87,11 @@ export class Rehearsal {
 
   /** To be called before each step. Throws BLW_STEP_LIMIT. */
   countStep(): void {
-    this.#steps += 1;
+    this.#countSteps(1);
+  }
+
+  #countSteps(count: number): void {
+    this.#steps += count;
     if (this.#steps <= MAX_STEPS) return;
     const detail = `the dry run has made ${MAX_STEPS} steps, expected it to end; mock what its loop waits for`;
     throw flowError('BLW_STEP_LIMIT', detail);
@@ -127,6 +139,11 @@ export class Rehearsal {
     if (entry === undefined) return;
     const would = `${entry.notes.would ?? 'would run'}; failed for good, it would wait for people as a dead letter`;
     this.#writer.note(entry, { would });
+  }
+
+  /** Says of a step that starts a flow and does not wait for it that this flow would fail. */
+  noteUnawaited(step: TrackedStep, { flow }: SubflowPlan, { message }: FlowError): void {
+    this.note(step, { would: `would start the flow ${flow} and go on; that flow would fail: ${message}` });
   }
 
   skip(ms: number): void {
@@ -200,13 +217,21 @@ export class Rehearsal {
     };
   }
 
-  /** Steps of a batch of a loop, which ran in a workflow of its own. */
-  take(state: RehearsalState | undefined): void {
+  /** What a batch of the loop, which runs in a workflow of its own, begins with. */
+  begunOf({ path }: TaskPlan): BegunRehearsal {
+    const isInLoop = (key: string) => key.startsWith(`${path}/`);
+    return { attempts: Object.fromEntries([...this.#attempts].filter(([key]) => isInLoop(key))), steps: this.#steps };
+  }
+
+  /** Steps of a batch of a loop, which ran in a workflow of its own and began with `begun`. Throws BLW_STEP_LIMIT. */
+  take(state: RehearsalState | undefined, begun: BegunRehearsal | undefined): void {
     if (state === undefined) return;
     this.#writer.add(state.report);
-    this.#steps += state.steps;
+    for (const [key, count] of Object.entries(state.attempts))
+      this.#attempts.set(key, Math.max(count, this.#attempts.get(key) ?? 0));
     this.pass(state.skippedMs);
     this.#visits?.add(state.visits ?? {});
+    this.#countSteps(Math.max(0, state.steps - (begun?.steps ?? 0)));
   }
 
   /** What goes on in a new history: steps that stand still now begin again there. */

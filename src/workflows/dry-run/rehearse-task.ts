@@ -81,8 +81,8 @@ function* rehearseSubflow(
   { rehearsal, execute }: { rehearsal: Rehearsal; execute: Execute },
 ): Routine<TaskResult> {
   rehearsal.noteInput(frame.step, frame.values.with ?? null, `would run the flow ${task.flow}`);
-  const result = answered(task, frame, rehearsal);
-  if (result !== undefined) return task.await ? result : { output: frame.input };
+  const result = task.await ? answered(task, frame, rehearsal) : answeredUnawaited(task, frame, rehearsal);
+  if (result !== undefined) return result;
   // As a dry run too, with a report of its own.
   return yield* execute(task, frame);
 }
@@ -154,6 +154,17 @@ function answered(task: TaskPlan, { scope, step, values }: TaskFrame, rehearsal:
   if ('timeout' in answer && values.timeout !== undefined) rehearsal.pass(durationOf(values.timeout, 'timeout'));
   rehearsal.note(step, { answer: rehearsal.sourceOf(task) });
   return { output: outputOf(answer) };
+}
+
+/** Of a flow that nobody waits for: whatever it is mocked to come to, the step ends well. */
+function answeredUnawaited(task: SubflowPlan, frame: TaskFrame, rehearsal: Rehearsal): TaskResult | undefined {
+  try {
+    return answered(task, frame, rehearsal) === undefined ? undefined : { output: frame.input };
+  } catch (error) {
+    if (!(error instanceof FlowError)) throw error;
+    rehearsal.noteUnawaited(frame.step, task, error);
+    return { output: frame.input };
+  }
 }
 
 function outputOf(answer: MockAnswer): Json {
