@@ -1,5 +1,6 @@
 import type { AnswerSource } from '../dsl/dry-run/mock-table';
 import type { DryRunReport, FailedAttempt, ReportedStep } from '../dsl/dry-run/report';
+import { formatDuration } from '../dsl/durations';
 import type { Json, JsonObject } from '../dsl/json';
 import { listNames, shortText } from '../dsl/problems';
 import type { StepStatus } from '../dsl/progress';
@@ -29,6 +30,12 @@ export function printDryRun(report: DryRunReport, output: TextOutput): void {
     output.line('it would complete with');
     output.line(JSON.stringify(report.output ?? null, undefined, 2));
   } else output.line(printable(`it would fail: ${reasonOf(report.error)}`));
+  printSkipped(report, output);
+}
+
+/** Prints how much time a live flow would have stood still, where that is any. */
+export function printSkipped({ skippedMs }: DryRunReport, output: TextOutput): void {
+  if (skippedMs !== undefined) output.line(`time skipped: ${formatDuration(skippedMs)}`);
 }
 
 /** A line or more for each step, and what the report has no room for. */
@@ -50,10 +57,11 @@ export function unusedText(paths: readonly string[]): string {
 }
 
 function linesOf(step: ReportedStep, style: Style, indent: string): string[] {
-  const { block, would, answer, output, error, flow, failedAttempts = [], cut = [] } = step;
+  const { block, would, answer, case: taken, output, error, flow, failedAttempts = [], cut = [] } = step;
   const details = [
     ...(would === undefined ? [] : [would]),
     ...(step.input === undefined || block === 'emit' ? [] : [`input: ${short(step.input)}`]),
+    ...(taken === undefined ? [] : [caseText(taken)]),
     ...failedAttempts.map(attemptText),
     ...(error === undefined ? [] : [`error: ${reasonOf(error)}`]),
     ...(output === undefined || error !== undefined ? [] : [`output: ${short(output)}`]),
@@ -78,6 +86,11 @@ export function headOf({ path, iteration, block, status, attempts = 1 }: Reporte
 export function attemptText({ attempt, code, type, status, detail }: FailedAttempt): string {
   const what = `${code ?? type}${status === undefined ? '' : `, status ${status}`}`;
   return `attempt ${attempt}: ${what}${detail === undefined ? '' : `: ${detail}`}`;
+}
+
+/** Which case of a `switch` was taken, in words. */
+export function caseText(taken: string | null): string {
+  return taken === null ? 'no case matches' : `case: ${taken}`;
 }
 
 /** Where an answer comes from, in words. */
