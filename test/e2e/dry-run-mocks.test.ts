@@ -128,6 +128,20 @@ do:
 });
 
 describe('the report of mocks', () => {
+  it.each<[string, JsonObject | undefined, string]>([
+    ['document', undefined, 'document'],
+    ['request', { child: { mocks: { pay: output(2) } } }, 'request'],
+  ])('says of a flow that a step runs that its mocks are from the %s', async (_, mocks, answer) => {
+    const flow = flowOf(`
+do:
+  - child:
+      run: { workflow: { namespace: test, name: child, version: '1.0.0' } }
+      metadata: { mock: { mocks: { pay: { output: 1 } } } }
+`);
+    const { steps } = await dryRun(flow, mocks === undefined ? {} : { mocks });
+    expect(steps).toMatchObject([{ name: 'child', flow: { steps: [{ name: 'pay', answer }] } }]);
+  });
+
   it('says what attempts were answered that were made again', async () => {
     const ask = [{ error: { code: 'BLW_HTTP_STATUS', status: 503, detail: 'closed' } }, { timeout: true }, output(1)];
     const { steps } = await dryRun(flowOf(`do: [{ ask: { ${GET} } }]`), { mocks: { ask } });

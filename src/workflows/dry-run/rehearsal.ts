@@ -1,3 +1,4 @@
+import { documentedReport } from '../../dsl/dry-run/documented-report';
 import type { DryRunPlan, DryStep, OnlyPlan } from '../../dsl/dry-run/dry-run';
 import type { MockAnswer, StepMock } from '../../dsl/dry-run/mock';
 import { type AnswerSource, answersFrom, type MockTable } from '../../dsl/dry-run/mock-table';
@@ -137,6 +138,12 @@ export class Rehearsal {
     if (entry === undefined) return;
     this.#writer.note(entry, { input }, masked);
     if (would !== undefined) this.#writer.note(entry, { would: withoutPlaceholders(would) });
+  }
+
+  /** The report of a flow that a step ran: what is mocked there is from where the step's mock is. */
+  noteFlow(step: TrackedStep, report: DryRunReport, { task, scope }: { task: SubflowPlan; scope: TaskScope }): void {
+    const isDocumented = this.#entryOf(task, scope)?.source === 'document';
+    this.note(step, { flow: isDocumented ? documentedReport(report) : report });
   }
 
   /** Says of a step that failed for good what would become of it. */

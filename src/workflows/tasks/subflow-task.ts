@@ -48,9 +48,9 @@ export function* executeSubflow(task: SubflowPlan, frame: TaskFrame): Routine<Ta
 }
 
 /** The output in the report of a flow that ran as a dry run. What a flow that is not awaited comes to, nobody would know. */
-function rehearsedOutput(task: SubflowPlan, { run, step, input }: TaskFrame, report: Json): Json {
+function rehearsedOutput(task: SubflowPlan, { run, scope, step, input }: TaskFrame, report: Json): Json {
   if (!isDryRunReport(report)) throw flowError('BLW_BLOCK_FAILED', `${task.flow} gave no report of a dry run`);
-  run.rehearsal?.note(step, { flow: report });
+  run.rehearsal?.noteFlow(step, report, { task, scope });
   // Its error is in the report: nobody here would hear of it.
   if (!task.await) return input;
   run.rehearsal?.pass(report.skippedMs ?? 0);
