@@ -4,6 +4,7 @@ import { formatDuration } from '../dsl/durations';
 import type { Json, JsonObject } from '../dsl/json';
 import { listNames, shortText } from '../dsl/problems';
 import type { StepStatus } from '../dsl/progress';
+import { madeUpHint } from './dry-run-hint';
 import { printable, printableIndented, type Style, type StyleName, type TextOutput } from './output';
 
 /** Longest value on a line; `--json` has them all. */
@@ -29,13 +30,20 @@ export function printDryRun(report: DryRunReport, output: TextOutput): void {
   if (report.error === undefined) {
     output.line('it would complete with');
     output.line(JSON.stringify(report.output ?? null, undefined, 2));
-  } else output.line(printable(`it would fail: ${reasonOf(report.error)}`));
+  } else printFailure(report, output);
   printSkipped(report, output);
 }
 
 /** Prints how much time a live flow would have stood still, where that is any. */
 export function printSkipped({ skippedMs }: DryRunReport, output: TextOutput): void {
   if (skippedMs !== undefined) output.line(`time skipped: ${formatDuration(skippedMs)}`);
+}
+
+/** Why the flow would fail, and what may be behind it. */
+export function printFailure(report: DryRunReport, output: TextOutput): void {
+  if (report.error !== undefined) output.line(printable(`it would fail: ${reasonOf(report.error)}`));
+  const hint = madeUpHint(report);
+  if (hint !== undefined) output.line(printable(`hint: ${hint}`));
 }
 
 /** A line or more for each step, and what the report has no room for. */
