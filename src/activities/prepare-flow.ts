@@ -135,7 +135,7 @@ function planDryRun(start: StartInput, plan: FlowPlan): DryRunPlan | undefined {
   if (mode !== 'dry-run') return undefined;
   const resolved = resolveMocks(plan, mocks);
   if ('problems' in resolved) {
-    const problems = resolved.problems.map(({ message }) => message);
+    const problems = resolved.problems.map(({ message }) => `mocks: ${message}`);
     throw refuse('BLW_START_INVALID', problems.join('; '), problems);
   }
   const only = planOnly(start, plan);

@@ -28,7 +28,7 @@ export function resolveMocks(
   const table: Record<string, MockTable[string]> = {};
   const problems: MocksProblem[] = [];
   const report = (message: string, ...path: MocksProblem['path']): void => {
-    problems.push({ path, message: `mocks: ${message}` });
+    problems.push({ path, message });
   };
   for (const task of tasks.values()) {
     const step = mockedStepOf(task);
@@ -38,7 +38,7 @@ export function resolveMocks(
   }
   const entries = Object.entries(given);
   if (entries.length > MAX_MOCKS)
-    return { problems: [{ path: [], message: `mocks: got ${entries.length} of them, expected at most ${MAX_MOCKS}` }] };
+    return { problems: [{ path: [], message: `got ${entries.length} mocks, expected at most ${MAX_MOCKS}` }] };
   // Without the catalog at hand the steps of its functions are not known: whoever has it will say.
   const isPartial = [...tasks.values()].some((task) => task.kind === 'function' && task.task === undefined);
   const inner = new Map<string, JsonObject>();

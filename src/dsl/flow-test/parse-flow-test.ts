@@ -112,7 +112,7 @@ function readMocks(value: Json | undefined, path: Path, checker: Checker): JsonO
 function checkMocks(mocks: JsonObject, { path, plan, checker }: Context): void {
   const resolved = resolveMocks(plan, mocks);
   for (const { path: at, message } of 'problems' in resolved ? resolved.problems : [])
-    checker.report('BLW_VALUE_INVALID', [...path, ...at], message, 'key');
+    checker.report('BLW_VALUE_INVALID', [...path, ...at], `mocks: ${message}`, 'key');
 }
 
 /** Two cases of one name could not be told apart in what is printed. */
