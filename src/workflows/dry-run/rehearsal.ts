@@ -1,7 +1,13 @@
 import type { DryRunPlan, DryStep, OnlyPlan } from '../../dsl/dry-run/dry-run';
 import type { MockAnswer, StepMock } from '../../dsl/dry-run/mock';
 import { type AnswerSource, answersFrom, type MockTable } from '../../dsl/dry-run/mock-table';
-import { type DryRunReport, type ReportState, ReportWriter, type StepNotes } from '../../dsl/dry-run/report';
+import {
+  type DryRunReport,
+  type DryRunSoFar,
+  type ReportState,
+  ReportWriter,
+  type StepNotes,
+} from '../../dsl/dry-run/report';
 import { VisitCounter, type Visits } from '../../dsl/dry-run/visits';
 import { type FlowErrorData, flowError, flowErrorToJson } from '../../dsl/errors';
 import type { Json } from '../../dsl/json';
@@ -218,6 +224,17 @@ export class Rehearsal {
       ...(this.#skippedMs === 0 ? {} : { skippedMs: this.#skippedMs }),
       ...this.#visited(),
       ...this.#alone(),
+    };
+  }
+
+  /** What there is to tell while it runs; changes nothing. */
+  soFar(flow: { flow: string; tenant: string }): DryRunSoFar {
+    const { steps, omitted } = this.#writer.peek();
+    return {
+      ...flow,
+      steps,
+      ...(omitted === 0 ? {} : { omittedSteps: omitted }),
+      ...(this.#skippedMs === 0 ? {} : { skippedMs: this.#skippedMs }),
     };
   }
 
