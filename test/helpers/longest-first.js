@@ -60,8 +60,9 @@ const LONG = [
 class LongestFirst extends TestSequencer {
   sort(tests) {
     const sorted = super.sort(tests);
-    if (sorted.some(({ duration }) => duration !== undefined)) return sorted;
-    return [...sorted].sort((left, right) => rankOf(left) - rankOf(right));
+    const isNew = ({ duration }) => duration === undefined;
+    const fresh = sorted.filter(isNew).sort((left, right) => rankOf(left) - rankOf(right));
+    return sorted.map((test) => (isNew(test) ? fresh.shift() : test));
   }
 }
 
