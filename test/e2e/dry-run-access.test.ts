@@ -86,6 +86,18 @@ describe('a dry run with tokens', () => {
     expect(report).toMatchObject({ status: 'failed', error: { code: 'BLW_SCOPE_DENIED', data: { scope } } });
   });
 
+  it('does not look at the form of what a secret may be', async () => {
+    const flow = flowOf(
+      "use: { secrets: [hook] }\ndo: [{ s: { call: http, with: { method: post, endpoint: '${ secrets.hook }' } } }]",
+    );
+    expect(await (await send(flow, dryRun)).result()).toMatchObject({
+      status: 'completed',
+      steps: [{ would: 'would send POST ***' }],
+    });
+    const wrong = flowOf('do: [{ s: { call: http, with: { method: post, endpoint: \'${ "no" + " url" }\' } } }]');
+    expect(await (await send(wrong, dryRun)).result()).toMatchObject({ error: { code: 'BLW_HTTP_URL' } });
+  });
+
   it('asks for the scope of a secret, and needs none to be there', async () => {
     const flow = flowOf(
       "use: { secrets: [none] }\ndo: [{ s: { call: http, with: { method: get, endpoint: 'https://example.com/', headers: { x: '${ secrets.none }' } } } }]",
