@@ -224,11 +224,16 @@ function isPolicy(value: Json): boolean {
   return isJsonObject(value) && value.tenants !== undefined;
 }
 
-/** What the built command line says of one command. */
+const helps = new Map<string, string>();
+
+/** What the built command line says of one command: asked once, since a process takes most of a second. */
 function helpOf(names: string): string {
+  const known = helps.get(names);
+  if (known !== undefined) return known;
   const args = [join(ROOT, 'bin', 'beamline.js'), ...names.split(' '), '--help'];
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
   expect({ names, status, stderr }).toEqual({ names, status: 0, stderr: '' });
+  helps.set(names, stdout);
   return stdout;
 }
 
