@@ -92,7 +92,10 @@ export const addRun: AddCommand = (command, cli, action) => {
     .option('--mocks <FILE>', 'answers of steps in a dry run, by name or path (YAML or JSON; - for standard input)')
     .option('--real-waits', 'a dry run waits where the flow does')
     .option('--detach', 'print the ids and return, without following the flow')
-    .option('--json', 'print one JSON object: workflowId, runId, status, output or error; of a dry run its report, too');
+    .option(
+      '--json',
+      'print one JSON object: workflowId, runId, status, output or error; of a dry run its report, too',
+    );
   addDataFlags(addConnectionFlags(addTokenFlags(command)))
     .addHelpText('after', EXAMPLES)
     .action(action((file: string, flags: RunFlags) => run(file, flags, cli)));
