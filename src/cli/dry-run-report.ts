@@ -1,4 +1,3 @@
-import type { AnswerSource } from '../dsl/dry-run/mock-table';
 import type { DryRunReport, ReportedStep } from '../dsl/dry-run/report';
 import type { Json, JsonObject } from '../dsl/json';
 import { shortText } from '../dsl/problems';
@@ -14,10 +13,11 @@ const MARKS: Readonly<Partial<Record<StepStatus, { readonly mark: string; readon
   skipped: { mark: '-', style: 'dim' },
 };
 
-const SOURCES: Readonly<Record<AnswerSource, string>> = {
+const SOURCES: Readonly<Record<NonNullable<ReportedStep['answer']>, string>> = {
   request: 'mocks of this run',
   document: "the flow's metadata.mock",
   generated: 'made up, since nothing is mocked',
+  computed: 'the script itself',
 };
 
 /** Prints a report for people: each step with what it would have done and what it was answered. */
@@ -68,7 +68,7 @@ export function headOf({ path, iteration, block, status, attempts = 1 }: Reporte
 }
 
 /** Where an answer comes from, in words. */
-export function answerText(answer: AnswerSource): string {
+export function answerText(answer: NonNullable<ReportedStep['answer']>): string {
   return `from: ${SOURCES[answer]}`;
 }
 

@@ -131,10 +131,9 @@ export async function startWorker(options: {
     await payloads.key();
     const expressions = createExpressionEngine({ entry: EXPRESSION_HOST_ENTRY });
     releases.push(() => expressions.close());
-    // Those of a sandbox are answered by mocks: it starts no process to find out what would isolate them.
-    const scripts = new ScriptPool({ entry: SCRIPT_ENTRY, ...config.scripts, ...(isLive ? {} : { isolation: 'off' }) });
+    const scripts = new ScriptPool({ entry: SCRIPT_ENTRY, ...config.scripts });
     releases.push(() => scripts.close());
-    if (isLive) void tellIsolation(scripts, logger);
+    void tellIsolation(scripts, logger);
     health.begins(`it connects to Temporal at ${address}`);
     const { connection } = await connectWorker(target);
     releases.push(() => connection.close());
@@ -201,6 +200,7 @@ export async function startWorker(options: {
       payloads,
       keys,
       expressions,
+      scripts,
       policy,
       keeper,
     };
@@ -213,7 +213,6 @@ export async function startWorker(options: {
       traces,
       observe: telemetry.observe,
       secrets,
-      scripts,
       events: messaging.events,
       outbox: messaging.outbox,
       results: new ResultCache(stepCache, (...line) => logger.log(...line)),

@@ -3,9 +3,11 @@ import type { AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createAnswerStep } from '../../src/activities/sandbox/answer-step';
 import { findIsolation, type IsolationMode } from '../../src/activities/script/isolation';
 import { ScriptPool } from '../../src/activities/script/script-pool';
 import { StepMeter } from '../../src/activities/step-meter';
+import type { DryStep } from '../../src/dsl/dry-run/dry-run';
 import type { Json, JsonObject } from '../../src/dsl/json';
 import { failureOf, makeContext } from '../helpers/block-context';
 import { HAS_BUBBLEWRAP } from '../helpers/bubblewrap';
@@ -219,6 +221,15 @@ describe('isolation', () => {
       code: 'BLW_SCRIPT_ISOLATION',
       detail: expect.stringContaining('bubblewrap is not installed'),
     });
+  });
+
+  it('refuses them in the sandbox, too', async () => {
+    const pool = poolOf({ isolation: 'required', path: folder });
+    const answer = createAnswerStep((args, context) => pool.run(args, context));
+    const dry = (more: Partial<DryStep>) =>
+      answer('script.run', { code: 'return 1' }, makeContext({}, { step: { dryRun: { resources: 'cpu', ...more } } }));
+    expect((await failureOf(dry({}))).data.code).toBe('BLW_SCRIPT_ISOLATION');
+    expect(await dry({ answers: [{ output: 2 }] })).toBe(2);
   });
 
   it('does without where it is missing and not required', async () => {

@@ -1,4 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../../dsl/json';
+import { SCRIPT_BLOCK } from '../../dsl/script';
 import { type Access, requireScope } from '../access/access';
 import { needBlob, needDatabase, needHttp } from '../access/scopes';
 import type { StepIdentity } from '../block';
@@ -7,10 +8,11 @@ import { statementOf } from '../blocks/sql-arguments';
 import { buildHttpCall, type HttpArguments } from '../http/call';
 import { parseHttpUrl } from '../http/url';
 import { parseBlobPath, parseListPrefix } from '../ports/blob-path';
+import { scriptRequest } from '../script/script-job';
 
 /**
- * Checks of a step what its block and its ports would before they reach anything: the form of URLs, headers, bodies and paths, and the
- * scopes that the arguments need. Throws as those do: BLW_HTTP_URL, BLW_FS_PATH, BLW_ARG_INVALID, BLW_SCOPE_DENIED. What only the other
+ * Checks of a step what its block and its ports would before they reach anything: the form of URLs, headers, bodies and paths, what a script
+ * is given, and the scopes that the arguments need. Throws as those do: BLW_HTTP_URL, BLW_FS_PATH, BLW_ARG_INVALID, BLW_SCRIPT_OUTPUT, BLW_SCOPE_DENIED. What only the other
  * side knows is not checked: addresses of hosts, redirects, statements of SQL, operations of OpenAPI documents.
  */
 export function checkStep(blockType: string, args: JsonObject, step: StepIdentity): void {
@@ -44,6 +46,10 @@ export function checkStep(blockType: string, args: JsonObject, step: StepIdentit
     case 'sql.execute':
     case 'sql.transaction':
       checkStatements(blockType, args, access);
+      return;
+    case SCRIPT_BLOCK:
+      // Its memory is checked by who runs it.
+      scriptRequest(args, 0);
       return;
     default:
       // A block that reaches nothing has its arguments checked against its schema, as every other.
