@@ -81,6 +81,22 @@ describe('a script as a function', () => {
     });
   });
 
+  it.each([
+    ['lists that are written as null', 'Array.prototype.toJSON = () => null;', 'Error: no'],
+    ['lists of what is no text', 'Array.prototype.toJSON = () => [{}, {}, {}];', 'Error: no'],
+    ['texts that are not cut', 'String.prototype.slice = function () { return this; };', `Error: ${'x'.repeat(1_000)}`],
+    ['errors that are none', 'Error.prototype.toString = Error[Symbol.hasInstance] = () => { throw 1; };', 'Error: no'],
+    ['texts that are none', 'globalThis.String = JSON.stringify = () => ({ a: 1 });', 'Error: no'],
+  ])('fails once and says so in bounds, also with %s', async (_, change, message) => {
+    const text = message.endsWith('x') ? "'x'.repeat(66000)" : "'no'";
+    const failure = await failureOf(run(poolOf(), `${change}\nthrow new Error(${text})`));
+    expect(failure.options.retryable).toBe(false);
+    expect(failure.data).toMatchObject({
+      code: 'BLW_SCRIPT_FAILED',
+      detail: `script.run: the script threw ${message} (line 2)`,
+    });
+  });
+
   it('says where its text is wrong', async () => {
     const { data } = await failureOf(run(poolOf(), 'let a = 1;\nreturn a +* 2;'));
     expect(data).toMatchObject({ code: 'BLW_SCRIPT_SYNTAX', data: { name: 'SyntaxError', line: 2 } });

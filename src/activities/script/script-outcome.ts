@@ -2,7 +2,7 @@ import type { Json } from '../../dsl/json';
 import { type BlockFailure, notRetryable, retryable } from '../block-failure';
 import { deadlineFailure } from '../process/process-failures';
 import type { ScriptEnd, ScriptError, ScriptLimits, ScriptStreams } from './child/protocol';
-import { parseBounded } from './script-answer';
+import { parseBounded, tailOf } from './script-answer';
 import { MAX_STREAM_BYTES, MAX_VALUE_BYTES, type ScriptRequest } from './script-job';
 import type { EndReason, ProcessEnd } from './script-process';
 
@@ -58,10 +58,14 @@ export function failureOfProcess(
 function endedFailure({ code, signal, stderr }: Omit<ProcessEnd, 'ended'>, limits: ScriptLimits): BlockFailure {
   if (/out of memory|bad_alloc|allocation failed/i.test(stderr)) return memoryFailure(limits);
   if (signal === 'SIGXCPU') return cpuFailure(limits);
-  const how = signal === null ? `with exit code ${code}` : `by signal ${signal}`;
-  return retryable('BLW_BLOCK_CRASHED', `script.run: the process that ran the script ended ${how}`, {
+  return retryable('BLW_BLOCK_CRASHED', `script.run: the process that ran the script ${endOf(code, signal)}`, {
     data: { exitCode: code, signal, memory: signal === 'SIGKILL' },
   });
+}
+
+function endOf(code: number | null, signal: string | null): string {
+  if (signal !== null) return `ended by signal ${signal}`;
+  return code === null ? 'gave an answer that is none' : `ended with exit code ${code}`;
 }
 
 function returnedValue(text: string): Json {
@@ -102,12 +106,6 @@ function succeeded({ code, stdout, stderr, error }: Extract<ScriptEnd, { kind: '
     `script.run: the script ended with exit code ${code}${last === '' ? '' : `: ${last.slice(0, 300)}`}`,
     { data: { code, stdout: tailOf(stdout), stderr: tailOf(stderr) } },
   );
-}
-
-const TAIL_CHARACTERS = 2_000;
-
-function tailOf(text: string): string {
-  return text.slice(-TAIL_CHARACTERS);
 }
 
 function thrown(error: ScriptError, { stdout, stderr }: ScriptStreams): BlockFailure {

@@ -6,6 +6,7 @@
 export const PRELUDE = `(function (write, exit) {
   'use strict';
   const { stringify, parse } = JSON;
+  const cut = Function.prototype.call.bind(String.prototype.slice);
   const text = String;
   const isError = (value) => value instanceof Error;
   const AsyncFunction = (async function () {}).constructor;
@@ -20,6 +21,8 @@ export const PRELUDE = `(function (write, exit) {
       return text(value);
     }
   };
+  // A list as a whole would be written as the toJSON says that a script has given to all of them.
+  const listOf = (a, b, c) => '[' + stringify(a) + ',' + stringify(b) + ',' + stringify(c) + ']';
   const printTo = (stream) => (...values) => write(stream, values.map(show).join(' ') + '\\n');
   const out = printTo(1);
   const err = printTo(2);
@@ -31,8 +34,8 @@ export const PRELUDE = `(function (write, exit) {
     encode: (value) => stringify(value) ?? 'null',
     describe: (thrown) => {
       try {
-        if (!isError(thrown)) return stringify(['', show(thrown).slice(0, 1000), '']);
-        return stringify([text(thrown.name).slice(0, 100), text(thrown.message).slice(0, 1000), text(thrown.stack).slice(0, 4000)]);
+        if (!isError(thrown)) return listOf('', cut(show(thrown), 0, 1000), '');
+        return listOf(cut(text(thrown.name), 0, 100), cut(text(thrown.message), 0, 1000), cut(text(thrown.stack), 0, 4000));
       } catch {
         return '["","something that cannot be shown",""]';
       }

@@ -15,6 +15,11 @@ const LINES_BEFORE_BODY = 2;
 /** What is told of the streams of a script that failed. */
 const MAX_TAIL_CHARACTERS = 2_000;
 
+/** What is told of an error. */
+const MAX_NAME_CHARACTERS = 100;
+const MAX_MESSAGE_CHARACTERS = 1_000;
+const MAX_STACK_CHARACTERS = 4_000;
+
 /** What a module calls first: an error before it is one of its text. In the script's first line, so that lines stay what they are. */
 const BEGIN = 'beginScript';
 
@@ -24,9 +29,14 @@ const JOBS_AT_ONCE = 100;
 /** Why a script is stopped from outside; it cannot catch that. */
 type Stop = Extract<ScriptEnd, { kind: 'cpu' | 'output' }> | { readonly kind: 'exit'; readonly code: number };
 
-/** Runs one script to its end. Throws where the engine itself gives way. */
+/** Runs one script to its end. */
 export function runScript(engine: Engine, job: ScriptJob): ScriptEnd {
-  return new ScriptRun(engine, job).run();
+  const run = new ScriptRun(engine, job);
+  try {
+    return run.run();
+  } catch (error) {
+    return run.brokenBy(error);
+  }
 }
 
 /** Compiles a script and runs nothing of it: how it would end before its first line; undefined: it compiles. */
@@ -56,6 +66,18 @@ class ScriptRun {
 
   run(): ScriptEnd {
     return this.job.kind === 'function' ? this.#runFunction(this.job) : this.#runProcess(this.job);
+  }
+
+  /**
+   * How a script ended in which the engine gave way: recursion may use up the stack of this process before the engine's own, and native code may
+   * run into the end of its memory. The engine is not used any more. What a script does to it, it does again.
+   */
+  brokenBy(error: unknown): ScriptEnd {
+    if (this.#stop !== undefined) return this.#stopped(this.#stop);
+    const { name, message } = error instanceof Error ? error : { name: '', message: String(error) };
+    // WebAssembly.RuntimeError; Node's types do not have it.
+    if (name === 'RuntimeError' && this.engine.isFull()) return { kind: 'memory' };
+    return this.#threw({ name, message: message.slice(0, MAX_MESSAGE_CHARACTERS) });
   }
 
   compile(): ScriptEnd | undefined {
@@ -203,6 +225,10 @@ class ScriptRun {
     if (this.#stop !== undefined) return this.#stopped(this.#stop);
     if (error.message === 'out of memory' || (error.name === '' && this.engine.isFull())) return { kind: 'memory' };
     if (isSyntax && error.name === 'SyntaxError') return { kind: 'syntax', error };
+    return this.#threw(error);
+  }
+
+  #threw(error: ScriptError): ScriptEnd {
     const { stdout, stderr } = this.#read();
     return {
       kind: 'threw',
@@ -215,9 +241,13 @@ class ScriptRun {
   #describe(thrown: QuickJSHandle): ScriptError {
     const described = this.#call('describe', thrown);
     const text = 'error' in described ? '' : (readText(this.#context, described.value, 100_000) ?? '');
-    const [name = '', message = '', stack = ''] = (text === '' ? [] : JSON.parse(text)) as string[];
-    const line = lineIn(stack, this.job.code);
-    return { name, message, ...(line === undefined ? {} : { line }) };
+    const [name = '', message = '', stack = ''] = textsIn(text);
+    const line = lineIn(stack.slice(0, MAX_STACK_CHARACTERS), this.job.code);
+    return {
+      name: name.slice(0, MAX_NAME_CHARACTERS),
+      message: message.slice(0, MAX_MESSAGE_CHARACTERS),
+      ...(line === undefined ? {} : { line }),
+    };
   }
 
   #call(name: string, ...args: QuickJSHandle[]): { value: QuickJSHandle } | { error: QuickJSHandle } {
@@ -237,6 +267,16 @@ class ScriptRun {
 
 function moduleOf({ code }: ScriptJob): string {
   return `${BEGIN}();${code}`;
+}
+
+/** The texts of a list in JSON. The prelude's own, but a script can have changed what that is made with. */
+function textsIn(json: string): string[] {
+  try {
+    const list: unknown = JSON.parse(json);
+    return Array.isArray(list) && list.every((item) => typeof item === 'string') ? list : [];
+  } catch {
+    return [];
+  }
 }
 
 /** The topmost line of the script in a stack trace. */
