@@ -1,11 +1,12 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createAnswerStep } from '../../src/activities/sandbox/answer-step';
 import { findIsolation, type IsolationMode } from '../../src/activities/script/isolation';
-import { ScriptPool } from '../../src/activities/script/script-pool';
+import { ScriptPool, type ScriptPoolOptions } from '../../src/activities/script/script-pool';
 import { StepMeter } from '../../src/activities/step-meter';
 import type { DryStep } from '../../src/dsl/dry-run/dry-run';
 import type { Json, JsonObject } from '../../src/dsl/json';
@@ -35,7 +36,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function poolOf(options: { isolation?: IsolationMode; memoryMb?: number; entry?: string; path?: string } = {}) {
+function poolOf(options: Partial<ScriptPoolOptions> = {}) {
   const pool = new ScriptPool({ entry, memoryMb: 64, isolation: 'off', ...options });
   pools.push(pool);
   return pool;
@@ -171,6 +172,8 @@ describe('the pool', () => {
       expect(await run(pool, 'const seen = globalThis.seen; globalThis.seen = 1; return seen ?? "new"')).toBe('new');
     }
     await pool.warmUp();
+    // The last script's process ends soon after it.
+    while (pool.pids().length > 2) await new Promise(setImmediate);
     const spare = pool.pids();
     expect(spare).toHaveLength(2);
     await run(pool, 'return 1');
@@ -229,6 +232,11 @@ describe('the pool', () => {
 });
 
 describe('isolation', () => {
+  /** Puts a program of that name where `folder` is searched, for one test. */
+  const plantBubblewrap = (body: string) =>
+    writeFileSync(join(folder, 'bwrap'), `#!/bin/sh\nexport PATH=/usr/bin:/bin\n${body}\n`, { mode: 0o755 });
+  afterEach(() => rmSync(join(folder, 'bwrap'), { force: true }));
+
   it('refuses scripts where it is required and missing, to be tried elsewhere, and says why', async () => {
     const pool = poolOf({ isolation: 'required', path: folder });
     const failure = await failureOf(run(pool, 'return 1'));
@@ -254,16 +262,55 @@ describe('isolation', () => {
     expect(await run(pool, 'return 1')).toBe(1);
   });
 
+  it('ends a process also where bubblewrap hangs and does not say whom it has started', async () => {
+    plantBubblewrap('case "$*" in *--version) echo v1;; *) sleep 1000;; esac');
+    const pool = poolOf({ isolation: 'auto', path: folder });
+    const failure = await failureOf(pool.run({ code: 'return 1' }, makeContext({}, { timeoutMs: 200 })));
+    expect(failure.data.code).toBe('BLW_STEP_TIMEOUT');
+    await pool.close();
+    expect(pool.pids()).toEqual([]);
+  });
+
+  itIsolated.each(['auto', 'required'] as const)(
+    'with %s tries again what did not work when it was tried, and tells of it',
+    async (isolation) => {
+      const once = join(folder, `failed-${isolation}`);
+      const real = execFileSync('/bin/sh', ['-c', 'command -v bwrap'], { encoding: 'utf8' }).trim();
+      plantBubblewrap(
+        `if [ ! -e ${once} ]; then : >${once}; echo 'fork: Resource temporarily unavailable' >&2; exit 1; fi\nexec ${real} "$@"`,
+      );
+      const told: string[] = [];
+      const pool = poolOf({ isolation, path: folder, onIsolation: ({ kind }) => told.push(kind) });
+      expect(await pool.isolation()).toMatchObject({ mayChange: true });
+      expect(await run(pool, 'return 1')).toBe(1);
+      expect(told).toEqual([isolation === 'auto' ? 'none' : 'missing', 'bubblewrap']);
+    },
+  );
+
+  it('does not try again what the system denies', async () => {
+    plantBubblewrap('echo "bwrap: No permissions to create new namespace" >&2; exit 1');
+    expect(await findIsolation('auto', folder)).toEqual({
+      kind: 'none',
+      why: 'bubblewrap does not work here: bwrap: No permissions to create new namespace',
+    });
+  });
+
+  itIsolated('does without what an older bubblewrap does not have', async () => {
+    const real = execFileSync('/bin/sh', ['-c', 'command -v bwrap'], { encoding: 'utf8' }).trim();
+    plantBubblewrap(
+      `case "$*" in *--disable-userns*) echo 'bwrap: Unknown option --disable-userns' >&2; exit 1;; esac\nexec ${real} "$@"`,
+    );
+    expect(await findIsolation('auto', folder)).toMatchObject({ kind: 'bubblewrap', flags: [] });
+    expect(await findIsolation('auto')).toMatchObject({ kind: 'bubblewrap' });
+  });
+
   it('finds out that a program of that name does not isolate', async () => {
-    writeFileSync(join(folder, 'bwrap'), '#!/bin/sh\necho "no namespaces here" >&2\nexit 1\n', { mode: 0o755 });
-    try {
-      expect(await findIsolation('required', folder)).toEqual({
-        kind: 'missing',
-        why: 'bubblewrap does not work here: no namespaces here',
-      });
-    } finally {
-      rmSync(join(folder, 'bwrap'));
-    }
+    plantBubblewrap('echo "no namespaces here" >&2; exit 1');
+    expect(await findIsolation('required', folder)).toEqual({
+      kind: 'missing',
+      why: 'bubblewrap does not work here: no namespaces here',
+      mayChange: true,
+    });
   });
 });
 
@@ -383,8 +430,28 @@ describe('a process whose own code is hostile', () => {
   it('says nothing before it is ready but that it is', async () => {
     const file = join(folder, 'early.js');
     writeFileSync(file, "process.stdout.write('hello\\n'); process.stdin.resume();");
-    const { data } = await failureOf(run(poolOf({ entry: file }), 'return 1'));
-    expect(data.code).toBe('BLW_SCRIPT_OUTPUT');
+    const { data, options } = await failureOf(run(poolOf({ entry: file }), 'return 1'));
+    expect(data).toMatchObject({ code: 'BLW_BLOCK_CRASHED', detail: expect.stringContaining('did not start') });
+    expect(options.retryable).toBe(true);
+  });
+
+  it('has a limit for its start, with an error that says so', async () => {
+    const file = join(folder, 'never.js');
+    writeFileSync(file, 'process.stdin.resume();');
+    const failure = await failureOf(run(poolOf({ entry: file, readyMs: 50 }), 'return 1'));
+    expect(failure.data).toMatchObject({ code: 'BLW_BLOCK_CRASHED', detail: expect.stringContaining('did not start') });
+    expect(failure.options.retryable).toBe(true);
+  });
+
+  it('cannot charge more than its time and its memory', async () => {
+    const child = planted(
+      'greedy',
+      `answer({ kind: 'returned', value: '1' }, { cpuMs: 1e308, peakMemoryBytes: 1e308 })`,
+    );
+    const meter = new StepMeter();
+    await meter.run(() => run(poolOf({ entry: child }), 'return 1'));
+    expect(meter.cpuMs).toBeLessThan(60_000 * availableParallelism());
+    expect(meter.peakMemoryBytes).toBeLessThan(1e10);
   });
 
   it('cannot answer with a prototype', async () => {

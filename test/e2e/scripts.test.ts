@@ -6,12 +6,14 @@ import Database from 'better-sqlite3';
 import type { DryRunReport } from '../../src/dsl/dry-run/report';
 import type { Json, JsonObject } from '../../src/dsl/json';
 import { RUN_FLOW } from '../../src/dsl/names';
+import { HAS_BUBBLEWRAP } from '../helpers/bubblewrap';
 import { errorOf, flowOf, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 const SCOPES = ['flow:start', 'resources:*', 'secret:*'];
 
 let worker: TestWorker;
 let folder: string;
+const logged: string[] = [];
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'blw-scripts-'));
@@ -24,12 +26,13 @@ beforeAll(async () => {
   };
   writeFileSync(policy, JSON.stringify({ version: 1, tenants }));
   process.env.BLW_TEST_SCRIPT_SECRET = 'hidden-value';
-  worker = await startTestWorker({
+  const settings = {
     policy,
     pools: 'io,cpu,sandbox',
     'script-memory-mb': '48',
     secret: ['token=env:BLW_TEST_SCRIPT_SECRET'],
-  });
+  };
+  worker = await startTestWorker(settings, undefined, { log: (level, message) => logged.push(`${level} ${message}`) });
 });
 afterAll(async () => {
   await worker.stop();
@@ -143,6 +146,13 @@ do:
     const output = await run(flow);
     expect(output).not.toContain('hidden-value');
     expect(output).toContain(' 12\n');
+  });
+
+  it('are isolated as the log of the worker says', () => {
+    const lines = logged.filter((line) => line.includes('by the system'));
+    expect(lines).toEqual([
+      HAS_BUBBLEWRAP ? 'info scripts are isolated by the system' : 'warn scripts run without isolation by the system',
+    ]);
   });
 
   it('are denied to whom the policy gives no block:script.run', async () => {

@@ -50,6 +50,8 @@ export function failureOfProcess(
       return deadlineFailure('script.run', 'the script was stopped');
     case 'flood':
       return tooLarge('result');
+    case 'unready':
+      return unreadyFailure(process.stderr);
     case undefined:
       return endedFailure(process, limits);
   }
@@ -61,6 +63,15 @@ function endedFailure({ code, signal, stderr }: Omit<ProcessEnd, 'ended'>, limit
   return retryable('BLW_BLOCK_CRASHED', `script.run: the process that ran the script ${endOf(code, signal)}`, {
     data: { exitCode: code, signal, memory: signal === 'SIGKILL' },
   });
+}
+
+/** Whatever the reason, it is not the script: that has not begun. */
+function unreadyFailure(stderr: string): BlockFailure {
+  const [reason] = /\bE[A-Z]{3,}\b/.exec(stderr) ?? [];
+  return retryable(
+    'BLW_BLOCK_CRASHED',
+    `script.run: the process for the script did not start${reason === undefined ? '' : ` (${reason})`}; the script has not begun`,
+  );
 }
 
 function endOf(code: number | null, signal: string | null): string {
