@@ -5,6 +5,9 @@ import { isJsonObject, type JsonObject } from './json';
 /** The block that runs scripts. */
 export const SCRIPT_BLOCK = 'script.run';
 
+/** Most CPU time of a script, in ms. */
+export const MAX_SCRIPT_CPU_MS = 300_000;
+
 /** True for `run: { script: … }`. */
 export function isScriptTask({ run }: JsonObject): boolean {
   return isJsonObject(run) && run.script !== undefined;

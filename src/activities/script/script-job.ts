@@ -1,5 +1,6 @@
 import { parseDuration } from '../../dsl/durations';
 import { isJsonObject, type Json, type JsonObject } from '../../dsl/json';
+import { MAX_SCRIPT_CPU_MS } from '../../dsl/script';
 import { notRetryable } from '../block-failure';
 import type { ScriptJob, ScriptLimits } from './child/protocol';
 
@@ -13,7 +14,6 @@ export const MAX_VALUE_BYTES = 4 * 1_048_576;
 export const MAX_STREAM_BYTES = 1_048_576;
 
 const DEFAULT_CPU_MS = 5_000;
-const MAX_CPU_MS = 300_000;
 
 /** A script's job, and what its step puts out; `return` is of processes. */
 export interface ScriptRequest {
@@ -57,7 +57,7 @@ function cpuMsOf(timeout: Json | undefined): number {
   if (timeout === undefined) return DEFAULT_CPU_MS;
   const parsed = parseDuration(timeout);
   if (!('ms' in parsed)) throw invalid(`timeout: ${parsed.problem}`);
-  if (parsed.ms > 0 && parsed.ms <= MAX_CPU_MS) return parsed.ms;
+  if (parsed.ms > 0 && parsed.ms <= MAX_SCRIPT_CPU_MS) return parsed.ms;
   throw invalid(`timeout: got ${JSON.stringify(timeout)}, expected more than nothing and at most 5 minutes (PT5M)`);
 }
 

@@ -1,14 +1,15 @@
 import { BLOCK_SPECS, findBlockByCall } from '../block-registry';
 import type { BlockSpec } from '../block-spec';
+import { parseDuration } from '../durations';
 import { hasExpression, isWholeExpression } from '../expressions/template';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
-import { closestName, listNames, shortText } from '../problems';
-import { SCRIPT_BLOCK } from '../script';
+import { closestName, listNames, shortJson, shortText } from '../problems';
+import { MAX_SCRIPT_CPU_MS, SCRIPT_BLOCK } from '../script';
 import { checkAuthentication } from './check-authentication';
 import type { CheckContext, TaskSite } from './check-context';
 import { checkUriVariables } from './check-uri';
 import type { Checker, Path } from './checker';
-import { explainArguments, type KnownArguments, knownArguments, type ToldViolation } from './explain-arguments';
+import { explainArguments, knownArguments, type ToldViolation } from './explain-arguments';
 import { compileSchema, InvalidSchemaError, type SchemaCheck } from './json-schemas';
 
 /** Calls that OWS defines and this project does not run yet. */
@@ -62,8 +63,9 @@ export function checkCall({ task, path, context }: TaskSite): void {
     const argument = at.length === 0 ? name : `${name}: ${shortText(at.join('.'))}`;
     checker.report('BLW_ARG_INVALID', place, `${argument}: ${message}`, isKey ? 'key' : 'value');
   }
-  if (name === SCRIPT_BLOCK) checkTimeout(name, args, known, withPath, checker);
-  if (name === 'human.approval') checkApproval(args, known, withPath, checker);
+  const timeout = violations.some(({ path: [first] }) => first === 'timeout') ? undefined : known.args.timeout;
+  if (name === SCRIPT_BLOCK) checkScriptCall(args, timeout, withPath, checker);
+  if (name === 'human.approval') checkApproval(args, timeout, withPath, checker);
   if (name.startsWith('sql.')) checkStatements(name, args, withPath, checker);
   if (name === 'fs.put' && !hasContent(args, violations)) {
     checker.report('BLW_ARG_INVALID', withPath, 'fs.put: expected exactly one of content and base64');
@@ -194,13 +196,27 @@ function checkStatements(call: string, args: JsonObject, path: Path, checker: Ch
   }
 }
 
-function checkTimeout(call: string, args: JsonObject, known: KnownArguments, path: Path, checker: Checker): void {
-  if (typeof known.args.timeout === typeof args.timeout)
-    checker.duration(known.args.timeout, [...path, 'timeout'], `${call}: timeout`);
+/** A timeout as far as it is known now; one of another type is a sample, or has been reported. */
+function checkTimeout(call: string, args: JsonObject, timeout: Json | undefined, path: Path, checker: Checker): void {
+  if (typeof timeout === typeof args.timeout) checker.duration(timeout, [...path, 'timeout'], `${call}: timeout`);
 }
 
-function checkApproval(args: JsonObject, known: KnownArguments, path: Path, checker: Checker): void {
-  checkTimeout('human.approval', args, known, path, checker);
+/** What the schema of scripts does not say, and the worker would refuse (script-job.ts). */
+function checkScriptCall(args: JsonObject, timeout: Json | undefined, path: Path, checker: Checker): void {
+  checkTimeout(SCRIPT_BLOCK, args, timeout, path, checker);
+  const parsed = timeout === undefined ? undefined : parseDuration(timeout);
+  if (parsed !== undefined && 'ms' in parsed && (parsed.ms <= 0 || parsed.ms > MAX_SCRIPT_CPU_MS)) {
+    const message = `${SCRIPT_BLOCK}: timeout: got ${shortJson(timeout)}, expected more than nothing and at most 5 minutes (PT5M)`;
+    checker.report('BLW_ARG_INVALID', [...path, 'timeout'], message);
+  }
+  if (args.process !== undefined && args.input !== undefined) {
+    const message = `${SCRIPT_BLOCK}: input: a process has none, give it stdin; remove input or process`;
+    checker.report('BLW_ARG_INVALID', [...path, 'input'], message, 'key');
+  }
+}
+
+function checkApproval(args: JsonObject, timeout: Json | undefined, path: Path, checker: Checker): void {
+  checkTimeout('human.approval', args, timeout, path, checker);
   if (args.onTimeout !== undefined && args.timeout === undefined) {
     checker.report('BLW_ARG_INVALID', [...path, 'onTimeout'], 'human.approval: onTimeout needs a timeout', 'key');
   }

@@ -166,6 +166,9 @@ function describe(error: ErrorObject): string {
       return `got ${shortJson(error.data)}, expected one of ${(params.allowedValues as Json[]).map((value) => JSON.stringify(value)).join(', ')}`;
     case 'const':
       return `got ${shortJson(error.data)}, expected ${JSON.stringify(params.allowedValue)}`;
+    case 'minLength':
+      if (error.data === '') return 'got empty text, expected some';
+      return `${error.message} (got ${shortJson(error.data)})`;
     default:
       return `${error.message ?? error.keyword} (got ${shortJson(error.data)})`;
   }
