@@ -6,6 +6,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createAnswerStep } from '../../src/activities/sandbox/answer-step';
 import { findIsolation, type IsolationMode } from '../../src/activities/script/isolation';
+import { requireScriptPool } from '../../src/activities/script/script-job';
 import { ScriptPool, type ScriptPoolOptions } from '../../src/activities/script/script-pool';
 import { StepMeter } from '../../src/activities/step-meter';
 import type { DryStep } from '../../src/dsl/dry-run/dry-run';
@@ -254,6 +255,12 @@ describe('isolation', () => {
       answer('script.run', { code: 'return 1' }, makeContext({}, { step: { dryRun: { resources: 'cpu', ...more } } }));
     expect((await failureOf(dry({}))).data.code).toBe('BLW_SCRIPT_ISOLATION');
     expect(await dry({ answers: [{ output: 2 }] })).toBe(2);
+    expect((await failureOf(dry({ resources: 'io' }))).data.code).toBe('BLW_UNSUPPORTED');
+  });
+
+  it.each(['io', 'gpu'] as const)('is for the pool cpu: refuses scripts in the pool %s', (resources) => {
+    expect(() => requireScriptPool('cpu')).not.toThrow();
+    expect(() => requireScriptPool(resources)).toThrow(`the pool cpu only, and this step is for ${resources}`);
   });
 
   it('does without where it is missing and not required', async () => {

@@ -23,6 +23,8 @@ describe('run.script', () => {
       'BLW_VALUE_INVALID | environment: got null, expected a text, number or boolean | { run: { script: { language: js, code: x, environment: { a: «null } } } }',
       'BLW_EXPR_SYNTAX | nope | { run: { script: { language: js, code: x, stdin: «"${ nope }" } } }',
       'BLW_EXPR_SYNTAX | nope | { run: { script: { language: js, code: «"${ nope }" } } }',
+      'BLW_UNSUPPORTED | metadata.resources: got io, expected cpu | { run: { script: { language: js, code: x } }, metadata: { resources: «io } }',
+      'BLW_UNSUPPORTED | metadata.resources: got gpu, expected cpu | { call: script.run, with: { code: x }, metadata: { resources: «gpu } }',
       'BLW_VALUE_INVALID | run: expected one of | { run: «{ script: { language: js, code: x }, workflow: { namespace: a, name: b, version: latest } } }',
     ]),
   )('rejects %s with %s', (task, code, message) => {
@@ -39,12 +41,12 @@ describe('run.script', () => {
         arguments: [a, '\${ data.b }']
         environment: { A: 1 }
       return: all
-    metadata: { resources: io, timeout: PT5S, summary: a script }`;
+    metadata: { resources: cpu, timeout: PT5S, summary: a script }`;
     const [plan] = planFlow(validFlow(inTask(task))).tasks;
     expect(plan).toMatchObject({
       kind: 'call',
       block: 'script.run',
-      resources: 'io',
+      resources: 'cpu',
       startToCloseMs: 5_000,
       idempotent: true,
       with: {
@@ -64,6 +66,14 @@ describe('run.script', () => {
         ],
       },
     });
+  });
+
+  it('is of the class cpu whatever the document says of its steps', () => {
+    const text = flowText(
+      '- a: { call: script.run, with: { code: x } }\n- b: { call: fs.get, with: { path: a } }',
+    ).replace("version: '1.0.0'", "version: '1.0.0', metadata: { resources: io }");
+    const classes = planFlow(validFlow(text)).tasks.map((task) => (task.kind === 'call' ? task.resources : ''));
+    expect(classes).toEqual(['cpu', 'io']);
   });
 
   it('leaves code alone that has what would be expressions', () => {

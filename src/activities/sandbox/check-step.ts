@@ -8,7 +8,7 @@ import { statementOf } from '../blocks/sql-arguments';
 import { buildHttpCall, type HttpArguments } from '../http/call';
 import { parseHttpUrl } from '../http/url';
 import { parseBlobPath, parseListPrefix } from '../ports/blob-path';
-import { scriptRequest } from '../script/script-job';
+import { requireScriptPool, scriptRequest } from '../script/script-job';
 
 /**
  * Checks of a step what its block and its ports would before they reach anything: the form of URLs, headers, bodies and paths, what a script
@@ -48,6 +48,7 @@ export function checkStep(blockType: string, args: JsonObject, step: StepIdentit
       checkStatements(blockType, args, access);
       return;
     case SCRIPT_BLOCK:
+      requireScriptPool(step.dryRun?.resources);
       // Its memory is checked by who runs it.
       scriptRequest(args, 0);
       return;

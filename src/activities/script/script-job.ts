@@ -1,6 +1,7 @@
+import type { ResourceClass } from '../../dsl/block-spec';
 import { parseDuration } from '../../dsl/durations';
 import { isJsonObject, type Json, type JsonObject } from '../../dsl/json';
-import { MAX_SCRIPT_CPU_MS } from '../../dsl/script';
+import { MAX_SCRIPT_CPU_MS, SCRIPT_POOL } from '../../dsl/script';
 import { notRetryable } from '../block-failure';
 import type { ScriptJob, ScriptLimits } from './child/protocol';
 
@@ -51,6 +52,15 @@ export function scriptRequest(args: JsonObject, memoryMb: number): ScriptRequest
     },
     return: (process.return ?? 'stdout') as ReturnKind,
   };
+}
+
+/** Throws BLW_UNSUPPORTED, not retryable, in a pool that scripts do not run in: validation lets none of these through. */
+export function requireScriptPool(resources: ResourceClass | undefined): void {
+  if (resources === SCRIPT_POOL) return;
+  throw notRetryable(
+    'BLW_UNSUPPORTED',
+    `script.run: scripts run in the pool ${SCRIPT_POOL} only, and this step is for ${resources ?? 'another'}; remove metadata.resources`,
+  );
 }
 
 function cpuMsOf(timeout: Json | undefined): number {

@@ -7,6 +7,7 @@ import { closestName, listNames, shortJson, shortText } from '../problems';
 import { MAX_SCRIPT_CPU_MS, SCRIPT_BLOCK } from '../script';
 import { checkAuthentication } from './check-authentication';
 import type { CheckContext, TaskSite } from './check-context';
+import { refuseOtherPools } from './check-metadata';
 import { checkUriVariables } from './check-uri';
 import type { Checker, Path } from './checker';
 import { explainArguments, knownArguments, type ToldViolation } from './explain-arguments';
@@ -64,6 +65,7 @@ export function checkCall({ task, path, context }: TaskSite): void {
     checker.report('BLW_ARG_INVALID', place, `${argument}: ${message}`, isKey ? 'key' : 'value');
   }
   const timeout = violations.some(({ path: [first] }) => first === 'timeout') ? undefined : known.args.timeout;
+  if (name === SCRIPT_BLOCK) refuseOtherPools(task, path, checker);
   if (name === SCRIPT_BLOCK) checkScriptCall(args, timeout, withPath, checker);
   if (name === 'human.approval') checkApproval(args, timeout, withPath, checker);
   if (name.startsWith('sql.')) checkStatements(name, args, withPath, checker);

@@ -4,6 +4,7 @@ import { scriptCall, withoutCode } from '../script';
 import { checkCache } from './check-cache';
 import type { TaskSite } from './check-context';
 import type { ExpressionSite } from './check-expressions';
+import { refuseOtherPools } from './check-metadata';
 import type { Checker, Path } from './checker';
 
 /** The language that scripts may have (OWS dsl-reference, "Script Process": `js` and `python`). */
@@ -38,6 +39,7 @@ export function checkScript(site: TaskSite, run: JsonObject, runPath: Path): voi
     checker.report('BLW_UNSUPPORTED', [...runPath, 'await'], message, 'key');
   }
   checker.oneOf(run.return, [...runPath, 'return'], 'run: return', RETURN_KINDS);
+  refuseOtherPools(task, path, checker);
   const at = [...runPath, 'script'];
   const hasSource = isJsonObject(run.script) && run.script.source !== undefined;
   const script = checker.shaped(run.script, at, 'run: script', {
