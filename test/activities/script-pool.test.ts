@@ -99,6 +99,41 @@ describe('a script as a function', () => {
     });
   });
 
+  it.each([
+    ['return 12; }) ; (function(){ return 13', 'the end of a function'],
+    ['return 1 }, globalThis, function(){', 'the end of a method and of a function'],
+    ['return 1 }, async other() { return 2', 'the end of a method'],
+    ['return 1 }; async function other() { return 2', 'the end of a declaration'],
+  ])('does not compile %j, which has %s', async (code) => {
+    expect((await failureOf(run(poolOf(), code))).data.code).toBe('BLW_SCRIPT_SYNTAX');
+  });
+
+  it('keeps what it printed, however it ends', async () => {
+    const pool = poolOf({ memoryMb: 32 });
+    const ends: readonly (readonly [string, string])[] = [
+      ['for (;;);', 'BLW_SCRIPT_TIMEOUT'],
+      ['const loop = () => Promise.resolve().then(loop); return loop();', 'BLW_SCRIPT_MEMORY'],
+      [
+        'const all = []; all.push([]); const loop = () => { all.push([]); return Promise.resolve().then(loop); }; loop(); return new Promise(() => {});',
+        'BLW_SCRIPT_MEMORY',
+      ],
+      ['return new Promise(() => {});', 'BLW_SCRIPT_FAILED'],
+      ["for (;;) console.error('x'.repeat(1e5));", 'BLW_SCRIPT_OUTPUT'],
+    ];
+    for (const [code, expected] of ends) {
+      const timeout = expected === 'BLW_SCRIPT_TIMEOUT' ? 'PT0.2S' : 'PT1M';
+      const { data } = await failureOf(run(pool, `console.log('before');\n${code}`, { timeout }));
+      expect(data).toMatchObject({ code: expected, data: { stdout: 'before\n' } });
+    }
+  });
+
+  it('says of what is Node’s that it is not there, and what is instead', async () => {
+    const { data } = await failureOf(run(poolOf(), 'setTimeout(() => 1)'));
+    expect(data.detail).toBe(
+      "script.run: the script threw ReferenceError: 'setTimeout' is not defined: scripts have no timers (line 1)",
+    );
+  });
+
   it('says where its text is wrong', async () => {
     const { data } = await failureOf(run(poolOf(), 'let a = 1;\nreturn a +* 2;'));
     expect(data).toMatchObject({ code: 'BLW_SCRIPT_SYNTAX', data: { name: 'SyntaxError', line: 2 } });
@@ -163,6 +198,39 @@ process.exitCode = 3;`;
     });
     const { data } = await failureOf(run(poolOf(), code, { process: {} }));
     expect(data).toMatchObject({ code: 'BLW_SCRIPT_FAILED', data: { name: 'TypeError', message: 'no', line: 2 } });
+  });
+});
+
+describe('what a process finds', () => {
+  const shown = async (code: string, stdin = ''): Promise<Json> =>
+    run(poolOf(), code, { process: { stdin, return: 'all' } });
+
+  it('is its standard input, read piece by piece, and some of what scripts use', async () => {
+    const code =
+      "let text = ''; for await (const part of process.stdin.setEncoding('utf8')) text += part; console.log(text, process.cwd()); console.table([1]);";
+    expect(await shown(code, 'in')).toEqual({ code: 0, stdout: 'in /\n[1]\n', stderr: '' });
+  });
+
+  it.each([
+    ['process.exit("3")', 3],
+    ['process.exit(300)', 44],
+    ['process.exitCode = 4', 4],
+    ['process.exitCode = 4; process.exit()', 4],
+    ['process.exit("x")', 1],
+    ['process.exitCode = {}', 1],
+    ['process.exit(1.5)', 1],
+  ])('ends with the code that %s gives', async (code, expected) => {
+    expect(await shown(code)).toMatchObject({ code: expected });
+  });
+
+  it('has the positions of its text', async () => {
+    expect(await shown('throw new RangeError("no")')).toMatchObject({
+      stderr: expect.stringContaining('script.js:1:21'),
+    });
+    const { data } = await failureOf(run(poolOf(), "\nimport net from 'node:net';", { process: {} }));
+    expect(data.detail).toBe(
+      'script.run: the script threw Error: there is no module "net": scripts can import node:fs and node:process (line 2)',
+    );
   });
 });
 

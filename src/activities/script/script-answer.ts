@@ -1,5 +1,5 @@
 import { findDepthExcess, findJsonExcess } from '../json-excess';
-import type { ScriptAnswer, ScriptEnd, ScriptError } from './child/protocol';
+import type { ScriptAnswer, ScriptEnd, ScriptError, ScriptStreams } from './child/protocol';
 
 /** What is told of an error, as the child cuts it. */
 const MAX_NAME_CHARACTERS = 100;
@@ -49,12 +49,19 @@ function readEnd(end: unknown): ScriptEnd | undefined {
     case 'unsettled':
     case 'memory':
     case 'cpu':
-      return { kind };
+      return { kind, ...tailsOf(stdout, stderr) };
     case 'output':
-      return of === 'result' || of === 'stdout' || of === 'stderr' ? { kind, of } : undefined;
+      return of === 'result' || of === 'stdout' || of === 'stderr'
+        ? { kind, of, ...tailsOf(stdout, stderr) }
+        : undefined;
     default:
       return undefined;
   }
+}
+
+function tailsOf(stdout: unknown, stderr: unknown): Partial<ScriptStreams> {
+  if (typeof stdout !== 'string' || typeof stderr !== 'string') return {};
+  return { stdout: tailOf(stdout), stderr: tailOf(stderr) };
 }
 
 function readError(error: unknown): ScriptError | undefined {

@@ -23,13 +23,14 @@ export function outcomeOfScript(end: ScriptEnd, request: ScriptRequest): Json {
       throw notRetryable(
         'BLW_SCRIPT_FAILED',
         'script.run: the script awaits what never comes: it has no timers, no network and nobody who calls it back',
+        printedBy(end),
       );
     case 'memory':
-      throw memoryFailure(request.job.limits);
+      throw memoryFailure(request.job.limits, end);
     case 'cpu':
-      throw cpuFailure(request.job.limits);
+      throw cpuFailure(request.job.limits, end);
     case 'output':
-      throw tooLarge(end.of);
+      throw tooLarge(end.of, end);
   }
 }
 
@@ -123,10 +124,19 @@ function thrown(error: ScriptError, { stdout, stderr }: ScriptStreams): BlockFai
   return notRetryable('BLW_SCRIPT_FAILED', `script.run: the script threw ${described(error)}`, {
     data: {
       ...dataOf(error),
-      ...(stdout === '' ? {} : { stdout }),
-      ...(stderr === '' ? {} : { stderr }),
+      ...printed({ stdout, stderr }),
     },
   });
+}
+
+function printed({ stdout = '', stderr = '' }: Partial<ScriptStreams>): { [key: string]: Json } {
+  return { ...(stdout === '' ? {} : { stdout }), ...(stderr === '' ? {} : { stderr }) };
+}
+
+/** The data of an error that has no other: what the script printed, if it did. */
+function printedBy(streams: Partial<ScriptStreams>): { data?: { [key: string]: Json } } {
+  const data = printed(streams);
+  return Object.keys(data).length === 0 ? {} : { data };
 }
 
 function described({ name, message, line }: ScriptError): string {
@@ -138,21 +148,27 @@ function dataOf({ name, message, line }: ScriptError): { [key: string]: Json } {
   return { ...(name === '' ? {} : { name }), message, ...(line === undefined ? {} : { line }) };
 }
 
-function memoryFailure({ memoryMb }: ScriptLimits): BlockFailure {
+function memoryFailure({ memoryMb }: ScriptLimits, streams: Partial<ScriptStreams> = {}): BlockFailure {
   return notRetryable(
     'BLW_SCRIPT_MEMORY',
     `script.run: the script needs more memory than it may have, ${memoryMb} MiB`,
+    printedBy(streams),
   );
 }
 
-function cpuFailure({ cpuMs }: ScriptLimits): BlockFailure {
+function cpuFailure({ cpuMs }: ScriptLimits, streams: Partial<ScriptStreams> = {}): BlockFailure {
   return notRetryable(
     'BLW_SCRIPT_TIMEOUT',
     `script.run: the script was stopped after ${cpuMs} ms of CPU time; raise its timeout or give it less to do`,
+    printedBy(streams),
   );
 }
 
-function tooLarge(what: 'result' | 'stdout' | 'stderr'): BlockFailure {
+function tooLarge(what: 'result' | 'stdout' | 'stderr', streams: Partial<ScriptStreams> = {}): BlockFailure {
   const most = what === 'result' ? `${MAX_VALUE_BYTES} bytes of JSON` : `${MAX_STREAM_BYTES} bytes`;
-  return notRetryable('BLW_SCRIPT_OUTPUT', `script.run: the script's ${what} has more than ${most}`);
+  return notRetryable(
+    'BLW_SCRIPT_OUTPUT',
+    `script.run: the script's ${what} has more than ${most}`,
+    printedBy(streams),
+  );
 }
