@@ -3,6 +3,7 @@ import type { Json, JsonObject } from '../dsl/json';
 import { shortText } from '../dsl/problems';
 import type { StepStatus } from '../dsl/progress';
 import { printable, printableIndented, type Style, type StyleName, type TextOutput } from './output';
+import { scriptOutputLines } from './script-output';
 
 /** Longest value on a line; `--json` has them all. */
 const MAX_VALUE_LENGTH = 200;
@@ -48,7 +49,7 @@ function linesOf(step: ReportedStep, style: Style, indent: string): string[] {
   const details = [
     ...(would === undefined ? [] : [would]),
     ...(step.input === undefined || block === 'emit' ? [] : [`input: ${short(step.input)}`]),
-    ...(error === undefined ? [] : [`error: ${reasonOf(error)}`]),
+    ...(error === undefined ? [] : [`error: ${reasonOf(error)}`, ...scriptOutputLines(error)]),
     ...(output === undefined || error !== undefined ? [] : [`output: ${short(output)}`]),
     ...(answer === undefined ? [] : [answerText(answer)]),
     ...(cut.length === 0 ? [] : [`too large for the report: ${cut.join(', ')}`]),

@@ -7,6 +7,8 @@ import type { DryRunReport } from '../../src/dsl/dry-run/report';
 import type { Json, JsonObject } from '../../src/dsl/json';
 import { RUN_FLOW } from '../../src/dsl/names';
 import { HAS_BUBBLEWRAP } from '../helpers/bubblewrap';
+import { runCli } from '../helpers/cli';
+import { testTemporal } from '../helpers/temporal';
 import { errorOf, flowOf, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 const SCOPES = ['flow:start', 'resources:*', 'secret:*'];
@@ -180,6 +182,30 @@ do:
     const errors = await Promise.all(bad.map((handle) => errorOf(handle)));
     expect(errors.map(({ code }) => code)).toEqual(hostile.map(([, code]) => code));
     expect(await run(good, 21)).toBe(42);
+  });
+});
+
+describe('what a script printed that failed', () => {
+  const { address, namespace } = testTemporal();
+  const code =
+    "for (let n = 1; n < 8; n++) console.log('line', n, n === 7 ? process.env.TOKEN : ''); console.error('oh\\u001b[31m no'); process.exit(3)";
+  const flow = `use: { secrets: [token] }
+do:
+  - ask: { run: { script: { language: js, environment: { TOKEN: '\${ secrets.token }' }, code: ${JSON.stringify(code)} } } }`;
+  const beamline = (...args: string[]) =>
+    runCli([...args, '--address', address, '--namespace', namespace], { cwd: worker.folder });
+
+  it.each(['live', 'dry-run'])('is shown after a %s run, its last lines, without secrets', async (mode) => {
+    const file = join(worker.folder, 'printing.json');
+    writeFileSync(file, JSON.stringify(flowOf(flow)));
+    const flags = ['--queue-prefix', worker.queuePrefix, '--tenant', 'acme', '--id', `printing-${randomUUID()}`];
+    const run = await beamline('run', file, ...flags, ...(mode === 'live' ? [] : ['--dry-run']));
+    expect(run.code).toBe(1);
+    const text = run.stdout + run.stderr;
+    expect(text).toMatch(/stdout: +…\n +line 3\n(.*\n){3} +line 7 \*\*\*\n +stderr: +oh\uFFFD\[31m no\n/);
+    if (mode !== 'live') return;
+    const shown = await beamline('runs', 'show', String(flags.at(-1)));
+    expect(shown.stdout).toMatch(/stdout: +…\n +line 3\n(.*\n){3} +line 7 \*\*\*\n +stderr: +oh/);
   });
 });
 
