@@ -10,7 +10,7 @@ import type { CheckContext, TaskSite } from './check-context';
 import { refuseOtherPools } from './check-metadata';
 import { checkUriVariables } from './check-uri';
 import type { Checker, Path } from './checker';
-import { explainArguments, knownArguments, type ToldViolation } from './explain-arguments';
+import { explainArguments, type KnownArguments, knownArguments, type ToldViolation } from './explain-arguments';
 import { compileSchema, InvalidSchemaError, type SchemaCheck } from './json-schemas';
 
 /** Calls that OWS defines and this project does not run yet. */
@@ -58,16 +58,18 @@ export function checkCall({ task, path, context }: TaskSite): void {
       ? normalizeOpenApi(args, known.args, withPath, context)
       : known.args;
   const violations = explainArguments(checkArguments(spec, literal), { call: name, args, known });
+  const isTimed = name === SCRIPT_BLOCK || name === 'human.approval';
+  const isTimeoutTold = isTimed && reportTimeout(name, args, { known, path: withPath, checker });
   for (const { path: at, message, key } of violations) {
+    if (isTimeoutTold && at[0] === 'timeout') continue;
     const isKey = key !== undefined;
     const place = [...withPath, ...at, ...(isKey ? [key] : [])];
     const argument = at.length === 0 ? name : `${name}: ${shortText(at.join('.'))}`;
     checker.report('BLW_ARG_INVALID', place, `${argument}: ${message}`, isKey ? 'key' : 'value');
   }
-  const timeout = violations.some(({ path: [first] }) => first === 'timeout') ? undefined : known.args.timeout;
   if (name === SCRIPT_BLOCK) refuseOtherPools(task, path, checker);
-  if (name === SCRIPT_BLOCK) checkScriptCall(args, timeout, withPath, checker);
-  if (name === 'human.approval') checkApproval(args, timeout, withPath, checker);
+  if (name === SCRIPT_BLOCK) checkScriptCall(args, known, withPath, checker);
+  if (name === 'human.approval') checkApproval(args, withPath, checker);
   if (name.startsWith('sql.')) checkStatements(name, args, withPath, checker);
   if (name === 'fs.put' && !hasContent(args, violations)) {
     checker.report('BLW_ARG_INVALID', withPath, 'fs.put: expected exactly one of content and base64');
@@ -198,14 +200,9 @@ function checkStatements(call: string, args: JsonObject, path: Path, checker: Ch
   }
 }
 
-/** A timeout as far as it is known now; one of another type is a sample, or has been reported. */
-function checkTimeout(call: string, args: JsonObject, timeout: Json | undefined, path: Path, checker: Checker): void {
-  if (typeof timeout === typeof args.timeout) checker.duration(timeout, [...path, 'timeout'], `${call}: timeout`);
-}
-
 /** What the schema of scripts does not say, and the worker would refuse (script-job.ts). */
-function checkScriptCall(args: JsonObject, timeout: Json | undefined, path: Path, checker: Checker): void {
-  checkTimeout(SCRIPT_BLOCK, args, timeout, path, checker);
+function checkScriptCall(args: JsonObject, known: KnownArguments, path: Path, checker: Checker): void {
+  const { timeout } = known.args;
   const parsed = timeout === undefined ? undefined : parseDuration(timeout);
   if (parsed !== undefined && 'ms' in parsed && (parsed.ms <= 0 || parsed.ms > MAX_SCRIPT_CPU_MS)) {
     const message = `${SCRIPT_BLOCK}: timeout: got ${shortJson(timeout)}, expected more than nothing and at most 5 minutes (PT5M)`;
@@ -217,8 +214,19 @@ function checkScriptCall(args: JsonObject, timeout: Json | undefined, path: Path
   }
 }
 
-function checkApproval(args: JsonObject, timeout: Json | undefined, path: Path, checker: Checker): void {
-  checkTimeout('human.approval', args, timeout, path, checker);
+/** True where something is wrong with it, which says more than the schema does. */
+function reportTimeout(
+  call: string,
+  args: JsonObject,
+  { known, path, checker }: { known: KnownArguments; path: Path; checker: Checker },
+): boolean {
+  if (typeof known.args.timeout !== typeof args.timeout) return false;
+  const before = checker.problems.length;
+  checker.duration(known.args.timeout, [...path, 'timeout'], `${call}: timeout`);
+  return checker.problems.length > before;
+}
+
+function checkApproval(args: JsonObject, path: Path, checker: Checker): void {
   if (args.onTimeout !== undefined && args.timeout === undefined) {
     checker.report('BLW_ARG_INVALID', [...path, 'onTimeout'], 'human.approval: onTimeout needs a timeout', 'key');
   }

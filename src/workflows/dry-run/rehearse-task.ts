@@ -14,7 +14,7 @@ import type { TaskFrame, TaskResult } from '../task-frame';
 import { completeEvent } from '../tasks/emit-task';
 import { literalFilters } from '../tasks/listen-task';
 import { durationOf } from '../timeouts';
-import { masked, type Rehearsal } from './rehearsal';
+import type { Rehearsal } from './rehearsal';
 import { rehearseApproval } from './rehearse-approval';
 import { timeOfAttempts } from './time-of-attempts';
 
@@ -33,7 +33,7 @@ export function* rehearseTask(
       if (task.human === true) return yield* rehearseApproval(task, frame, rehearsal);
       return yield* rehearseCall(task, frame, { rehearsal, execute });
     case 'function':
-      rehearsal.note(frame.step, { input: masked(requireObject(frame.values, 'with')) });
+      rehearsal.noteInput(frame.step, requireObject(frame.values, 'with'));
       return answered(task, frame, rehearsal) ?? (yield* execute(task, frame));
     case 'subflow':
       return yield* rehearseSubflow(task, frame, { rehearsal, execute });
@@ -49,8 +49,9 @@ export function* rehearseTask(
 }
 
 function noteCall(task: CallPlan, { values, step }: TaskFrame, rehearsal: Rehearsal): void {
-  const input = masked(requireObject(values, 'with'));
-  rehearsal.note(step, { input, would: describeEffect(task.block, input), answer: rehearsal.sourceOf(task) });
+  const input = requireObject(values, 'with');
+  rehearsal.noteInput(step, input, describeEffect(task.block, input));
+  rehearsal.note(step, { answer: rehearsal.sourceOf(task) });
 }
 
 /** The worker answers, so that its checks, retries and quotas are those of a live step. */
@@ -79,9 +80,9 @@ function* rehearseSubflow(
   frame: TaskFrame,
   { rehearsal, execute }: { rehearsal: Rehearsal; execute: Execute },
 ): Routine<TaskResult> {
-  rehearsal.note(frame.step, { input: masked(frame.values.with ?? null), would: `would run the flow ${task.flow}` });
-  const result = answered(task, frame, rehearsal);
-  if (result !== undefined) return task.await ? result : { output: frame.input };
+  rehearsal.noteInput(frame.step, frame.values.with ?? null, `would run the flow ${task.flow}`);
+  const result = task.await ? answered(task, frame, rehearsal) : answeredUnawaited(task, frame, rehearsal);
+  if (result !== undefined) return result;
   // As a dry run too, with a report of its own.
   return yield* execute(task, frame);
 }
@@ -153,6 +154,17 @@ function answered(task: TaskPlan, { scope, step, values }: TaskFrame, rehearsal:
   if ('timeout' in answer && values.timeout !== undefined) rehearsal.pass(durationOf(values.timeout, 'timeout'));
   rehearsal.note(step, { answer: rehearsal.sourceOf(task) });
   return { output: outputOf(answer) };
+}
+
+/** Of a flow that nobody waits for: whatever it is mocked to come to, the step ends well. */
+function answeredUnawaited(task: SubflowPlan, frame: TaskFrame, rehearsal: Rehearsal): TaskResult | undefined {
+  try {
+    return answered(task, frame, rehearsal) === undefined ? undefined : { output: frame.input };
+  } catch (error) {
+    if (!(error instanceof FlowError)) throw error;
+    rehearsal.noteUnawaited(frame.step, task, error);
+    return { output: frame.input };
+  }
 }
 
 function outputOf(answer: MockAnswer): Json {

@@ -39,7 +39,10 @@ export function* executeSubflow(task: SubflowPlan, frame: TaskFrame): Routine<Ta
       throw flowError('BLW_BLOCK_FAILED', `the flow's output cannot be read: ${unreadable}`);
     return run.rehearsal === undefined ? { output } : { output: rehearsedOutput(task, frame, output) };
   } catch (thrown) {
-    throw placed(childError(thrown, workflowId), task.path);
+    const error = placed(childError(thrown, workflowId), task.path);
+    if (task.await || run.rehearsal === undefined || !(error instanceof FlowError)) throw error;
+    run.rehearsal.noteUnawaited(step, task, error);
+    return { output: input };
   } finally {
     run.dispatch.leave();
   }
@@ -49,6 +52,7 @@ export function* executeSubflow(task: SubflowPlan, frame: TaskFrame): Routine<Ta
 function rehearsedOutput(task: SubflowPlan, { run, step, input }: TaskFrame, report: Json): Json {
   if (!isDryRunReport(report)) throw flowError('BLW_BLOCK_FAILED', `${task.flow} gave no report of a dry run`);
   run.rehearsal?.note(step, { flow: report });
+  // Its error is in the report: nobody here would hear of it.
   if (!task.await) return input;
   run.rehearsal?.pass(report.skippedMs ?? 0);
   if (report.error !== undefined) throw new FlowError(report.error as unknown as FlowErrorData);

@@ -101,7 +101,7 @@ class WindowRun {
       });
       const result: ItemsResult = readable(yield* waitFor(child), "the result of the loop's items");
       run.compensations.addAll(result.compensations ?? []);
-      run.rehearsal?.take(result.rehearsal);
+      run.rehearsal?.take(result.rehearsal, request.begun);
       if (result.broken === 'cancelled') throw new CancelledFailure('the window was cancelled');
       if (result.broken !== undefined) throw new FlowError(result.broken.error);
       step.end('completed');
@@ -136,6 +136,7 @@ class WindowRun {
       steps: text.includes('steps') ? scope.steps : {},
       iteration: scope.iteration,
       depth: scope.depth,
+      ...(run.rehearsal === undefined ? {} : { begun: run.rehearsal.begunOf(this.task) }),
     };
   }
 
