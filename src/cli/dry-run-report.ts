@@ -1,5 +1,5 @@
 import type { AnswerSource } from '../dsl/dry-run/mock-table';
-import type { DryRunReport, ReportedStep } from '../dsl/dry-run/report';
+import type { DryRunReport, DryRunSoFar, ReportedStep } from '../dsl/dry-run/report';
 import { formatDuration } from '../dsl/durations';
 import type { Json, JsonObject } from '../dsl/json';
 import { shortText } from '../dsl/problems';
@@ -23,8 +23,7 @@ const SOURCES: Readonly<Record<AnswerSource, string>> = {
 
 /** Prints a report for people: each step with what it would have done and what it was answered. */
 export function printDryRun(report: DryRunReport, output: TextOutput): void {
-  output.line(output.style.bold(printable(`dry run of ${report.flow} for ${report.tenant}: nothing was done`)));
-  for (const line of stepLines(report, output.style)) output.line(printableIndented(line));
+  printDryRunSteps(report, output);
   output.line();
   if (report.error === undefined) {
     output.line('it would complete with');
@@ -36,6 +35,12 @@ export function printDryRun(report: DryRunReport, output: TextOutput): void {
 /** Prints how much time a live flow would have stood still, where that is any. */
 export function printSkipped({ skippedMs }: DryRunReport, output: TextOutput): void {
   if (skippedMs !== undefined) output.line(`time skipped: ${formatDuration(skippedMs)}`);
+}
+
+/** The steps alone: of a dry run that has no report, or none yet, they are all there is. */
+export function printDryRunSteps(report: DryRunSoFar, output: TextOutput): void {
+  output.line(output.style.bold(printable(`dry run of ${report.flow} for ${report.tenant}: nothing was done`)));
+  for (const line of stepLines(report, output.style)) output.line(printableIndented(line));
 }
 
 /** A line or more for each step, and what the report has no room for. */

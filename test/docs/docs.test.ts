@@ -185,7 +185,7 @@ test('every flag of a beamline command exists', () => {
     .filter((line) => line.startsWith('npx beamline '));
   expect(commands.length).toBeGreaterThan(3);
   for (const line of commands) {
-    const [, names = ''] = /^npx beamline ((?:approvals |dlq |policy |token |codec )?[\w-]+)/.exec(line) ?? [];
+    const [, names = ''] = /^npx beamline ((?:approvals |dlq |policy |token |codec |runs )?[\w-]+)/.exec(line) ?? [];
     const help = helpOf(names);
     for (const [flag] of line.matchAll(/--[a-z-]+/g))
       expect({ line, isKnown: help.includes(flag) }).toEqual({ line, isKnown: true });

@@ -37,6 +37,9 @@ export interface DryRunReport {
   readonly notGiven?: readonly string[];
 }
 
+/** Answer of the query `dryRunSteps`: a report as far as it goes, also of a dry run that was ended before there was one. */
+export type DryRunSoFar = Pick<DryRunReport, 'flow' | 'tenant' | 'steps' | 'omittedSteps' | 'skippedMs'>;
+
 /** One execution of one step in a dry run. */
 export interface ReportedStep {
   /** JSON Pointer of the step in its document. */
@@ -167,6 +170,16 @@ export class ReportWriter {
       else if (!onlyEnded || entry.shown.endedAt !== undefined) steps.push(this.#reported(entry));
     }
     return { steps, omitted: this.#omitted, bytes: this.#bytes };
+  }
+
+  /** As {@link state}, for somebody who only looks: nothing is written. */
+  peek(): ReportState {
+    const bytes = this.#bytes;
+    try {
+      return this.state();
+    } finally {
+      this.#bytes = bytes;
+    }
   }
 
   /** Of bytes: what visits may take beside the steps as they were told of last. */

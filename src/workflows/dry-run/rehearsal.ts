@@ -3,6 +3,7 @@ import type { MockAnswer, StepMock } from '../../dsl/dry-run/mock';
 import { type AnswerSource, answersFrom, type MockTable } from '../../dsl/dry-run/mock-table';
 import {
   type DryRunReport,
+  type DryRunSoFar,
   type ReportState,
   ReportWriter,
   type StepEntry,
@@ -259,6 +260,17 @@ export class Rehearsal {
       ...(this.#skippedMs === 0 ? {} : { skippedMs: this.#skippedMs }),
       ...this.#visited(),
       ...this.#alone(),
+    };
+  }
+
+  /** What there is to tell while it runs; changes nothing. */
+  soFar(flow: { flow: string; tenant: string }): DryRunSoFar {
+    const { steps, omitted } = this.#writer.peek();
+    return {
+      ...flow,
+      steps,
+      ...(omitted === 0 ? {} : { omittedSteps: omitted }),
+      ...(this.#skippedMs === 0 ? {} : { skippedMs: this.#skippedMs }),
     };
   }
 
