@@ -60,6 +60,8 @@ const LONG = [
  * little, and by how long they took where it has.
  */
 class LongestFirst extends TestSequencer {
+  static LONG = LONG;
+
   sort(tests) {
     const rankOf = (test) => (this.hasFailed(test) ? -1 : placeOf(test));
     // What is not in the list stays in the order of jest.
