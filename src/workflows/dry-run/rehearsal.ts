@@ -11,6 +11,7 @@ import type { StartInput } from '../../dsl/start';
 import type { TrackedStep } from '../progress-tracker';
 import type { TaskScope } from '../scope';
 import { withoutPlaceholders } from '../step-secrets';
+import { VirtualClock } from './virtual-clock';
 
 /** Steps of a dry run: where waits are skipped, a loop that waits for something else would never end. */
 const MAX_STEPS = 20_000;
@@ -35,6 +36,8 @@ export class Rehearsal {
   readonly #notes = new WeakMap<StepProgress, StepNotes>();
   /** Absent: nobody asked for it. */
   readonly #visits: VisitCounter | undefined;
+  /** On which skipped time passes; absent: time is waited, or the history is one of before, which adds up what is skipped. */
+  readonly clock: VirtualClock | undefined;
   #skippedMs: number;
   #steps: number;
   /** Of a step that ran alone, once it has completed. */
@@ -47,6 +50,7 @@ export class Rehearsal {
     this.#writer = new ReportWriter(state?.report);
     this.#attempts = new Map(Object.entries(state?.attempts ?? {}));
     this.#skippedMs = state?.skippedMs ?? 0;
+    this.clock = plan.keepsTime === true ? new VirtualClock(this.#skippedMs) : undefined;
     this.#steps = state?.steps ?? 0;
     this.#visits = plan.coverage === true ? new VisitCounter(state?.visits) : undefined;
   }
@@ -68,7 +72,7 @@ export class Rehearsal {
 
   /** Time that was not waited, in ms: it has passed for the flow. */
   get skippedMs(): number {
-    return this.#skippedMs;
+    return this.clock?.now ?? this.#skippedMs;
   }
 
   /** To be called before each step. Throws BLW_STEP_LIMIT. */
@@ -106,6 +110,11 @@ export class Rehearsal {
     if (known !== undefined) Object.assign(known, notes);
   }
 
+  /** What was noted of a step so far. */
+  notesOf({ shown }: TrackedStep): StepNotes {
+    return this.#notes.get(shown) ?? {};
+  }
+
   /** Says of a step that failed for good what would become of it. */
   noteDeadLetter({ shown }: TrackedStep): void {
     const known = this.#notes.get(shown);
@@ -113,6 +122,7 @@ export class Rehearsal {
       known.would = `${known.would ?? 'would run'}; failed for good, it would wait for people as a dead letter`;
   }
 
+  /** Without a clock: time is not waited. */
   skip(ms: number): void {
     this.#skippedMs += ms;
   }
@@ -184,7 +194,7 @@ export class Rehearsal {
     };
   }
 
-  /** Steps of a batch of a loop, which ran in a workflow of its own. */
+  /** Steps of a batch of a loop, which ran in a workflow of its own. The time that it took is for the caller to let pass on a clock. */
   take(state: RehearsalState | undefined): void {
     if (state === undefined) return;
     this.#writer.add(state.report);
@@ -198,7 +208,7 @@ export class Rehearsal {
     return {
       report: this.#writer.state({ onlyEnded }),
       attempts: Object.fromEntries(this.#attempts),
-      skippedMs: this.#skippedMs,
+      skippedMs: this.skippedMs,
       steps: this.#steps,
       ...(this.#visits === undefined ? {} : { visits: this.#visits.state() }),
     };
@@ -215,7 +225,7 @@ export class Rehearsal {
         : { status: 'failed', error: flowErrorToJson(end.error) }),
       steps,
       ...(omitted === 0 ? {} : { omittedSteps: omitted }),
-      ...(this.#skippedMs === 0 ? {} : { skippedMs: this.#skippedMs }),
+      ...(this.skippedMs === 0 ? {} : { skippedMs: this.skippedMs }),
       ...this.#visited(),
       ...this.#alone(),
     };

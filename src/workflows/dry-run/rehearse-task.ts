@@ -1,7 +1,8 @@
 import { describeEffect } from '../../dsl/dry-run/describe-effect';
 import { type MockAnswer, mockedError } from '../../dsl/dry-run/mock';
+import { type DryRunReport, isDryRunReport } from '../../dsl/dry-run/report';
 import { formatDuration } from '../../dsl/durations';
-import { FlowError, flowError } from '../../dsl/errors';
+import { FlowError, type FlowErrorData, flowError } from '../../dsl/errors';
 import { type CloudEvent, readEvent } from '../../dsl/events/cloud-event';
 import { requireObject, requireValue } from '../../dsl/expressions/batch';
 import type { Json } from '../../dsl/json';
@@ -14,9 +15,10 @@ import type { TaskFrame, TaskResult } from '../task-frame';
 import { completeEvent } from '../tasks/emit-task';
 import { literalFilters } from '../tasks/listen-task';
 import { durationOf } from '../timeouts';
+import { endAfter, endResting, restingIn, type StepEnd } from './end-after';
 import { masked, type Rehearsal } from './rehearsal';
 import { rehearseApproval } from './rehearse-approval';
-import { timeOfAttempts } from './time-of-attempts';
+import { type AttemptTime, timeOfAttempts } from './time-of-attempts';
 
 /** How a task is run that reaches nothing by itself. */
 type Execute = (task: TaskPlan, frame: TaskFrame) => Routine<TaskResult>;
@@ -27,6 +29,8 @@ export function* rehearseTask(
   frame: TaskFrame,
   { rehearsal, execute }: { rehearsal: Rehearsal; execute: Execute },
 ): Routine<TaskResult> {
+  const resting = restingIn(frame.from);
+  if (resting !== undefined) return yield* endResting(resting, { frame, rehearsal });
   switch (task.kind) {
     case 'call':
       noteCall(task, frame, rehearsal);
@@ -34,11 +38,11 @@ export function* rehearseTask(
       return yield* rehearseCall(task, frame, { rehearsal, execute });
     case 'function':
       rehearsal.note(frame.step, { input: masked(requireObject(frame.values, 'with')) });
-      return answered(task, frame, rehearsal) ?? (yield* execute(task, frame));
+      return (yield* answered(task, frame, rehearsal)) ?? (yield* execute(task, frame));
     case 'subflow':
       return yield* rehearseSubflow(task, frame, { rehearsal, execute });
     case 'emit':
-      return rehearseEmit(task, frame, rehearsal);
+      return yield* rehearseEmit(task, frame, rehearsal);
     case 'listen':
       return yield* rehearseListen(task, frame, rehearsal);
     case 'wait':
@@ -60,18 +64,26 @@ function* rehearseCall(
   { rehearsal, execute }: { rehearsal: Rehearsal; execute: Execute },
 ): Routine<TaskResult> {
   const before = rehearsal.attemptsOf(task, frame.scope);
-  let isSuspended = false;
-  try {
-    return yield* execute(task, frame);
-  } catch (error) {
-    isSuspended = error instanceof Suspension;
-    throw error;
-  } finally {
-    // Before it was answered it waits for a quota: the attempt is made in the next history.
-    const attempts = isSuspended ? 0 : (frame.step.shown.attempts ?? 1);
-    rehearsal.pass(timeOfAttempts(task, frame, { before, attempts, rehearsal }));
+  const made = (): AttemptTime => {
+    const attempts = frame.step.shown.attempts ?? 1;
     rehearsal.addAttempts(task, frame.scope, attempts);
+    return timeOfAttempts(task, frame, { before, attempts, rehearsal });
+  };
+  let end: StepEnd;
+  try {
+    end = yield* execute(task, frame);
+  } catch (error) {
+    // Before it was answered it waits for a quota: the attempt is made in the next history.
+    if (error instanceof Suspension) throw error;
+    if (!(error instanceof FlowError)) {
+      rehearsal.pass(made().ms);
+      throw error;
+    }
+    end = { error };
   }
+  const { ms, isUp } = made();
+  const isLate = isUp && rehearsal.clock !== undefined;
+  return yield* endAfter(ms, isLate ? { error: tookTooLong() } : end, { frame, rehearsal });
 }
 
 function* rehearseSubflow(
@@ -80,16 +92,26 @@ function* rehearseSubflow(
   { rehearsal, execute }: { rehearsal: Rehearsal; execute: Execute },
 ): Routine<TaskResult> {
   rehearsal.note(frame.step, { input: masked(frame.values.with ?? null), would: `would run the flow ${task.flow}` });
-  const result = answered(task, frame, rehearsal);
+  const result = yield* answered(task, frame, rehearsal);
   if (result !== undefined) return task.await ? result : { output: frame.input };
   // As a dry run too, with a report of its own.
-  return yield* execute(task, frame);
+  const { output: report } = yield* execute(task, frame);
+  if (!isDryRunReport(report)) throw flowError('BLW_BLOCK_FAILED', `${task.flow} gave no report of a dry run`);
+  rehearsal.note(frame.step, { flow: report });
+  // What a flow that is not awaited comes to, nobody would know.
+  if (!task.await) return { output: frame.input };
+  return yield* endAfter(report.skippedMs ?? 0, endOf(report, task), { frame, rehearsal });
 }
 
-function rehearseEmit(task: EmitPlan, frame: TaskFrame, rehearsal: Rehearsal): TaskResult {
+function endOf({ error, output = null }: DryRunReport, { path }: SubflowPlan): StepEnd {
+  if (error === undefined) return { output };
+  return { error: new FlowError({ ...(error as unknown as FlowErrorData), instance: path }) };
+}
+
+function* rehearseEmit(task: EmitPlan, frame: TaskFrame, rehearsal: Rehearsal): Routine<TaskResult> {
   const event = completeEvent(requireObject(frame.values, 'event'), task, frame);
   rehearsal.note(frame.step, { input: event, would: `would emit the event ${event.type}` });
-  answered(task, frame, rehearsal);
+  yield* answered(task, frame, rehearsal);
   return { output: event };
 }
 
@@ -101,7 +123,7 @@ function* rehearseListen(task: ListenPlan, frame: TaskFrame, rehearsal: Rehearsa
   const from = frame.from as ListenCursor | undefined;
   const mocked =
     from === undefined
-      ? answered(task, frame, rehearsal)?.output
+      ? (yield* answered(task, frame, rehearsal))?.output
       : outputBefore(rehearsal.lastAnswer(task, frame.scope));
   if (mocked === undefined) rehearsal.note(step, { answer: 'generated' });
   const items = (mocked as Json[] | undefined) ?? generatedEvents(task);
@@ -137,8 +159,11 @@ function* rehearseWait(
   const ms = durationOf(requireValue(frame.values, 'duration'), 'wait');
   rehearsal.note(frame.step, { would: `would wait ${formatDuration(ms)}` });
   if (rehearsal.waits) return yield* execute(task, frame);
-  rehearsal.skip(ms);
-  return { output: frame.input };
+  if (rehearsal.clock === undefined) {
+    rehearsal.skip(ms);
+    return { output: frame.input };
+  }
+  return yield* endAfter(ms, { output: frame.input }, { frame, rehearsal });
 }
 
 /** What a listen was answered that goes on in a new history. */
@@ -147,17 +172,25 @@ function outputBefore(answer: MockAnswer | undefined): Json | undefined {
 }
 
 /** The mocked result of a task; undefined where it has none. Throws what a mocked error is. */
-function answered(task: TaskPlan, { scope, step, values }: TaskFrame, rehearsal: Rehearsal): TaskResult | undefined {
+function* answered(task: TaskPlan, frame: TaskFrame, rehearsal: Rehearsal): Routine<{ output: Json } | undefined> {
+  const { scope, step, values } = frame;
   const answer = rehearsal.nextAnswer(task, scope);
   if (answer === undefined) return undefined;
-  if ('timeout' in answer && values.timeout !== undefined) rehearsal.pass(durationOf(values.timeout, 'timeout'));
   rehearsal.note(step, { answer: rehearsal.sourceOf(task) });
+  if ('timeout' in answer && values.timeout !== undefined) {
+    const ms = durationOf(values.timeout, 'timeout');
+    return yield* endAfter(ms, { error: tookTooLong() }, { frame, rehearsal });
+  }
   return { output: outputOf(answer) };
+}
+
+function tookTooLong(): FlowError {
+  return flowError('BLW_STEP_TIMEOUT', 'the step took longer than its timeout');
 }
 
 function outputOf(answer: MockAnswer): Json {
   if ('error' in answer) throw new FlowError(mockedError(answer.error));
-  if ('timeout' in answer) throw flowError('BLW_STEP_TIMEOUT', 'the step took longer than its timeout');
+  if ('timeout' in answer) throw tookTooLong();
   if ('output' in answer) return answer.output;
   throw flowError('BLW_START_INVALID', 'a decision is no answer to this step');
 }
