@@ -1,8 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import type { WorkflowHandle } from '@temporalio/client';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import type { DryRunReport } from '../../src/dsl/dry-run/report';
 import type { Json, JsonObject } from '../../src/dsl/json';
 import { RUN_FLOW } from '../../src/dsl/names';
+import { replayHistories } from '../../src/worker/replay';
 import { findTemporal } from '../../temporal-dev/locate-temporal';
 import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
 import { type CatalogFolder, flowText, makeCatalogFolder } from '../helpers/catalog-folder';
@@ -42,7 +46,9 @@ afterAll(async () => {
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
-async function start(worker: TestWorker, flow: JsonObject, mocks: JsonObject): Promise<WorkflowHandle> {
+type DryRunHandle = WorkflowHandleWithFirstExecutionRunId;
+
+async function start(worker: TestWorker, flow: JsonObject, mocks: JsonObject): Promise<DryRunHandle> {
   return await worker.client.workflow.start(RUN_FLOW, {
     workflowId: `dry-${randomUUID()}`,
     taskQueue: `${worker.queuePrefix}-sandbox`,
@@ -50,10 +56,26 @@ async function start(worker: TestWorker, flow: JsonObject, mocks: JsonObject): P
   });
 }
 
+/** Histories of the dry runs that ended by workflow: the first of each, the second, and so on. */
+const histories: Record<string, unknown>[] = [];
+
+/** Keeps the histories of a dry run, and says how many there are. */
+async function keepHistories({ client }: TestWorker, { workflowId, firstExecutionRunId }: DryRunHandle) {
+  let count = 0;
+  for (let runId: string | null | undefined = firstExecutionRunId; runId; count += 1) {
+    const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+    histories[count] = { ...histories[count], [workflowId]: JSON.parse(historyToJSON(history)) };
+    runId = history.events?.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId;
+  }
+  return count;
+}
+
 async function endOn(worker: TestWorker, flow: JsonObject, mocks: JsonObject) {
-  const result: unknown = await (await start(worker, flow, mocks)).result();
+  const handle = await start(worker, flow, mocks);
+  const result: unknown = await handle.result();
   const { status, output, error, skippedMs = 0, steps } = result as DryRunReport;
-  return { end: { status, ...(output === undefined ? { error } : { output }), skippedMs }, steps };
+  const end = { status, ...(output === undefined ? { error } : { output }), skippedMs };
+  return { end, steps, histories: await keepHistories(worker, handle) };
 }
 
 /** Dry runs a flow with one history and with several; what it ends with has to be the same. */
@@ -332,6 +354,8 @@ describe('the clock of a dry run', () => {
     const mocks = { ask: { decision: 'timedOut' }, failing: { timeout: true } };
     const flow = flowOf(`do: [{ all: { fork: { branches: [${branches.join(', ')}] } } }]`);
     const [one, several] = await Promise.all([endOn(long, flow, mocks), endOn(short, flow, mocks)]);
+    expect(one.histories).toBe(1);
+    expect(several.histories).toBeGreaterThan(2);
     expect(one.end).toMatchObject({ status: 'completed', skippedMs: 50 * MINUTE });
     expect(one.end).toMatchObject({
       output: [expect.anything(), 'slow', 'caught', 'timedOut', null, ['ok', 'ok'], 'late'],
@@ -347,12 +371,26 @@ describe('the clock of a dry run', () => {
   });
 
   it('ends with a dry run that is cancelled', async () => {
-    // Tried again for ever, so that the wait never ends.
-    const forever = get('forever', ', metadata: { retry: { initialInterval: PT1S, maximumAttempts: 0 } }');
+    // Tried again and again without a pause, so that the wait does not end.
+    const forever = `{ tries: { try: [${get('forever')}], catch: { retry: { limit: { attempt: { count: 10000 } } } } } }`;
     const flow = flowOf(`do: [{ all: { fork: { branches: [${late('slow', 'PT1H')}, ${forever}] } } }]`);
-    const handle = await start(long, flow, { forever: UNAVAILABLE });
-    await progressWhen(handle, ({ steps }) => steps.some(({ name }) => name === 'forever'));
+    const handle = await start(long, flow, { forever: { error: { code: 'BLW_HTTP_STATUS', status: 404 } } });
+    await progressWhen(handle, ({ steps }) => steps.filter(({ name }) => name === 'forever').length > 1);
     await handle.cancel();
     await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
+  });
+
+  it('is the same when a history is replayed', async () => {
+    const folder = join(long.folder, 'histories');
+    mkdirSync(join(folder, 'all'), { recursive: true });
+    for (const [index, group] of histories.entries())
+      writeFileSync(join(folder, 'all', `${index}.json`), JSON.stringify(group));
+    let count = 0;
+    for await (const { name, error } of replayHistories(folder)) {
+      if (error !== undefined) throw new Error(`${name}: ${error.message}`);
+      count += 1;
+    }
+    expect(histories.length).toBeGreaterThan(2);
+    expect(count).toBe(histories.flatMap((group) => Object.keys(group)).length);
   });
 });
