@@ -1,5 +1,6 @@
 import type { AnswerSource } from '../dsl/dry-run/mock-table';
-import type { DryRunReport, ReportedStep } from '../dsl/dry-run/report';
+import type { DryRunReport, DryRunSoFar, ReportedStep } from '../dsl/dry-run/report';
+import { formatDuration } from '../dsl/durations';
 import type { Json, JsonObject } from '../dsl/json';
 import { shortText } from '../dsl/problems';
 import type { StepStatus } from '../dsl/progress';
@@ -22,13 +23,24 @@ const SOURCES: Readonly<Record<AnswerSource, string>> = {
 
 /** Prints a report for people: each step with what it would have done and what it was answered. */
 export function printDryRun(report: DryRunReport, output: TextOutput): void {
-  output.line(output.style.bold(printable(`dry run of ${report.flow} for ${report.tenant}: nothing was done`)));
-  for (const line of stepLines(report, output.style)) output.line(printableIndented(line));
+  printDryRunSteps(report, output);
   output.line();
   if (report.error === undefined) {
     output.line('it would complete with');
     output.line(JSON.stringify(report.output ?? null, undefined, 2));
   } else output.line(printable(`it would fail: ${reasonOf(report.error)}`));
+  printSkipped(report, output);
+}
+
+/** Prints how much time a live flow would have stood still, where that is any. */
+export function printSkipped({ skippedMs }: DryRunReport, output: TextOutput): void {
+  if (skippedMs !== undefined) output.line(`time skipped: ${formatDuration(skippedMs)}`);
+}
+
+/** The steps alone: of a dry run that has no report, or none yet, they are all there is. */
+export function printDryRunSteps(report: DryRunSoFar, output: TextOutput): void {
+  output.line(output.style.bold(printable(`dry run of ${report.flow} for ${report.tenant}: nothing was done`)));
+  for (const line of stepLines(report, output.style)) output.line(printableIndented(line));
 }
 
 /** A line or more for each step, and what the report has no room for. */
@@ -44,10 +56,11 @@ export function stepLines(
 }
 
 function linesOf(step: ReportedStep, style: Style, indent: string): string[] {
-  const { block, would, answer, output, error, flow, cut = [] } = step;
+  const { block, would, answer, case: taken, output, error, flow, cut = [] } = step;
   const details = [
     ...(would === undefined ? [] : [would]),
     ...(step.input === undefined || block === 'emit' ? [] : [`input: ${short(step.input)}`]),
+    ...(taken === undefined ? [] : [caseText(taken)]),
     ...(error === undefined ? [] : [`error: ${reasonOf(error)}`]),
     ...(output === undefined || error !== undefined ? [] : [`output: ${short(output)}`]),
     ...(answer === undefined ? [] : [answerText(answer)]),
@@ -65,6 +78,11 @@ export function headOf({ path, iteration, block, status, attempts = 1 }: Reporte
   const { mark, style: name } = MARKS[status] ?? { mark: '~', style: 'yellow' };
   const tries = attempts > 1 ? `, ${attempts} attempts` : '';
   return `${style[name](mark)} ${path}${iteration === undefined ? '' : ` [${iteration}]`} ${style.dim(`${block}${tries}`)}`;
+}
+
+/** Which case of a `switch` was taken, in words. */
+export function caseText(taken: string | null): string {
+  return taken === null ? 'no case matches' : `case: ${taken}`;
 }
 
 /** Where an answer comes from, in words. */

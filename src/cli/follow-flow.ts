@@ -1,10 +1,10 @@
-import { isDryRunReport } from '../dsl/dry-run/report';
+import { type DryRunReport, type DryRunSoFar, isDryRunReport } from '../dsl/dry-run/report';
 import { type FlowError, flowError } from '../dsl/errors';
-import type { Json, JsonObject } from '../dsl/json';
 import type { Cli } from './cli';
+import { CommandError } from './command-error';
 import { beamlineCommand } from './command-name';
 import { type ConnectionFlags, repeatFlags } from './connection-flags';
-import { printDryRun } from './dry-run-report';
+import { outcomeOfReport, printRehearsed, querySteps } from './dry-run-outcome';
 import { EXIT, type ExitCode } from './exit-codes';
 import type { FlowOutcome } from './flow-outcome';
 import { exitCodeOf, printFlowFailure } from './flow-report';
@@ -43,8 +43,7 @@ export async function followFlow(flow: WatchedFlow, flags: FollowFlags, cli: Cli
   const stop = new StopRequest(() => undefined);
   try {
     const outcome = await watchFlow(flow, observer, stop.signal);
-    if (flags.dryRun === true && outcome.status === 'Completed')
-      return tellDryRun(outcome.output, { flow, flags, cli });
+    if (flags.dryRun === true) return await tellDryRun(outcome, { flow, flags, cli });
     printOutcome(outcome, { flow, flags, cli });
     return exitCodeOf(outcome);
   } catch (error) {
@@ -58,29 +57,45 @@ export async function followFlow(flow: WatchedFlow, flags: FollowFlags, cli: Cli
   }
 }
 
-/** What the flow would have come to, as if it had. */
-function tellDryRun(report: Json, { flow, flags, cli }: { flow: WatchedFlow; flags: FollowFlags; cli: Cli }): ExitCode {
+interface Where {
+  readonly flow: WatchedFlow;
+  readonly flags: FollowFlags;
+  readonly cli: Cli;
+}
+
+/** What the flow would have come to, as if it had; of a dry run that was ended before, its steps. */
+async function tellDryRun(outcome: FlowOutcome, where: Where): Promise<ExitCode> {
+  if (outcome.status !== 'Completed') {
+    // One that failed was refused at its start.
+    const steps = outcome.status === 'Failed' ? undefined : await stepsOf(where);
+    if (steps !== undefined && where.flags.json !== true) printRehearsed(steps, where.cli.out);
+    printOutcome(outcome, where, steps);
+    return exitCodeOf(outcome);
+  }
+  const report = outcome.output;
   if (!isDryRunReport(report)) throw flowError('BLW_BLOCK_FAILED', 'the flow gave no report of a dry run');
-  const outcome: FlowOutcome =
-    report.error === undefined
-      ? { status: 'Completed', output: report.output ?? null }
-      : { status: 'Failed', error: report.error };
+  const wouldBe = outcomeOfReport(report);
+  if (where.flags.json === true) printOutcome(wouldBe, where, report);
+  else printRehearsed(report, where.cli.out);
+  return exitCodeOf(wouldBe);
+}
+
+/** The end is told also where no worker is there to tell of the steps. */
+async function stepsOf({ flow, cli }: Where): Promise<DryRunSoFar | undefined> {
+  try {
+    return await querySteps(flow.client, flow);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    cli.err.line(cli.err.style.yellow(printable(error.message)));
+    return undefined;
+  }
+}
+
+function printOutcome(outcome: FlowOutcome, { flow, flags, cli }: Where, report?: DryRunReport | DryRunSoFar): void {
   if (flags.json === true) {
     const { workflowId, runId } = flow;
     cli.out.line(JSON.stringify({ workflowId, runId, ...outcome, report }));
-  } else printDryRun(report, cli.out);
-  return exitCodeOf(outcome);
-}
-
-function printOutcome(outcome: FlowOutcome, where: { flow: WatchedFlow; flags: FollowFlags; cli: Cli }): void {
-  const { flow, flags, cli } = where;
-  if (flags.json === true) {
-    const { workflowId, runId } = flow;
-    const json: JsonObject = { workflowId, runId, ...outcome };
-    cli.out.line(JSON.stringify(json));
-    return;
-  }
-  if (outcome.status === 'Completed') cli.out.line(JSON.stringify(outcome.output, undefined, 2));
+  } else if (outcome.status === 'Completed') cli.out.line(JSON.stringify(outcome.output, undefined, 2));
   else printFlowFailure(outcome, cli.err);
 }
 

@@ -101,7 +101,7 @@ function rethrowAsFlowError(error: unknown, { timeoutMs = 0 }: Pick<FlowStart, '
   if (!(error instanceof WorkflowFailedError)) throw error;
   const outcome = outcomeOfFailure(error.cause ?? error);
   if (outcome.status === 'TimedOut') {
-    const detail = `it has not ended within ${formatDuration(timeoutMs)}; mock no error for ever that is tried again, or take a longer --timeout`;
+    const detail = `it has not ended within ${formatDuration(timeoutMs)}; mock what its loop waits for, or take a longer --timeout`;
     throw flowError('BLW_STEP_TIMEOUT', detail, { cause: error });
   }
   if (outcome.status === 'Completed') throw error;

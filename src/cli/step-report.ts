@@ -1,8 +1,7 @@
 import type { OnlyInput } from '../dsl/dry-run/only-input';
 import type { DryRunReport, ReportedStep } from '../dsl/dry-run/report';
-import { formatDuration } from '../dsl/durations';
 import { isSameJson, type Json } from '../dsl/json';
-import { answerText, headOf, reasonOf, stepLines } from './dry-run-report';
+import { answerText, caseText, headOf, printSkipped, reasonOf, stepLines } from './dry-run-report';
 import { printable, printableIndented, type TextOutput } from './output';
 
 /** Prints for people what one step would do: its input, what comes of it, and where the flow would go on. */
@@ -20,16 +19,17 @@ export function printStep(report: DryRunReport, given: OnlyInput, output: TextOu
   printEnd(report, given, output);
 }
 
-function deedLines({ would, answer, cut = [] }: ReportedStep): string[] {
+function deedLines({ would, answer, case: taken, cut = [] }: ReportedStep): string[] {
   return [
     ...(would === undefined ? [] : [would]),
     ...(answer === undefined ? [] : [answerText(answer)]),
+    ...(taken === undefined ? [] : [caseText(taken)]),
     ...(cut.length === 0 ? [] : [`too large for the report: ${cut.join(', ')}`]),
   ];
 }
 
 function printEnd(report: DryRunReport, { context: before = null }: OnlyInput, output: TextOutput): void {
-  const { error, context = null, skippedMs, notGiven = [] } = report;
+  const { error, context = null, notGiven = [] } = report;
   if (error === undefined) {
     printValue('it would complete with', report.output ?? null, output);
     if (!isSameJson(context, before)) printValue('context after it', context, output);
@@ -37,7 +37,7 @@ function printEnd(report: DryRunReport, { context: before = null }: OnlyInput, o
   output.line();
   if (error !== undefined) output.line(printable(`it would fail: ${reasonOf(error)}`));
   else output.line(printable(`then: ${nextText(report.next ?? null)}`));
-  if (skippedMs !== undefined) output.line(`time skipped: ${formatDuration(skippedMs)}`);
+  printSkipped(report, output);
   // An expression that failed says so itself.
   if (notGiven.length > 0 && error?.code !== 'BLW_EXPR_FAILED')
     output.line(printable(`read, and not given with --data: ${notGiven.join(', ')}`));

@@ -16,6 +16,8 @@ export const AUTHORIZE_DEPLOYMENT = 'authorizeDeployment';
 /** Queries, updates and signals. */
 export const PROGRESS_QUERY = 'progress';
 export const APPROVAL_STATE_QUERY = 'state';
+/** On `runFlow`, in a dry run: what its steps would have done until now. */
+export const DRY_RUN_STEPS_QUERY = 'dryRunSteps';
 export const DECIDE_UPDATE = 'decide';
 export const APPROVE_SIGNAL = 'approve';
 export const REJECT_SIGNAL = 'reject';

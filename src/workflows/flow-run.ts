@@ -210,7 +210,8 @@ export class FlowRun {
   /** To be called before each step. Throws BLW_STEP_LIMIT for a flow that runs away. */
   *beginStep(): Routine<void> {
     this.#stepsSinceWait += 1;
-    this.rehearsal?.countStep();
+    // What was done is undone, however much that was.
+    if (!this.#isCompensating) this.rehearsal?.countStep();
     refuseFullHistory();
     if (this.prepared.continuesAsNew !== true || this.#stepsSinceWait % STEPS_BETWEEN_PAUSES !== 0) return;
     yield* waitFor(sleep(1, { summary: 'lets other flows run' }));

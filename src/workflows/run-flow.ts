@@ -8,6 +8,7 @@ import { type CompensationState, compensate, compensationFailed } from './compen
 import { type CarriedFlow, continuable, continueFlow, continueUndoing, isContinued, resumeRun } from './continue-flow';
 import { receiveResolutions } from './dead-letters';
 import { drive, type Routine } from './drive';
+import { answerSteps } from './dry-run/answer-steps';
 import { runOnly } from './dry-run/run-only';
 import { receiveEvents } from './events/flow-events';
 import { toFlowError, withinLimits } from './failures';
@@ -55,6 +56,7 @@ export async function runFlow(start: unknown, carried?: CarriedFlow): Promise<Js
       let result: Promise<Json>;
       try {
         run = state === undefined ? await beginRun(start, parts) : resumeRun(state, parts);
+        answerSteps(run);
         result = drive(holdingPlace(run, runAsked(run, carried)));
       } finally {
         letters.restored();

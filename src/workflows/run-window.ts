@@ -14,7 +14,7 @@ import { abandon } from './abandon';
 import type { CompensationEntry } from './compensations';
 import { receiveResolutions } from './dead-letters';
 import { drive, type Routine } from './drive';
-import type { RehearsalState } from './dry-run/rehearsal';
+import { type RehearsalState, rehearsalAfter } from './dry-run/rehearsal';
 import type { InboxState } from './events/event-inbox';
 import { receiveEvents } from './events/flow-events';
 import { toWorkflowFailure } from './failures';
@@ -94,7 +94,9 @@ function makeContinueAsNewFor(request: WindowRequest): (carried: CarriedWindow) 
 
 function* runBatch(request: WindowRequest, carried: CarriedWindow | undefined, parts: RunParts): Routine<ItemsResult> {
   const { prepared, workflowInput: input, startedAt, flowId: id, task, items, firstIndex } = request;
-  const { cursor: from, compensations: before = [], rehearsal } = carried ?? {};
+  const { cursor: from, compensations: before = [] } = carried ?? {};
+  const begun = request.begun === undefined ? undefined : rehearsalAfter(request.begun);
+  const rehearsal = carried === undefined ? begun : carried.rehearsal;
   const run = new FlowRun({ prepared, input, ...parts, startedAt, id, compensations: before, rehearsal });
   run.context = request.context;
   if (from === undefined) run.publishIdentity();

@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from '../dsl/json';
 import type { ForPlan } from '../dsl/planning/plan';
 import type { PreparedFlow } from '../dsl/start';
+import type { BegunRehearsal } from './dry-run/rehearsal';
 
 /** Start input of `runWindow`: a batch of a loop, and what its iterations may read. Travels in history: add, never change. */
 export interface WindowRequest {
@@ -22,4 +23,6 @@ export interface WindowRequest {
   readonly steps: JsonObject;
   readonly iteration: string;
   readonly depth: number;
+  /** Of a dry run; absent in live ones, and in histories from before it was passed on. */
+  readonly begun?: BegunRehearsal;
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WORKER_OPTIONS } from '../../src/worker/options';
 import { runCli, startCli } from '../helpers/cli';
+import { runInProcess } from '../helpers/cli-in-process';
 
 const COMMANDS = [
   'validate',
@@ -44,7 +45,7 @@ describe('beamline', () => {
 
   it.each([...COMMANDS.map((name) => [name]), ...GROUPED])('has examples in the help of %s %s', async (...words) => {
     const args = words.filter((word) => typeof word === 'string');
-    const { code, stdout, stderr } = await runCli([...args, '--help']);
+    const { code, stdout, stderr } = await runInProcess([...args, '--help']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(new RegExp(`^Usage: beamline ${args.join(' ')} `));
     expect(stdout).toMatch(new RegExp(`^Examples:\\n  \\$ beamline ${args.join(' ')}`, 'm'));
@@ -98,7 +99,7 @@ describe('beamline', () => {
     [['codec', 'keygen', 'x'], 'too many arguments', 'codec keygen --help'],
     [['dev', '--port', '70000'], 'Expected a whole number from 1 to 65535.', 'dev --help'],
   ])('refuses %j as bad usage', async (args, detail, help) => {
-    const { code, stdout, stderr } = await runCli(args);
+    const { code, stdout, stderr } = await runInProcess(args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toContain(detail);
     expect(stderr).toMatch(/^error: .+ \[BLW_USAGE\]\n {2}See `beamline .*--help`\.\n$/);
@@ -108,7 +109,7 @@ describe('beamline', () => {
   it.each([[[]], [['approvals']], [['policy']], [['token']], [['codec']]])(
     'prints the help on stderr for %j, which lacks a command',
     async (args) => {
-      const { code, stdout, stderr } = await runCli(args);
+      const { code, stdout, stderr } = await runInProcess(args);
       expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
       expect(stderr).toMatch(/^Usage: beamline/);
     },

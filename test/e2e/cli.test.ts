@@ -8,6 +8,7 @@ import type { ApprovalState } from '../../src/dsl/approval';
 import { APPROVAL_STATE_QUERY } from '../../src/dsl/names';
 import { connectClient } from '../../src/worker/temporal-connection';
 import { type CliResult, type RunningCli, runCli, startCli } from '../helpers/cli';
+import { runInProcess } from '../helpers/cli-in-process';
 import { LoopbackServers } from '../helpers/loopback';
 import { testTemporal } from '../helpers/temporal';
 
@@ -94,12 +95,13 @@ describe('beamline run and beamline approvals', () => {
   ];
   const run = (flow: string, ...args: string[]) => runCli(runArguments(flow, args), { cwd: folder });
   const approvals = (...args: string[]): Promise<CliResult> =>
-    runCli(['approvals', ...args, ...connection], { cwd: folder });
+    runInProcess(['approvals', ...args, ...connection], { cwd: folder });
 
   /** Starts a flow and waits until the approval waits. */
   const ask = async (flow = 'asking', step = 'ask', ...args: string[]): Promise<string> => {
     const id = newId();
-    expect((await run(flow, '--id', id, '--detach', ...args)).code).toBe(0);
+    const { code } = await runInProcess(runArguments(flow, ['--id', id, '--detach', ...args]), { cwd: folder });
+    expect(code).toBe(0);
     const deadline = Date.now() + 15_000;
     for (;;) {
       try {
@@ -273,7 +275,7 @@ describe('beamline run and beamline approvals', () => {
           expect.objectContaining({ id: `${id}/ask`, title: 'Refund 99 EUR?', tenant, requiredApprovals: 2 }),
         ],
       });
-      const { stdout } = await approvals('list', '--tenant', tenant);
+      const { stdout } = await runCli(['approvals', 'list', '--tenant', tenant, ...connection], { cwd: folder });
       expect(stdout).toMatch(/^ID +TITLE +FLOW +TENANT +APPROVALS +WAITING +EXPIRES +WHO\n/);
       expect(stdout).toMatch(
         /\/ask +Refund 99 EUR\? +test\/cli:1\.0\.0 +tenant-.* 0\/2 .* never +alice, group finance\n$/,

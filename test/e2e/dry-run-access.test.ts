@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import type { DryRunReport } from '../../src/dsl/dry-run/report';
 import type { JsonObject } from '../../src/dsl/json';
-import { RUN_FLOW } from '../../src/dsl/names';
-import { startPurpose } from '../../src/worker/identity/sealed-token';
+import { AUTHORIZE_DEPLOYMENT, RUN_FLOW } from '../../src/dsl/names';
+import { deploymentPurpose, startPurpose } from '../../src/worker/identity/sealed-token';
+import { runInProcess } from '../helpers/cli-in-process';
 import { ALL_SCOPES, tenantPolicy } from '../helpers/identity';
 import { type IdentityWorker, startIdentityWorker } from '../helpers/identity-worker';
 import { errorOf, flowOf, startTestWorker, type TestWorker } from '../helpers/test-worker';
@@ -86,6 +87,18 @@ describe('a dry run with tokens', () => {
     expect(report).toMatchObject({ status: 'failed', error: { code: 'BLW_SCOPE_DENIED', data: { scope } } });
   });
 
+  it('does not look at the form of what a secret may be', async () => {
+    const flow = flowOf(
+      "use: { secrets: [hook] }\ndo: [{ s: { call: http, with: { method: post, endpoint: '${ secrets.hook }' } } }]",
+    );
+    expect(await (await send(flow, dryRun)).result()).toMatchObject({
+      status: 'completed',
+      steps: [{ would: 'would send POST ***' }],
+    });
+    const wrong = flowOf('do: [{ s: { call: http, with: { method: post, endpoint: \'${ "no" + " url" }\' } } }]');
+    expect(await (await send(wrong, dryRun)).result()).toMatchObject({ error: { code: 'BLW_HTTP_URL' } });
+  });
+
   it('asks for the scope of a secret, and needs none to be there', async () => {
     const flow = flowOf(
       "use: { secrets: [none] }\ndo: [{ s: { call: http, with: { method: get, endpoint: 'https://example.com/', headers: { x: '${ secrets.none }' } } } }]",
@@ -104,6 +117,73 @@ describe('a dry run with tokens', () => {
     );
     const report = (await (await send(flow, dryRun)).result()) as unknown as DryRunReport;
     expect(report.steps.filter(({ name }) => name === 'g')).toHaveLength(3);
+  });
+});
+
+it('the grant of a deployment starts no dry run', async () => {
+  const { client, queuePrefix } = acme.worker;
+  const workflowId = `beamline-authorize:${randomUUID()}`;
+  const request = { tenant: 'acme', flow: PING, input: null, idPrefix: `acme/jobs/${randomUUID()}-` };
+  const purpose = deploymentPurpose({ namespace: client.options.namespace, workflowId }, request);
+  const token = await acme.identity.seal(await acme.identity.token(), purpose);
+  const args = [{ ...request, token }];
+  const { grant } = (await client.workflow.execute(AUTHORIZE_DEPLOYMENT, {
+    ...{ workflowId, taskQueue: acme.taskQueue, args },
+  })) as JsonObject;
+  const start = { flow: PING, input: null, tenant: 'acme', grant: String(grant), mode: 'dry-run' };
+  const at = { workflowId: `${request.idPrefix}1`, taskQueue: `${queuePrefix}-sandbox` };
+  expect(await errorOf(await acme.send(start, at))).toMatchObject({
+    code: 'BLW_TOKEN_INVALID',
+    detail: expect.stringContaining('it is of a deployment, which starts live flows'),
+  });
+});
+
+describe('beamline token seal --dry-run', () => {
+  /** What the command prints, for a dry run. */
+  async function sealed(id: string, ...flags: string[]): Promise<JsonObject> {
+    writeFileSync(join(folder, 'ping.json'), JSON.stringify(PING));
+    writeFileSync(join(folder, 'mocks.yaml'), 'ping: { output: { id: 7 } }\n');
+    const { namespace } = acme.worker.client.options;
+    const { code, stdout, stderr } = await runInProcess(
+      [
+        ...['token', 'seal', '--for', id, '--flow', 'ping.json', '--json', '--namespace', namespace, ...flags],
+        ...['--token-file', await acme.identity.tokenFile(), '--seal-key', acme.identity.sealKeyFile],
+      ],
+      { cwd: folder },
+    );
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    return JSON.parse(stdout) as JsonObject;
+  }
+
+  const start = (workflowId: string, input: JsonObject, pool = 'sandbox') =>
+    acme.send(input, { workflowId, taskQueue: `${acme.worker.queuePrefix}-${pool}` });
+
+  it('seals for a dry run that others start, with its mocks', async () => {
+    const id = `sealed-${randomUUID()}`;
+    const input = await sealed(id, '--dry-run', '--mocks', 'mocks.yaml', '--real-waits');
+    expect(input).toMatchObject({ mode: 'dry-run', mocks: { ping: { output: { id: 7 } } }, waits: 'real' });
+    const report = await (await start(id, input)).result();
+    expect(report).toMatchObject({ dryRun: true, tenant: 'acme', steps: [{ name: 'ping', output: { id: 7 } }] });
+  });
+
+  it('seals for nothing else, and the refusal names the mode', async () => {
+    const id = `sealed-${randomUUID()}`;
+    const refused = { code: 'BLW_TOKEN_INVALID', detail: expect.stringContaining('tenant, mode, decision') };
+    const { mode, ...live } = await sealed(id, '--dry-run');
+    expect(mode).toBe('dry-run');
+    expect(await errorOf(await start(id, live, 'io'))).toMatchObject(refused);
+    expect(await errorOf(await start(id, { ...(await sealed(id)), mode: 'dry-run' }))).toMatchObject(refused);
+    expect(acme.service.requests).toEqual([]);
+  });
+
+  it.each<[string[], string]>([
+    [['--mocks', 'mocks.yaml', '--for', 'a', '--flow', 'ping.json'], '--mocks: counts in a dry run only'],
+    [['--approval', 'a', '--decision', 'approved', '--dry-run'], '--dry-run: counts for a start only'],
+    [['--dead-letter', 'a', '--action', 'retry', '--real-waits'], '--real-waits: counts for a start only'],
+  ])('refuses %j', async (flags, detail) => {
+    const identity = ['--token-file', await acme.identity.tokenFile(), '--seal-key', acme.identity.sealKeyFile];
+    const { code, stderr } = await runInProcess(['token', 'seal', ...flags, ...identity], { cwd: folder });
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(detail) });
   });
 });
 

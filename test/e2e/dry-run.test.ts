@@ -272,6 +272,7 @@ describe('beamline run --dry-run', () => {
     expect(stdout).toContain('dry run of test/flow:1.0.0 for default: nothing was done');
     expect(stdout).toContain('✓ /do/0/getOrder http.request\n    would send GET https://api.example.com/orders/7');
     expect(stdout).toContain("    from: the flow's metadata.mock");
+    expect(stdout).toContain('✓ /do/4/decide switch\n    case: yes');
     expect(stdout).toContain('it would complete with\n{\n  "paid": true\n}');
     expect(code).toBe(0);
   });

@@ -129,7 +129,7 @@ do:
     expect(batch).toMatch(/"s<br\/>fs\.stat<br\/>2 done<br\/>/);
   });
 
-  it('draws a flow that continued as new, and says that it knows the newest steps only', async () => {
+  it.concurrent('draws a flow that continued as new, and says that it knows the newest steps only', async () => {
     const flow = `do:
   - before: {set: {x: 1}}
   - each: {for: {in: workflow.input}, do: [{s: {${STAT}}}]}
@@ -213,7 +213,7 @@ describe('beamline graph --run, where there is nothing to draw', () => {
     expect(stderr).toContain('[BLW_FLOW_INVALID]');
   });
 
-  it('does not wait for ever where no worker answers', async () => {
+  it.concurrent('does not wait for ever where no worker answers', async () => {
     const handle = await worker.client.workflow.start('runFlow', {
       taskQueue: `nobody-${randomUUID()}-io`,
       workflowId: `flow-${randomUUID()}`,
@@ -226,7 +226,7 @@ describe('beamline graph --run, where there is nothing to draw', () => {
     await handle.terminate();
   }, 30_000);
 
-  it('tells of a flow whose worker is gone', async () => {
+  it.concurrent('tells of a flow whose worker is gone', async () => {
     const gone = await startTestWorker();
     const handle = await gone.start('do: [{a: {wait: PT1H}}]');
     await progressWhen(handle, ({ stepsStarted }) => stepsStarted > 0);
@@ -237,7 +237,7 @@ describe('beamline graph --run, where there is nothing to draw', () => {
     await worker.client.workflow.getHandle(handle.workflowId).terminate();
   }, 60_000);
 
-  it('tells of a worker that cannot rebuild the flow', async () => {
+  it.concurrent('tells of a worker that cannot rebuild the flow', async () => {
     const blobRoot = join(worker.folder, 'lost');
     const settings = { 'queue-prefix': `test-${randomUUID()}`, 'blob-root': blobRoot };
     const before = await startTestWorker(settings);

@@ -491,7 +491,7 @@ describe('flows below', () => {
 });
 
 describe('is refused', () => {
-  test.each([
+  test.concurrent.each([
     ['an expression', '{x: {set: "${ data.nothing }"}}', 'failed at /do/1/x'],
     ['an error that it raises', '{x: {raise: {error: {type: "https://x.test/e", status: 500, detail: gone}}}}', 'gone'],
     ['its time that is up', '{x: {do: [{w: {wait: PT1H}}], timeout: {after: PT0.1S}}}', 'its time was up'],
@@ -503,7 +503,7 @@ describe('is refused', () => {
     expect(text).toContain('start it again');
   });
 
-  test('a flow whose steps were undone', async () => {
+  test.concurrent('a flow whose steps were undone', async () => {
     const path = newPath('undone');
     effects.broken.add(path);
     const handle = await worker.start(
@@ -526,7 +526,7 @@ describe('is refused', () => {
     expect(await refusal(computed.workflowId)).toContain(`"${computed.workflowId}/sub" failed at /do/1/x`);
   });
 
-  test('a flow whose step may have been done by a worker that was lost, unless that is said', async () => {
+  test.concurrent('a flow whose step may have been done by a worker that was lost, unless that is said', async () => {
     const processes = new WorkerProcesses();
     const [path, prefix] = [newPath('lost'), `lost-${randomUUID()}`];
     const flags = ['--queue-prefix', prefix, '--blob-root', `${worker.folder}/lost`, '--allow-host', '127.0.0.1'];
@@ -551,7 +551,7 @@ describe('is refused', () => {
     }
   }, 60_000);
 
-  test('a flow whose request may have been taken, since its answer was lost, unless that is said', async () => {
+  test.concurrent('a flow whose request may have been taken, since its answer was lost, unless that is said', async () => {
     const path = newPath('answer');
     effects.held.add(path);
     const handle = await worker.start(`do: [${post('a', path, ', timeout: { after: PT1S }')}]`);
@@ -562,7 +562,7 @@ describe('is refused', () => {
     expect(effects.keys(path)).toHaveLength(1);
   });
 
-  test.each([
+  test.concurrent.each([
     ['500', 500, 'after the insert'],
     ['303', 303, ''],
     ['broken JSON', 200, '{"charged": tru'],

@@ -151,7 +151,7 @@ test.each<[string, string[], string]>([
   expect(await top(...args)).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining(detail) });
 });
 
-test('exits with 3 where Temporal cannot be reached at the start, and with 2 where there is no such namespace', async () => {
+test.concurrent('exits with 3 where Temporal cannot be reached at the start, and with 2 where there is no such namespace', async () => {
   const stderr = expect.stringContaining('[BLW_TEMPORAL_UNREACHABLE]');
   expect(await unreachable).toMatchObject({ code: 3, stdout: '', stderr });
   const { address } = testTemporal();
@@ -181,7 +181,7 @@ class CutProxy extends LoopbackProxy {
   }
 }
 
-test('while it runs and Temporal goes away, says so, and goes on when it is back', async () => {
+test.concurrent('while it runs and Temporal goes away, says so, and goes on when it is back', async () => {
   const proxy = await CutProxy.inFront(testTemporal().address);
   const { namespace } = testTemporal();
   const { client, address, close } = await connectClient({ address: `127.0.0.1:${proxy.port}`, namespace });

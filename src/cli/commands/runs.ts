@@ -47,11 +47,13 @@ Examples:
   $ beamline runs list
   $ beamline runs list --status open --tenant acme
   $ beamline runs list --status deadlettered --status awaitingapproval
+  $ beamline runs list --dry-runs --status failed
   $ beamline runs list --flow shop/order --started-after 2026-11-28 --started-before 2026-11-29 --json
   $ beamline runs list --query "CloseTime > '2026-11-28T13:00:00Z' AND ExecutionDuration > '10m'"
 
 Open flows come first, the newest at the top, then those that ended last. No worker is asked. A status is one of open, Running,
-AwaitingApproval, AwaitingQuota, Compensating, DeadLettered, Completed, Failed, Cancelled, Terminated, TimedOut.`;
+AwaitingApproval, AwaitingQuota, Compensating, DeadLettered, Completed, Failed, Cancelled, Terminated, TimedOut. Dry runs are left out
+unless they are asked for: with --dry-runs, or by DryRun, DryRunCompleted, DryRunFailed or DryRunCancelled.`;
 
 const SHOW_EXAMPLES = `
 Examples:
@@ -93,6 +95,7 @@ export const addRuns: AddCommand = (command, cli, action) => {
         'only those of this status, or open for all that have not ended (may be repeated)',
       ).argParser(parseStatus),
     )
+    .option('--dry-runs', 'dry runs, and no live flows')
     .option('--block <TYPE>', 'only those that wait at this block: human.approval, or that of a dead letter');
   addTimeFlags(list)
     .option('--query <QUERY>', "a condition more, in the words of Temporal's visibility queries")
@@ -182,7 +185,8 @@ async function follow(
   const { workflowId, runId, taskQueue } = report;
   printHead(report, { output: cli.err, now: Date.now(), ui: uiLink({ ...session, workflowId, runId }) });
   try {
-    return await followFlow({ client: session.client, workflowId, runId, taskQueue }, flags, cli);
+    const followed = { client: session.client, workflowId, runId, taskQueue };
+    return await followFlow(followed, { ...flags, dryRun: report.isDryRun === true }, cli);
   } catch (error) {
     if (flags.json === true)
       cli.out.line(JSON.stringify({ workflowId, runId, status: 'Unknown', error: errorDataOf(error) }));

@@ -19,6 +19,7 @@ import {
   targetOf,
 } from '../connection-flags';
 import { lookUpLetter } from '../dead-letter-lookup';
+import { type DryRunFlags, readDryRun } from '../dry-run-flags';
 import { EXIT, type ExitCode } from '../exit-codes';
 import { printProblems, readFlowFile } from '../flow-file';
 import { isFlowName } from '../flow-name';
@@ -63,15 +64,16 @@ const SEAL_EXAMPLES = `
 Examples:
   $ beamline token seal --token-file token.jwt --for order-7 --flow order.yaml --input '{"orderId": 7}' --tenant acme
   $ beamline token seal --token-file token.jwt --for order-7 --flow shop/order:1.0.0 --json > start.json
+  $ beamline token seal --token-file token.jwt --for dry-run-order-7 --flow order.yaml --dry-run --mocks mocks.yaml --json
   $ beamline token seal --token-file token.jwt --approval order-7/approve --decision approved --json
   $ beamline token seal --token-file token.jwt --dead-letter order-7 --step /do/2/charge --action retry --json
 
-What is sealed is good for this one start, this one decision or this one resolution, and for nothing else: workflow id, flow, input
-and tenant, or decision, comment and form, or action, with, input, output and comment have to be the same when it is sent. --json
+What is sealed is good for this one start, this one decision or this one resolution, and for nothing else: workflow id, flow, input,
+tenant and whether it is a dry run, or decision, comment and form, or action, with, input, output and comment have to be the same when it is sent. --json
 prints all that is to be sent. A warning on stderr says where workers will most probably not accept the token. Exit codes: 0 done;
 2 bad usage; 3 Temporal cannot be reached, which knows the run of an approval or a flow.`;
 
-interface SealFlags extends ConnectionFlags, TokenFlags {
+interface SealFlags extends ConnectionFlags, TokenFlags, DryRunFlags {
   readonly for?: string;
   readonly flow?: string;
   readonly input?: string;
@@ -118,6 +120,9 @@ function addSeal(command: Command, cli: Cli, action: ActionWrapper): void {
       'its input, or that of a retry: JSON, @FILE, or - for standard input (default: null, or none)',
     )
     .option('--tenant <NAME>', 'its tenant, where the start input will have one')
+    .option('--dry-run', 'for a dry run of it, and for no live flow')
+    .option('--mocks <FILE>', 'answers of its steps, for --json (YAML or JSON; - for standard input)')
+    .option('--real-waits', 'it waits where the flow does, for --json')
     .addOption(new Option('--approval <ID>', 'the approval to decide on, in place of a flow').conflicts('for'))
     .addOption(new Option('--decision <DECISION>', 'approved or rejected').choices(['approved', 'rejected']))
     .option('--comment <TEXT>', 'the comment that will be sent')
@@ -203,7 +208,7 @@ async function sealAny(flags: SealFlags, seal: Seal, cli: Cli): Promise<JsonObje
 
 /** What a token is sealed for, and the flags that count for it. */
 const SEALED_FOR = [
-  { which: 'for a start', flags: ['flow', 'input', 'tenant'] },
+  { which: 'for a start', flags: ['flow', 'input', 'tenant', 'dryRun', 'mocks', 'realWaits'] },
   { which: 'with --approval', flags: ['decision', 'comment', 'form'] },
   { which: 'with --dead-letter', flags: ['step', 'action', 'with', 'input', 'output', 'comment'] },
 ] as const;
@@ -217,12 +222,14 @@ function refuseMixed(flags: SealFlags): void {
   );
   if (given !== undefined) {
     const owners = SEALED_FOR.filter((one) => (one.flags as readonly string[]).includes(given));
-    throw usageError(`--${given}: counts ${owners.map(({ which }) => which).join(' or ')} only, not ${own.which}`);
+    const flag = given.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw usageError(`--${flag}: counts ${owners.map(({ which }) => which).join(' or ')} only, not ${own.which}`);
   }
   checkTenantFlag(flags.tenant);
   if (
-    [flags.tokenFile, flags.flow, flags.input, flags.form, flags.with, flags.output].filter((name) => name === STDIN)
-      .length > 1
+    [flags.tokenFile, flags.flow, flags.input, flags.mocks, flags.form, flags.with, flags.output].filter(
+      (name) => name === STDIN,
+    ).length > 1
   ) {
     throw usageError('- can be given only once');
   }
@@ -239,9 +246,10 @@ async function sealStart(flags: SealFlags, seal: Seal, cli: Cli): Promise<JsonOb
   const flow = await readFlow(source, cli);
   if (flow === undefined) return undefined;
   const input: Json = flags.input === undefined ? null : await readJsonArgument('--input', flags.input, cli);
+  const trial = await readDryRun(flags, cli);
   const place = { namespace: namespaceOf(flags), workflowId };
-  const start = { flow, input, ...(tenant === undefined ? {} : { tenant }) };
-  return { ...start, token: await seal(startPurpose(place, { flow, input, tenant })) };
+  const start = { flow, input, ...(tenant === undefined ? {} : { tenant }), ...trial };
+  return { ...start, token: await seal(startPurpose(place, { flow, input, tenant, mode: trial.mode })) };
 }
 
 async function readFlow(source: string, cli: Cli): Promise<JsonObject | string | undefined> {

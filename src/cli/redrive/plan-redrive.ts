@@ -2,6 +2,7 @@ import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { temporal } from '@temporalio/proto';
 import { RUN_FLOW } from '../../dsl/names';
 import { describeRun, unknownFlow } from '../describe-run';
+import { isDryRun } from '../runs/dry-runs';
 import { Refusal, type RefusalReason, stillRunning } from './refusal';
 import { leftBehind, type RedriveOptions, type Rewind, readError, refuseUndone, rewindFailed } from './rewind';
 import { RunHistory } from './run-history';
@@ -27,6 +28,7 @@ export async function planRedrive(
 ): Promise<RedrivePlan> {
   const newest = await describeRun(client, { workflowId });
   if (newest === undefined) throw unknownFlow({ workflowId, runId: givenRunId });
+  refuseDryRun(newest);
   if (givenRunId !== undefined && givenRunId !== newest.runId) await refuseOlder(client, newest, givenRunId);
   refuseOtherTypes(newest);
   const { runId } = newest;
@@ -49,6 +51,12 @@ async function refuseOlder(client: Client, newest: WorkflowExecutionDescription,
     `run ${runId} of "${workflowId}": ${what}`,
     'Only the newest run of a flow can be redriven.',
   );
+}
+
+function refuseDryRun(description: WorkflowExecutionDescription): void {
+  if (!isDryRun(description)) return;
+  const detail = `"${description.workflowId}" is a dry run: it did nothing that could go on`;
+  throw new Refusal('dryRun', detail, 'Start it again; `beamline runs show` says what it came to.');
 }
 
 function refuseOtherTypes({ workflowId, type, raw }: WorkflowExecutionDescription): void {

@@ -18,6 +18,8 @@ export type RefusalReason =
   | 'part'
   /** Not a workflow of the type `runFlow`. */
   | 'notAFlow'
+  /** It is a dry run, which did nothing. */
+  | 'dryRun'
   /** It failed by itself: what it computed would be the same again. */
   | 'noStep'
   /** A step listened beside the failed one, since before the flow continued as new: nobody can subscribe it again. */

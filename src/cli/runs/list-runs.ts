@@ -3,7 +3,8 @@ import { RUN_FLOW, SEARCH_ATTRIBUTES } from '../../dsl/names';
 import { quote } from '../approval-client';
 import { attributeOf } from '../flow-attributes';
 import { flowConditions } from '../flow-filter';
-import { type ShownStatus, type StatusFilter, shownStatus, statusCondition } from './run-status';
+import { isDryRun } from './dry-runs';
+import { type ShownStatus, type StatusFilter, shownStatus, statusCondition, wantedKinds } from './run-status';
 
 /** Which flows are meant; what is absent leaves none out. */
 export interface RunFilter {
@@ -11,6 +12,8 @@ export interface RunFilter {
   /** `namespace/name`, or with `:version`. */
   readonly flow?: string;
   readonly status?: readonly StatusFilter[];
+  /** Dry runs, and no live flows; absent: only those that `status` asks for. */
+  readonly dryRuns?: boolean;
   /** Block that a flow waits at: `human.approval`, or that of a dead letter. */
   readonly block?: string;
   /** When they were started, in ms since 1970. */
@@ -37,10 +40,18 @@ export interface ListedRun {
 }
 
 /** Flows that match, as Temporal's lists are asked for them. */
-export function runsQuery({ status = [], block, startedAfter, startedBefore, query, ...flow }: RunFilter): string {
+export function runsQuery({
+  status = [],
+  dryRuns = false,
+  block,
+  startedAfter,
+  startedBefore,
+  query,
+  ...flow
+}: RunFilter): string {
   return [
     `WorkflowType = ${quote(RUN_FLOW)}`,
-    statusCondition(status),
+    statusCondition(status, dryRuns),
     ...flowConditions(flow),
     ...(block === undefined ? [] : [`${SEARCH_ATTRIBUTES.block} = ${quote(block)}`]),
     ...(startedAfter === undefined ? [] : [`StartTime >= ${quote(new Date(startedAfter).toISOString())}`]),
@@ -58,8 +69,12 @@ export async function listRuns(
   filter: RunFilter,
   limit: number,
 ): Promise<{ runs: readonly ListedRun[]; hasMore: boolean }> {
+  const { status = [], dryRuns = false } = filter;
+  const wanted = wantedKinds(status, dryRuns);
   const runs: ListedRun[] = [];
   for await (const info of client.workflow.list({ query: runsQuery(filter), pageSize: limit + 1 })) {
+    // What no worker has taken up yet says nothing that a query could ask for.
+    if (!(isDryRun(info) ? wanted.dryRuns : wanted.live)) continue;
     runs.push(listed(info));
     if (runs.length > limit) break;
   }

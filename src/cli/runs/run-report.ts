@@ -1,4 +1,5 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import { type DryRunReport, type DryRunSoFar, isDryRunReport } from '../../dsl/dry-run/report';
 import type { FlowError } from '../../dsl/errors';
 import type { FlowProgress } from '../../dsl/progress';
 import { quote } from '../approval-client';
@@ -7,6 +8,7 @@ import { CommandError } from '../command-error';
 import type { FoundLetter } from '../dead-letter-list';
 import { lettersOf, lettersOfBatches } from '../dead-letter-lookup';
 import { describeRun, unknownFlow } from '../describe-run';
+import { outcomeOfReport, querySteps } from '../dry-run-outcome';
 import { type FailingTask, findFailingTask } from '../failing-task';
 import { attributeOf } from '../flow-attributes';
 import { awaitOutcome, type FlowOutcome } from '../flow-outcome';
@@ -14,6 +16,7 @@ import { queryProgress } from '../flow-progress';
 import { refuseOtherTypes } from '../observed-run';
 import { unreadableError } from '../unreadable-flow';
 import { hasWorker, startWorkerHint } from '../worker-presence';
+import { isDryRun } from './dry-runs';
 import { type PendingActivity, readPending } from './pending-activities';
 import { isOpen, type ShownStatus, shownStatus } from './run-status';
 
@@ -27,6 +30,8 @@ export interface RunReport {
   readonly workflowId: string;
   readonly runId: string;
   readonly status: ShownStatus;
+  /** Nothing was done. Absent: it is a live flow. */
+  readonly isDryRun?: true;
   readonly taskQueue: string;
   readonly startedAt: Date;
   readonly closedAt?: Date;
@@ -44,7 +49,10 @@ export interface RunReport {
   readonly approvals: readonly WaitingApproval[];
   /** In the flow and the batches of its loops. */
   readonly letters: readonly FoundLetter[];
+  /** Of a dry run, what the flow would have ended with. */
   readonly outcome?: FlowOutcome;
+  /** Of a dry run: its report, or the steps until now where it has none. */
+  readonly report?: DryRunReport | DryRunSoFar;
   /** Why something of this is not known. */
   readonly notes: readonly string[];
   /** Why something cannot be read here. */
@@ -52,7 +60,7 @@ export interface RunReport {
 }
 
 /** What of a report has to be asked for; each part may fail by itself. */
-type Asked = Pick<RunReport, 'progress' | 'approvals' | 'letters' | 'outcome'>;
+type Asked = Pick<RunReport, 'progress' | 'approvals' | 'letters' | 'outcome' | 'report'>;
 
 /**
  * Looks into a run; without a run id, into the newest. What no worker answers is left out, and noted. Throws BLW_USAGE where there is no
@@ -68,12 +76,14 @@ export async function readRun(client: Client, workflowId: string, runId: string 
   const failing = isOpen(shownStatus(description)) ? await findFailingTask(client, workflowId) : undefined;
   if (failing !== undefined) notes.add(failingNote(failing));
   const asked = await ask(client, description, notes);
+  const tried = isDryRun(description) ? await rehearsedBy(client, description, { asked, notes }) : {};
   const { reason } = notes;
   return {
     ...knownOf(description),
     ...(await newestOf(client, description)),
     pending,
     ...asked,
+    ...tried,
     notes: notes.lines,
     ...(reason === undefined ? {} : { unreadable: reason }),
   };
@@ -87,6 +97,7 @@ function knownOf(description: WorkflowExecutionDescription) {
     workflowId,
     runId,
     status: shownStatus(description),
+    ...(isDryRun(description) ? { isDryRun: true as const } : {}),
     taskQueue,
     startedAt: startTime,
     historyEvents,
@@ -128,6 +139,22 @@ async function ask(client: Client, description: WorkflowExecutionDescription, no
   if (progress === undefined) return { approvals, letters: [] };
   const letters = await notes.attempt(() => allLetters(client, description));
   return { progress, approvals, letters: letters ?? [] };
+}
+
+/** What a dry run came to, in place of what its workflow ended with. */
+async function rehearsedBy(
+  client: Client,
+  description: WorkflowExecutionDescription,
+  { asked: { outcome, progress }, notes }: { asked: Asked; notes: Notes },
+): Promise<Pick<RunReport, 'outcome' | 'report'>> {
+  if (outcome?.status === 'Completed') {
+    const { output } = outcome;
+    return isDryRunReport(output) ? { outcome: outcomeOfReport(output), report: output } : {};
+  }
+  // One that failed was refused at its start; where nobody told of the progress, nobody will of this.
+  if (progress === undefined || outcome?.status === 'Failed') return {};
+  const steps = await notes.attempt(() => querySteps(client, description, PROGRESS_TIMEOUT_MS.ended));
+  return steps === undefined ? {} : { report: steps };
 }
 
 async function progressOf(

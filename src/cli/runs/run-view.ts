@@ -3,6 +3,7 @@ import { flowErrorToJson } from '../../dsl/errors';
 import type { Json, JsonObject } from '../../dsl/json';
 import { waitingToJson } from '../approval-view';
 import { type CommandParts, letterToJson } from '../dead-letter-view';
+import { printRehearsed } from '../dry-run-outcome';
 import { printFlowFailure } from '../flow-report';
 import { printable, printableIndented, type TextOutput } from '../output';
 import { placeOf } from '../progress-printer';
@@ -39,7 +40,8 @@ export function printHead(report: RunReport, { output, now, ui }: Omit<RunView, 
   const ago = formatDuration(Math.max(0, now - startedAt.getTime()));
   const rows: [string, string | undefined][] = [
     ['status', status],
-    ['flow', report.flow ?? '(no worker has taken it up yet)'],
+    ['dry run', report.isDryRun && 'its steps are answered, and nothing is done'],
+    ['flow', report.flow ?? unknownFlowOf(report)],
     ['tenant', report.tenant],
     ['started', `${momentOf(startedAt)}, ${ago} ago`],
     ['ended', closedAt && `${momentOf(closedAt)}, after ${formatDuration(closedAt.getTime() - startedAt.getTime())}`],
@@ -57,6 +59,12 @@ export function printHead(report: RunReport, { output, now, ui }: Omit<RunView, 
   for (const note of report.progress?.notes ?? []) output.line(`  ${'unheard'.padEnd(10)} ${printable(note)}`);
 }
 
+/** Why it is not known which flow it is: a worker says so once it has read it. */
+function unknownFlowOf({ status, outcome }: RunReport): string {
+  if (isOpen(status)) return '(no worker has taken it up yet)';
+  return outcome?.status === 'Failed' ? '(refused at its start)' : '(it ended before a worker had taken it up)';
+}
+
 /** What the flow itself waits for, before its first step. */
 function waitOf({ progress, tenant = '' }: RunReport): string | undefined {
   return progress?.waitsFor === undefined ? undefined : describeNeed(progress.waitsFor, tenant);
@@ -66,14 +74,21 @@ function waitOf({ progress, tenant = '' }: RunReport): string | undefined {
 export function printRun(report: RunReport, view: RunView): void {
   const { output, now, parts } = view;
   printHead(report, view);
-  printSteps(report, view);
+  if (report.report === undefined) printSteps(report, view);
+  else printTried(report.report, output);
   printPending(report, view);
-  printOutcome(report, output);
+  if (report.report === undefined || !('status' in report.report)) printOutcome(report, output);
   const next = nextSteps(report, parts, now);
   if (next.length === 0) return;
   output.line();
   output.line('What to do next:');
   for (const line of next) output.line(`  ${line}`);
+}
+
+/** A dry run's own report says more of its steps, and what the flow would end with. */
+function printTried(report: NonNullable<RunReport['report']>, output: TextOutput): void {
+  output.line();
+  printRehearsed(report, output);
 }
 
 function printSteps({ progress, closedAt, pending }: RunReport, { output, now }: RunView): void {
@@ -133,7 +148,18 @@ function printOutcome({ outcome }: RunReport, output: TextOutput): void {
 
 /** What scripts read of a run. */
 export function reportToJson(report: RunReport, ui: string | undefined): JsonObject {
-  const { startedAt, closedAt, progress, pending, approvals, letters, outcome, unreadable, ...rest } = report;
+  const {
+    startedAt,
+    closedAt,
+    progress,
+    pending,
+    approvals,
+    letters,
+    outcome,
+    unreadable,
+    report: tried,
+    ...rest
+  } = report;
   const moment = (ms: number | undefined) => (ms === undefined ? undefined : new Date(ms).toISOString());
   const known = {
     ...rest,
@@ -154,6 +180,7 @@ export function reportToJson(report: RunReport, ui: string | undefined): JsonObj
     approvals: approvals.map(waitingToJson),
     deadLetters: letters.map(letterToJson),
     ...(outcome?.status === 'Completed' ? { output: outcome.output } : { error: outcome?.error }),
+    report: tried as unknown as JsonObject | undefined,
     unreadable: unreadable && flowErrorToJson(unreadable.data),
   };
   return present(known);

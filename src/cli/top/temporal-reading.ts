@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import type { PoolName } from '../../dsl/block-spec';
-import { OPEN_STATUSES, type OpenStatus, RUN_FLOW, RUN_WINDOW } from '../../dsl/names';
+import { OPEN_STATUSES, type OpenStatus, RUN_FLOW, RUN_WINDOW, taskQueueOf } from '../../dsl/names';
 import { type PoolQueue, type QueueState, readQueueState } from '../../worker/telemetry/queue-state';
 import { allQueues } from '../../worker/telemetry/queue-survey';
 import { quote } from '../approval-client';
@@ -45,8 +45,8 @@ export async function readTemporal(client: Client, queuePrefix: string): Promise
   return await client.withDeadline(Date.now() + DEADLINE_MS, async () => {
     const [queues, open, ended, approvals, parkedBatches] = await together([
       together(allQueues(queuePrefix).map((queue) => readQueue(client, queue))),
-      countOpen(client),
-      countEnded(client),
+      countOpen(client, liveFlows(queuePrefix)),
+      countEnded(client, liveFlows(queuePrefix)),
       readApprovals(client),
       count(client, `${visibilityQuery({})} AND WorkflowType = ${quote(RUN_WINDOW)}`),
     ]);
@@ -60,20 +60,24 @@ async function readQueue({ workflowService, options }: Client, queue: PoolQueue)
   return { pool, taskQueue, ...(await readQueueState(workflowService, options.namespace, queue)) };
 }
 
-async function countOpen(client: Client): Promise<Record<OpenStatus, number>> {
+/** Of a dry run that no worker has taken up yet only the queue tells. */
+function liveFlows(queuePrefix: string): string {
+  return `WorkflowType = ${quote(RUN_FLOW)} AND TaskQueue != ${quote(taskQueueOf(queuePrefix, 'sandbox'))}`;
+}
+
+async function countOpen(client: Client, flows: string): Promise<Record<OpenStatus, number>> {
   const counts = await together(
     OPEN_STATUSES.map(async (status) => {
-      const query = `WorkflowType = ${quote(RUN_FLOW)} AND ${statusCondition([status])}`;
-      return [status, await count(client, query)] as const;
+      return [status, await count(client, `${flows} AND ${statusCondition([status])}`)] as const;
     }),
   );
   return Object.fromEntries(counts) as Record<OpenStatus, number>;
 }
 
-async function countEnded(client: Client): Promise<Record<string, number>> {
+async function countEnded(client: Client, flows: string): Promise<Record<string, number>> {
   const since = new Date(Date.now() - ENDED_WITHIN_MS).toISOString();
   const conditions = [
-    `WorkflowType = ${quote(RUN_FLOW)}`,
+    flows,
     // On SQL, what runs counts as closed in the far future.
     "ExecutionStatus != 'Running'",
     `CloseTime >= ${quote(since)}`,

@@ -1,10 +1,13 @@
+import { jsonBytes } from '../encoded-json';
 import { getOwn, isJsonObject, type Json, type JsonObject, setOwn } from '../json';
+import { fromJsonPointer } from '../problems';
 
 /** Deeper, a value is left empty: schemas may contain themselves. */
 const MAX_DEPTH = 12;
 
-/** Most items and properties that are made of one schema. */
+/** Most items of a list, and parts and properties of an object. */
 const MAX_ITEMS = 20;
+const MAX_PROPERTIES = 100;
 
 /** Values of well-known formats: always the same, so that a report is too. */
 const FORMATS: Readonly<Record<string, string>> = {
@@ -21,49 +24,75 @@ const FORMATS: Readonly<Record<string, string>> = {
   uuid: '00000000-0000-0000-0000-000000000000',
 };
 
+/** Most values that one schema makes, those inside of others among them: a schema of 100 bytes that refers to itself can ask for millions. */
+const MAX_VALUES = 1_000;
+
+/** Of values that the schema has as they are (`const`, `default` …), in all, in bytes of JSON. */
+const MAX_COPIED_BYTES = 262_144;
+
 /**
  * The same value for the same JSON Schema, always: `const`, `default`, the first of `examples` or `enum`, else the least that the schema
- * asks for. Where it names what is required, only that is made. What it says by conditions or patterns is not followed.
+ * asks for. Where it names what is required, only that is made. What it says by conditions or patterns is not followed, and what there is
+ * no room for is an empty object.
  */
-export function generateValue(schema: Json | undefined, root: Json | undefined = schema, depth = 0): Json {
-  if (!isJsonObject(schema) || depth > MAX_DEPTH) return {};
-  const { const: fixed, default: usual, examples, enum: choices } = schema;
-  if (fixed !== undefined) return fixed;
-  if (usual !== undefined) return usual;
-  if (Array.isArray(examples) && examples[0] !== undefined) return examples[0];
-  if (Array.isArray(choices) && choices[0] !== undefined) return choices[0];
-  if (typeof schema.$ref === 'string') return generateValue(referred(schema.$ref, root), root, depth + 1);
-  const parts = [schema.allOf, schema.oneOf, schema.anyOf].find((list) => Array.isArray(list) && list.length > 0);
-  if (Array.isArray(parts) && schema.type === undefined) return generateOfParts(schema, parts, root, depth);
-  return generateOfType(schema, root, depth);
+export function generateValue(schema: Json | undefined): Json {
+  return new Generator(schema).value(schema, 0);
 }
 
-/** All of `allOf` together; of the others, the first. */
-function generateOfParts(schema: JsonObject, parts: readonly Json[], root: Json | undefined, depth: number): Json {
-  if (schema.allOf !== parts) return generateValue(parts[0], root, depth + 1);
-  const values = parts.slice(0, MAX_ITEMS).map((part) => generateValue(part, root, depth + 1));
-  return values.every(isJsonObject) ? Object.assign({}, ...values) : (values[0] ?? {});
-}
+class Generator {
+  #values = 0;
+  #bytes = 0;
 
-function generateOfType(schema: JsonObject, root: Json | undefined, depth: number): Json {
-  const type = Array.isArray(schema.type) ? schema.type[0] : schema.type;
-  if (type === 'object' || (type === undefined && isJsonObject(schema.properties)))
-    return generateObject(schema, root, depth);
-  if (type === 'array') {
-    const count = Math.min(MAX_ITEMS, Number(schema.minItems ?? 0));
-    return Array.from({ length: count }, () => generateValue(schema.items, root, depth + 1));
+  constructor(private readonly root: Json | undefined) {}
+
+  value(schema: Json | undefined, depth: number): Json {
+    this.#values += 1;
+    if (!isJsonObject(schema) || depth > MAX_DEPTH || this.#values > MAX_VALUES) return {};
+    const { const: fixed, default: usual, examples, enum: choices } = schema;
+    const given = [fixed, usual, firstOf(examples), firstOf(choices)].find((value) => value !== undefined);
+    if (given !== undefined) return this.#copy(given);
+    if (typeof schema.$ref === 'string') return this.value(referred(schema.$ref, this.root), depth + 1);
+    const parts = [schema.allOf, schema.oneOf, schema.anyOf].find((list) => Array.isArray(list) && list.length > 0);
+    if (Array.isArray(parts) && schema.type === undefined) return this.#ofParts(schema, parts, depth);
+    return this.#ofType(schema, depth);
   }
-  if (type === 'string') return generateText(schema);
-  if (type === 'number' || type === 'integer') return generateNumber(schema);
-  return type === 'boolean' ? false : type === 'null' ? null : {};
+
+  #copy(value: Json): Json {
+    if (this.#bytes <= MAX_COPIED_BYTES) this.#bytes += jsonBytes(value);
+    return this.#bytes <= MAX_COPIED_BYTES ? value : {};
+  }
+
+  /** All of `allOf` together; of the others, the first. */
+  #ofParts(schema: JsonObject, parts: readonly Json[], depth: number): Json {
+    if (schema.allOf !== parts) return this.value(parts[0], depth + 1);
+    const values = parts.slice(0, MAX_ITEMS).map((part) => this.value(part, depth + 1));
+    return values.every(isJsonObject) ? Object.assign({}, ...values) : (values[0] ?? {});
+  }
+
+  #ofType(schema: JsonObject, depth: number): Json {
+    const type = Array.isArray(schema.type) ? schema.type[0] : schema.type;
+    if (type === 'object' || (type === undefined && isJsonObject(schema.properties)))
+      return this.#object(schema, depth);
+    if (type === 'array') {
+      const count = Math.min(MAX_ITEMS, Number(schema.minItems ?? 0));
+      return Array.from({ length: count }, () => this.value(schema.items, depth + 1));
+    }
+    if (type === 'string') return generateText(schema);
+    if (type === 'number' || type === 'integer') return generateNumber(schema);
+    return type === 'boolean' ? false : type === 'null' ? null : {};
+  }
+
+  #object({ properties, required }: JsonObject, depth: number): JsonObject {
+    const known = isJsonObject(properties) ? properties : {};
+    const names = Array.isArray(required) ? required.filter((name) => typeof name === 'string') : Object.keys(known);
+    const made: JsonObject = {};
+    for (const name of names.slice(0, MAX_PROPERTIES)) setOwn(made, name, this.value(getOwn(known, name), depth + 1));
+    return made;
+  }
 }
 
-function generateObject({ properties, required }: JsonObject, root: Json | undefined, depth: number): JsonObject {
-  const known = isJsonObject(properties) ? properties : {};
-  const names = Array.isArray(required) ? required.filter((name) => typeof name === 'string') : Object.keys(known);
-  const made: JsonObject = {};
-  for (const name of names.slice(0, 100)) setOwn(made, name, generateValue(getOwn(known, name), root, depth + 1));
-  return made;
+function firstOf(list: Json | undefined): Json | undefined {
+  return Array.isArray(list) ? list[0] : undefined;
 }
 
 function generateText({ format, minLength }: JsonObject): string {
@@ -81,8 +110,7 @@ function generateNumber({ type, minimum, exclusiveMinimum }: JsonObject): number
 function referred(reference: string, root: Json | undefined): Json | undefined {
   if (!reference.startsWith('#')) return undefined;
   let value = root;
-  for (const segment of reference.slice(1).split('/').slice(1)) {
-    const key = segment.replaceAll('~1', '/').replaceAll('~0', '~');
+  for (const key of fromJsonPointer(reference.slice(1))) {
     value = isJsonObject(value) ? getOwn(value, key) : undefined;
   }
   return value;

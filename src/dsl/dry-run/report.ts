@@ -37,6 +37,9 @@ export interface DryRunReport {
   readonly notGiven?: readonly string[];
 }
 
+/** Answer of the query `dryRunSteps`: a report as far as it goes, also of a dry run that was ended before there was one. */
+export type DryRunSoFar = Pick<DryRunReport, 'flow' | 'tenant' | 'steps' | 'omittedSteps' | 'skippedMs'>;
+
 /** One execution of one step in a dry run. */
 export interface ReportedStep {
   /** JSON Pointer of the step in its document. */
@@ -82,8 +85,8 @@ const MAX_REPORT_BYTES = 200_000;
 /** With the visits, which take what the steps leave and at least the difference: still below that size. */
 const MAX_COUNTED_BYTES = 250_000;
 
-/** Beside its values, what a step takes at most. */
-const STEP_BYTES = 300;
+/** What a step takes beside its names and values, at most. */
+const STEP_BYTES = 200;
 
 /** True for the result of a dry run, as against the output of a flow. */
 export function isDryRunReport(value: unknown): value is DryRunReport {
@@ -102,9 +105,17 @@ export interface ReportState {
   readonly bytes: number;
 }
 
-/** Writes the steps of a report, within its room. Pure, so that it can be part of a workflow. */
+/** A step that is in the report: what its progress says of it is read once the report is wanted. */
+export interface StepEntry {
+  readonly shown: StepProgress;
+  readonly notes: StepNotes & { cut?: CutName[] };
+}
+
+type CutName = 'input' | 'output' | 'error' | 'flow';
+
+/** Writes the steps of a report, within its room: what has none is not kept until then either. Pure, so that it can be part of a workflow. */
 export class ReportWriter {
-  readonly #steps: (ReportedStep | { readonly shown: StepProgress; readonly notes: StepNotes })[];
+  readonly #steps: (ReportedStep | StepEntry)[];
   #omitted: number;
   #bytes: number;
 
@@ -114,12 +125,32 @@ export class ReportWriter {
     this.#bytes = state.bytes;
   }
 
-  /** A step begins: `shown` is read once the report is wanted, `notes` may be added to until then. */
-  begin(shown: StepProgress): StepNotes {
-    const notes: StepNotes = {};
-    if (this.#takes(STEP_BYTES)) this.#steps.push({ shown, notes });
-    else this.#omitted += 1;
-    return notes;
+  /** A step begins; undefined: there is no room for it. */
+  begin(shown: StepProgress): StepEntry | undefined {
+    if (!this.#takes(STEP_BYTES + jsonBytes([shown.id, shown.name]))) {
+      this.#omitted += 1;
+      return undefined;
+    }
+    const entry = { shown, notes: {} };
+    this.#steps.push(entry);
+    return entry;
+  }
+
+  /** Adds to what is told of a step; `show` makes a value what may be shown of it, and is called only where there is room. */
+  note(
+    { notes }: StepEntry,
+    { input, output, flow, would, ...others }: StepNotes,
+    show = (value: Json): Json => value,
+  ): void {
+    Object.assign(notes, others);
+    if (would !== undefined && this.#takes(jsonBytes(would))) notes.would = would;
+    for (const [key, value] of Object.entries({ input, output, flow })) {
+      if (value === undefined) continue;
+      delete notes[key as 'input'];
+      const shown = this.#room(key, value) ? show(value as Json) : undefined;
+      if (shown === undefined) notes.cut = [...(notes.cut ?? []), key as CutName];
+      else notes[key as 'input'] = shown;
+    }
   }
 
   /** Steps that were reported elsewhere: by a batch of a loop. */
@@ -141,22 +172,26 @@ export class ReportWriter {
     return { steps, omitted: this.#omitted, bytes: this.#bytes };
   }
 
+  /** As {@link state}, for somebody who only looks: nothing is written. */
+  peek(): ReportState {
+    const bytes = this.#bytes;
+    try {
+      return this.state();
+    } finally {
+      this.#bytes = bytes;
+    }
+  }
+
   /** Of bytes: what visits may take beside the steps as they were told of last. */
   get roomForVisits(): number {
     return MAX_COUNTED_BYTES - this.#bytes;
   }
 
-  #reported({ shown, notes }: { shown: StepProgress; notes: StepNotes }): ReportedStep {
+  #reported({ shown, notes }: StepEntry): ReportedStep {
     const { id: path, name, iteration, block, status, attempts, error } = shown;
-    const { would, answer, decision, case: taken, ...values } = notes;
-    const kept: JsonObject = {};
-    const cut: ('input' | 'output' | 'error' | 'flow')[] = [];
-    for (const [key, value] of Object.entries({ ...values, error })) {
-      if (value === undefined) continue;
-      const bytes = jsonBytes(value);
-      if ((key === 'flow' || bytes <= MAX_VALUE_BYTES) && this.#takes(bytes)) kept[key] = value as Json;
-      else cut.push(key as 'input');
-    }
+    const { would, answer, decision, case: taken, cut = [], ...values } = notes;
+    const isErrorKept = error !== undefined && this.#room('error', error);
+    const allCut: CutName[] = error === undefined || isErrorKept ? cut : [...cut, 'error'];
     return {
       path,
       name,
@@ -168,9 +203,16 @@ export class ReportWriter {
       ...(answer === undefined ? {} : { answer }),
       ...(decision === undefined ? {} : { decision }),
       ...(taken === undefined ? {} : { case: taken }),
-      ...kept,
-      ...(cut.length === 0 ? {} : { cut }),
+      ...values,
+      ...(isErrorKept ? { error } : {}),
+      ...(allCut.length === 0 ? {} : { cut: allCut }),
     };
+  }
+
+  /** The report of another flow has been kept small where it was written. */
+  #room(key: string, value: unknown): boolean {
+    const bytes = jsonBytes(value);
+    return (key === 'flow' || bytes <= MAX_VALUE_BYTES) && this.#takes(bytes);
   }
 
   #takes(bytes: number): boolean {

@@ -98,7 +98,7 @@ export async function openToken(sealed: string, purpose: SealPurpose, keys: read
   if (workflowId !== purpose.for) throw invalid('it was sealed for another workflow id; seal it for this one');
   if (digest !== purpose.digest) {
     throw invalid(
-      'it was sealed for something else under this workflow id (flow, input, tenant, decision, resolution or run differ)',
+      'it was sealed for something else under this workflow id (flow, input, tenant, mode, decision, resolution or run differ)',
     );
   }
   return token;

@@ -173,6 +173,7 @@ export class TokenGate implements Gate {
     const read = this.#grants.read(grant, 'run', 'deployment');
     if (read.isDryRun === true && mode !== 'dry-run') throw forged('it is of a dry run, and the flow is live');
     if (read.kind === 'run') return await this.#parentHolder(grant, tenant, at);
+    if (mode === 'dry-run') throw forged('it is of a deployment, which starts live flows');
     if (!at.workflowId.startsWith(read.idPrefix)) throw forged('it is for other workflow ids');
     if (read.flow !== digestOf('flow', flow)) throw forged('another flow was deployed');
     if (read.input !== undefined && read.input !== digestOf('input', input)) throw forged('another input was deployed');

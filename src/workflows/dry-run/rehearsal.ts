@@ -1,11 +1,18 @@
 import type { DryRunPlan, DryStep, OnlyPlan } from '../../dsl/dry-run/dry-run';
 import type { MockAnswer, StepMock } from '../../dsl/dry-run/mock';
 import { type AnswerSource, answersFrom, type MockTable } from '../../dsl/dry-run/mock-table';
-import { type DryRunReport, type ReportState, ReportWriter, type StepNotes } from '../../dsl/dry-run/report';
+import {
+  type DryRunReport,
+  type DryRunSoFar,
+  type ReportState,
+  ReportWriter,
+  type StepEntry,
+  type StepNotes,
+} from '../../dsl/dry-run/report';
 import { VisitCounter, type Visits } from '../../dsl/dry-run/visits';
-import { type FlowErrorData, flowError, flowErrorToJson } from '../../dsl/errors';
+import { type FlowError, type FlowErrorData, flowError, flowErrorToJson } from '../../dsl/errors';
 import type { Json } from '../../dsl/json';
-import type { CallPlan, SwitchPlan, TaskPlan, TryPlan } from '../../dsl/planning/plan';
+import type { CallPlan, SubflowPlan, SwitchPlan, TaskPlan, TryPlan } from '../../dsl/planning/plan';
 import type { StepProgress } from '../../dsl/progress';
 import type { StartInput } from '../../dsl/start';
 import type { TrackedStep } from '../progress-tracker';
@@ -29,11 +36,19 @@ export interface RehearsalState {
   readonly visits?: Visits;
 }
 
+/** Of a dry run that has begun elsewhere: attempts and steps that count here, too. */
+export type BegunRehearsal = Pick<RehearsalState, 'attempts' | 'steps'>;
+
+/** The state of a dry run that goes on with another's counts. */
+export function rehearsalAfter({ attempts, steps }: BegunRehearsal): RehearsalState {
+  return { report: { steps: [], omitted: 0, bytes: 0 }, attempts, skippedMs: 0, steps };
+}
+
 /** The dry run of a flow: which step is answered what, and what is told of it in the end. */
 export class Rehearsal {
   readonly #writer: ReportWriter;
   readonly #attempts: Map<string, number>;
-  readonly #notes = new WeakMap<StepProgress, StepNotes>();
+  readonly #entries = new WeakMap<StepProgress, StepEntry>();
   /** Absent: nobody asked for it. */
   readonly #visits: VisitCounter | undefined;
   /** On which skipped time passes; absent: time is waited, or the history is one of before, which adds up what is skipped. */
@@ -77,7 +92,11 @@ export class Rehearsal {
 
   /** To be called before each step. Throws BLW_STEP_LIMIT. */
   countStep(): void {
-    this.#steps += 1;
+    this.#countSteps(1);
+  }
+
+  #countSteps(count: number): void {
+    this.#steps += count;
     if (this.#steps <= MAX_STEPS) return;
     const detail = `the dry run has made ${MAX_STEPS} steps, expected it to end; mock what its loop waits for`;
     throw flowError('BLW_STEP_LIMIT', detail);
@@ -85,7 +104,8 @@ export class Rehearsal {
 
   /** A step begins, or goes on in a new history. */
   begin({ shown }: TrackedStep, { isResumed }: { isResumed: boolean }): void {
-    this.#notes.set(shown, this.#writer.begin(shown));
+    const entry = this.#writer.begin(shown);
+    if (entry !== undefined) this.#entries.set(shown, entry);
     if (!isResumed) this.#visits?.begin(shown.id);
   }
 
@@ -106,20 +126,34 @@ export class Rehearsal {
   }
 
   note({ shown }: TrackedStep, notes: StepNotes): void {
-    const known = this.#notes.get(shown);
-    if (known !== undefined) Object.assign(known, notes);
+    const entry = this.#entries.get(shown);
+    if (entry !== undefined) this.#writer.note(entry, notes);
+  }
+
+  /** The arguments of a step, with `***` for its secrets, and what it would have done. */
+  noteInput({ shown }: TrackedStep, input: Json, would?: string): void {
+    const entry = this.#entries.get(shown);
+    if (entry === undefined) return;
+    this.#writer.note(entry, { input }, masked);
+    if (would !== undefined) this.#writer.note(entry, { would: withoutPlaceholders(would) });
   }
 
   /** What was noted of a step so far. */
   notesOf({ shown }: TrackedStep): StepNotes {
-    return this.#notes.get(shown) ?? {};
+    return this.#entries.get(shown)?.notes ?? {};
   }
 
   /** Says of a step that failed for good what would become of it. */
   noteDeadLetter({ shown }: TrackedStep): void {
-    const known = this.#notes.get(shown);
-    if (known !== undefined)
-      known.would = `${known.would ?? 'would run'}; failed for good, it would wait for people as a dead letter`;
+    const entry = this.#entries.get(shown);
+    if (entry === undefined) return;
+    const would = `${entry.notes.would ?? 'would run'}; failed for good, it would wait for people as a dead letter`;
+    this.#writer.note(entry, { would });
+  }
+
+  /** Says of a step that starts a flow and does not wait for it that this flow would fail. */
+  noteUnawaited(step: TrackedStep, { flow }: SubflowPlan, { message }: FlowError): void {
+    this.note(step, { would: `would start the flow ${flow} and go on; that flow would fail: ${message}` });
   }
 
   /** Without a clock: time is not waited. */
@@ -194,13 +228,24 @@ export class Rehearsal {
     };
   }
 
-  /** Steps of a batch of a loop, which ran in a workflow of its own. The time that it took is for the caller to let pass on a clock. */
-  take(state: RehearsalState | undefined): void {
+  /** What a batch of the loop, which runs in a workflow of its own, begins with. */
+  begunOf({ path }: TaskPlan): BegunRehearsal {
+    const isInLoop = (key: string) => key.startsWith(`${path}/`);
+    return { attempts: Object.fromEntries([...this.#attempts].filter(([key]) => isInLoop(key))), steps: this.#steps };
+  }
+
+  /**
+   * Steps of a batch of a loop, which ran in a workflow of its own and began with `begun`. On a clock its time is for the caller to let pass.
+   * Throws BLW_STEP_LIMIT.
+   */
+  take(state: RehearsalState | undefined, begun: BegunRehearsal | undefined): void {
     if (state === undefined) return;
     this.#writer.add(state.report);
-    this.#steps += state.steps;
+    for (const [key, count] of Object.entries(state.attempts))
+      this.#attempts.set(key, Math.max(count, this.#attempts.get(key) ?? 0));
     this.pass(state.skippedMs);
     this.#visits?.add(state.visits ?? {});
+    this.#countSteps(Math.max(0, state.steps - (begun?.steps ?? 0)));
   }
 
   /** What goes on in a new history: steps that stand still now begin again there. */
@@ -216,18 +261,29 @@ export class Rehearsal {
 
   /** The report of a flow that has ended. To be called once. */
   report(flow: { flow: string; tenant: string }, end: { output: Json } | { error: FlowErrorData }): DryRunReport {
-    const { steps, omitted } = this.#writer.state();
     return {
       dryRun: true,
       ...flow,
       ...('output' in end
         ? { status: 'completed', output: end.output }
         : { status: 'failed', error: flowErrorToJson(end.error) }),
-      steps,
-      ...(omitted === 0 ? {} : { omittedSteps: omitted }),
-      ...(this.skippedMs === 0 ? {} : { skippedMs: this.skippedMs }),
+      ...this.#told(this.#writer.state()),
       ...this.#visited(),
       ...this.#alone(),
+    };
+  }
+
+  /** What there is to tell while it runs; changes nothing. */
+  soFar(flow: { flow: string; tenant: string }): DryRunSoFar {
+    return { ...flow, ...this.#told(this.#writer.peek()) };
+  }
+
+  #told({ steps, omitted }: ReportState): Pick<DryRunReport, 'steps' | 'omittedSteps' | 'skippedMs'> {
+    const { skippedMs } = this;
+    return {
+      steps,
+      ...(omitted === 0 ? {} : { omittedSteps: omitted }),
+      ...(skippedMs === 0 ? {} : { skippedMs }),
     };
   }
 
@@ -251,6 +307,6 @@ function keyOf({ path }: TaskPlan, { iteration }: TaskScope): string {
 }
 
 /** As it may be shown: a placeholder stands for a secret. */
-export function masked<T extends Json>(value: T): T {
-  return JSON.parse(withoutPlaceholders(JSON.stringify(value))) as T;
+function masked(value: Json): Json {
+  return JSON.parse(withoutPlaceholders(JSON.stringify(value))) as Json;
 }

@@ -16,7 +16,7 @@ import { completeEvent } from '../tasks/emit-task';
 import { literalFilters } from '../tasks/listen-task';
 import { durationOf } from '../timeouts';
 import { endAfter, endResting, restingIn, type StepEnd } from './end-after';
-import { masked, type Rehearsal } from './rehearsal';
+import type { Rehearsal } from './rehearsal';
 import { rehearseApproval } from './rehearse-approval';
 import { type AttemptTime, timeOfAttempts } from './time-of-attempts';
 
@@ -37,7 +37,7 @@ export function* rehearseTask(
       if (task.human === true) return yield* rehearseApproval(task, frame, rehearsal);
       return yield* rehearseCall(task, frame, { rehearsal, execute });
     case 'function':
-      rehearsal.note(frame.step, { input: masked(requireObject(frame.values, 'with')) });
+      rehearsal.noteInput(frame.step, requireObject(frame.values, 'with'));
       return (yield* answered(task, frame, rehearsal)) ?? (yield* execute(task, frame));
     case 'subflow':
       return yield* rehearseSubflow(task, frame, { rehearsal, execute });
@@ -53,8 +53,9 @@ export function* rehearseTask(
 }
 
 function noteCall(task: CallPlan, { values, step }: TaskFrame, rehearsal: Rehearsal): void {
-  const input = masked(requireObject(values, 'with'));
-  rehearsal.note(step, { input, would: describeEffect(task.block, input), answer: rehearsal.sourceOf(task) });
+  const input = requireObject(values, 'with');
+  rehearsal.noteInput(step, input, describeEffect(task.block, input));
+  rehearsal.note(step, { answer: rehearsal.sourceOf(task) });
 }
 
 /** The worker answers, so that its checks, retries and quotas are those of a live step. */
@@ -91,21 +92,48 @@ function* rehearseSubflow(
   frame: TaskFrame,
   { rehearsal, execute }: { rehearsal: Rehearsal; execute: Execute },
 ): Routine<TaskResult> {
-  rehearsal.note(frame.step, { input: masked(frame.values.with ?? null), would: `would run the flow ${task.flow}` });
+  rehearsal.noteInput(frame.step, frame.values.with ?? null, `would run the flow ${task.flow}`);
+  if (!task.await) return yield* rehearseUnawaited(task, frame, { rehearsal, execute });
   const result = yield* answered(task, frame, rehearsal);
-  if (result !== undefined) return task.await ? result : { output: frame.input };
-  // As a dry run too, with a report of its own.
+  if (result !== undefined) return result;
+  const { skippedMs = 0, error, output = null } = yield* reportOf(task, frame, { rehearsal, execute });
+  const end: StepEnd =
+    error === undefined
+      ? { output }
+      : { error: new FlowError({ ...(error as unknown as FlowErrorData), instance: task.path }) };
+  return yield* endAfter(skippedMs, end, { frame, rehearsal });
+}
+
+/** Whatever a flow comes to that nobody waits for, the step ends well, and takes no time. */
+function* rehearseUnawaited(
+  task: SubflowPlan,
+  frame: TaskFrame,
+  { rehearsal, execute }: { rehearsal: Rehearsal; execute: Execute },
+): Routine<TaskResult> {
+  const answer = rehearsal.nextAnswer(task, frame.scope);
+  try {
+    if (answer === undefined) yield* reportOf(task, frame, { rehearsal, execute });
+    else {
+      rehearsal.note(frame.step, { answer: rehearsal.sourceOf(task) });
+      outputOf(answer);
+    }
+  } catch (error) {
+    if (!(error instanceof FlowError)) throw error;
+    rehearsal.noteUnawaited(frame.step, task, error);
+  }
+  return { output: frame.input };
+}
+
+/** The flow runs as a dry run too, with a report of its own. */
+function* reportOf(
+  task: SubflowPlan,
+  frame: TaskFrame,
+  { rehearsal, execute }: { rehearsal: Rehearsal; execute: Execute },
+): Routine<DryRunReport> {
   const { output: report } = yield* execute(task, frame);
   if (!isDryRunReport(report)) throw flowError('BLW_BLOCK_FAILED', `${task.flow} gave no report of a dry run`);
   rehearsal.note(frame.step, { flow: report });
-  // What a flow that is not awaited comes to, nobody would know.
-  if (!task.await) return { output: frame.input };
-  return yield* endAfter(report.skippedMs ?? 0, endOf(report, task), { frame, rehearsal });
-}
-
-function endOf({ error, output = null }: DryRunReport, { path }: SubflowPlan): StepEnd {
-  if (error === undefined) return { output };
-  return { error: new FlowError({ ...(error as unknown as FlowErrorData), instance: path }) };
+  return report;
 }
 
 function* rehearseEmit(task: EmitPlan, frame: TaskFrame, rehearsal: Rehearsal): Routine<TaskResult> {

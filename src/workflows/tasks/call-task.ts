@@ -134,7 +134,7 @@ function activityOptions(
     heartbeatTimeout: task.heartbeatMs,
     retry: {
       ...pausesOf(task, run),
-      maximumAttempts: attemptsLeft(retry.maximumAttempts, turns),
+      maximumAttempts: attemptsLeft(retry.maximumAttempts, turns, run),
       nonRetryableErrorTypes: [
         ...(retry.nonRetryableErrorTypes ?? []),
         ...(isRepeatable(task, args) ? [] : LOST_ATTEMPT),
@@ -156,9 +156,14 @@ function pausesOf({ retry }: CallPlan, { rehearsal }: FlowRun): NonNullable<Acti
   };
 }
 
+/** Attempts of a step in a dry run that skips pauses: no mock has more answers, and the last of them would be given again and again. */
+const MAX_REHEARSED_ATTEMPTS = 100;
+
 /** 0 is Temporal's word for no limit. */
-function attemptsLeft(maximumAttempts: number, { attempts }: StepTurns): number {
-  return maximumAttempts === 0 ? 0 : Math.max(1, maximumAttempts - attempts);
+function attemptsLeft(maximumAttempts: number, { attempts }: StepTurns, { rehearsal }: FlowRun): number {
+  const left = maximumAttempts === 0 ? 0 : Math.max(1, maximumAttempts - attempts);
+  if (rehearsal?.waits !== false) return left;
+  return left === 0 ? MAX_REHEARSED_ATTEMPTS : Math.min(left, MAX_REHEARSED_ATTEMPTS);
 }
 
 /**

@@ -116,7 +116,7 @@ class WindowRun {
       const result: ItemsResult = readable(yield* waitFor(child), "the result of the loop's items");
       const { rehearsal, compensations = [], broken, ...ended } = result;
       run.compensations.addAll(compensations);
-      run.rehearsal?.take(rehearsal);
+      run.rehearsal?.take(rehearsal, request.begun);
       if (broken === 'cancelled') throw new CancelledFailure('the window was cancelled');
       step.end(broken === undefined ? 'completed' : 'failed');
       const wakeAt = (run.clock?.now ?? 0) + (rehearsal?.skippedMs ?? 0);
@@ -151,6 +151,7 @@ class WindowRun {
       steps: text.includes('steps') ? scope.steps : {},
       iteration: scope.iteration,
       depth: scope.depth,
+      ...(run.rehearsal === undefined ? {} : { begun: run.rehearsal.begunOf(this.task) }),
     };
   }
 

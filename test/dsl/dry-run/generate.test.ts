@@ -5,6 +5,10 @@ import { generateValue } from '../../../src/dsl/dry-run/generate-value';
 import type { Json, JsonObject } from '../../../src/dsl/json';
 import { compileSchema } from '../../../src/dsl/validation/json-schemas';
 
+function selfReferring(): JsonObject {
+  return Object.fromEntries([...'abcdefghijklmnopqrstuvwxyzABCD'].map((name) => [name, { $ref: '#' }]));
+}
+
 describe('generateValue', () => {
   it.each<[Json, Json]>([
     [{ type: 'string' }, ''],
@@ -34,6 +38,18 @@ describe('generateValue', () => {
   it('ends where a schema contains itself', () => {
     const tree: Json = { type: 'object', properties: { left: { $ref: '#' } }, required: ['left'] };
     expect(JSON.stringify(generateValue(tree)).length).toBeLessThan(200);
+  });
+
+  it.each<[string, Json]>([
+    [
+      'as all that it requires',
+      { type: 'object', required: [...'abcdefghijklmnopqrstuvwxyzABCD'], properties: selfReferring() },
+    ],
+    ['as each of its parts', { allOf: Array.from({ length: 20 }, () => ({ $ref: '#' })) }],
+    ['as each of its items', { type: 'array', minItems: 20, items: { $ref: '#' } }],
+    ['with a large default', { type: 'array', minItems: 20, items: { anyOf: [{ default: 'x'.repeat(100_000) }] } }],
+  ])('makes only so much of a schema that has itself %s', (_, schema) => {
+    expect(JSON.stringify(generateValue(schema)).length).toBeLessThan(300_000);
   });
 
   it('keeps a name that means something to JavaScript as data', () => {
