@@ -9,7 +9,7 @@ import {
   type StepEntry,
   type StepNotes,
 } from '../../dsl/dry-run/report';
-import { VisitCounter, type Visits } from '../../dsl/dry-run/visits';
+import { VisitCounter } from '../../dsl/dry-run/visits';
 import { type FlowError, type FlowErrorData, flowError, flowErrorToJson } from '../../dsl/errors';
 import type { Json } from '../../dsl/json';
 import type { CallPlan, SubflowPlan, SwitchPlan, TaskPlan, TryPlan } from '../../dsl/planning/plan';
@@ -18,6 +18,7 @@ import type { StartInput } from '../../dsl/start';
 import type { TrackedStep } from '../progress-tracker';
 import type { TaskScope } from '../scope';
 import { withoutPlaceholders } from '../step-secrets';
+import type { BegunRehearsal, RehearsalState } from './rehearsal-state';
 import { VirtualClock } from './virtual-clock';
 
 /** Steps of a dry run: where waits are skipped, a loop that waits for something else would never end. */
@@ -25,24 +26,6 @@ const MAX_STEPS = 20_000;
 
 /** What a report names of what a step was not given. */
 const MAX_NOT_GIVEN = 100;
-
-/** What a dry run takes along to a new history. In histories: add optional fields, never change one. */
-export interface RehearsalState {
-  readonly report: ReportState;
-  /** Attempts that steps have made, by path and iteration. */
-  readonly attempts: Readonly<Record<string, number>>;
-  readonly skippedMs: number;
-  readonly steps: number;
-  readonly visits?: Visits;
-}
-
-/** Of a dry run that has begun elsewhere: attempts and steps that count here, too. */
-export type BegunRehearsal = Pick<RehearsalState, 'attempts' | 'steps'>;
-
-/** The state of a dry run that goes on with another's counts. */
-export function rehearsalAfter({ attempts, steps }: BegunRehearsal): RehearsalState {
-  return { report: { steps: [], omitted: 0, bytes: 0 }, attempts, skippedMs: 0, steps };
-}
 
 /** The dry run of a flow: which step is answered what, and what is told of it in the end. */
 export class Rehearsal {

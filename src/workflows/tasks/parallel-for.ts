@@ -5,7 +5,7 @@ import type { ForPlan, ParallelPlan } from '../../dsl/planning/plan';
 import { abandon } from '../abandon';
 import type { CompensationEntry } from '../compensations';
 import { drive, type Routine, waitFor } from '../drive';
-import type { RehearsalState } from '../dry-run/rehearsal';
+import type { RehearsalState } from '../dry-run/rehearsal-state';
 import type { TrackedStep } from '../progress-tracker';
 import { innerScope } from '../scope';
 import { SideBySide } from '../side-by-side';
