@@ -107,6 +107,13 @@ describe('a race in a dry run', () => {
     ['the shorter of two waits', race(late('slow', 'PT2H'), late('quick', 'PT1H')), {}, 'quick', HOUR],
     ['the first of two that are as long', race(late('one', 'PT1H'), late('two', 'PT60M')), {}, 'one', HOUR],
     [
+      'what is through first of two that waited as long',
+      race(`{ one: { do: [${wait('first', 'PT1H')}, ${get('answer')}] } }`, late('two', 'PT1H')),
+      {},
+      'two',
+      HOUR,
+    ],
+    [
       'a wait before an attempt that takes too long',
       race(get('slow'), late('quick', 'PT5S')),
       { slow: { timeout: true } },

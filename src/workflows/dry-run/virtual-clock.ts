@@ -13,7 +13,8 @@ interface Timer {
 /**
  * The time of a dry run that does not wait, in ms since the flow began. It stands still while anything is done, and jumps to the timer that
  * is due first once nothing is: once every routine of the flow waits for a timer. So whatever else a routine waits for (a step, a local
- * activity, another workflow, a quota, room to be sent out) takes no time here, and nobody has to tell the clock of it.
+ * activity, another workflow, a quota, room to be sent out) takes no time here, and nobody has to tell the clock of it. Timers that are due
+ * at the same time ring one after the other, each once what the one before sets off is under way.
  */
 export class VirtualClock {
   #now: number;
@@ -22,6 +23,8 @@ export class VirtualClock {
   /** In the order in which they began: of two that are due together, that is the order in which they ring. */
   #timers: Timer[] = [];
   #isWatching = false;
+  /** Some timer is as late as it is now. */
+  #isDue = false;
   #isLeaving: () => boolean = () => false;
 
   constructor(now: number) {
@@ -85,31 +88,39 @@ export class VirtualClock {
     this.#isWatching = true;
     // But for the first time, which is at once.
     let isAsked = false;
-    const isIdle = (): boolean => {
+    const mayRing = (): boolean => {
       const isFirst = !isAsked;
       isAsked = true;
-      return !isFirst && this.#awake === 0;
+      return !isFirst && (this.#awake === 0 || this.#isDue);
     };
     const advance = (): void => {
       this.#isWatching = false;
       this.#advance();
       if (this.#timers.length > 0) this.#watch();
     };
-    CancellationScope.nonCancellable(() => condition(isIdle)).then(advance, advance);
+    CancellationScope.nonCancellable(() => condition(mayRing)).then(advance, advance);
   }
 
+  /** Rings one: what comes of it may take others away that are due at the same time. */
   #advance(): void {
-    if (this.#isLeaving()) {
-      const standing = this.#timers;
-      this.#timers = standing.filter(({ suspend }) => suspend === undefined);
-      for (const { suspend } of standing) suspend?.();
+    if (this.#awake === 0 && this.#isLeaving()) {
+      this.#standStill();
       return;
     }
     const [first, ...others] = this.#timers;
     if (first === undefined) return;
     const next = others.reduce((earliest, timer) => (timer.at < earliest.at ? timer : earliest), first);
-    this.#timers = this.#timers.filter((timer) => timer !== next);
-    this.#now = Math.max(this.#now, next.at);
-    next.ring();
+    if (this.#awake === 0 || next.at <= this.#now) {
+      this.#timers = this.#timers.filter((timer) => timer !== next);
+      this.#now = Math.max(this.#now, next.at);
+      next.ring();
+    }
+    this.#isDue = this.#timers.some(({ at }) => at <= this.#now);
+  }
+
+  #standStill(): void {
+    const standing = this.#timers;
+    this.#timers = standing.filter(({ suspend }) => suspend === undefined);
+    for (const { suspend } of standing) suspend?.();
   }
 }
