@@ -1,4 +1,4 @@
-import { isJsonObject, type Json } from './json';
+import { describeJsonType, isJsonObject, type Json } from './json';
 import { shortText } from './problems';
 
 const MS = { days: 86_400_000, hours: 3_600_000, minutes: 60_000, seconds: 1_000, milliseconds: 1 } as const;
@@ -42,7 +42,9 @@ function isoProblem(text: string): string {
 }
 
 function parseObjectDuration(value: Json): ParsedDuration {
-  if (!isJsonObject(value)) return { problem: 'expected ISO 8601 text or an object such as { seconds: 30 }' };
+  if (!isJsonObject(value)) {
+    return { problem: `got ${describeJsonType(value)}, expected ISO 8601 text or an object such as { seconds: 30 }` };
+  }
   const keys = Object.keys(value);
   if (keys.length === 0) return { problem: 'expected at least one of days, hours, minutes, seconds, milliseconds' };
   let ms = 0;

@@ -155,7 +155,7 @@ describe('arguments', () => {
       "BLW_ARG_INVALID | path: got a number, expected string; put it in quotes: '7' | call: fs.get, with: { path: «7 }",
       "BLW_ARG_INVALID | maxRows: got a string, expected integer; that is what ${ 'ten' } gives | call: sql.query, with: { database: a, statement: b, maxRows: «\"${ 'ten' }\" }",
       'BLW_ARG_INVALID | maxRows: ${ string(data.n) } gives a string, expected integer | call: sql.query, with: { database: a, statement: b, maxRows: «"${ string(data.n) }" }',
-      'BLW_ARG_INVALID | requiredApprovals: must be >= 1 (got 0) | call: human.approval, with: { title: a, requiredApprovals: «0 }',
+      'BLW_ARG_INVALID | requiredApprovals: got 0, expected at least 1 | call: human.approval, with: { title: a, requiredApprovals: «0 }',
       'BLW_DURATION_INVALID | got "10s", expected ISO 8601 such as PT30S, PT1H30M or P2D; write PT10S | call: human.approval, with: { title: a, timeout: «"${ \'10s\' }" }',
       'BLW_SCHEMA_INVALID | form: type: got "text", expected | call: human.approval, with: { title: a, form: { type: «text } }',
     ]),

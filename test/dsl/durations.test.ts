@@ -45,7 +45,7 @@ describe('parseDuration', () => {
     ['PT-5S', 'expected ISO 8601'],
     ['P3651D', 'longer than 10 years'],
     [`PT${'9'.repeat(400)}S`, 'longer than 10 years'],
-    [5, 'expected ISO 8601 text or an object such as { seconds: 30 }'],
+    [5, 'got a number, expected ISO 8601 text or an object such as { seconds: 30 }'],
     [null, 'expected ISO 8601 text or an object'],
     [true, 'expected ISO 8601 text or an object'],
     [['PT1S'], 'expected ISO 8601 text or an object'],

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import Ajv2020 from 'ajv/dist/2020';
 import addFormats from 'ajv-formats';
 import { parseDocumentText } from '../../src/dsl/document';
+import { FLOW_TEST_FILE } from '../../src/dsl/flow-test/flow-test';
 import type { Json } from '../../src/dsl/json';
 import { planFlow } from '../../src/dsl/planning/plan-flow';
 import { validateFlowText } from '../../src/dsl/validation/validate-flow';
@@ -16,8 +17,8 @@ const OWS_SCHEMA = join(OWS, 'schema/workflow.yaml');
 
 const filesIn = (folder: string) =>
   (existsSync(folder) ? readdirSync(folder) : []).filter((file) => /\.ya?ml$/.test(file));
-/** Beside the flows there is a policy. */
-const FLOWS = filesIn(EXAMPLES).filter((file) => file !== 'policy.yaml');
+/** Beside the flows there are a policy, and tests of flows. */
+const FLOWS = filesIn(EXAMPLES).filter((file) => file !== 'policy.yaml' && !FLOW_TEST_FILE.test(file));
 const ifThere = (path: string) => (existsSync(path) ? it : it.skip);
 
 /** A flow with every kind of task and every part of each. */

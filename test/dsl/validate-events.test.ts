@@ -39,6 +39,9 @@ describe('listen', () => {
     badRows([
       'BLW_KEY_MISSING | listen needs "to" | «listen: {}',
       'BLW_VALUE_INVALID | listen: read: got "text", expected one of data, envelope, raw | listen: { to: { any: [] }, read: «text }',
+      'BLW_KEY_UNKNOWN | "foreach" is not known in listen; write it beside listen: { listen: { to: … }, foreach: … } | listen: { to: { any: [] }, «foreach: {} }',
+      'BLW_KEY_UNKNOWN | "timeout" is not known in listen; write it beside listen | listen: { to: { any: [] }, «timeout: PT1S }',
+      'BLW_KEY_UNKNOWN | "until" is not known in listen; write it beside any | listen: { to: { any: [] }, «until: data }',
       'BLW_VALUE_INVALID | to: got none of one, any and all, expected exactly one | listen: { to: «{} }',
       'BLW_VALUE_INVALID | to: got one and any of one, any and all | listen: { to: «{ one: { with: { type: a } }, any: [] } }',
       'BLW_KEY_UNKNOWN | did you mean "any"? | listen: { to: { any: [], «anny: [] } }',

@@ -36,6 +36,7 @@ beforeAll(async () => {
   await progressWhen(cancelled, ({ stepsEnded }) => stepsEnded === 1);
   await cancelled.cancel();
   await ended(Promise.resolve(cancelled));
+  await (await start('terminated', { flow: READ }, { mode: 'dry-run', taskQueue: 'nobody-sandbox' })).terminate('no');
   await start('open', { flow: WAITS, waits: 'real' });
   await start('queued', { flow: READ }, { mode: 'dry-run', taskQueue: 'nobody-sandbox' });
 }, 60_000);
@@ -78,6 +79,7 @@ const ALL = [
   'open DryRun',
   'queued DryRun',
   'refused DryRunFailed',
+  'terminated Terminated',
 ];
 
 describe('dry runs in lists', () => {
@@ -92,6 +94,8 @@ describe('dry runs in lists', () => {
     [['--status', 'running'], []],
     [['--status', 'failed', '--status', 'cancelled'], []],
     [['--status', 'completed'], ['live Completed']],
+    [['--status', 'terminated'], []],
+    [['--dry-runs', '--status', 'terminated'], ['terminated Terminated']],
     [
       ['--dry-runs', '--status', 'failed'],
       ['failed DryRunFailed', 'refused DryRunFailed'],
@@ -175,6 +179,7 @@ describe('runs show of a dry run', () => {
     expect(await show('cancelled')).toContain('~ /do/1/rest wait\n');
     expect(await show('cancelled')).toContain('error: the flow was cancelled [BLW_CANCELLED]\n');
     expect(await show('open')).toContain('runs cancel open');
+    expect(await show('terminated')).toContain('flow       (it ended before a worker had taken it up)\n');
     expect(await show('queued')).toContain('flow       (no worker has taken it up yet)\n');
   });
 

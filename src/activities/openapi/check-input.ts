@@ -77,9 +77,7 @@ function checkBody(operation: Operation, body: Json | undefined, path: readonly 
 function below(path: readonly string[], violations: readonly SchemaViolation[]): SchemaViolation[] {
   return violations.map((violation) => ({
     path: [...path, ...violation.path],
-    message: violation.message
-      .replace(/ \(got [\s\S]*\)$/, '')
-      .replace(/^got [\s\S]*?, expected (?=one of |")/, 'expected '),
+    message: violation.withoutValue ?? violation.message,
   }));
 }
 

@@ -56,14 +56,16 @@ export function checkCall({ task, path, context }: TaskSite): void {
       ? normalizeOpenApi(args, known.args, withPath, context)
       : known.args;
   const violations = explainArguments(checkArguments(spec, literal), { call: name, args, known });
+  const isTimed = name === SCRIPT_BLOCK || name === 'human.approval';
+  const isTimeoutTold = isTimed && reportTimeout(name, args, { known, path: withPath, checker });
   for (const { path: at, message, key } of violations) {
+    if (isTimeoutTold && at[0] === 'timeout') continue;
     const isKey = key !== undefined;
     const place = [...withPath, ...at, ...(isKey ? [key] : [])];
     const argument = at.length === 0 ? name : `${name}: ${shortText(at.join('.'))}`;
     checker.report('BLW_ARG_INVALID', place, `${argument}: ${message}`, isKey ? 'key' : 'value');
   }
-  if (name === SCRIPT_BLOCK) checkTimeout(name, args, known, withPath, checker);
-  if (name === 'human.approval') checkApproval(args, known, withPath, checker);
+  if (name === 'human.approval') checkApproval(args, withPath, checker);
   if (name.startsWith('sql.')) checkStatements(name, args, withPath, checker);
   if (name === 'fs.put' && !hasContent(args, violations)) {
     checker.report('BLW_ARG_INVALID', withPath, 'fs.put: expected exactly one of content and base64');
@@ -194,13 +196,19 @@ function checkStatements(call: string, args: JsonObject, path: Path, checker: Ch
   }
 }
 
-function checkTimeout(call: string, args: JsonObject, known: KnownArguments, path: Path, checker: Checker): void {
-  if (typeof known.args.timeout === typeof args.timeout)
-    checker.duration(known.args.timeout, [...path, 'timeout'], `${call}: timeout`);
+/** True where something is wrong with it, which says more than the schema does. */
+function reportTimeout(
+  call: string,
+  args: JsonObject,
+  { known, path, checker }: { known: KnownArguments; path: Path; checker: Checker },
+): boolean {
+  if (typeof known.args.timeout !== typeof args.timeout) return false;
+  const before = checker.problems.length;
+  checker.duration(known.args.timeout, [...path, 'timeout'], `${call}: timeout`);
+  return checker.problems.length > before;
 }
 
-function checkApproval(args: JsonObject, known: KnownArguments, path: Path, checker: Checker): void {
-  checkTimeout('human.approval', args, known, path, checker);
+function checkApproval(args: JsonObject, path: Path, checker: Checker): void {
   if (args.onTimeout !== undefined && args.timeout === undefined) {
     checker.report('BLW_ARG_INVALID', [...path, 'onTimeout'], 'human.approval: onTimeout needs a timeout', 'key');
   }

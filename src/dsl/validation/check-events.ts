@@ -1,4 +1,5 @@
 import { READ_MODES } from '../events/cloud-event';
+import { isJsonObject } from '../json';
 import { EVENT_URIS } from '../planning/plan-events';
 import type { TaskSite } from './check-context';
 import { checkVariable } from './check-control';
@@ -15,6 +16,14 @@ function eventHabit(advice: string): Readonly<Record<string, string>> {
   const keys = ['type', 'source', 'subject', 'data', 'with', 'event', 'events', 'one', 'any', 'all'];
   return Object.fromEntries(keys.map((key) => [key, advice]));
 }
+
+/** What belongs to the task, beside `listen`. */
+const BESIDE_LISTEN = Object.fromEntries(
+  ['foreach', 'timeout', 'then', 'if', 'input', 'output', 'export', 'metadata'].map((key) => [
+    key,
+    `write it beside listen: { listen: { to: … }, ${key}: … }`,
+  ]),
+);
 
 /** OWS dsl-reference, "Emit". */
 export function checkEmit({ task, path, scope, context }: TaskSite): void {
@@ -50,7 +59,14 @@ export function checkListen(site: TaskSite): void {
     required: ['to'],
     optional: ['read'],
     example: '{ to: { one: { with: { type: … } } } }',
-    habits: { advice: eventHabit('write listen: { to: { one: { with: { type: … } } } }'), standsFor: 'to' },
+    habits: {
+      advice: {
+        ...eventHabit('write listen: { to: { one: { with: { type: … } } } }'),
+        until: 'write it beside any: listen: { to: { any: […], until: … } }',
+        ...(isJsonObject(task.listen) && task.listen.to !== undefined ? BESIDE_LISTEN : {}),
+      },
+      standsFor: 'to',
+    },
   });
   checker.oneOf(listen?.read, [...listenPath, 'read'], 'listen: read', READ_MODES);
   if (listen?.to !== undefined) checkStrategy(listen.to, [...listenPath, 'to'], { checker, expressions, scope });

@@ -5,12 +5,15 @@ import { messageOf } from '../errors';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
 import { closestName, listNames, shortJson, shortText } from '../problems';
 import { linearRegExp } from '../regular-expression';
+import { describeMismatch, type Mismatch } from './schema-words';
 
 /** One way in which data does not match a schema. */
 export interface SchemaViolation {
   /** Keys and indexes from the root of the data. */
   readonly path: readonly string[];
   readonly message: string;
+  /** The message without the value, which may be a secret; absent: there is none in it. */
+  readonly withoutValue?: string;
   /** The offending key, where the violation is about a key and not about a value. */
   readonly key?: string;
   /** Keys that are known where the offending one stands. */
@@ -136,10 +139,12 @@ function toViolation(error: ErrorObject): SchemaViolation {
     .slice(1)
     .map((segment) => segment.replaceAll('~1', '/').replaceAll('~0', '~'));
   const key = offendingKey(error);
+  const { message, withoutValue } = describe(error);
   const { missingProperty } = error.params as Record<string, unknown>;
   return {
     path,
-    message: describe(error),
+    message,
+    ...(withoutValue === message ? {} : { withoutValue }),
     ...(key === undefined ? {} : { key, known: knownKeys(error.parentSchema) }),
     ...(error.keyword === 'required' ? { missing: String(missingProperty) } : {}),
     ...(error.keyword === 'type' ? { isType: true } : {}),
@@ -152,22 +157,22 @@ function offendingKey({ params }: ErrorObject): string | undefined {
   return typeof key === 'string' ? key : undefined;
 }
 
-function describe(error: ErrorObject): string {
-  const params = error.params as Record<string, Json>;
+function describe(error: ErrorObject): Mismatch {
+  const told = describeMismatch(error);
+  if (told !== undefined) return told;
+  const message = describeKey(error) ?? error.message ?? error.keyword;
+  return { message, withoutValue: message };
+}
+
+function describeKey(error: ErrorObject): string | undefined {
   switch (error.keyword) {
     case 'required':
-      return `"${String(params.missingProperty)}" is missing`;
+      return `"${String((error.params as Record<string, unknown>).missingProperty)}" is missing`;
     case 'additionalProperties':
     case 'unevaluatedProperties':
       return describeUnknownKey(offendingKey(error) ?? '', error.parentSchema);
-    case 'type':
-      return `got ${describeJsonType(error.data)}, expected ${[params.type ?? ''].flat().join(' or ')}`;
-    case 'enum':
-      return `got ${shortJson(error.data)}, expected one of ${(params.allowedValues as Json[]).map((value) => JSON.stringify(value)).join(', ')}`;
-    case 'const':
-      return `got ${shortJson(error.data)}, expected ${JSON.stringify(params.allowedValue)}`;
     default:
-      return `${error.message ?? error.keyword} (got ${shortJson(error.data)})`;
+      return undefined;
   }
 }
 

@@ -9,6 +9,8 @@ export interface RehearsalState {
   readonly skippedMs: number;
   readonly steps: number;
   readonly visits?: Visits;
+  /** Paths of the steps that asked for a mock of the start. */
+  readonly usedMocks?: readonly string[];
 }
 
 /** Of a dry run that has begun elsewhere: attempts and steps that count here, too. */

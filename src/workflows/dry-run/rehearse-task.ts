@@ -1,4 +1,5 @@
 import { describeEffect } from '../../dsl/dry-run/describe-effect';
+import { failedAttempts } from '../../dsl/dry-run/failed-attempts';
 import { type MockAnswer, mockedError } from '../../dsl/dry-run/mock';
 import { type DryRunReport, isDryRunReport } from '../../dsl/dry-run/report';
 import { formatDuration } from '../../dsl/durations';
@@ -52,10 +53,10 @@ export function* rehearseTask(
   }
 }
 
-function noteCall(task: CallPlan, { values, step }: TaskFrame, rehearsal: Rehearsal): void {
+function noteCall(task: CallPlan, { scope, values, step }: TaskFrame, rehearsal: Rehearsal): void {
   const input = requireObject(values, 'with');
   rehearsal.noteInput(step, input, describeEffect(task.block, input));
-  rehearsal.note(step, { answer: rehearsal.sourceOf(task) });
+  rehearsal.note(step, { answer: rehearsal.sourceOf(task, scope) });
 }
 
 /** The worker answers, so that its checks, retries and quotas are those of a live step. */
@@ -66,9 +67,12 @@ function* rehearseCall(
 ): Routine<TaskResult> {
   const before = rehearsal.attemptsOf(task, frame.scope);
   const made = (): AttemptTime => {
-    const attempts = frame.step.shown.attempts ?? 1;
+    const time = timeOfAttempts(task, frame, { before, attempts: frame.step.shown.attempts ?? 1, rehearsal });
+    const { attempts } = time;
+    const failed = failedAttempts(rehearsal.mockOf(task, frame.scope)?.answers ?? [], { before, attempts });
+    if (failed.length > 0) rehearsal.note(frame.step, { failedAttempts: failed });
     rehearsal.addAttempts(task, frame.scope, attempts);
-    return timeOfAttempts(task, frame, { before, attempts, rehearsal });
+    return time;
   };
   let end: StepEnd;
   try {
@@ -82,9 +86,12 @@ function* rehearseCall(
     }
     end = { error };
   }
-  const { ms, isUp } = made();
-  const isLate = isUp && rehearsal.clock !== undefined;
-  return yield* endAfter(ms, isLate ? { error: tookTooLong() } : end, { frame, rehearsal });
+  const { ms, isUp, attempts } = made();
+  if (isUp) {
+    frame.step.update({ attempts });
+    end = { error: tookTooLong() };
+  }
+  return yield* endAfter(ms, end, { frame, rehearsal });
 }
 
 function* rehearseSubflow(
@@ -114,7 +121,7 @@ function* rehearseUnawaited(
   try {
     if (answer === undefined) yield* reportOf(task, frame, { rehearsal, execute });
     else {
-      rehearsal.note(frame.step, { answer: rehearsal.sourceOf(task) });
+      rehearsal.note(frame.step, { answer: rehearsal.sourceOf(task, frame.scope) });
       outputOf(answer);
     }
   } catch (error) {
@@ -132,7 +139,7 @@ function* reportOf(
 ): Routine<DryRunReport> {
   const { output: report } = yield* execute(task, frame);
   if (!isDryRunReport(report)) throw flowError('BLW_BLOCK_FAILED', `${task.flow} gave no report of a dry run`);
-  rehearsal.note(frame.step, { flow: report });
+  rehearsal.noteFlow(frame.step, report, { task, scope: frame.scope });
   return report;
 }
 
@@ -204,7 +211,7 @@ function* answered(task: TaskPlan, frame: TaskFrame, rehearsal: Rehearsal): Rout
   const { scope, step, values } = frame;
   const answer = rehearsal.nextAnswer(task, scope);
   if (answer === undefined) return undefined;
-  rehearsal.note(step, { answer: rehearsal.sourceOf(task) });
+  rehearsal.note(step, { answer: rehearsal.sourceOf(task, scope) });
   if ('timeout' in answer && values.timeout !== undefined) {
     const ms = durationOf(values.timeout, 'timeout');
     return yield* endAfter(ms, { error: tookTooLong() }, { frame, rehearsal });

@@ -10,6 +10,8 @@ export interface AttemptTime {
   readonly ms: number;
   /** The step's own timeout would have ended it meanwhile. */
   readonly isUp: boolean;
+  /** Those that it left time for. */
+  readonly attempts: number;
 }
 
 /**
@@ -18,20 +20,22 @@ export interface AttemptTime {
  */
 export function timeOfAttempts(
   task: CallPlan,
-  { values }: TaskFrame,
+  { scope, values }: TaskFrame,
   { before, attempts, rehearsal }: { before: number; attempts: number; rehearsal: Rehearsal },
 ): AttemptTime {
   const limitMs = values.timeout === undefined ? Number.POSITIVE_INFINITY : durationOf(values.timeout, 'timeout');
-  const answers = rehearsal.mockOf(task)?.answers ?? [];
+  const answers = rehearsal.mockOf(task, scope)?.answers ?? [];
+  // Where there is no clock, time ends nothing.
+  const hasClock = rehearsal.clock !== undefined;
   let ms = 0;
   for (let attempt = 0; attempt < attempts; attempt += 1) {
     const isOneMore = attempt > 0;
     if (isOneMore && !rehearsal.waits) ms += pauseBefore(attempt, task.retry);
-    if (isOneMore && ms >= limitMs) return { ms: limitMs, isUp: true };
+    if (isOneMore && hasClock && ms >= limitMs) return { ms: limitMs, isUp: true, attempts: attempt };
     const [answer] = answersFrom(answers, before + attempt);
     if (answer !== undefined && 'timeout' in answer) ms += Math.min(task.startToCloseMs, limitMs);
   }
-  return { ms: Math.min(ms, limitMs), isUp: ms > limitMs };
+  return { ms: Math.min(ms, limitMs), isUp: hasClock && ms > limitMs, attempts };
 }
 
 /** As Temporal makes them. */

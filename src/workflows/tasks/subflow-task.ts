@@ -12,7 +12,6 @@ import { MAX_FLOW_DEPTH, type StartInput } from '../../dsl/start';
 import { undecodableReason } from '../../dsl/undecodable';
 import { type Routine, waitFor } from '../drive';
 import { childError } from '../failures';
-import type { FlowRun } from '../flow-run';
 import { readable } from '../lost-payload';
 import type { TaskFrame, TaskResult } from '../task-frame';
 import { childTrace } from '../tracing/interceptors';
@@ -25,7 +24,7 @@ import { childId } from './child-id';
  */
 export function* executeSubflow(task: SubflowPlan, frame: TaskFrame): Routine<TaskResult> {
   const { run, scope, input, values, step } = frame;
-  const start = childStart(task, run, values.with ?? null);
+  const start = childStart(task, frame, values.with ?? null);
   const workflowId = childId(run.id, task.path, scope.iteration);
   yield* run.dispatch.enter(start);
   step.update({ child: workflowId });
@@ -45,7 +44,8 @@ export function* executeSubflow(task: SubflowPlan, frame: TaskFrame): Routine<Ta
 }
 
 /** The child's start input: of the same tenant, asked for by the same person, one level deeper. */
-function childStart(task: SubflowPlan, { tenant, prepared, proof, rehearsal }: FlowRun, input: Json): StartInput {
+function childStart(task: SubflowPlan, { run, scope }: TaskFrame, input: Json): StartInput {
+  const { tenant, prepared, proof, rehearsal } = run;
   const { priorityKey, requestedBy, depth = 0 } = prepared;
   if (depth >= MAX_FLOW_DEPTH) {
     throw flowError('BLW_FLOW_DEPTH', `${task.flow} would be more than ${MAX_FLOW_DEPTH} flows deep`);
@@ -59,7 +59,7 @@ function childStart(task: SubflowPlan, { tenant, prepared, proof, rehearsal }: F
     depth: depth + 1,
     ...(task.await ? { awaited: true as const } : {}),
     ...proof,
-    ...rehearsal?.startOf(task),
+    ...rehearsal?.startOf(task, scope),
   };
 }
 
