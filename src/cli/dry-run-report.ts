@@ -1,4 +1,3 @@
-import type { AnswerSource } from '../dsl/dry-run/mock-table';
 import type { DryRunReport, DryRunSoFar, FailedAttempt, ReportedStep } from '../dsl/dry-run/report';
 import { formatDuration } from '../dsl/durations';
 import type { Json, JsonObject } from '../dsl/json';
@@ -6,6 +5,7 @@ import { listNames, shortText } from '../dsl/problems';
 import type { StepStatus } from '../dsl/progress';
 import { madeUpHint } from './dry-run-hint';
 import { printable, printableIndented, type Style, type StyleName, type TextOutput } from './output';
+import { scriptOutputLines } from './script-output';
 
 /** Longest value on a line; `--json` has them all. */
 const MAX_VALUE_LENGTH = 200;
@@ -16,10 +16,11 @@ const MARKS: Readonly<Partial<Record<StepStatus, { readonly mark: string; readon
   skipped: { mark: '-', style: 'dim' },
 };
 
-const SOURCES: Readonly<Record<AnswerSource, string>> = {
+const SOURCES: Readonly<Record<NonNullable<ReportedStep['answer']>, string>> = {
   request: 'mocks of this run',
   document: "the flow's metadata.mock",
   generated: 'made up, since nothing is mocked',
+  computed: 'the script itself',
 };
 
 /** Prints a report for people: each step with what it would have done and what it was answered. */
@@ -76,7 +77,7 @@ function linesOf(step: ReportedStep, style: Style, indent: string): string[] {
     ...(step.input === undefined || block === 'emit' ? [] : [`input: ${short(step.input)}`]),
     ...(taken === undefined ? [] : [caseText(taken)]),
     ...failedAttempts.map(attemptText),
-    ...(error === undefined ? [] : [`error: ${reasonOf(error)}`]),
+    ...(error === undefined ? [] : [`error: ${reasonOf(error)}`, ...scriptOutputLines(error)]),
     ...(output === undefined || error !== undefined ? [] : [`output: ${short(output)}`]),
     ...(answer === undefined ? [] : [answerText(answer)]),
     ...(cut.length === 0 ? [] : [`too large for the report: ${cut.join(', ')}`]),
@@ -107,7 +108,7 @@ export function caseText(taken: string | null): string {
 }
 
 /** Where an answer comes from, in words. */
-export function answerText(answer: AnswerSource): string {
+export function answerText(answer: NonNullable<ReportedStep['answer']>): string {
   return `from: ${SOURCES[answer]}`;
 }
 

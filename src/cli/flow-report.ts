@@ -4,6 +4,7 @@ import { printableLines } from './command-error';
 import { EXIT, type ExitCode } from './exit-codes';
 import type { FlowOutcome } from './flow-outcome';
 import { printable, type TextOutput } from './output';
+import { scriptOutputLines } from './script-output';
 
 /** Fields of an error, below its detail, in the order of OWS. */
 const FIELDS = ['type', 'status', 'title', 'instance'];
@@ -27,6 +28,7 @@ export function printFlowFailure(outcome: FlowOutcome, err: TextOutput): void {
     if (value === undefined) continue;
     err.line(`  ${`${field}:`.padEnd(10)} ${printable(typeof value === 'string' ? value : JSON.stringify(value))}`);
   }
+  for (const line of scriptOutputLines(error)) err.line(`  ${line}`);
   for (const line of compensationLines(error.compensation)) err.line(`  ${line}`);
   if (code !== undefined && isErrorCode(code)) err.line(`  ${ERROR_CODES[code].help}`);
 }

@@ -327,7 +327,7 @@ export const ERROR_CODES = define({
     type: 'runtime',
     status: 500,
     title: 'A script threw an error, or ended with an exit code other than 0',
-    help: 'Look at name, message and line of the error, and at what the script wrote last (`data`). `return: code` or `all` take an exit code for a result.',
+    help: 'Look at name, message and line of the error, and at what the script wrote last (`stdout` and `stderr` under its `data`). `return: code` or `all` take an exit code for a result.',
   },
   BLW_SCRIPT_TIMEOUT: {
     type: 'timeout',

@@ -1,9 +1,16 @@
+import type { ResourceClass } from './block-spec';
 import type { ExpressionLanguage } from './expressions/language';
 import { isWholeExpression } from './expressions/template';
 import { isJsonObject, type JsonObject } from './json';
 
 /** The block that runs scripts. */
 export const SCRIPT_BLOCK = 'script.run';
+
+/** The pool of scripts, whatever a flow says: they compute for as long as they may, and who may run them needs the scope of this class. */
+export const SCRIPT_POOL: ResourceClass = 'cpu';
+
+/** Most CPU time of a script, in ms. */
+export const MAX_SCRIPT_CPU_MS = 300_000;
 
 /** True for `run: { script: … }`. */
 export function isScriptTask({ run }: JsonObject): boolean {

@@ -39,7 +39,7 @@ export const WORKER_OPTIONS = [
     name: 'sandbox-pool-size',
     value: 'N',
     default: '8',
-    description: 'steps of dry runs that are answered at once',
+    description: 'steps of dry runs that are answered at once, scripts that really run among them',
   },
   {
     name: 'queue-prefix',

@@ -20,6 +20,7 @@ import type { SecretStore } from '../activities/ports/secret-store';
 import { type FlowPlace, prepareFlow } from '../activities/prepare-flow';
 import { type BlockProcessPool, createBlockProcessPool } from '../activities/process/block-process-pool';
 import type { ResultCache } from '../activities/result-cache';
+import { requireScriptPool } from '../activities/script/script-job';
 import type { ScriptPool } from '../activities/script/script-pool';
 import {
   type BlockRunner,
@@ -127,6 +128,7 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
     },
   });
   const runBlock = scriptRunner(
+    resources,
     parts.scripts,
     resources === 'io' ? ioRunner(config, processes) : processRunner(processes),
   );
@@ -263,9 +265,12 @@ export function flowOptions(config: WorkerConfig): Partial<WorkerOptions> {
 const LARGE_VALUES = { isolateExecutionTimeout: '60s' };
 
 /** A script gets a process of its own, and not one that others' blocks run in. */
-function scriptRunner(scripts: ScriptPool, runOthers: BlockRunner): BlockRunner {
-  return (blockType, args, context) =>
-    blockType === SCRIPT_BLOCK ? scripts.run(args, context) : runOthers(blockType, args, context);
+function scriptRunner(resources: ResourceClass, scripts: ScriptPool, runOthers: BlockRunner): BlockRunner {
+  return async (blockType, args, context) => {
+    if (blockType !== SCRIPT_BLOCK) return await runOthers(blockType, args, context);
+    requireScriptPool(resources);
+    return await scripts.run(args, context);
+  };
 }
 
 /** Cpu and gpu blocks never run on the event loop that polls Temporal. */

@@ -10,6 +10,7 @@ import type { HttpClient } from '../activities/ports/http-client';
 import type { SecretStore } from '../activities/ports/secret-store';
 import type { StepCache } from '../activities/ports/step-cache';
 import { ResultCache } from '../activities/result-cache';
+import type { Isolation, IsolationMode } from '../activities/script/isolation';
 import { ScriptPool } from '../activities/script/script-pool';
 import { tracePorts } from '../activities/tracing/traced-ports';
 import { within } from '../activities/within';
@@ -131,10 +132,9 @@ export async function startWorker(options: {
     await payloads.key();
     const expressions = createExpressionEngine({ entry: EXPRESSION_HOST_ENTRY });
     releases.push(() => expressions.close());
-    // Those of a sandbox are answered by mocks: it starts no process to find out what would isolate them.
-    const scripts = new ScriptPool({ entry: SCRIPT_ENTRY, ...config.scripts, ...(isLive ? {} : { isolation: 'off' }) });
+    const onIsolation = (isolation: Isolation) => tellIsolation(isolation, config.scripts.isolation, logger);
+    const scripts = new ScriptPool({ entry: SCRIPT_ENTRY, ...config.scripts, onIsolation });
     releases.push(() => scripts.close());
-    if (isLive) void tellIsolation(scripts, logger);
     health.begins(`it connects to Temporal at ${address}`);
     const { connection } = await connectWorker(target);
     releases.push(() => connection.close());
@@ -201,6 +201,7 @@ export async function startWorker(options: {
       payloads,
       keys,
       expressions,
+      scripts,
       policy,
       keeper,
     };
@@ -213,7 +214,6 @@ export async function startWorker(options: {
       traces,
       observe: telemetry.observe,
       secrets,
-      scripts,
       events: messaging.events,
       outbox: messaging.outbox,
       results: new ResultCache(stepCache, (...line) => logger.log(...line)),
@@ -267,13 +267,20 @@ export async function startWorker(options: {
   }
 }
 
-/** What isolates scripts is for operators to know: where it is missing, and where they have asked for it. Never rejects. */
-async function tellIsolation(scripts: ScriptPool, logger: Logger): Promise<void> {
-  const isolation = await scripts.isolation();
-  if (isolation.kind === 'missing')
-    logger.log('warn', 'scripts are refused: their isolation is required and missing', { reason: isolation.why });
-  if (isolation.kind === 'none')
-    logger.log('info', 'scripts run without isolation by the system', { reason: isolation.why });
+/** What isolates scripts is for operators to know: a warning where it is less than it could be and nobody has said that it need not be more. */
+function tellIsolation(isolation: Isolation, mode: IsolationMode, logger: Logger): void {
+  switch (isolation.kind) {
+    case 'bubblewrap':
+      logger.log('info', 'scripts are isolated by the system', { program: isolation.program });
+      return;
+    case 'missing':
+      logger.log('warn', 'scripts are refused: their isolation is required and missing', { reason: isolation.why });
+      return;
+    case 'none':
+      logger.log(mode === 'off' ? 'info' : 'warn', 'scripts run without isolation by the system', {
+        reason: isolation.why,
+      });
+  }
 }
 
 function scopedPorts(metered: ReturnType<typeof meterPorts>, isTraced: boolean): ScopedPorts {

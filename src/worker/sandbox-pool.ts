@@ -2,7 +2,7 @@ import { Worker } from '@temporalio/worker';
 import { ScopedPorts } from '../activities/access/scoped-ports';
 import { HEARTBEAT_INTERVAL_MS } from '../activities/heartbeat';
 import { localOnly } from '../activities/local-only';
-import { answerStep } from '../activities/sandbox/answer-step';
+import { createAnswerStep } from '../activities/sandbox/answer-step';
 import { CLOSED_PORTS } from '../activities/sandbox/closed-ports';
 import { NO_SECRETS, resolveStandIns } from '../activities/sandbox/stand-ins';
 import { createStepActivities } from '../activities/step-activities';
@@ -19,7 +19,7 @@ import { stepQuota, stepRelease } from './quota/step-quota';
 import { stepLog } from './step-log';
 import { createTraceSinks } from './tracing/trace-sinks';
 
-/** What the sandbox is made from: nothing by which anything outside could be reached. */
+/** What the sandbox is made from: nothing by which anything outside could be reached; scripts have an isolation of their own. */
 export type SandboxParts = Pick<
   PoolParts,
   | 'config'
@@ -33,13 +33,14 @@ export type SandboxParts = Pick<
   | 'payloads'
   | 'keys'
   | 'expressions'
+  | 'scripts'
   | 'logger'
 >;
 
 /**
  * Makes the pool of the sandbox: flows that are only tried, and all their steps of whatever class. The same checks as for live ones, of
- * identity, scopes, quotas and arguments; then an answer in the place of the block. It has no events, no approvals, no dead letters,
- * no cache and no traces, and nothing is counted in its tenants' usage.
+ * identity, scopes, quotas and arguments; then an answer in the place of the block, or the script itself. It has no events, no approvals, no
+ * dead letters, no cache and no traces. What scripts used is counted in their tenants' usage, and nothing else.
  */
 export async function createSandboxPool(parts: SandboxParts): Promise<Pool> {
   const { config, connection, namespace, identity, gate, keeper, logger } = parts;
@@ -57,7 +58,7 @@ export async function createSandboxPool(parts: SandboxParts): Promise<Pool> {
         ports: new ScopedPorts(CLOSED_PORTS),
         secrets: NO_SECRETS,
         results: { reuse: async (_, __, run) => ({ output: await run() }) },
-        runBlock: answerStep,
+        runBlock: createAnswerStep((args, context) => parts.scripts.run(args, context)),
         middleware: [
           stepLog(logger),
           ...(config.auth.mode === 'jwt' ? [stepIdentity(gate)] : []),

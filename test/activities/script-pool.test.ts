@@ -1,11 +1,15 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createAnswerStep } from '../../src/activities/sandbox/answer-step';
 import { findIsolation, type IsolationMode } from '../../src/activities/script/isolation';
-import { ScriptPool } from '../../src/activities/script/script-pool';
+import { requireScriptPool } from '../../src/activities/script/script-job';
+import { ScriptPool, type ScriptPoolOptions } from '../../src/activities/script/script-pool';
 import { StepMeter } from '../../src/activities/step-meter';
+import type { DryStep } from '../../src/dsl/dry-run/dry-run';
 import type { Json, JsonObject } from '../../src/dsl/json';
 import { failureOf, makeContext } from '../helpers/block-context';
 import { HAS_BUBBLEWRAP } from '../helpers/bubblewrap';
@@ -33,7 +37,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function poolOf(options: { isolation?: IsolationMode; memoryMb?: number; entry?: string; path?: string } = {}) {
+function poolOf(options: Partial<ScriptPoolOptions> = {}) {
   const pool = new ScriptPool({ entry, memoryMb: 64, isolation: 'off', ...options });
   pools.push(pool);
   return pool;
@@ -77,6 +81,57 @@ describe('a script as a function', () => {
       detail: 'script.run: the script threw RangeError: no (line 3)',
       data: { name: 'RangeError', message: 'no', line: 3, stdout: 'before\n' },
     });
+  });
+
+  it.each([
+    ['lists that are written as null', 'Array.prototype.toJSON = () => null;', 'Error: no'],
+    ['lists of what is no text', 'Array.prototype.toJSON = () => [{}, {}, {}];', 'Error: no'],
+    ['texts that are not cut', 'String.prototype.slice = function () { return this; };', `Error: ${'x'.repeat(1_000)}`],
+    ['errors that are none', 'Error.prototype.toString = Error[Symbol.hasInstance] = () => { throw 1; };', 'Error: no'],
+    ['texts that are none', 'globalThis.String = JSON.stringify = () => ({ a: 1 });', 'Error: no'],
+  ])('fails once and says so in bounds, also with %s', async (_, change, message) => {
+    const text = message.endsWith('x') ? "'x'.repeat(66000)" : "'no'";
+    const failure = await failureOf(run(poolOf(), `${change}\nthrow new Error(${text})`));
+    expect(failure.options.retryable).toBe(false);
+    expect(failure.data).toMatchObject({
+      code: 'BLW_SCRIPT_FAILED',
+      detail: `script.run: the script threw ${message} (line 2)`,
+    });
+  });
+
+  it.each([
+    ['return 12; }) ; (function(){ return 13', 'the end of a function'],
+    ['return 1 }, globalThis, function(){', 'the end of a method and of a function'],
+    ['return 1 }, async other() { return 2', 'the end of a method'],
+    ['return 1 }; async function other() { return 2', 'the end of a declaration'],
+  ])('does not compile %j, which has %s', async (code) => {
+    expect((await failureOf(run(poolOf(), code))).data.code).toBe('BLW_SCRIPT_SYNTAX');
+  });
+
+  it('keeps what it printed, however it ends', async () => {
+    const pool = poolOf({ memoryMb: 32 });
+    const ends: readonly (readonly [string, string])[] = [
+      ['for (;;);', 'BLW_SCRIPT_TIMEOUT'],
+      ['const loop = () => Promise.resolve().then(loop); return loop();', 'BLW_SCRIPT_MEMORY'],
+      [
+        'const all = []; all.push([]); const loop = () => { all.push([]); return Promise.resolve().then(loop); }; loop(); return new Promise(() => {});',
+        'BLW_SCRIPT_MEMORY',
+      ],
+      ['return new Promise(() => {});', 'BLW_SCRIPT_FAILED'],
+      ["for (;;) console.error('x'.repeat(1e5));", 'BLW_SCRIPT_OUTPUT'],
+    ];
+    for (const [code, expected] of ends) {
+      const timeout = expected === 'BLW_SCRIPT_TIMEOUT' ? 'PT0.2S' : 'PT1M';
+      const { data } = await failureOf(run(pool, `console.log('before');\n${code}`, { timeout }));
+      expect(data).toMatchObject({ code: expected, data: { stdout: 'before\n' } });
+    }
+  });
+
+  it('says of what is Node’s that it is not there, and what is instead', async () => {
+    const { data } = await failureOf(run(poolOf(), 'setTimeout(() => 1)'));
+    expect(data.detail).toBe(
+      "script.run: the script threw ReferenceError: 'setTimeout' is not defined: scripts have no timers (line 1)",
+    );
   });
 
   it('says where its text is wrong', async () => {
@@ -146,6 +201,39 @@ process.exitCode = 3;`;
   });
 });
 
+describe('what a process finds', () => {
+  const shown = async (code: string, stdin = ''): Promise<Json> =>
+    run(poolOf(), code, { process: { stdin, return: 'all' } });
+
+  it('is its standard input, read piece by piece, and some of what scripts use', async () => {
+    const code =
+      "let text = ''; for await (const part of process.stdin.setEncoding('utf8')) text += part; console.log(text, process.cwd()); console.table([1]);";
+    expect(await shown(code, 'in')).toEqual({ code: 0, stdout: 'in /\n[1]\n', stderr: '' });
+  });
+
+  it.each([
+    ['process.exit("3")', 3],
+    ['process.exit(300)', 44],
+    ['process.exitCode = 4', 4],
+    ['process.exitCode = 4; process.exit()', 4],
+    ['process.exit("x")', 1],
+    ['process.exitCode = {}', 1],
+    ['process.exit(1.5)', 1],
+  ])('ends with the code that %s gives', async (code, expected) => {
+    expect(await shown(code)).toMatchObject({ code: expected });
+  });
+
+  it('has the positions of its text', async () => {
+    expect(await shown('throw new RangeError("no")')).toMatchObject({
+      stderr: expect.stringContaining('script.js:1:21'),
+    });
+    const { data } = await failureOf(run(poolOf(), "\nimport net from 'node:net';", { process: {} }));
+    expect(data.detail).toBe(
+      'script.run: the script threw Error: there is no module "net": scripts can import node:fs and node:process (line 2)',
+    );
+  });
+});
+
 describe('the pool', () => {
   it('gives each script a process of its own, that nothing has run in', async () => {
     const pool = poolOf();
@@ -153,6 +241,8 @@ describe('the pool', () => {
       expect(await run(pool, 'const seen = globalThis.seen; globalThis.seen = 1; return seen ?? "new"')).toBe('new');
     }
     await pool.warmUp();
+    // The last script's process ends soon after it.
+    while (pool.pids().length > 2) await new Promise(setImmediate);
     const spare = pool.pids();
     expect(spare).toHaveLength(2);
     await run(pool, 'return 1');
@@ -211,6 +301,11 @@ describe('the pool', () => {
 });
 
 describe('isolation', () => {
+  /** Puts a program of that name where `folder` is searched, for one test. */
+  const plantBubblewrap = (body: string) =>
+    writeFileSync(join(folder, 'bwrap'), `#!/bin/sh\nexport PATH=/usr/bin:/bin\n${body}\n`, { mode: 0o755 });
+  afterEach(() => rmSync(join(folder, 'bwrap'), { force: true }));
+
   it('refuses scripts where it is required and missing, to be tried elsewhere, and says why', async () => {
     const pool = poolOf({ isolation: 'required', path: folder });
     const failure = await failureOf(run(pool, 'return 1'));
@@ -221,22 +316,76 @@ describe('isolation', () => {
     });
   });
 
+  it('refuses them in the sandbox, too', async () => {
+    const pool = poolOf({ isolation: 'required', path: folder });
+    const answer = createAnswerStep((args, context) => pool.run(args, context));
+    const dry = (more: Partial<DryStep>) =>
+      answer('script.run', { code: 'return 1' }, makeContext({}, { step: { dryRun: { resources: 'cpu', ...more } } }));
+    expect((await failureOf(dry({}))).data.code).toBe('BLW_SCRIPT_ISOLATION');
+    expect(await dry({ answers: [{ output: 2 }] })).toBe(2);
+    expect((await failureOf(dry({ resources: 'io' }))).data.code).toBe('BLW_UNSUPPORTED');
+  });
+
+  it.each(['io', 'gpu'] as const)('is for the pool cpu: refuses scripts in the pool %s', (resources) => {
+    expect(() => requireScriptPool('cpu')).not.toThrow();
+    expect(() => requireScriptPool(resources)).toThrow(`the pool cpu only, and this step is for ${resources}`);
+  });
+
   it('does without where it is missing and not required', async () => {
     const pool = poolOf({ isolation: 'auto', path: folder });
     expect(await pool.isolation()).toMatchObject({ kind: 'none' });
     expect(await run(pool, 'return 1')).toBe(1);
   });
 
+  it('ends a process also where bubblewrap hangs and does not say whom it has started', async () => {
+    plantBubblewrap('case "$*" in *--version) echo v1;; *) sleep 1000;; esac');
+    const pool = poolOf({ isolation: 'auto', path: folder });
+    const failure = await failureOf(pool.run({ code: 'return 1' }, makeContext({}, { timeoutMs: 200 })));
+    expect(failure.data.code).toBe('BLW_STEP_TIMEOUT');
+    await pool.close();
+    expect(pool.pids()).toEqual([]);
+  });
+
+  itIsolated.each(['auto', 'required'] as const)(
+    'with %s tries again what did not work when it was tried, and tells of it',
+    async (isolation) => {
+      const once = join(folder, `failed-${isolation}`);
+      const real = execFileSync('/bin/sh', ['-c', 'command -v bwrap'], { encoding: 'utf8' }).trim();
+      plantBubblewrap(
+        `if [ ! -e ${once} ]; then : >${once}; echo 'fork: Resource temporarily unavailable' >&2; exit 1; fi\nexec ${real} "$@"`,
+      );
+      const told: string[] = [];
+      const pool = poolOf({ isolation, path: folder, onIsolation: ({ kind }) => told.push(kind) });
+      expect(await pool.isolation()).toMatchObject({ mayChange: true });
+      expect(await run(pool, 'return 1')).toBe(1);
+      expect(told).toEqual([isolation === 'auto' ? 'none' : 'missing', 'bubblewrap']);
+    },
+  );
+
+  it('does not try again what the system denies', async () => {
+    plantBubblewrap('echo "bwrap: No permissions to create new namespace" >&2; exit 1');
+    expect(await findIsolation('auto', folder)).toEqual({
+      kind: 'none',
+      why: 'bubblewrap does not work here: bwrap: No permissions to create new namespace',
+    });
+  });
+
+  itIsolated('does without what an older bubblewrap does not have', async () => {
+    const real = execFileSync('/bin/sh', ['-c', 'command -v bwrap'], { encoding: 'utf8' }).trim();
+    plantBubblewrap(
+      `case "$*" in *--disable-userns*) echo 'bwrap: Unknown option --disable-userns' >&2; exit 1;; esac\nexec ${real} "$@"`,
+    );
+    expect(await findIsolation('auto', folder)).toMatchObject({ kind: 'bubblewrap', flags: [] });
+    expect(await findIsolation('auto')).toMatchObject({ kind: 'bubblewrap' });
+  });
+
   it('finds out that a program of that name does not isolate', async () => {
-    writeFileSync(join(folder, 'bwrap'), '#!/bin/sh\necho "no namespaces here" >&2\nexit 1\n', { mode: 0o755 });
-    try {
-      expect(await findIsolation('required', folder)).toEqual({
-        kind: 'missing',
-        why: 'bubblewrap does not work here: no namespaces here',
-      });
-    } finally {
-      rmSync(join(folder, 'bwrap'));
-    }
+    plantBubblewrap('echo "no namespaces here" >&2; exit 1');
+    expect(await findIsolation('required', folder)).toEqual({
+      kind: 'missing',
+      why: 'bubblewrap does not work here: no namespaces here',
+      mayChange: true,
+    });
   });
 });
 
@@ -356,8 +505,28 @@ describe('a process whose own code is hostile', () => {
   it('says nothing before it is ready but that it is', async () => {
     const file = join(folder, 'early.js');
     writeFileSync(file, "process.stdout.write('hello\\n'); process.stdin.resume();");
-    const { data } = await failureOf(run(poolOf({ entry: file }), 'return 1'));
-    expect(data.code).toBe('BLW_SCRIPT_OUTPUT');
+    const { data, options } = await failureOf(run(poolOf({ entry: file }), 'return 1'));
+    expect(data).toMatchObject({ code: 'BLW_BLOCK_CRASHED', detail: expect.stringContaining('did not start') });
+    expect(options.retryable).toBe(true);
+  });
+
+  it('has a limit for its start, with an error that says so', async () => {
+    const file = join(folder, 'never.js');
+    writeFileSync(file, 'process.stdin.resume();');
+    const failure = await failureOf(run(poolOf({ entry: file, readyMs: 50 }), 'return 1'));
+    expect(failure.data).toMatchObject({ code: 'BLW_BLOCK_CRASHED', detail: expect.stringContaining('did not start') });
+    expect(failure.options.retryable).toBe(true);
+  });
+
+  it('cannot charge more than its time and its memory', async () => {
+    const child = planted(
+      'greedy',
+      `answer({ kind: 'returned', value: '1' }, { cpuMs: 1e308, peakMemoryBytes: 1e308 })`,
+    );
+    const meter = new StepMeter();
+    await meter.run(() => run(poolOf({ entry: child }), 'return 1'));
+    expect(meter.cpuMs).toBeLessThan(60_000 * availableParallelism());
+    expect(meter.peakMemoryBytes).toBeLessThan(1e10);
   });
 
   it('cannot answer with a prototype', async () => {

@@ -394,7 +394,7 @@ const PROCESSES = rows(
       'Promise.resolve().then(() => { for (;;) console.log(1); }); process.exit(0)',
       value(''),
     ],
-    ['an exit code that is none', 'process.exitCode = { valueOf() { for (;;); } };', STOPPED],
+    ['an exit code that is none', 'process.exitCode = { valueOf() { for (;;); } };', FAILED],
     ['a rejection that nobody handles', 'await Promise.reject(new Error("no"))', FAILED],
     ['a top-level await that never comes', 'await new Promise(() => {})', FAILED],
     ['an endless module', 'for (;;);', STOPPED],

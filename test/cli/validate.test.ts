@@ -171,7 +171,7 @@ describe('beamline validate', () => {
         /^scripts\.yaml:15:17 BLW_SCRIPT_SYNTAX the script does not compile: line 1: SyntaxError: .+code\)$/,
       ),
       expect.stringMatching(
-        /^scripts\.yaml:18:\d+ BLW_SCRIPT_SYNTAX the script does not compile: there is no module "net": scripts can import node:fs and node:process/,
+        /^scripts\.yaml:18:\d+ BLW_SCRIPT_SYNTAX the script does not compile: line 1: there is no module "net": scripts can import node:fs and node:process/,
       ),
       expect.stringMatching(
         /^scripts\.yaml:20:\d+ BLW_SCRIPT_SYNTAX the script does not compile: line 1: SyntaxError: /,

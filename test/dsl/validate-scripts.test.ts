@@ -13,13 +13,18 @@ describe('run.script', () => {
       'BLW_KEY_MISSING | run: script needs "code" | { run: { «script: { language: js } } }',
       'BLW_UNSUPPORTED | run.script.source is not supported | { run: { script: { language: js, «source: { endpoint: "https://example.com/a.js" } } } }',
       'BLW_KEY_UNKNOWN | "args" is not known in run: script | { run: { script: { language: js, code: x, «args: [a] } } }',
+      `BLW_VALUE_INVALID | arguments: got 1001, expected at most 1000 | { run: { script: { language: js, code: x, arguments: «[${'1,'.repeat(1_001)}] } } }`,
+      'BLW_KEY_UNKNOWN | "retrun" is not known in run: script; "return" stands beside it | { run: { script: { language: js, code: x, «retrun: all } } }',
+      'BLW_KEY_UNKNOWN | "shell" is not known in run: script; it has: language, code, source, stdin, arguments, environment | { run: { script: { language: js, code: x, «shell: sh } } }',
       'BLW_UNSUPPORTED | a script is awaited | { run: { script: { language: js, code: x }, «await: false } }',
       'BLW_VALUE_INVALID | run: return | { run: { script: { language: js, code: x }, return: «result } }',
-      'BLW_VALUE_INVALID | arguments: expected a list of texts | { run: { script: { language: js, code: x, arguments: «{ a: 1 } } } }',
-      'BLW_VALUE_INVALID | arguments: expected a text | { run: { script: { language: js, code: x, arguments: [a, «[b]] } } }',
-      'BLW_VALUE_INVALID | environment: expected a text | { run: { script: { language: js, code: x, environment: { a: «null } } } }',
+      'BLW_VALUE_INVALID | arguments: got an object, expected a list, each a text, number or boolean | { run: { script: { language: js, code: x, arguments: «{ a: 1 } } } }',
+      'BLW_VALUE_INVALID | arguments: got an array, expected a text, number or boolean | { run: { script: { language: js, code: x, arguments: [a, «[b]] } } }',
+      'BLW_VALUE_INVALID | environment: got null, expected a text, number or boolean | { run: { script: { language: js, code: x, environment: { a: «null } } } }',
       'BLW_EXPR_SYNTAX | nope | { run: { script: { language: js, code: x, stdin: «"${ nope }" } } }',
       'BLW_EXPR_SYNTAX | nope | { run: { script: { language: js, code: «"${ nope }" } } }',
+      'BLW_UNSUPPORTED | metadata.resources: got io, expected cpu | { run: { script: { language: js, code: x } }, metadata: { resources: «io } }',
+      'BLW_UNSUPPORTED | metadata.resources: got gpu, expected cpu | { call: script.run, with: { code: x }, metadata: { resources: «gpu } }',
       'BLW_VALUE_INVALID | run: expected one of | { run: «{ script: { language: js, code: x }, workflow: { namespace: a, name: b, version: latest } } }',
     ]),
   )('rejects %s with %s', (task, code, message) => {
@@ -36,12 +41,12 @@ describe('run.script', () => {
         arguments: [a, '\${ data.b }']
         environment: { A: 1 }
       return: all
-    metadata: { resources: io, timeout: PT5S, summary: a script }`;
+    metadata: { resources: cpu, timeout: PT5S, summary: a script }`;
     const [plan] = planFlow(validFlow(inTask(task))).tasks;
     expect(plan).toMatchObject({
       kind: 'call',
       block: 'script.run',
-      resources: 'io',
+      resources: 'cpu',
       startToCloseMs: 5_000,
       idempotent: true,
       with: {
@@ -63,6 +68,14 @@ describe('run.script', () => {
     });
   });
 
+  it('is of the class cpu whatever the document says of its steps', () => {
+    const text = flowText(
+      '- a: { call: script.run, with: { code: x } }\n- b: { call: fs.get, with: { path: a } }',
+    ).replace("version: '1.0.0'", "version: '1.0.0', metadata: { resources: io }");
+    const classes = planFlow(validFlow(text)).tasks.map((task) => (task.kind === 'call' ? task.resources : ''));
+    expect(classes).toEqual(['cpu', 'io']);
+  });
+
   it('leaves code alone that has what would be expressions', () => {
     expect(() => validFlow(inTask(script('').replace('code: x', "code: '`${a} {{ b }} ${`'")))).not.toThrow();
   });
@@ -73,6 +86,12 @@ describe('call: script.run', () => {
     badRows([
       'BLW_ARG_INVALID | code | { call: script.run, with: «{ input: 1 } }',
       'BLW_DURATION_INVALID | timeout | { call: script.run, with: { code: x, timeout: «soon } }',
+      'BLW_ARG_INVALID | timeout: got "PT10M", expected more than nothing and at most 5 minutes (PT5M) | { call: script.run, with: { code: x, timeout: «PT10M } }',
+      'BLW_ARG_INVALID | timeout: got {"minutes":6}, expected more than nothing and at most | { call: script.run, with: { code: x, timeout: «{ minutes: 6 } } }',
+      `BLW_ARG_INVALID | timeout: got "PT10M" | { call: script.run, with: { code: x, timeout: «"\${ 'PT10M' }" } }`,
+      'BLW_DURATION_INVALID | timeout: | { call: script.run, with: { code: x, timeout: «10 } }',
+      'BLW_ARG_INVALID | input: a process has none, give it stdin | { call: script.run, with: { code: x, «input: 1, process: {} } }',
+      'BLW_ARG_INVALID | code: got "", expected at least 1 character | { call: script.run, with: { code: «"" } }',
       'BLW_EXPR_SYNTAX | nope | { call: script.run, with: { code: x, input: «"${ nope }" } }',
       'BLW_BLOCK_UNKNOWN | did you mean "script.run"? | { call: «javascript, with: { code: x } }',
     ]),

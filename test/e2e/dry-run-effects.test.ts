@@ -87,6 +87,33 @@ do:
       with: { path: undone.txt, content: x }
       metadata:
         compensate: [{ undo: { call: http, with: { method: delete, endpoint: '\${ context.origin + "/undo" }' } } }]
+  - scripted:
+      call: script.run
+      with:
+        input: { origin: '\${ context.origin }', token: '\${ secrets.token }' }
+        code: |
+          const { origin, token } = input;
+          const tries = [
+            () => fetch(origin + '/script'),
+            () => require('node:http').get(origin + '/script'),
+            () => import('node:fs').then((fs) => fs.writeFileSync('/tmp/x', token)),
+            () => console.log.constructor('return this')().process.mainModule.require('node:net').connect(80),
+            () => (async () => {}).constructor("return process.binding('fs')")(),
+          ];
+          const reached = [];
+          for (const attempt of tries) await Promise.resolve().then(attempt).then((got) => reached.push(String(got)), () => undefined);
+          return { reached, token };
+  - process:
+      run:
+        script:
+          language: js
+          arguments: ['\${ context.origin }']
+          environment: { TOKEN: '\${ secrets.token }' }
+          code: |
+            import fs from 'node:fs';
+            try { fs.writeFileSync('/tmp/x', 'x'); } catch { console.log('refused'); }
+            try { console.log(fs.readFileSync('/etc/passwd', 'utf8')); } catch { console.log('refused'); }
+            console.log(process.env.TOKEN);
   - drop: { call: fs.delete, with: { path: a/b.txt, ifMissing: ignore } }
   - end: { raise: { error: { type: 'https://example.com/end', status: 500, title: the end } } }
 `;
@@ -117,7 +144,7 @@ beforeAll(async () => {
   process.env.BLW_TEST_DRY_TOKEN = SECRET;
   process.env.BLW_TEST_DRY_LOGIN = JSON.stringify({ username: 'ann', password: SECRET });
   test = await startTestWorker({
-    pools: 'io,sandbox',
+    pools: 'io,cpu,sandbox',
     catalog: catalog.folder,
     secret: ['token=env:BLW_TEST_DRY_TOKEN', 'login=env:BLW_TEST_DRY_LOGIN'],
     database: ['test=sqlite:test.db', `pg=postgres://u:p@127.0.0.1:${postgres.port}/x`],
@@ -137,15 +164,15 @@ afterAll(async () => {
 /** All that a flow of a tenant has done outside of Temporal and the state of quotas. */
 async function effectsOf(tenant: string) {
   const state = new Database(join(test.folder, 'blobs', 'state.sqlite'), { readonly: true });
-  const count = (table: string): unknown =>
-    (state.prepare(`SELECT COUNT(*) AS n FROM ${table} WHERE tenant = ?`).get(tenant) as { n: number }).n;
+  const count = (table: string, what = 'COUNT(*)'): number =>
+    (state.prepare(`SELECT ${what} AS n FROM ${table} WHERE tenant = ?`).get(tenant) as { n: number }).n;
   try {
     return {
       connections: server.connections(),
       postgres: postgres.connections(),
       database: existsSync(join(test.folder, 'test.db')),
       files: filesBelow(join(test.folder, 'blobs')),
-      usage: count('beamline_usage'),
+      usage: count('beamline_usage', 'COALESCE(SUM(steps + failures + approvals + bytes_in + bytes_out), 0)'),
       outbox: count('beamline_outbox'),
       messages:
         nats === undefined ? 0 : (await messagesOf(nats.url, 'BEAMLINE_EVENTS', `beamline.events.${tenant}.`)).length,
@@ -218,6 +245,8 @@ describe('a hostile flow', () => {
       'undoable',
       'drop',
       'undo',
+      'scripted',
+      'process',
     ])
       expect(find(report.steps, name)).toMatchObject([{ status: 'completed' }]);
     expect(find(report.steps, 'inChild')).toHaveLength(2);
@@ -227,6 +256,15 @@ describe('a hostile flow', () => {
         .sort(),
     ).toEqual(['0', '1', '2', '3', '4']);
     expect(await effectsOf('dry')).toEqual(before);
+  }, 60_000);
+
+  it('runs its scripts, which reach nothing and have no secret', async () => {
+    const handle = await start(flow, { origin: server.origin }, { tenant: 'dry', mode: 'dry-run' });
+    const report = (await handle.result()) as unknown as DryRunReport;
+    expect(find(report.steps, 'scripted')).toMatchObject([
+      { answer: 'computed', output: { reached: [], token: '***' } },
+    ]);
+    expect(find(report.steps, 'process')).toMatchObject([{ answer: 'computed', output: 'refused\nrefused\n***\n' }]);
   }, 60_000);
 
   it('starts nothing but dry runs, all of them in the sandbox', async () => {
@@ -265,7 +303,7 @@ describe('a hostile flow', () => {
       return now.messages === 0 && nats !== undefined ? undefined : now;
     });
     const { connections, postgres: reached, database, usage, bus } = after;
-    expect([connections > 0, reached > 0, database, usage, bus]).toEqual([true, true, true, 1, true]);
+    expect([connections > 0, reached > 0, database, usage > 0, bus]).toEqual([true, true, true, true, true]);
     expect(after.files.length).toBeGreaterThan(files.length);
     const urls = server.requests.map(({ url }) => url);
     for (const path of [

@@ -1,13 +1,21 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import type { DryRunReport } from '../../src/dsl/dry-run/report';
 import type { Json, JsonObject } from '../../src/dsl/json';
-import { errorOf, startTestWorker, type TestWorker } from '../helpers/test-worker';
+import { RUN_FLOW } from '../../src/dsl/names';
+import { HAS_BUBBLEWRAP } from '../helpers/bubblewrap';
+import { runCli } from '../helpers/cli';
+import { testTemporal } from '../helpers/temporal';
+import { errorOf, flowOf, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 const SCOPES = ['flow:start', 'resources:*', 'secret:*'];
 
 let worker: TestWorker;
 let folder: string;
+const logged: string[] = [];
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'blw-scripts-'));
@@ -16,15 +24,17 @@ beforeAll(async () => {
     acme: { scopes: [...SCOPES, 'block:script.run'] },
     hostile: { scopes: [...SCOPES, 'block:*'] },
     poor: { scopes: [...SCOPES, 'block:sql.*'] },
+    dry: { scopes: [...SCOPES, 'block:*', 'blob:write:*'] },
   };
   writeFileSync(policy, JSON.stringify({ version: 1, tenants }));
   process.env.BLW_TEST_SCRIPT_SECRET = 'hidden-value';
-  worker = await startTestWorker({
+  const settings = {
     policy,
-    pools: 'io,cpu',
+    pools: 'io,cpu,sandbox',
     'script-memory-mb': '48',
     secret: ['token=env:BLW_TEST_SCRIPT_SECRET'],
-  });
+  };
+  worker = await startTestWorker(settings, undefined, { log: (level, message) => logged.push(`${level} ${message}`) });
 });
 afterAll(async () => {
   await worker.stop();
@@ -140,6 +150,13 @@ do:
     expect(output).toContain(' 12\n');
   });
 
+  it('are isolated as the log of the worker says', () => {
+    const lines = logged.filter((line) => line.includes('by the system'));
+    expect(lines).toEqual([
+      HAS_BUBBLEWRAP ? 'info scripts are isolated by the system' : 'warn scripts run without isolation by the system',
+    ]);
+  });
+
   it('are denied to whom the policy gives no block:script.run', async () => {
     const error = await fail("do: [{ a: { run: { script: { language: js, code: '1' } } } }]", 'poor');
     expect(error).toMatchObject({ code: 'BLW_SCOPE_DENIED', detail: expect.stringContaining('block:script.run') });
@@ -165,5 +182,94 @@ do:
     const errors = await Promise.all(bad.map((handle) => errorOf(handle)));
     expect(errors.map(({ code }) => code)).toEqual(hostile.map(([, code]) => code));
     expect(await run(good, 21)).toBe(42);
+  });
+});
+
+describe('what a script printed that failed', () => {
+  const { address, namespace } = testTemporal();
+  const code =
+    "for (let n = 1; n < 8; n++) console.log('line', n, n === 7 ? process.env.TOKEN : ''); console.error('oh\\u001b[31m no'); process.exit(3)";
+  const flow = `use: { secrets: [token] }
+do:
+  - ask: { run: { script: { language: js, environment: { TOKEN: '\${ secrets.token }' }, code: ${JSON.stringify(code)} } } }`;
+  const beamline = (...args: string[]) =>
+    runCli([...args, '--address', address, '--namespace', namespace], { cwd: worker.folder });
+
+  it.each(['live', 'dry-run'])('is shown after a %s run, its last lines, without secrets', async (mode) => {
+    const file = join(worker.folder, 'printing.json');
+    writeFileSync(file, JSON.stringify(flowOf(flow)));
+    const flags = ['--queue-prefix', worker.queuePrefix, '--tenant', 'acme', '--id', `printing-${randomUUID()}`];
+    const run = await beamline('run', file, ...flags, ...(mode === 'live' ? [] : ['--dry-run']));
+    expect(run.code).toBe(1);
+    const text = run.stdout + run.stderr;
+    expect(text).toMatch(/stdout: +…\n +line 3\n(.*\n){3} +line 7 \*\*\*\n +stderr: +oh\uFFFD\[31m no\n/);
+    if (mode !== 'live') return;
+    const shown = await beamline('runs', 'show', String(flags.at(-1)));
+    expect(shown.stdout).toMatch(/stdout: +…\n +line 3\n(.*\n){3} +line 7 \*\*\*\n +stderr: +oh/);
+  });
+});
+
+describe('scripts in a dry run', () => {
+  const dryRun = async (flow: string, start: JsonObject = {}): Promise<DryRunReport> =>
+    (await worker.client.workflow.execute(RUN_FLOW, {
+      workflowId: `dry-${randomUUID()}`,
+      taskQueue: `${worker.queuePrefix}-sandbox`,
+      args: [{ flow: flowOf(flow), tenant: 'acme', mode: 'dry-run', ...start }],
+    })) as DryRunReport;
+
+  it('really run, so that the flow goes on with what they give', async () => {
+    const flow = `
+do:
+  - total: { call: script.run, with: { input: [1, 2], code: 'return { sum: input[0] + input[1] }' } }
+  - shout:
+      run: { script: { language: js, arguments: ['\${ data.sum }'], code: 'console.log(process.argv[2] + "!")' } }`;
+    expect(await dryRun(flow)).toMatchObject({
+      status: 'completed',
+      output: '3!\n',
+      steps: [
+        { answer: 'computed', would: 'would run a script of 1 line', output: { sum: 3 } },
+        { answer: 'computed', output: '3!\n' },
+      ],
+    });
+  });
+
+  it('do not run where a mock answers, which is checked like the script', async () => {
+    const flow = `do: [{ a: { call: script.run, with: { code: 'throw 1', timeout: '\${ workflow.input }' } } }]`;
+    const mocks = { a: { output: 'mocked' } };
+    expect(await dryRun(flow, { input: 'PT1S', mocks })).toMatchObject({
+      output: 'mocked',
+      steps: [{ answer: 'request' }],
+    });
+    expect(await dryRun(flow, { input: 'PT10M', mocks })).toMatchObject({ error: { code: 'BLW_ARG_INVALID' } });
+  });
+
+  it.each([
+    ['does not compile', 'return {;', 'BLW_SCRIPT_SYNTAX'],
+    ['throws', "throw new Error('no')", 'BLW_SCRIPT_FAILED'],
+    ['does not end', 'for (;;);', 'BLW_SCRIPT_TIMEOUT'],
+  ])('fail as live ones where one %s', async (_, code, expected) => {
+    const flow = "do: [{ a: { call: script.run, with: { code: '${ workflow.input }', timeout: PT0.2S } } }]";
+    const report = await dryRun(flow, { input: code });
+    expect(report).toMatchObject({ status: 'failed', error: { code: expected }, steps: [{ answer: 'computed' }] });
+  });
+
+  it('are denied to whom the policy gives no block:script.run', async () => {
+    const report = await dryRun("do: [{ a: { run: { script: { language: js, code: '1' } } } }]", { tenant: 'poor' });
+    expect(report).toMatchObject({ error: { code: 'BLW_SCOPE_DENIED' } });
+  });
+
+  it('are charged to the tenant, and nothing else of a dry run is', async () => {
+    const flow = `do:
+  - a: { call: script.run, with: { code: 'let n = 0; for (let i = 0; i < 3e6; i++) n += i; return n' } }
+  - b: { call: fs.put, with: { path: a, content: b } }`;
+    await dryRun(flow, { tenant: 'dry' });
+    const state = new Database(join(worker.folder, 'blobs', 'state.sqlite'), { readonly: true });
+    try {
+      const usage = state.prepare("SELECT * FROM beamline_usage WHERE tenant = 'dry'").get() as JsonObject;
+      expect(usage).toMatchObject({ steps: 0, failures: 0 });
+      expect(usage.cpu_ms).toBeGreaterThan(20);
+    } finally {
+      state.close();
+    }
   });
 });

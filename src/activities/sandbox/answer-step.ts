@@ -4,22 +4,29 @@ import { answersFrom } from '../../dsl/dry-run/mock-table';
 import type { FlowErrorData } from '../../dsl/errors';
 import type { Json } from '../../dsl/json';
 import { isRepeatable } from '../../dsl/repeatable';
+import { SCRIPT_BLOCK } from '../../dsl/script';
 import { BlockFailure, notRetryable, retryable } from '../block-failure';
 import { outcomeUnknown } from '../outcome-unknown';
+import type { ScriptPool } from '../script/script-pool';
 import type { BlockRunner } from '../step-activities';
 import { checkStep } from './check-step';
 
 /**
- * Runs no block: checks what can be checked without reaching anything, and answers as the step's mock says for this attempt, else with a
- * value made for its arguments. `context.ports` is not touched; it has nothing.
+ * Makes the runner of the sandbox. It checks what can be checked without reaching anything, and answers as the step's mock says for this
+ * attempt, else with a value made for its arguments. `context.ports` is not touched; it has nothing. Only a script that no mock answers is
+ * run: it reaches nothing either.
  */
-export const answerStep: BlockRunner = async (blockType, args, { step }) => {
-  checkStep(blockType, args, step);
-  const { answers = [], schema } = step.dryRun ?? {};
-  const [answer] = answersFrom(answers, step.attempt - 1);
-  if (answer === undefined) return generateOutput(blockType, args, schema);
-  return outputOf(answer, blockType, isRepeatable({ block: blockType, idempotent: step.idempotent }, args));
-};
+export function createAnswerStep(runScript: ScriptPool['run']): BlockRunner {
+  return async (blockType, args, context) => {
+    const { step } = context;
+    checkStep(blockType, args, step);
+    const { answers = [], schema } = step.dryRun ?? {};
+    const [answer] = answersFrom(answers, step.attempt - 1);
+    if (answer !== undefined)
+      return outputOf(answer, blockType, isRepeatable({ block: blockType, idempotent: step.idempotent }, args));
+    return blockType === SCRIPT_BLOCK ? await runScript(args, context) : generateOutput(blockType, args, schema);
+  };
+}
 
 function outputOf(answer: MockAnswer, blockType: string, mayRepeat: boolean): Json {
   if ('output' in answer) return answer.output;

@@ -1,4 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../../dsl/json';
+import { SCRIPT_BLOCK } from '../../dsl/script';
 import { type Access, requireScope } from '../access/access';
 import { needBlob, needDatabase, needHttp } from '../access/scopes';
 import type { StepIdentity } from '../block';
@@ -8,12 +9,13 @@ import { statementOf } from '../blocks/sql-arguments';
 import { buildHttpCall, type HttpArguments } from '../http/call';
 import { parseHttpUrl } from '../http/url';
 import { parseBlobPath, parseListPrefix } from '../ports/blob-path';
+import { requireScriptPool, scriptRequest } from '../script/script-job';
 import { STAND_IN } from './stand-ins';
 
 /**
- * Checks of a step what its block and its ports would before they reach anything: the form of URLs, headers, bodies and paths, and the
- * scopes that the arguments need. Throws as those do: BLW_HTTP_URL, BLW_FS_PATH, BLW_ARG_INVALID, BLW_SCOPE_DENIED. What only the other
- * side knows is not checked: addresses of hosts, redirects, statements of SQL, operations of OpenAPI documents; nor is the form of arguments
+ * Checks of a step what its block and its ports would before they reach anything: the form of URLs, headers, bodies and paths, what a script
+ * is given, and the scopes that the arguments need. Throws as those do: BLW_HTTP_URL, BLW_FS_PATH, BLW_ARG_INVALID, BLW_SCRIPT_OUTPUT, BLW_SCOPE_DENIED.
+ * What only the other side knows is not checked: addresses of hosts, redirects, statements of SQL, operations of OpenAPI documents; nor is the form of arguments
  * that hold a secret, which has a stand-in here.
  */
 export function checkStep(blockType: string, args: JsonObject, step: StepIdentity): void {
@@ -60,6 +62,11 @@ function checkBlock(blockType: string, args: JsonObject, step: StepIdentity): vo
     case 'sql.execute':
     case 'sql.transaction':
       checkStatements(blockType, args, access);
+      return;
+    case SCRIPT_BLOCK:
+      requireScriptPool(step.dryRun?.resources);
+      // Its memory is checked by who runs it.
+      scriptRequest(args, 0);
       return;
     default:
       // A block that reaches nothing has its arguments checked against its schema, as every other.

@@ -1,6 +1,6 @@
 import { existsSync, lstatSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { bubblewrapArguments, type Isolation, type Mount, NODE_INSIDE } from './isolation';
+import { type Bubblewrap, bubblewrapArguments, type Isolation, type Mount, NODE_INSIDE } from './isolation';
 
 /** Packages that a script's process needs beside its own folder. */
 const PACKAGES = ['quickjs-emscripten-core', '@jitl/quickjs-wasmfile-release-sync', '@jitl/quickjs-ffi-types'];
@@ -12,7 +12,7 @@ const MAX_CPU_SECONDS = 330;
  * What a process holds beside the engine's memory: Node, its threads' stacks, and the copies of input and result. Node alone
  * was measured at below 100 MB of what the limit counts.
  */
-const PROCESS_OVERHEAD_MB = 256;
+export const PROCESS_OVERHEAD_MB = 256;
 
 /** Heap of V8, for a job, its answer and the engine's shell. */
 const HEAP_MB = 96;
@@ -39,7 +39,7 @@ export function sandboxCommand(options: {
   isolation: Extract<Isolation, { kind: 'bubblewrap' | 'none' }>;
 }): SandboxCommand {
   const { entry, memoryMb, isolation } = options;
-  const command = isolation.kind === 'bubblewrap' ? isolated(isolation.program, entry) : plain(entry);
+  const command = isolation.kind === 'bubblewrap' ? isolated(isolation, entry) : plain(entry);
   const parts = [...command, String(memoryMb)];
   const tellsPid = isolation.kind === 'bubblewrap';
   const [file = '', ...args] = parts;
@@ -52,13 +52,13 @@ export function sandboxCommand(options: {
   };
 }
 
-function isolated(program: string, entry: string): string[] {
+function isolated({ program, flags }: Bubblewrap, entry: string): string[] {
   const mounts: Mount[] = [
     { from: realpathSync(dirname(entry)), to: '/app/script' },
     ...PACKAGES.map((name) => ({ from: folderOf(name), to: `/app/node_modules/${name}` })),
   ];
   return [
-    ...[program, '--info-fd', '3', ...bubblewrapArguments(mounts)],
+    ...[program, '--info-fd', '3', ...bubblewrapArguments(mounts, flags)],
     ...[NODE_INSIDE, ...nodeArguments(['/app/*']), `/app/script/${basename(entry)}`],
   ];
 }

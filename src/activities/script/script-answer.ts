@@ -1,5 +1,15 @@
 import { findDepthExcess, findJsonExcess } from '../json-excess';
-import type { ScriptAnswer, ScriptEnd, ScriptError } from './child/protocol';
+import type { ScriptAnswer, ScriptEnd, ScriptError, ScriptStreams } from './child/protocol';
+
+/** What is told of an error, as the child cuts it. */
+const MAX_NAME_CHARACTERS = 100;
+const MAX_MESSAGE_CHARACTERS = 1_000;
+const TAIL_CHARACTERS = 2_000;
+
+/** The end of what a script printed. */
+export function tailOf(text: string): string {
+  return text.slice(-TAIL_CHARACTERS);
+}
 
 /**
  * Reads what a script's process answered. The process had an author's code in it: whatever is not as it has to be is no answer, and
@@ -29,7 +39,7 @@ function readEnd(end: unknown): ScriptEnd | undefined {
     case 'threw': {
       const error = readError(end.error);
       return error !== undefined && areTexts(stdout, stderr)
-        ? ({ kind, error, stdout, stderr } as ScriptEnd)
+        ? ({ kind, error, stdout: tailOf(stdout as string), stderr: tailOf(stderr as string) } as ScriptEnd)
         : undefined;
     }
     case 'syntax': {
@@ -39,19 +49,30 @@ function readEnd(end: unknown): ScriptEnd | undefined {
     case 'unsettled':
     case 'memory':
     case 'cpu':
-      return { kind };
+      return { kind, ...tailsOf(stdout, stderr) };
     case 'output':
-      return of === 'result' || of === 'stdout' || of === 'stderr' ? { kind, of } : undefined;
+      return of === 'result' || of === 'stdout' || of === 'stderr'
+        ? { kind, of, ...tailsOf(stdout, stderr) }
+        : undefined;
     default:
       return undefined;
   }
+}
+
+function tailsOf(stdout: unknown, stderr: unknown): Partial<ScriptStreams> {
+  if (typeof stdout !== 'string' || typeof stderr !== 'string') return {};
+  return { stdout: tailOf(stdout), stderr: tailOf(stderr) };
 }
 
 function readError(error: unknown): ScriptError | undefined {
   if (!isRecord(error)) return undefined;
   const { name, message, line } = error;
   if (typeof name !== 'string' || typeof message !== 'string') return undefined;
-  return { name, message, ...(isAmount(line) ? { line } : {}) };
+  return {
+    name: name.slice(0, MAX_NAME_CHARACTERS),
+    message: message.slice(0, MAX_MESSAGE_CHARACTERS),
+    ...(isAmount(line) ? { line } : {}),
+  };
 }
 
 /** The value of JSON text that somebody else made; undefined where it is none, or too much for the worker's thread. */

@@ -1,5 +1,7 @@
+import type { ResourceClass } from '../../dsl/block-spec';
 import { parseDuration } from '../../dsl/durations';
 import { isJsonObject, type Json, type JsonObject } from '../../dsl/json';
+import { MAX_SCRIPT_CPU_MS, SCRIPT_POOL } from '../../dsl/script';
 import { notRetryable } from '../block-failure';
 import type { ScriptJob, ScriptLimits } from './child/protocol';
 
@@ -13,7 +15,6 @@ export const MAX_VALUE_BYTES = 4 * 1_048_576;
 export const MAX_STREAM_BYTES = 1_048_576;
 
 const DEFAULT_CPU_MS = 5_000;
-const MAX_CPU_MS = 300_000;
 
 /** A script's job, and what its step puts out; `return` is of processes. */
 export interface ScriptRequest {
@@ -53,11 +54,20 @@ export function scriptRequest(args: JsonObject, memoryMb: number): ScriptRequest
   };
 }
 
+/** Throws BLW_UNSUPPORTED, not retryable, in a pool that scripts do not run in: validation lets none of these through. */
+export function requireScriptPool(resources: ResourceClass | undefined): void {
+  if (resources === SCRIPT_POOL) return;
+  throw notRetryable(
+    'BLW_UNSUPPORTED',
+    `script.run: scripts run in the pool ${SCRIPT_POOL} only, and this step is for ${resources ?? 'another'}; remove metadata.resources`,
+  );
+}
+
 function cpuMsOf(timeout: Json | undefined): number {
   if (timeout === undefined) return DEFAULT_CPU_MS;
   const parsed = parseDuration(timeout);
   if (!('ms' in parsed)) throw invalid(`timeout: ${parsed.problem}`);
-  if (parsed.ms > 0 && parsed.ms <= MAX_CPU_MS) return parsed.ms;
+  if (parsed.ms > 0 && parsed.ms <= MAX_SCRIPT_CPU_MS) return parsed.ms;
   throw invalid(`timeout: got ${JSON.stringify(timeout)}, expected more than nothing and at most 5 minutes (PT5M)`);
 }
 

@@ -2,7 +2,7 @@ import type { Json } from '../../dsl/json';
 import { type BlockFailure, notRetryable, retryable } from '../block-failure';
 import { deadlineFailure } from '../process/process-failures';
 import type { ScriptEnd, ScriptError, ScriptLimits, ScriptStreams } from './child/protocol';
-import { parseBounded } from './script-answer';
+import { parseBounded, tailOf } from './script-answer';
 import { MAX_STREAM_BYTES, MAX_VALUE_BYTES, type ScriptRequest } from './script-job';
 import type { EndReason, ProcessEnd } from './script-process';
 
@@ -23,13 +23,14 @@ export function outcomeOfScript(end: ScriptEnd, request: ScriptRequest): Json {
       throw notRetryable(
         'BLW_SCRIPT_FAILED',
         'script.run: the script awaits what never comes: it has no timers, no network and nobody who calls it back',
+        printedBy(end),
       );
     case 'memory':
-      throw memoryFailure(request.job.limits);
+      throw memoryFailure(request.job.limits, end);
     case 'cpu':
-      throw cpuFailure(request.job.limits);
+      throw cpuFailure(request.job.limits, end);
     case 'output':
-      throw tooLarge(end.of);
+      throw tooLarge(end.of, end);
   }
 }
 
@@ -50,6 +51,8 @@ export function failureOfProcess(
       return deadlineFailure('script.run', 'the script was stopped');
     case 'flood':
       return tooLarge('result');
+    case 'unready':
+      return unreadyFailure(process.stderr);
     case undefined:
       return endedFailure(process, limits);
   }
@@ -58,10 +61,23 @@ export function failureOfProcess(
 function endedFailure({ code, signal, stderr }: Omit<ProcessEnd, 'ended'>, limits: ScriptLimits): BlockFailure {
   if (/out of memory|bad_alloc|allocation failed/i.test(stderr)) return memoryFailure(limits);
   if (signal === 'SIGXCPU') return cpuFailure(limits);
-  const how = signal === null ? `with exit code ${code}` : `by signal ${signal}`;
-  return retryable('BLW_BLOCK_CRASHED', `script.run: the process that ran the script ended ${how}`, {
+  return retryable('BLW_BLOCK_CRASHED', `script.run: the process that ran the script ${endOf(code, signal)}`, {
     data: { exitCode: code, signal, memory: signal === 'SIGKILL' },
   });
+}
+
+/** Whatever the reason, it is not the script: that has not begun. */
+function unreadyFailure(stderr: string): BlockFailure {
+  const [reason] = /\bE[A-Z]{3,}\b/.exec(stderr) ?? [];
+  return retryable(
+    'BLW_BLOCK_CRASHED',
+    `script.run: the process for the script did not start${reason === undefined ? '' : ` (${reason})`}; the script has not begun`,
+  );
+}
+
+function endOf(code: number | null, signal: string | null): string {
+  if (signal !== null) return `ended by signal ${signal}`;
+  return code === null ? 'gave an answer that is none' : `ended with exit code ${code}`;
 }
 
 function returnedValue(text: string): Json {
@@ -104,20 +120,23 @@ function succeeded({ code, stdout, stderr, error }: Extract<ScriptEnd, { kind: '
   );
 }
 
-const TAIL_CHARACTERS = 2_000;
-
-function tailOf(text: string): string {
-  return text.slice(-TAIL_CHARACTERS);
-}
-
 function thrown(error: ScriptError, { stdout, stderr }: ScriptStreams): BlockFailure {
   return notRetryable('BLW_SCRIPT_FAILED', `script.run: the script threw ${described(error)}`, {
     data: {
       ...dataOf(error),
-      ...(stdout === '' ? {} : { stdout }),
-      ...(stderr === '' ? {} : { stderr }),
+      ...printed({ stdout, stderr }),
     },
   });
+}
+
+function printed({ stdout = '', stderr = '' }: Partial<ScriptStreams>): { [key: string]: Json } {
+  return { ...(stdout === '' ? {} : { stdout }), ...(stderr === '' ? {} : { stderr }) };
+}
+
+/** The data of an error that has no other: what the script printed, if it did. */
+function printedBy(streams: Partial<ScriptStreams>): { data?: { [key: string]: Json } } {
+  const data = printed(streams);
+  return Object.keys(data).length === 0 ? {} : { data };
 }
 
 function described({ name, message, line }: ScriptError): string {
@@ -129,21 +148,27 @@ function dataOf({ name, message, line }: ScriptError): { [key: string]: Json } {
   return { ...(name === '' ? {} : { name }), message, ...(line === undefined ? {} : { line }) };
 }
 
-function memoryFailure({ memoryMb }: ScriptLimits): BlockFailure {
+function memoryFailure({ memoryMb }: ScriptLimits, streams: Partial<ScriptStreams> = {}): BlockFailure {
   return notRetryable(
     'BLW_SCRIPT_MEMORY',
     `script.run: the script needs more memory than it may have, ${memoryMb} MiB`,
+    printedBy(streams),
   );
 }
 
-function cpuFailure({ cpuMs }: ScriptLimits): BlockFailure {
+function cpuFailure({ cpuMs }: ScriptLimits, streams: Partial<ScriptStreams> = {}): BlockFailure {
   return notRetryable(
     'BLW_SCRIPT_TIMEOUT',
     `script.run: the script was stopped after ${cpuMs} ms of CPU time; raise its timeout or give it less to do`,
+    printedBy(streams),
   );
 }
 
-function tooLarge(what: 'result' | 'stdout' | 'stderr'): BlockFailure {
+function tooLarge(what: 'result' | 'stdout' | 'stderr', streams: Partial<ScriptStreams> = {}): BlockFailure {
   const most = what === 'result' ? `${MAX_VALUE_BYTES} bytes of JSON` : `${MAX_STREAM_BYTES} bytes`;
-  return notRetryable('BLW_SCRIPT_OUTPUT', `script.run: the script's ${what} has more than ${most}`);
+  return notRetryable(
+    'BLW_SCRIPT_OUTPUT',
+    `script.run: the script's ${what} has more than ${most}`,
+    printedBy(streams),
+  );
 }

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { Json, JsonObject } from '../../dsl/json';
 import type { BlockContext } from '../block';
 import { retryable } from '../block-failure';
@@ -6,7 +7,7 @@ import { closedFailure } from '../process/process-failures';
 import type { ChildUsage } from '../process/protocol';
 import { StepMeter } from '../step-meter';
 import { findIsolation, type Isolation, type IsolationMode } from './isolation';
-import { sandboxCommand } from './sandbox-command';
+import { PROCESS_OVERHEAD_MB, sandboxCommand } from './sandbox-command';
 import { readAnswer } from './script-answer';
 import { scriptRequest } from './script-job';
 import { failureOfProcess, outcomeOfScript } from './script-outcome';
@@ -21,6 +22,10 @@ export interface ScriptPoolOptions {
   readonly isolation: IsolationMode;
   /** Where bubblewrap is looked for; as `PATH`. */
   readonly path?: string;
+  /** How long a script waits for its process to start; as script-process.ts says where it is absent. */
+  readonly readyMs?: number;
+  /** Told what isolates scripts, once it is known and when that changes. */
+  readonly onIsolation?: (isolation: Isolation) => void;
 }
 
 /** Processes that wait for a script, from the first script on. */
@@ -42,7 +47,7 @@ function wallMsOf(cpuMs: number): number {
  * run anything when a script gets it.
  */
 export class ScriptPool {
-  readonly #isolation: Promise<Isolation>;
+  #isolation: Promise<Isolation>;
   readonly #spare: ScriptProcess[] = [];
   readonly #running = new Set<ScriptProcess>();
   #idle: NodeJS.Timeout | undefined;
@@ -51,7 +56,7 @@ export class ScriptPool {
   #endedCpuMs = 0;
 
   constructor(private readonly options: ScriptPoolOptions) {
-    this.#isolation = findIsolation(options.isolation, options.path);
+    this.#isolation = this.#find(undefined);
   }
 
   /** What isolates scripts beside their engine. Never rejects. */
@@ -86,19 +91,20 @@ export class ScriptPool {
   async run(args: JsonObject, context: BlockContext): Promise<Json> {
     const { signal, step } = context;
     const request = scriptRequest(args, Math.min(this.options.memoryMb, step.memoryMb ?? this.options.memoryMb));
-    const isolation = await this.#isolation;
+    const isolation = await this.#isolate();
     signal.throwIfAborted();
     if (isolation.kind === 'missing') throw isolationFailure(isolation.why);
     if (this.#isClosed) throw closedFailure('script.run');
     const process = this.#take() ?? this.#start(isolation);
+    const begunAt = performance.now();
     const end = await this.#attend(process, context, () =>
       process.run(request.job, wallMsOf(request.job.limits.cpuMs)),
     );
     const answer = end.answer === undefined ? undefined : readAnswer(end.answer);
     StepMeter.current()?.add({
-      // The process counts more finely than the system, but is not trusted with less.
-      cpuMs: Math.max(answer?.cpuMs ?? 0, end.cpuMs - CPU_TICKS_MS),
-      peakMemoryBytes: end.peakMemoryBytes ?? answer?.peakMemoryBytes ?? 0,
+      // The process counts more finely than the system, but is not trusted with less, nor with more than can be.
+      cpuMs: Math.max(Math.min(answer?.cpuMs ?? 0, mostCpuMs(performance.now() - begunAt)), end.cpuMs - CPU_TICKS_MS),
+      peakMemoryBytes: end.peakMemoryBytes ?? Math.min(answer?.peakMemoryBytes ?? 0, this.#mostBytes()),
       bytesIn: 0,
       bytesOut: 0,
     });
@@ -117,6 +123,36 @@ export class ScriptPool {
     for (const process of processes) process.end('stopped');
     await Promise.all(processes.map(({ exited }) => exited));
     await this.#isolation;
+  }
+
+  /**
+   * What isolates the next script. What did not work when it was tried is tried again, so that a moment without memory or processes does not decide
+   * for good.
+   */
+  async #isolate(): Promise<Isolation> {
+    const known = this.#isolation;
+    const before = await known;
+    if (!('mayChange' in before)) return before;
+    if (this.#isolation === known) this.#isolation = this.#find(before);
+    const now = await this.#isolation;
+    if (now.kind === 'bubblewrap') this.#endSpare();
+    return now;
+  }
+
+  async #find(before: Isolation | undefined): Promise<Isolation> {
+    const { isolation: mode, path, onIsolation } = this.options;
+    const found = await findIsolation(mode, path);
+    if (found.kind !== before?.kind) onIsolation?.(found);
+    return found;
+  }
+
+  /** Of a process that the system does not measure, and that says so itself. */
+  #mostBytes(): number {
+    return (this.options.memoryMb + 2 * PROCESS_OVERHEAD_MB) * 1_048_576;
+  }
+
+  #endSpare(): void {
+    for (const process of this.#spare.splice(0)) process.end('stopped');
   }
 
   async #attend(process: ScriptProcess, context: BlockContext, run: () => Promise<ProcessEnd>): Promise<ProcessEnd> {
@@ -148,17 +184,15 @@ export class ScriptPool {
   }
 
   #start(isolation: Extract<Isolation, { kind: 'bubblewrap' | 'none' }>): ScriptProcess {
-    const { entry, memoryMb } = this.options;
-    return new ScriptProcess(sandboxCommand({ entry, memoryMb, isolation }), memoryMb);
+    const { entry, memoryMb, readyMs } = this.options;
+    return new ScriptProcess(sandboxCommand({ entry, memoryMb, isolation }), memoryMb, readyMs);
   }
 
   /** After a script, when its own CPU time is not spent on the next one's process. */
   #keepSpare(): void {
     void this.#fill();
     clearTimeout(this.#idle);
-    this.#idle = setTimeout(() => {
-      for (const process of this.#spare.splice(0)) process.end('stopped');
-    }, IDLE_MS);
+    this.#idle = setTimeout(() => this.#endSpare(), IDLE_MS);
     this.#idle.unref();
   }
 
@@ -172,6 +206,11 @@ export class ScriptPool {
       // The next script starts its own, and tells what is wrong.
     }
   }
+}
+
+/** Of a process that has so many ms of real time. */
+function mostCpuMs(wallMs: number): number {
+  return wallMs * availableParallelism();
 }
 
 function isolationFailure(why: string): Error {

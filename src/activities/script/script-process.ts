@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -25,8 +25,8 @@ export interface ProcessEnd {
   readonly peakMemoryBytes?: number;
 }
 
-/** `flood`: it answered with more than a script's process ever has to say. */
-export type EndReason = 'cpu' | 'wall' | 'deadline' | 'cancelled' | 'stopped' | 'flood';
+/** `flood`: it answered with more than a script's process ever has to say; `unready`: it never said that it takes a job. */
+export type EndReason = 'cpu' | 'wall' | 'deadline' | 'cancelled' | 'stopped' | 'flood' | 'unready';
 
 /** All that a child may answer: result and streams, of which JSON makes up to six times as much. */
 const MAX_ANSWER_BYTES = 32 * 1_048_576;
@@ -35,6 +35,15 @@ const STDERR_CHARACTERS = 4_096;
 
 /** How often its CPU time is looked at while it works. */
 const WATCH_MS = 100;
+
+/** How long a script waits for its process. Measured: 0.3 s, on a machine with much else to do (decision 015). */
+const READY_MS = 30_000;
+
+/** How long bubblewrap may take to tell whom it has started, once that is to be ended. */
+const PID_MS = 2_000;
+
+/** How long the pipes of a process that has ended may stay open: by one that it has left behind. */
+const PIPES_MS = 1_000;
 
 /** A child ends a script that is out of time by itself; it is ended where it does not. */
 const CPU_GRACE_MS = 300;
@@ -61,10 +70,13 @@ export class ScriptProcess {
   #onLine: (() => void) | undefined;
   #onReady: (() => void) | undefined;
   #isReady = false;
+  #untold: NodeJS.Timeout | undefined;
+  #pipes: NodeJS.Timeout | undefined;
 
   constructor(
     command: SandboxCommand,
     readonly memoryMb: number,
+    private readonly readyMs = READY_MS,
   ) {
     this.#tellsPid = command.tellsPid;
     this.#child = spawn(command.file, command.args, {
@@ -103,7 +115,9 @@ export class ScriptProcess {
 
   /** Runs its one job: resolves when it has answered or ended, and it has ended soon after. Never rejects. */
   async run(job: ScriptJob, wallMs: number): Promise<ProcessEnd> {
+    const ready = setTimeout(() => this.end('unready'), this.readyMs);
     await this.ready;
+    clearTimeout(ready);
     const usedBefore = this.usage().cpuMs;
     const answered = new Promise<void>((resolve) => {
       this.#onLine = resolve;
@@ -140,10 +154,26 @@ export class ScriptProcess {
   #kill(): void {
     this.#isKilled = true;
     // Bubblewrap that is killed before it has told its child to go on leaves that waiting for ever, and our pipes with it.
-    if (this.#pid === undefined && this.#tellsPid) return;
+    if (this.#pid === undefined && this.#tellsPid) {
+      this.#untold ??= setTimeout(() => this.#killUntold(), PID_MS);
+      return;
+    }
     // Its end is the end of what it runs, but only soon after it.
     if (this.pid !== undefined && this.pid !== this.#child.pid) tryKill(this.pid);
     this.#child.kill('SIGKILL');
+  }
+
+  /** Bubblewrap hangs: it is ended with whom the system says it has started. */
+  #killUntold(): void {
+    const { pid } = this.#child;
+    if (this.#hasEnded || this.#pid !== undefined || pid === undefined) return;
+    for (const child of childrenOf(pid)) tryKill(child);
+    this.#child.kill('SIGKILL');
+  }
+
+  /** One that was left behind may hold them: what has ended ends for us, too. */
+  #dropPipes(): void {
+    for (const stream of this.#child.stdio) stream?.destroy();
   }
 
   #receive(bytes: Buffer): void {
@@ -151,7 +181,7 @@ export class ScriptProcess {
       const end = bytes.indexOf(0x0a);
       this.#isReady = end !== -1 && bytes.subarray(0, end).equals(Buffer.from(READY_LINE));
       this.#onReady?.();
-      if (!this.#isReady) this.end('flood');
+      if (!this.#isReady) this.end('unready');
       if (end + 1 < bytes.length) this.#receive(bytes.subarray(end + 1));
       return;
     }
@@ -190,6 +220,9 @@ export class ScriptProcess {
 
   async #watchExit(): Promise<void> {
     await new Promise<void>((resolve) => {
+      this.#child.once('exit', () => {
+        this.#pipes = setTimeout(() => this.#dropPipes(), PIPES_MS);
+      });
       this.#child.once('close', (code, signal) => {
         this.#code = code;
         this.#signal = signal;
@@ -197,10 +230,14 @@ export class ScriptProcess {
       });
       this.#child.once('error', (error) => {
         this.#stderr += error.message;
-        if (this.#child.pid === undefined) resolve();
+        if (this.#child.pid !== undefined) return;
+        this.#ended ??= 'unready';
+        resolve();
       });
     });
     this.#hasEnded = true;
+    clearTimeout(this.#untold);
+    clearTimeout(this.#pipes);
     this.#onReady?.();
     removeFolder(this.#folder);
   }
@@ -212,6 +249,15 @@ function removeFolder(folder: string): void {
     rmSync(folder, { recursive: true, force: true });
   } catch {
     // As said.
+  }
+}
+
+/** Processes that a process has started, as Linux says; none where it does not. */
+function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+  } catch {
+    return [];
   }
 }
 

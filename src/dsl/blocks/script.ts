@@ -1,5 +1,5 @@
 import { type BlockSpec, DEFAULT_HEARTBEAT_MS, DEFAULT_RETRY } from '../block-spec';
-import { SCRIPT_BLOCK } from '../script';
+import { SCRIPT_BLOCK, SCRIPT_POOL } from '../script';
 
 /** `call: script.run`, and what `run: { script: … }` is planned as. */
 export const scriptRun: BlockSpec = {
@@ -19,6 +19,7 @@ how OWS's \`run.script\` (a process with arguments, standard input and output) i
 - **Isolation**: each run has an engine (QuickJS in WebAssembly) and a process of its own, which ends with it; on Linux bubblewrap
   isolates that. See \`--script-isolation\`.
 - A script has no effects, so that a lost attempt is made again. What it throws it would throw again: such an error is not retried.
+- Scripts run in the pool \`cpu\` only: \`metadata.resources\` of the step can be nothing else, and that of the document does not count for them.
 - CPU time and peak memory of the process count as the tenant's.`,
   arguments: {
     type: 'object',
@@ -57,7 +58,7 @@ how OWS's \`run.script\` (a process with arguments, standard input and output) i
     },
   },
   output: { description: 'What the function returned, or what `process.return` names' },
-  resources: 'cpu',
+  resources: SCRIPT_POOL,
   startToCloseMs: 1_500_000,
   heartbeatMs: DEFAULT_HEARTBEAT_MS,
   retry: DEFAULT_RETRY,

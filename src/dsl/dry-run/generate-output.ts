@@ -1,6 +1,5 @@
 import { BLOCK_SPECS } from '../block-registry';
 import { isJsonObject, type Json, type JsonObject } from '../json';
-import { SCRIPT_BLOCK } from '../script';
 import { contentBytes } from './describe-effect';
 import { generateValue } from './generate-value';
 
@@ -14,7 +13,6 @@ const NO_HASH = '0'.repeat(64);
 export function generateOutput(block: string, args: JsonObject, schema?: Json): Json {
   if (block === 'http.request' || block === 'openapi.call') return httpOutput(args, schema);
   if (schema !== undefined) return generateValue(schema);
-  if (block === SCRIPT_BLOCK && isJsonObject(args.process)) return processOutput(args.process);
   const spec = BLOCK_SPECS.find(({ type }) => type === block);
   const output = generateValue(spec?.output);
   return isJsonObject(output) ? { ...output, ...knownOutput(block, args) } : output;
@@ -28,13 +26,6 @@ function httpOutput({ output, method = 'get', endpoint }: JsonObject, schema: Js
   const uri = isJsonObject(endpoint) ? String(endpoint.uri).replace(/[?#].*$/, '') : '';
   const request = { method: String(method).toUpperCase(), uri, headers: {} };
   return { request, statusCode: 200, headers: {}, content: {} };
-}
-
-/** Of a script that is a process, which ends well and prints nothing. */
-function processOutput({ return: returned = 'stdout' }: JsonObject): Json {
-  if (returned === 'none') return null;
-  if (returned === 'code') return 0;
-  return returned === 'all' ? { code: 0, stdout: '', stderr: '' } : '';
 }
 
 /** What follows from the arguments. */

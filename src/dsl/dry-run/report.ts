@@ -2,6 +2,7 @@ import { jsonBytes } from '../encoded-json';
 import type { ErrorCode } from '../error-codes';
 import type { Json, JsonObject } from '../json';
 import type { StepProgress, StepStatus } from '../progress';
+import { SCRIPT_BLOCK } from '../script';
 import type { MockDecision } from './mock';
 import type { AnswerSource } from './mock-table';
 import type { Visits } from './visits';
@@ -60,8 +61,8 @@ export interface ReportedStep {
   readonly input?: Json;
   /** What it would have done, in words; absent: nothing outside of the flow. */
   readonly would?: string;
-  /** Where its answer comes from; absent: the step was really run, since it reaches nothing. */
-  readonly answer?: AnswerSource;
+  /** Where its answer comes from; absent: there is none, since the step asks nobody. `computed`: of a script, which really ran. */
+  readonly answer?: AnswerSource | 'computed';
   /** Of an approval: what was decided; `timedOut`: nobody did. */
   readonly decision?: MockDecision['decision'];
   /** Of a `switch`: the case that was taken; null: none matched. */
@@ -216,7 +217,9 @@ export class ReportWriter {
       status,
       ...(attempts === undefined ? {} : { attempts }),
       ...(would === undefined ? {} : { would }),
-      ...(answer === undefined ? {} : { answer }),
+      ...(answer === undefined
+        ? {}
+        : { answer: answer === 'generated' && block === SCRIPT_BLOCK ? 'computed' : answer }),
       ...(decision === undefined ? {} : { decision }),
       ...(taken === undefined ? {} : { case: taken }),
       ...values,

@@ -167,7 +167,7 @@ function readRun(value: Json, path: Path, checker: Checker): ExpectedRun {
 const WORDS: Readonly<Record<string, readonly string[]>> = {
   status: ['completed', 'failed', 'skipped', 'cancelled'],
   decision: DECISIONS,
-  answer: ['request', 'document', 'generated'],
+  answer: ['request', 'document', 'generated', 'computed'],
 };
 
 function checkWord(key: string, word: string, path: Path, checker: Checker): void {

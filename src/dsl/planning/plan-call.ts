@@ -4,7 +4,7 @@ import { parseDuration } from '../durations';
 import type { ExpressionLanguage } from '../expressions/language';
 import { compileTemplate, compileUri, type Template } from '../expressions/template';
 import { isJsonObject, type Json, type JsonObject } from '../json';
-import { SCRIPT_BLOCK, withoutCode } from '../script';
+import { SCRIPT_BLOCK, SCRIPT_POOL, withoutCode } from '../script';
 import type { CallPlan, TaskPlanBase } from './plan';
 import { planAuthentication, resolveAuthentication } from './plan-authentication';
 import { planCache } from './plan-cache';
@@ -28,7 +28,8 @@ export function planCall(base: TaskPlanBase, task: JsonObject, context: PlanCont
     ...(spec.kind === 'human' ? { human: true as const } : {}),
     with: template,
     ...optional('secrets', planSecrets({ args, templates }, context.language)),
-    resources: (metadata.resources as ResourceClass | undefined) ?? spec.resources,
+    resources:
+      spec.type === SCRIPT_BLOCK ? SCRIPT_POOL : ((metadata.resources as ResourceClass | undefined) ?? spec.resources),
     startToCloseMs: durationMs(metadata.timeout) ?? spec.startToCloseMs,
     heartbeatMs,
     retry: planRetryPolicy(spec, [context.defaults.retry, (task.metadata as JsonObject | undefined)?.retry]),

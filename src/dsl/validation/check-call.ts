@@ -1,11 +1,13 @@
 import { BLOCK_SPECS, findBlockByCall } from '../block-registry';
 import type { BlockSpec } from '../block-spec';
+import { parseDuration } from '../durations';
 import { hasExpression, isWholeExpression } from '../expressions/template';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
-import { closestName, listNames, shortText } from '../problems';
-import { SCRIPT_BLOCK } from '../script';
+import { closestName, listNames, shortJson, shortText } from '../problems';
+import { MAX_SCRIPT_CPU_MS, SCRIPT_BLOCK } from '../script';
 import { checkAuthentication } from './check-authentication';
 import type { CheckContext, TaskSite } from './check-context';
+import { refuseOtherPools } from './check-metadata';
 import { checkUriVariables } from './check-uri';
 import type { Checker, Path } from './checker';
 import { explainArguments, type KnownArguments, knownArguments, type ToldViolation } from './explain-arguments';
@@ -65,6 +67,8 @@ export function checkCall({ task, path, context }: TaskSite): void {
     const argument = at.length === 0 ? name : `${name}: ${shortText(at.join('.'))}`;
     checker.report('BLW_ARG_INVALID', place, `${argument}: ${message}`, isKey ? 'key' : 'value');
   }
+  if (name === SCRIPT_BLOCK) refuseOtherPools(task, path, checker);
+  if (name === SCRIPT_BLOCK) checkScriptCall(args, known, withPath, checker);
   if (name === 'human.approval') checkApproval(args, withPath, checker);
   if (name.startsWith('sql.')) checkStatements(name, args, withPath, checker);
   if (name === 'fs.put' && !hasContent(args, violations)) {
@@ -193,6 +197,20 @@ function checkStatements(call: string, args: JsonObject, path: Path, checker: Ch
       `${call}: ${at.join('.')}: got an expression, expected SQL as it is to be run; ` +
       'pass data as parameters: `:name` in the statement, and `parameters: { name: ${ … } }`';
     checker.report('BLW_ARG_INVALID', [...path, ...at], message);
+  }
+}
+
+/** What the schema of scripts does not say, and the worker would refuse (script-job.ts). */
+function checkScriptCall(args: JsonObject, known: KnownArguments, path: Path, checker: Checker): void {
+  const { timeout } = known.args;
+  const parsed = timeout === undefined ? undefined : parseDuration(timeout);
+  if (parsed !== undefined && 'ms' in parsed && (parsed.ms <= 0 || parsed.ms > MAX_SCRIPT_CPU_MS)) {
+    const message = `${SCRIPT_BLOCK}: timeout: got ${shortJson(timeout)}, expected more than nothing and at most 5 minutes (PT5M)`;
+    checker.report('BLW_ARG_INVALID', [...path, 'timeout'], message);
+  }
+  if (args.process !== undefined && args.input !== undefined) {
+    const message = `${SCRIPT_BLOCK}: input: a process has none, give it stdin; remove input or process`;
+    checker.report('BLW_ARG_INVALID', [...path, 'input'], message, 'key');
   }
 }
 

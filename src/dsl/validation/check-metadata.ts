@@ -3,6 +3,7 @@ import { ON_FAILURE } from '../dead-letter';
 import { isJsonObject, type Json, type JsonObject } from '../json';
 import { PARALLEL_KEYS } from '../planning/plan-parallel';
 import { closestName, shortJson } from '../problems';
+import { SCRIPT_POOL } from '../script';
 import type { ExpressionChecker, ExpressionSite } from './check-expressions';
 import type { Checker, Path } from './checker';
 import type { KeyHabits } from './key-habits';
@@ -98,6 +99,14 @@ export function refuseActivityMetadata({ call, metadata }: JsonObject, path: Pat
     const message = `metadata.${key} has no effect on human.approval, which no worker's slot is taken for; ${advice}`;
     checker.report('BLW_UNSUPPORTED', [...path, 'metadata', key], message, 'key');
   }
+}
+
+/** Reports a pool that scripts do not run in. */
+export function refuseOtherPools({ metadata }: JsonObject, path: Path, checker: Checker): void {
+  const resources = isJsonObject(metadata) ? metadata.resources : undefined;
+  if (resources === SCRIPT_POOL || !RESOURCE_CLASSES.some((name) => name === resources)) return;
+  const message = `metadata.resources: got ${String(resources)}, expected ${SCRIPT_POOL}: scripts run in that pool only; remove it`;
+  checker.report('BLW_UNSUPPORTED', [...path, 'metadata', 'resources'], message);
 }
 
 function isParallelKey(key: string): boolean {

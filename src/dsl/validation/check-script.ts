@@ -1,9 +1,10 @@
-import { isJsonObject, type Json, type JsonObject } from '../json';
-import { shortText } from '../problems';
+import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
+import { closestName, shortText } from '../problems';
 import { scriptCall, withoutCode } from '../script';
 import { checkCache } from './check-cache';
 import type { TaskSite } from './check-context';
 import type { ExpressionSite } from './check-expressions';
+import { refuseOtherPools } from './check-metadata';
 import type { Checker, Path } from './checker';
 
 /** The language that scripts may have (OWS dsl-reference, "Script Process": `js` and `python`). */
@@ -11,6 +12,12 @@ export const SCRIPT_LANGUAGE = 'js';
 
 /** What a process may put out (OWS dsl-reference, "Run"). */
 export const RETURN_KINDS = ['stdout', 'stderr', 'code', 'all', 'none'];
+
+const SCRIPT_KEYS = ['language', 'code', 'source', 'stdin', 'arguments', 'environment'];
+const KEYS_OF_RUN = ['return', 'await'];
+
+/** Most arguments, as script.run has it. */
+const MAX_ARGUMENTS = 1_000;
 
 /** What others call it. */
 const LANGUAGE_ALIASES: ReadonlySet<string> = new Set([
@@ -32,12 +39,14 @@ export function checkScript(site: TaskSite, run: JsonObject, runPath: Path): voi
     checker.report('BLW_UNSUPPORTED', [...runPath, 'await'], message, 'key');
   }
   checker.oneOf(run.return, [...runPath, 'return'], 'run: return', RETURN_KINDS);
+  refuseOtherPools(task, path, checker);
   const at = [...runPath, 'script'];
   const hasSource = isJsonObject(run.script) && run.script.source !== undefined;
   const script = checker.shaped(run.script, at, 'run: script', {
     required: hasSource ? ['language'] : ['language', 'code'],
-    optional: ['code', 'source', 'stdin', 'arguments', 'environment'],
+    optional: ['source', 'stdin', 'arguments', 'environment', ...(hasSource ? ['code'] : [])],
     example: '{ language: js, code: … }',
+    reported: reportKeysOfRun(run.script, at, checker),
   });
   if (script === undefined) return;
   if (hasSource) {
@@ -58,6 +67,18 @@ export function checkScript(site: TaskSite, run: JsonObject, runPath: Path): voi
   expressions.secrets.call(call, args, path);
 }
 
+/** What stands beside `script`, and was written in it. */
+function reportKeysOfRun(script: Json | undefined, at: Path, checker: Checker): string[] {
+  const keys = isJsonObject(script) ? Object.keys(script) : [];
+  return keys.filter((key) => {
+    const meant = closestName(key, SCRIPT_KEYS) === undefined ? closestName(key, KEYS_OF_RUN) : undefined;
+    if (meant === undefined) return false;
+    const message = `"${shortText(key)}" is not known in run: script; "${meant}" stands beside it: run: { script: { … }, ${meant}: … }`;
+    checker.report('BLW_KEY_UNKNOWN', [...at, key], message, 'key');
+    return true;
+  });
+}
+
 function checkLanguage(value: Json | undefined, path: Path, checker: Checker): void {
   const language = checker.text(value, path, 'run: script: language');
   if (language === undefined || language === SCRIPT_LANGUAGE) return;
@@ -70,20 +91,25 @@ function checkLanguage(value: Json | undefined, path: Path, checker: Checker): v
 
 function checkArguments({ arguments: args, environment }: JsonObject, at: Path, checker: Checker): void {
   if (args !== undefined && !Array.isArray(args) && typeof args !== 'string') {
-    checker.report('BLW_VALUE_INVALID', [...at, 'arguments'], 'run: script: arguments: expected a list of texts');
+    const message = `run: script: arguments: got ${describeJsonType(args)}, expected a list, each a ${SCALARS}`;
+    checker.report('BLW_VALUE_INVALID', [...at, 'arguments'], message);
   }
-  for (const [index, item] of Array.isArray(args) ? args.entries() : []) {
-    if (isScalar(item)) continue;
-    checker.report('BLW_VALUE_INVALID', [...at, 'arguments', index], 'run: script: arguments: expected a text');
+  const list = Array.isArray(args) ? args : [];
+  if (list.length > MAX_ARGUMENTS) {
+    const message = `run: script: arguments: got ${list.length}, expected at most ${MAX_ARGUMENTS}; pass many as stdin`;
+    checker.report('BLW_VALUE_INVALID', [...at, 'arguments'], message);
   }
+  for (const [index, item] of list.entries())
+    checkScalar(item, [...at, 'arguments', index], 'run: script: arguments', checker);
   if (environment === undefined || typeof environment === 'string') return;
   const variables = checker.object(environment, [...at, 'environment'], 'run: script: environment');
-  for (const [name, value] of Object.entries(variables ?? {})) {
-    if (isScalar(value)) continue;
-    checker.report('BLW_VALUE_INVALID', [...at, 'environment', name], 'run: script: environment: expected a text');
-  }
+  for (const [name, value] of Object.entries(variables ?? {}))
+    checkScalar(value, [...at, 'environment', name], 'run: script: environment', checker);
 }
 
-function isScalar(value: Json): boolean {
-  return ['string', 'number', 'boolean'].includes(typeof value);
+const SCALARS = 'text, number or boolean';
+
+function checkScalar(value: Json, path: Path, what: string, checker: Checker): void {
+  if (['string', 'number', 'boolean'].includes(typeof value)) return;
+  checker.report('BLW_VALUE_INVALID', path, `${what}: got ${describeJsonType(value)}, expected a ${SCALARS}`);
 }

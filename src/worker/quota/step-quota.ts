@@ -109,15 +109,21 @@ export function stepUsage(keeper: QuotaKeeper): StepMiddleware {
   };
 }
 
-/** Releases the place of a step of a dry run, which nothing is counted of. */
+/** Releases the place of a step of a dry run, which is not counted itself: only what a script that really ran has used. */
 export function stepRelease(keeper: QuotaKeeper): StepMiddleware {
-  return async ({ tenant }, next) => {
+  return async ({ tenant }, next, meter) => {
     const { info } = Context.current();
     const lease = attemptOf(info);
     try {
       return await next();
     } finally {
-      if (keeper.holds(lease)) await keeper.settle({ tenant, id: activityOf(info), attempt: info.attempt, lease });
+      await keeper.settle({
+        tenant,
+        id: activityOf(info),
+        attempt: info.attempt,
+        usage: meter.usage(),
+        ...(keeper.holds(lease) ? { lease } : {}),
+      });
     }
   };
 }

@@ -37,6 +37,12 @@ describe('ReportWriter', () => {
     ]);
   });
 
+  it('says of a script that no mock answered that it ran', () => {
+    const writer = new ReportWriter();
+    for (const answer of ['generated', 'request'] as const) write(writer, step({ block: 'script.run' }), { answer });
+    expect(writer.state().steps.map((entry) => entry.answer)).toEqual(['computed', 'request']);
+  });
+
   it('says which case of a switch was taken, and that none was', () => {
     const writer = new ReportWriter();
     for (const taken of ['yes', null]) write(writer, step(), { case: taken });

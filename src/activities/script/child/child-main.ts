@@ -2,8 +2,8 @@
  * Entry of a process that runs one script and nothing else; started by script-process.ts, never by hand. It imports nothing but what is in
  * this folder and QuickJS: that is all it can read.
  */
-import { createEngine, type Engine } from './engine';
-import { READY_LINE, type ScriptAnswer, type ScriptEnd, type ScriptJob } from './protocol';
+import { createEngine } from './engine';
+import { READY_LINE, type ScriptAnswer, type ScriptJob } from './protocol';
 import { runScript } from './run-script';
 
 /** What the engine's memory is made with before the job is known; a job with another limit gets another. */
@@ -19,7 +19,7 @@ async function main(): Promise<void> {
   const begun = process.cpuUsage();
   const { memoryMb } = job.limits;
   const engine = memoryMb === prepared.memoryMb ? prepared : await createEngine(memoryMb);
-  const end = endOf(engine, () => runScript(engine, job));
+  const end = runScript(engine, job);
   const { user, system } = process.cpuUsage(begun);
   const answer: ScriptAnswer = {
     end,
@@ -29,25 +29,6 @@ async function main(): Promise<void> {
   // The worker ends this process once it has the answer and has looked at what it used.
   process.stdout.write(`${JSON.stringify(answer)}\n`);
   process.stdin.on('end', () => process.exit(0));
-}
-
-/**
- * Recursion inside of the engine may use up the stack of this process before its own, and native code may run into the end of its
- * memory. The engine is not used any more after that.
- */
-function endOf(engine: Engine, run: () => ScriptEnd): ScriptEnd {
-  try {
-    return run();
-  } catch (error) {
-    if (isTrap(error) && engine.isFull()) return { kind: 'memory' };
-    if (!(error instanceof RangeError)) throw error;
-    return { kind: 'threw', error: { name: error.name, message: error.message }, stdout: '', stderr: '' };
-  }
-}
-
-/** WebAssembly.RuntimeError; Node's types do not have it. */
-function isTrap(error: unknown): boolean {
-  return error instanceof Error && error.name === 'RuntimeError';
 }
 
 function readLine(): Promise<string | undefined> {

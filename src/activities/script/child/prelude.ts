@@ -6,9 +6,10 @@
 export const PRELUDE = `(function (write, exit) {
   'use strict';
   const { stringify, parse } = JSON;
+  const cut = Function.prototype.call.bind(String.prototype.slice);
   const text = String;
   const isError = (value) => value instanceof Error;
-  const AsyncFunction = (async function () {}).constructor;
+  const { isInteger } = Number;
 
   const show = (value) => {
     if (typeof value === 'string') return value;
@@ -20,19 +21,20 @@ export const PRELUDE = `(function (write, exit) {
       return text(value);
     }
   };
+  // A list as a whole would be written as the toJSON says that a script has given to all of them.
+  const listOf = (a, b, c) => '[' + stringify(a) + ',' + stringify(b) + ',' + stringify(c) + ']';
   const printTo = (stream) => (...values) => write(stream, values.map(show).join(' ') + '\\n');
   const out = printTo(1);
   const err = printTo(2);
-  globalThis.console = { log: out, info: out, debug: out, dir: out, error: err, warn: err, trace: err };
+  globalThis.console = { log: out, info: out, debug: out, dir: out, table: out, error: err, warn: err, trace: err };
 
   return {
-    compile: (code) => AsyncFunction('input', code),
     call: (run, input) => run(parse(input)),
     encode: (value) => stringify(value) ?? 'null',
     describe: (thrown) => {
       try {
-        if (!isError(thrown)) return stringify(['', show(thrown).slice(0, 1000), '']);
-        return stringify([text(thrown.name).slice(0, 100), text(thrown.message).slice(0, 1000), text(thrown.stack).slice(0, 4000)]);
+        if (!isError(thrown)) return listOf('', cut(show(thrown), 0, 1000), '');
+        return listOf(cut(text(thrown.name), 0, 100), cut(text(thrown.message), 0, 1000), cut(text(thrown.stack), 0, 4000));
       } catch {
         return '["","something that cannot be shown",""]';
       }
@@ -41,21 +43,42 @@ export const PRELUDE = `(function (write, exit) {
     becomeProcess: (given) => {
       const { argv, env, stdin } = parse(given);
       const open = (stream) => ({ fd: stream, isTTY: false, write: (value) => (write(stream, text(value)), true) });
+      // As Node has it: a number, or text that is one.
+      const exitCodeOf = (code) => {
+        const number = typeof code === 'string' && code !== '' ? +code : code;
+        if (isInteger(number)) return number;
+        throw new TypeError('an exit code is a whole number, got ' + show(code));
+      };
+      let exitCode;
+      const input = {
+        fd: 0,
+        isTTY: false,
+        setEncoding: () => input,
+        async *[Symbol.asyncIterator]() {
+          if (stdin !== '') yield stdin;
+        },
+      };
       const process = {
         argv,
         env,
-        exitCode: undefined,
-        stdin: { fd: 0, isTTY: false },
+        get exitCode() {
+          return exitCode;
+        },
+        set exitCode(code) {
+          exitCode = code == null ? undefined : exitCodeOf(code);
+        },
+        stdin: input,
         stdout: open(1),
         stderr: open(2),
-        exit: (code) => exit(Number(code ?? process.exitCode ?? 0)),
+        cwd: () => '/',
+        exit: (code) => exit(code == null ? (exitCode ?? 0) : exitCodeOf(code)),
       };
       globalThis.process = process;
       globalThis.readFileSync = (file) => {
         if (file === 0 || file === '/dev/stdin') return stdin;
         throw new Error('a script has no files; it can read its standard input: readFileSync(process.stdin.fd)');
       };
-      return () => Number(process.exitCode ?? 0);
+      return () => exitCode ?? 0;
     },
     seal: () => delete globalThis.readFileSync,
   };
@@ -66,6 +89,6 @@ export const MODULES: ReadonlyMap<string, string> = new Map([
   ['fs', 'export const readFileSync = globalThis.readFileSync; export default { readFileSync };'],
   [
     'process',
-    'const { process } = globalThis; export default process; export const { argv, env, stdin, stdout, stderr, exit } = process;',
+    'const { process } = globalThis; export default process; export const { argv, env, stdin, stdout, stderr, exit, cwd } = process;',
   ],
 ]);

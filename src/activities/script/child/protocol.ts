@@ -42,11 +42,9 @@ export type ScriptEnd =
   | ({ readonly kind: 'exited'; readonly code: number; readonly error?: ScriptError } & ScriptStreams)
   | ({ readonly kind: 'threw'; readonly error: ScriptError } & ScriptStreams)
   | { readonly kind: 'syntax'; readonly error: ScriptError }
-  /** What it awaits cannot come any more. */
-  | { readonly kind: 'unsettled' }
-  | { readonly kind: 'memory' }
-  | { readonly kind: 'cpu' }
-  | { readonly kind: 'output'; readonly of: 'result' | 'stdout' | 'stderr' };
+  /** `unsettled`: what it awaits cannot come any more. */
+  | ({ readonly kind: 'unsettled' | 'memory' | 'cpu' } & Partial<ScriptStreams>)
+  | ({ readonly kind: 'output'; readonly of: 'result' | 'stdout' | 'stderr' } & Partial<ScriptStreams>);
 
 /** What a child writes to its standard output, in one line. */
 export interface ScriptAnswer {

@@ -6,27 +6,40 @@ import type { ScriptEnd, ScriptError, ScriptJob, ScriptStreams } from './protoco
 /** Name of the script in its own stack traces. */
 const FILE_NAME = 'script.js';
 
-/** What the engine calls the code of a function that was made from text. */
-const BODY_NAME = '<input>';
-
-/** Lines that the constructor of functions puts before a body (ECMA-262, CreateDynamicFunction). */
-const LINES_BEFORE_BODY = 2;
-
 /** What is told of the streams of a script that failed. */
 const MAX_TAIL_CHARACTERS = 2_000;
 
-/** What a module calls first: an error before it is one of its text. In the script's first line, so that lines stay what they are. */
-const BEGIN = 'beginScript';
+/** What is told of an error. */
+const MAX_NAME_CHARACTERS = 100;
+const MAX_MESSAGE_CHARACTERS = 1_000;
+const MAX_STACK_CHARACTERS = 4_000;
+
+/**
+ * Before what is to be compiled and not run: nothing behind it is, and what it throws tells that all of it was compiled and linked. (The engine's own
+ * `compileOnly` fails for some modules that are right: QuickJS 0.32.)
+ */
+const RUN_NOTHING = 'throw 0;';
+
+/** What the script is called then: a module of that name cannot be imported. */
+const CHECKED_NAME = `checked ${FILE_NAME}`;
 
 /** Jobs between two looks at the clock: a chain of short ones may pass the engine's own looks by. */
 const JOBS_AT_ONCE = 100;
 
 /** Why a script is stopped from outside; it cannot catch that. */
-type Stop = Extract<ScriptEnd, { kind: 'cpu' | 'output' }> | { readonly kind: 'exit'; readonly code: number };
+type Stop =
+  | { readonly kind: 'cpu' }
+  | { readonly kind: 'output'; readonly of: 'stdout' | 'stderr' }
+  | { readonly kind: 'exit'; readonly code: number };
 
-/** Runs one script to its end. Throws where the engine itself gives way. */
+/** Runs one script to its end. */
 export function runScript(engine: Engine, job: ScriptJob): ScriptEnd {
-  return new ScriptRun(engine, job).run();
+  const run = new ScriptRun(engine, job);
+  try {
+    return run.told(run.run());
+  } catch (error) {
+    return run.told(run.brokenBy(error));
+  }
 }
 
 /** Compiles a script and runs nothing of it: how it would end before its first line; undefined: it compiles. */
@@ -42,8 +55,8 @@ class ScriptRun {
   readonly #begun = process.cpuUsage();
   readonly #parent = process.ppid;
   #stop: Stop | undefined;
-  /** A module was compiled and linked. */
-  #hasBegun = false;
+  /** The first that was imported and is not there. */
+  #missingModule: string | undefined;
 
   constructor(
     private readonly engine: Engine,
@@ -58,29 +71,47 @@ class ScriptRun {
     return this.job.kind === 'function' ? this.#runFunction(this.job) : this.#runProcess(this.job);
   }
 
+  /**
+   * How a script ended in which the engine gave way: recursion may use up the stack of this process before the engine's own, and native code may
+   * run into the end of its memory. The engine is not used any more. What a script does to it, it does again.
+   */
+  brokenBy(error: unknown): ScriptEnd {
+    if (this.#stop !== undefined) return this.#stopped(this.#stop);
+    const { name, message } = error instanceof Error ? error : { name: '', message: String(error) };
+    // WebAssembly.RuntimeError; Node's types do not have it.
+    if (name === 'RuntimeError' && this.engine.isFull()) return { kind: 'memory' };
+    return this.#threw({ name, message: message.slice(0, MAX_MESSAGE_CHARACTERS) });
+  }
+
+  /** With what the script has printed, where that is not the script's answer anyway. */
+  told(end: ScriptEnd): ScriptEnd {
+    const isStopped = end.kind === 'unsettled' || end.kind === 'memory' || end.kind === 'cpu' || end.kind === 'output';
+    return isStopped ? { ...end, ...this.#tails() } : end;
+  }
+
   compile(): ScriptEnd | undefined {
     const { job } = this;
     if (job.kind === 'process') {
       this.#becomeProcess(job);
-      return this.#compileOnly(moduleOf(job), FILE_NAME, 'module');
+      return this.#compileOnly(job.code, 'module');
     }
-    // The constructor of functions would run what stands behind a brace that closes its function; that of a method it does not close.
     const { code } = job;
-    return (
-      this.#compileOnly(`(async function anonymous(input\n) {\n${code}\n})`, BODY_NAME, 'global') ??
-      this.#compileOnly(`({ async anonymous(input\n) {\n${code}\n} })`, BODY_NAME, 'global')
-    );
+    // A body that closes its function is none: behind the brace, a statement has to follow in the one, a comma in the other.
+    return this.#compileOnly(declarationOf(code), 'global') ?? this.#compileOnly(methodOf(code), 'global');
   }
 
-  #compileOnly(text: string, file: string, type: 'global' | 'module'): ScriptEnd | undefined {
-    const { error } = this.#context.evalCode(text, file, { type, compileOnly: true });
-    return error === undefined ? undefined : this.#failed(error, { isSyntax: true });
+  #compileOnly(text: string, type: 'global' | 'module'): ScriptEnd | undefined {
+    const { error } = this.#context.evalCode(`${RUN_NOTHING}${text}`, CHECKED_NAME, { type });
+    const isCompiled = error === undefined || this.#context.typeof(error) === 'number';
+    return isCompiled ? undefined : this.#failed(error, { isSyntax: true });
   }
 
   #runFunction({ code, input, limits }: Extract<ScriptJob, { kind: 'function' }>): ScriptEnd {
-    const compiled = this.#call('compile', this.#text(code));
-    if ('error' in compiled) return this.#failed(compiled.error, { isSyntax: true });
-    const called = this.#call('call', compiled.value, this.#text(input));
+    const wrong = this.#compileOnly(declarationOf(code), 'global');
+    if (wrong !== undefined) return wrong;
+    const made = this.#context.evalCode(methodOf(code), FILE_NAME);
+    if (made.error !== undefined) return this.#failed(made.error, { isSyntax: true });
+    const called = this.#call('call', this.#context.getProp(made.value, METHOD), this.#text(input));
     if ('error' in called) return this.#failed(called.error);
     const settled = this.#settle(called.value);
     if ('kind' in settled) return settled;
@@ -95,8 +126,9 @@ class ScriptRun {
   #runProcess(job: Extract<ScriptJob, { kind: 'process' }>): ScriptEnd {
     const context = this.#context;
     const exitCode = this.#becomeProcess(job);
-    const evaluated = context.evalCode(moduleOf(job), FILE_NAME, { type: 'module' });
-    if (evaluated.error !== undefined && !this.#hasBegun) return this.#failed(evaluated.error, { isSyntax: true });
+    const wrong = this.#compileOnly(job.code, 'module');
+    if (wrong !== undefined) return wrong;
+    const evaluated = context.evalCode(job.code, FILE_NAME, { type: 'module' });
     const settled = evaluated.error === undefined ? this.#settle(evaluated.value) : { error: evaluated.error };
     if ('kind' in settled) return settled;
     if (this.#stop !== undefined) return this.#stopped(this.#stop);
@@ -120,7 +152,8 @@ class ScriptRun {
     }
     if (this.#stop !== undefined) return this.#stopped(this.#stop);
     const state = this.#context.getPromiseState(promise);
-    if (state.type === 'pending') return { kind: 'unsettled' };
+    // What ran out of memory in a job has left its promise as it was.
+    if (state.type === 'pending') return { kind: this.engine.isFull() ? 'memory' : 'unsettled' };
     return state.type === 'fulfilled' ? { value: state.value } : { error: state.error };
   }
 
@@ -128,21 +161,19 @@ class ScriptRun {
     const context = this.#context;
     const given = { argv: ['node', FILE_NAME, ...args], env: environment, stdin };
     const exitCode = this.#must(this.#call('becomeProcess', this.#text(JSON.stringify(given))));
-    const begin = context.newFunction(BEGIN, () => {
-      this.#hasBegun = true;
-    });
-    context.setProp(context.global, BEGIN, begin);
     context.runtime.setModuleLoader(
-      (name) =>
-        MODULES.get(name) ?? {
-          error: new Error(`there is no module "${name}": scripts can import node:fs and node:process`),
-        },
+      (name) => MODULES.get(name) ?? { error: this.#missing(name) },
       (_, name) => name.replace(/^node:/, ''),
     );
     const imports = [...MODULES.keys()].map((name) => `import '${name}';`).join('');
     context.evalCode(imports, 'imports.js', { type: 'module' }).dispose();
     this.#call('seal');
     return exitCode;
+  }
+
+  #missing(name: string): Error {
+    this.#missingModule ??= name;
+    return new Error(`there is no module "${name}": scripts can import node:fs and node:process`);
   }
 
   #startPrelude(): QuickJSHandle {
@@ -203,21 +234,29 @@ class ScriptRun {
     if (this.#stop !== undefined) return this.#stopped(this.#stop);
     if (error.message === 'out of memory' || (error.name === '' && this.engine.isFull())) return { kind: 'memory' };
     if (isSyntax && error.name === 'SyntaxError') return { kind: 'syntax', error };
+    return this.#threw(error);
+  }
+
+  #threw(error: ScriptError): ScriptEnd {
+    return { kind: 'threw', error, ...this.#tails() };
+  }
+
+  #tails(): ScriptStreams {
     const { stdout, stderr } = this.#read();
-    return {
-      kind: 'threw',
-      error,
-      stdout: stdout.slice(-MAX_TAIL_CHARACTERS),
-      stderr: stderr.slice(-MAX_TAIL_CHARACTERS),
-    };
+    return { stdout: stdout.slice(-MAX_TAIL_CHARACTERS), stderr: stderr.slice(-MAX_TAIL_CHARACTERS) };
   }
 
   #describe(thrown: QuickJSHandle): ScriptError {
     const described = this.#call('describe', thrown);
     const text = 'error' in described ? '' : (readText(this.#context, described.value, 100_000) ?? '');
-    const [name = '', message = '', stack = ''] = (text === '' ? [] : JSON.parse(text)) as string[];
-    const line = lineIn(stack, this.job.code);
-    return { name, message, ...(line === undefined ? {} : { line }) };
+    const [name = '', message = '', stack = ''] = textsIn(text);
+    const { code } = this.job;
+    const line = lineIn(stack.slice(0, MAX_STACK_CHARACTERS), code) ?? lineOfImport(this.#missingModule, code);
+    return {
+      name: name.slice(0, MAX_NAME_CHARACTERS),
+      message: `${message.slice(0, MAX_MESSAGE_CHARACTERS)}${hintFor(message)}`,
+      ...(line === undefined ? {} : { line }),
+    };
   }
 
   #call(name: string, ...args: QuickJSHandle[]): { value: QuickJSHandle } | { error: QuickJSHandle } {
@@ -235,15 +274,73 @@ class ScriptRun {
   }
 }
 
-function moduleOf({ code }: ScriptJob): string {
-  return `${BEGIN}();${code}`;
+/** What a function of a script is called in its stack traces. */
+const METHOD = 'anonymous';
+
+/** In the script's first line, so that lines stay what they are. */
+function declarationOf(code: string): string {
+  return `async function ${METHOD}(input) {${code}\n}`;
+}
+
+function methodOf(code: string): string {
+  return `({ async ${METHOD}(input) {${code}\n} })`;
+}
+
+/** The texts of a list in JSON. The prelude's own, but a script can have changed what that is made with. */
+function textsIn(json: string): string[] {
+  try {
+    const list: unknown = JSON.parse(json);
+    return Array.isArray(list) && list.every((item) => typeof item === 'string') ? list : [];
+  } catch {
+    return [];
+  }
 }
 
 /** The topmost line of the script in a stack trace. */
 function lineIn(stack: string, code: string): number | undefined {
-  const [, file, digits] = /(script\.js|<input>):(\d+)/.exec(stack) ?? [];
+  const [, digits] = /script\.js:(\d+)/.exec(stack) ?? [];
   if (digits === undefined) return undefined;
-  const line = Number(digits) - (file === BODY_NAME ? LINES_BEFORE_BODY : 0);
   // What is missing at its end is missed in the line behind it.
-  return Math.min(Math.max(1, line), code.trimEnd().split('\n').length);
+  return Math.min(Number(digits), code.trimEnd().split('\n').length);
+}
+
+/** The engine does not say where a module is imported that there is not. */
+function lineOfImport(name: string | undefined, code: string): number | undefined {
+  if (name === undefined) return undefined;
+  const index = code
+    .split('\n')
+    .findIndex((line) => [`'${name}'`, `"${name}"`, `node:${name}`].some((text) => line.includes(text)));
+  return index === -1 ? undefined : index + 1;
+}
+
+/** What Node and browsers have beside the language, and scripts have not. */
+const NOT_THERE = new Map([
+  ...['require', 'module', 'exports'].map(
+    (name) => [name, 'processes (run: script) import node:fs and node:process'] as const,
+  ),
+  ...['setTimeout', 'setInterval', 'setImmediate'].map((name) => [name, 'scripts have no timers'] as const),
+  ...['fetch', 'XMLHttpRequest', 'WebSocket'].map(
+    (name) => [name, 'scripts have no network; call http in a step of its own'] as const,
+  ),
+  ...[
+    'Buffer',
+    'TextEncoder',
+    'TextDecoder',
+    'URL',
+    'structuredClone',
+    'Intl',
+    'atob',
+    'btoa',
+    'window',
+    'document',
+    'crypto',
+  ].map((name) => [name, 'scripts have the language, and what docs/scripts.md names'] as const),
+  ['process', 'functions (call: script.run) have none; run: script has'],
+]);
+
+/** What to do about a name that is not there. */
+function hintFor(message: string): string {
+  const [, name = ''] = /^'(\w+)' is not defined$/.exec(message) ?? [];
+  const hint = NOT_THERE.get(name);
+  return hint === undefined ? '' : `: ${hint}`;
 }
