@@ -3,6 +3,7 @@ import type { DryRunReport, ReportedStep } from '../dsl/dry-run/report';
 import { isSameJson, type Json } from '../dsl/json';
 import { answerText, caseText, headOf, printSkipped, reasonOf, stepLines } from './dry-run-report';
 import { printable, printableIndented, type TextOutput } from './output';
+import { scriptOutputLines } from './script-output';
 
 /** Prints for people what one step would do: its input, what comes of it, and where the flow would go on. */
 export function printStep(report: DryRunReport, given: OnlyInput, output: TextOutput): void {
@@ -35,8 +36,10 @@ function printEnd(report: DryRunReport, { context: before = null }: OnlyInput, o
     if (!isSameJson(context, before)) printValue('context after it', context, output);
   }
   output.line();
-  if (error !== undefined) output.line(printable(`it would fail: ${reasonOf(error)}`));
-  else output.line(printable(`then: ${nextText(report.next ?? null)}`));
+  if (error !== undefined) {
+    output.line(printable(`it would fail: ${reasonOf(error)}`));
+    for (const line of scriptOutputLines(error)) output.line(`  ${line}`);
+  } else output.line(printable(`then: ${nextText(report.next ?? null)}`));
   printSkipped(report, output);
   // An expression that failed says so itself.
   if (notGiven.length > 0 && error?.code !== 'BLW_EXPR_FAILED')
