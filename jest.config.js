@@ -25,6 +25,8 @@ module.exports = {
   testTimeout: 30_000,
   // One more than there are cores: most suites wait for others (timeouts, heartbeats, processes) half of the time.
   maxWorkers: 3,
+  // Tests of one suite that run at once (test.concurrent): each has processes of its own.
+  maxConcurrency: 3,
   // What a suite with a Temporal worker leaves behind, about 100 MB, makes all that come after it slower: begin afresh.
   workerIdleMemoryLimit: '500MB',
 };

@@ -2,8 +2,8 @@ import { ApplicationFailure } from '@temporalio/activity';
 import type { Catalog, FlowLibrary } from '../dsl/catalog/library';
 import { parseFlowReference } from '../dsl/catalog/references';
 import type { DryRunPlan, OnlyPlan, RunMode } from '../dsl/dry-run/dry-run';
-import { resolveMocks } from '../dsl/dry-run/mock-table';
 import { resolveOnly } from '../dsl/dry-run/only-step';
+import { resolveMocks } from '../dsl/dry-run/resolve-mocks';
 import type { ErrorCode } from '../dsl/error-codes';
 import { FlowError, flowErrorData, flowErrorToJson } from '../dsl/errors';
 import type { Json, JsonObject } from '../dsl/json';
@@ -134,7 +134,10 @@ function planDryRun(start: StartInput, plan: FlowPlan): DryRunPlan | undefined {
   const { mode, mocks, waits, coverage } = start;
   if (mode !== 'dry-run') return undefined;
   const resolved = resolveMocks(plan, mocks);
-  if ('problems' in resolved) throw refuse('BLW_START_INVALID', resolved.problems.join('; '), resolved.problems);
+  if ('problems' in resolved) {
+    const problems = resolved.problems.map(({ message }) => `mocks: ${message}`);
+    throw refuse('BLW_START_INVALID', problems.join('; '), problems);
+  }
   const only = planOnly(start, plan);
   return {
     mocks: resolved.mocks,

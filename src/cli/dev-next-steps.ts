@@ -112,11 +112,17 @@ function commandsFor(parts: DevParts, flow: FlowToRun | undefined, cli: Cli): st
   return [
     ...(ownAddress === address ? [] : [`export TEMPORAL_ADDRESS=${address}`]),
     ...(ownNamespace === namespace ? [] : [`export TEMPORAL_NAMESPACE=${namespace}`]),
-    ...(flow === undefined ? [] : [runCommand(parts, flow, cli)]),
+    ...(flow === undefined ? [] : runCommands(parts, flow, cli)),
     `${beamlineCommand(cli.cwd)} approvals list${repeatFlags({ ...keys })}`,
     `${beamlineCommand(cli.cwd)} dlq list${repeatFlags({ ...keys })}`,
     ...(flow === undefined ? [] : temporalCommands(parts, flow, cli)),
   ];
+}
+
+/** Tried first, then done. */
+function runCommands(parts: DevParts, flow: FlowToRun, cli: Cli): string[] {
+  const run = runCommand(parts, flow, cli);
+  return parts.config.pools.includes('sandbox') ? [`${run} --dry-run`, run] : [run];
 }
 
 function runCommand({ config }: DevParts, { before, source, after, tenant }: FlowToRun, cli: Cli): string {

@@ -1,8 +1,9 @@
-import type { DryRunReport, DryRunSoFar, ReportedStep } from '../dsl/dry-run/report';
+import type { DryRunReport, DryRunSoFar, FailedAttempt, ReportedStep } from '../dsl/dry-run/report';
 import { formatDuration } from '../dsl/durations';
 import type { Json, JsonObject } from '../dsl/json';
-import { shortText } from '../dsl/problems';
+import { listNames, shortText } from '../dsl/problems';
 import type { StepStatus } from '../dsl/progress';
+import { madeUpHint } from './dry-run-hint';
 import { printable, printableIndented, type Style, type StyleName, type TextOutput } from './output';
 import { scriptOutputLines } from './script-output';
 
@@ -29,13 +30,20 @@ export function printDryRun(report: DryRunReport, output: TextOutput): void {
   if (report.error === undefined) {
     output.line('it would complete with');
     output.line(JSON.stringify(report.output ?? null, undefined, 2));
-  } else output.line(printable(`it would fail: ${reasonOf(report.error)}`));
+  } else printFailure(report, output);
   printSkipped(report, output);
 }
 
 /** Prints how much time a live flow would have stood still, where that is any. */
 export function printSkipped({ skippedMs }: DryRunReport, output: TextOutput): void {
   if (skippedMs !== undefined) output.line(`time skipped: ${formatDuration(skippedMs)}`);
+}
+
+/** Why the flow would fail, and what may be behind it. */
+export function printFailure(report: DryRunReport, output: TextOutput): void {
+  if (report.error !== undefined) output.line(printable(`it would fail: ${reasonOf(report.error)}`));
+  const hint = madeUpHint(report);
+  if (hint !== undefined) output.line(printable(`hint: ${hint}`));
 }
 
 /** The steps alone: of a dry run that has no report, or none yet, they are all there is. */
@@ -46,22 +54,29 @@ export function printDryRunSteps(report: DryRunSoFar, output: TextOutput): void 
 
 /** A line or more for each step, and what the report has no room for. */
 export function stepLines(
-  { steps, omittedSteps }: Pick<DryRunReport, 'steps' | 'omittedSteps'>,
+  { steps, omittedSteps, unusedMocks }: Pick<DryRunReport, 'steps' | 'omittedSteps' | 'unusedMocks'>,
   style: Style,
   indent = '',
 ): string[] {
   const lines = steps.flatMap((step) => linesOf(step, style, indent));
-  return omittedSteps === undefined
-    ? lines
-    : [...lines, `${indent}… and ${omittedSteps} more steps, which the report has no room for`];
+  if (omittedSteps !== undefined)
+    lines.push(`${indent}… and ${omittedSteps} more steps, which the report has no room for`);
+  if (unusedMocks !== undefined) lines.push(`${indent}${unusedText(unusedMocks)}`);
+  return lines;
+}
+
+/** Mocks that did not count, in words. */
+export function unusedText(paths: readonly string[]): string {
+  return `mocks that no step used: ${listNames(paths)}`;
 }
 
 function linesOf(step: ReportedStep, style: Style, indent: string): string[] {
-  const { block, would, answer, case: taken, output, error, flow, cut = [] } = step;
+  const { block, would, answer, case: taken, output, error, flow, failedAttempts = [], cut = [] } = step;
   const details = [
     ...(would === undefined ? [] : [would]),
     ...(step.input === undefined || block === 'emit' ? [] : [`input: ${short(step.input)}`]),
     ...(taken === undefined ? [] : [caseText(taken)]),
+    ...failedAttempts.map(attemptText),
     ...(error === undefined ? [] : [`error: ${reasonOf(error)}`, ...scriptOutputLines(error)]),
     ...(output === undefined || error !== undefined ? [] : [`output: ${short(output)}`]),
     ...(answer === undefined ? [] : [answerText(answer)]),
@@ -79,6 +94,12 @@ export function headOf({ path, iteration, block, status, attempts = 1 }: Reporte
   const { mark, style: name } = MARKS[status] ?? { mark: '~', style: 'yellow' };
   const tries = attempts > 1 ? `, ${attempts} attempts` : '';
   return `${style[name](mark)} ${path}${iteration === undefined ? '' : ` [${iteration}]`} ${style.dim(`${block}${tries}`)}`;
+}
+
+/** `attempt 1: BLW_HTTP_STATUS, status 503: closed` */
+export function attemptText({ attempt, code, type, status, detail }: FailedAttempt): string {
+  const what = `${code ?? type}${status === undefined ? '' : `, status ${status}`}`;
+  return `attempt ${attempt}: ${what}${detail === undefined ? '' : `: ${detail}`}`;
 }
 
 /** Which case of a `switch` was taken, in words. */

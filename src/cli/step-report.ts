@@ -1,7 +1,7 @@
 import type { OnlyInput } from '../dsl/dry-run/only-input';
 import type { DryRunReport, ReportedStep } from '../dsl/dry-run/report';
 import { isSameJson, type Json } from '../dsl/json';
-import { answerText, caseText, headOf, printSkipped, reasonOf, stepLines } from './dry-run-report';
+import { answerText, attemptText, caseText, headOf, printFailure, printSkipped, stepLines } from './dry-run-report';
 import { printable, printableIndented, type TextOutput } from './output';
 import { scriptOutputLines } from './script-output';
 
@@ -20,9 +20,10 @@ export function printStep(report: DryRunReport, given: OnlyInput, output: TextOu
   printEnd(report, given, output);
 }
 
-function deedLines({ would, answer, case: taken, cut = [] }: ReportedStep): string[] {
+function deedLines({ would, answer, case: taken, failedAttempts = [], cut = [] }: ReportedStep): string[] {
   return [
     ...(would === undefined ? [] : [would]),
+    ...failedAttempts.map(attemptText),
     ...(answer === undefined ? [] : [answerText(answer)]),
     ...(taken === undefined ? [] : [caseText(taken)]),
     ...(cut.length === 0 ? [] : [`too large for the report: ${cut.join(', ')}`]),
@@ -37,7 +38,7 @@ function printEnd(report: DryRunReport, { context: before = null }: OnlyInput, o
   }
   output.line();
   if (error !== undefined) {
-    output.line(printable(`it would fail: ${reasonOf(error)}`));
+    printFailure(report, output);
     for (const line of scriptOutputLines(error)) output.line(`  ${line}`);
   } else output.line(printable(`then: ${nextText(report.next ?? null)}`));
   printSkipped(report, output);

@@ -25,8 +25,10 @@ export type LocatedProblem = Problem & { readonly position: Position };
 /** Most problems that one report lists; a hostile document could otherwise make hundreds of thousands. */
 export const MAX_PROBLEMS = 200;
 
+type Located = Pick<LocatedProblem, 'position'>;
+
 /** In the order of the text. */
-export function byPosition(left: LocatedProblem, right: LocatedProblem): number {
+export function byPosition(left: Located, right: Located): number {
   return left.position.line - right.position.line || left.position.column - right.position.column;
 }
 

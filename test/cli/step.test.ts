@@ -62,6 +62,7 @@ describe('beamline step', () => {
     expect(stdout).toBe(`one step of shop/order:1.0.0 for default: nothing was done
 ✓ /do/1/each/do/0/charge http.request, 2 attempts
     would send POST https://pay.example.com/charges with a body of 33 bytes
+    attempt 1: BLW_HTTP_STATUS, status 503
     from: mocks of this run
 
 resolved input

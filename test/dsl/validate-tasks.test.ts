@@ -248,6 +248,9 @@ describe('metadata', () => {
       `BLW_UNSUPPORTED | metadata.dispatch is not supported yet | { ${CALL}, metadata: { «dispatch: x } }`,
       `BLW_VALUE_INVALID | metadata: mock: got a string, expected {"output": …} | { ${CALL}, metadata: { mock: «x } }`,
       `BLW_VALUE_INVALID | metadata: mock: got {"outptu":1}, did you mean "output"? | { ${CALL}, metadata: { mock: «{ outptu: 1 } } }`,
+      `BLW_VALUE_INVALID | metadata: mock: output.size: got "x", expected a whole number | { call: fs.put, with: { path: a, content: b }, metadata: { mock: { output: { size: «x } } } }`,
+      `BLW_VALUE_INVALID | metadata: mock: output: got an object, expected text | { run: { script: { language: js, code: x } }, metadata: { mock: { output: «{ a: 1 } } } }`,
+      `BLW_VALUE_INVALID | metadata: mock: got {"mocks":{}}, expected {"output": …} | { run: { script: { language: js, code: x } }, metadata: { mock: «{ mocks: {} } } }`,
       'BLW_UNSUPPORTED | metadata.mock has no effect on a set task | { set: { a: 1 }, metadata: { «mock: { output: 1 } } }',
     ]),
   )(REJECTS, expectInTask);

@@ -77,12 +77,16 @@ describe('what beamline dev says to do next', () => {
       'all=postgres://u:pw@db.example/x',
       '--prometheus-endpoint',
       '0',
+      '--pools',
+      'io,sandbox',
     );
     expect(text).toMatch(/^Metrics +http:\/\/127\.0\.0\.1:\d+\/metrics; health at \/readyz and \/status$/m);
     expect(text).toMatch(/^Databases +acme\/shop \(SQLite, shop\.db\), all \(PostgreSQL\)$/m);
     expect(text).not.toContain('pw');
     const { status, stdout, stderr } = paste(text);
     expect({ status, stdout, stderr }).toMatchObject({ status: 0, stdout: expect.stringContaining('"Hello Ada!"') });
+    // It is tried first.
+    expect(stdout).toMatch(/^dry run of examples\/hello:1\.0\.0/);
     expect(await startedByTemporal()).toEqual({ message: 'Hello' });
   }, 120_000);
 

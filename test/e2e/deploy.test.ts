@@ -195,7 +195,7 @@ describe('a flow with after', () => {
       return found.length >= count ? found : undefined;
     });
 
-  it('runs again so long after it has ended, in one chain however often it is deployed', async () => {
+  it.concurrent('runs again so long after it has ended, in one chain however often it is deployed', async () => {
     const file = write('again', 'schedule: { after: PT1S }');
     expect((await deploy(file)).stdout).toMatch(/^created: repeat .* 1 s after it has ended$/m);
     await Promise.all([deploy(file), deploy(file)]);
@@ -211,7 +211,7 @@ describe('a flow with after', () => {
     expect(status.name).toBe('TERMINATED');
   });
 
-  it('goes on after a run that failed', async () => {
+  it.concurrent('goes on after a run that failed', async () => {
     const file = write('failing', 'schedule: { after: PT1S }', {
       body: "do:\n  - no: { raise: { error: { type: 'https://example.com/no', status: 400 } } }",
     });
@@ -221,7 +221,7 @@ describe('a flow with after', () => {
     expect(ended.map(({ status }) => status.name)).toEqual(expect.arrayContaining(['FAILED', 'FAILED']));
   });
 
-  it('changes with the next run, and lets a run that goes on end by itself', async () => {
+  it.concurrent('changes with the next run, and lets a run that goes on end by itself', async () => {
     const waiting = (seconds: number) =>
       `do:\n  - pause: { wait: PT${seconds}S }\n  - say: { set: { waited: ${seconds} } }`;
     await deploy(write('slow', 'schedule: { after: PT1H }', { body: waiting(2) }));
@@ -232,7 +232,7 @@ describe('a flow with after', () => {
     expect(await client.workflow.getHandle(run.workflowId).result()).toEqual({ waited: 2 });
   });
 
-  it('begins no run while it is paused', async () => {
+  it.concurrent('begins no run while it is paused', async () => {
     const file = write('still', 'schedule: { after: PT1S }');
     await deploy(file, '--paused');
     await eventually(async () =>
@@ -244,7 +244,7 @@ describe('a flow with after', () => {
     await deploy(file, '--delete');
   });
 
-  it('becomes a schedule where the next version has one, and the chain ends', async () => {
+  it.concurrent('becomes a schedule where the next version has one, and the chain ends', async () => {
     await deploy(write('moved', 'schedule: { after: PT1H }'));
     await eventually(async () =>
       (await client.workflow.getHandle(id('moved')).describe()).memo?.deployed === undefined ? undefined : true,

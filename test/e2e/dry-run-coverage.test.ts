@@ -135,7 +135,7 @@ describe('the time that a dry run skips', () => {
     [
       'pauses between attempts of a step',
       'keep: { call: fs.put, with: { path: p, content: x } }',
-      { keep: [{ error: { code: 'BLW_FS_IO' } }, { error: { code: 'BLW_FS_IO' } }, { output: 1 }] },
+      { keep: [{ error: { code: 'BLW_FS_IO' } }, { error: { code: 'BLW_FS_IO' } }, { output: { size: 1 } }] },
       3_000,
     ],
     [

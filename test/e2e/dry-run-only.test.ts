@@ -97,7 +97,7 @@ describe('one step alone', () => {
   });
 
   it('runs with the steps in it, and undoes nothing', async () => {
-    const report = await dryRun(ORDER, { only: { step: 'undoable' }, mocks: { keep: { output: 1 } } });
+    const report = await dryRun(ORDER, { only: { step: 'undoable' }, mocks: { keep: { output: {} } } });
     expect(report).toMatchObject({
       only: '/do/3/undoable',
       status: 'failed',

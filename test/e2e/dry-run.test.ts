@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DryRunReport, ReportedStep } from '../../src/dsl/dry-run/report';
 import type { Json, JsonObject } from '../../src/dsl/json';
 import { RUN_FLOW } from '../../src/dsl/names';
 import { runInProcess } from '../helpers/cli-in-process';
+import { projectRoot } from '../helpers/project-root';
 import { testTemporal } from '../helpers/temporal';
 import { errorOf, flowOf, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
@@ -154,7 +155,7 @@ do:
             try: [{ pay: { call: fs.put, with: { path: p, content: '\${ string(n) }' }, metadata: { retry: { maximumAttempts: 1 } } } }]
             catch: { retry: { delay: PT10M, limit: { attempt: { count: 5 } } } }
 `);
-    const pay: Json = [{ error: { code: 'BLW_FS_IO' } }, { error: { code: 'BLW_FS_IO' } }, { output: { ok: true } }];
+    const pay: Json = [{ error: { code: 'BLW_FS_IO' } }, { error: { code: 'BLW_FS_IO' } }, { output: { size: 1 } }];
     const report = await dryRun(flow, { mocks: { pay } });
     expect(report.status).toBe('completed');
     expect(
@@ -226,6 +227,12 @@ describe('what a dry run is refused', () => {
     ['a dry run of a live worker', 'io', { mode: 'dry-run' }, 'start it on the task queue'],
     ['a live flow of the sandbox', 'sandbox', {}, 'this worker runs dry runs only, got "live"'],
     ['a mock of no step', 'sandbox', { mode: 'dry-run', mocks: { pt: { output: 1 } } }, 'no step is called "pt"'],
+    [
+      'a mock that is none of its block',
+      'sandbox',
+      { mode: 'dry-run', mocks: { put: { output: { size: 'much' } } } },
+      '"put": output.size: got "much", expected a whole number',
+    ],
   ])('refuses %s', async (_, pool, start, detail) => {
     const handle = await test.client.workflow.start(RUN_FLOW, {
       workflowId: `refused-${randomUUID()}`,
@@ -310,5 +317,27 @@ describe('beamline run --dry-run', () => {
     const { code, stderr } = await run(ORDER, ...flags);
     expect(stderr).toContain(message);
     expect(code).toBe(2);
+  });
+
+  it('prints what docs/sandbox.md shows, with the mocks that stand there', async () => {
+    const page = readFileSync(join(projectRoot(), 'docs/sandbox.md'), 'utf8');
+    const blocks = [...page.matchAll(/```text\n(.*?)```/gs)].map(([, text = '']) => text);
+    const blockWith = (text: string) => blocks.find((block) => block.includes(text)) ?? '';
+    writeFileSync(join(test.folder, 'documented.yaml'), blockWith('# mocks.yaml'));
+    const example = (name: string) => join(projectRoot(), 'examples', name);
+    const print = async (...flags: string[]) => {
+      const input = `@${example('order-intake.input.json')}`;
+      const args = ['run', example('order-intake.yaml'), '--input', input, '--dry-run', ...flags];
+      return await runInProcess([...args, '--queue-prefix', test.queuePrefix, ...connection], {
+        env: process.env,
+        cwd: test.folder,
+      });
+    };
+    const made = await print();
+    expect(made.stdout).toContain(blockWith('hint: '));
+    expect(made.code).toBe(1);
+    const mocked = await print('--mocks', 'documented.yaml');
+    for (const part of blockWith('dry run of shop/order-intake').split('…\n')) expect(mocked.stdout).toContain(part);
+    expect(mocked.code).toBe(0);
   });
 });

@@ -81,7 +81,7 @@ const LISTEN_THEN = `do:
   - after: { set: { got: '\${ workflow.input.say }', heard: '\${ data }' } }`;
 const REPLY = { specversion: '1.0', id: 'e', source: '/s', type: 'reply', data: MARK };
 
-test('a worker without the key leaves the flow as it is and says why, until one with the key comes', async () => {
+test.concurrent('a worker without the key leaves the flow as it is and says why, until one with the key comes', async () => {
   const queue = `test-${randomUUID()}`;
   const without = await startWorker(queue);
   const client = await clientOf(oldKeys);
@@ -98,7 +98,7 @@ test('a worker without the key leaves the flow as it is and says why, until one 
   expect(await handle.result()).toEqual({ got: MARK, heard: [MARK] });
 }, 60_000);
 
-test('a key is replaced while flows run: the first encrypts, all decrypt', async () => {
+test.concurrent('a key is replaced while flows run: the first encrypts, all decrypt', async () => {
   const queue = `test-${randomUUID()}`;
   const before = await startWorker(queue, oldKeys);
   const client = await clientOf(oldKeys);
@@ -126,7 +126,7 @@ function* readableKeys(events: unknown): Generator<string> {
   }
 }
 
-test('with a key for every tenant all are encrypted, each with a key of its own', async () => {
+test.concurrent('with a key for every tenant all are encrypted, each with a key of its own', async () => {
   const queue = `test-${randomUUID()}`;
   await startWorker(queue, anyKeys);
   for (const tenant of ['one', 'default']) {
@@ -145,7 +145,7 @@ test('with a key for every tenant all are encrypted, each with a key of its own'
   }
 });
 
-test('flows that are rebuilt from history, and continued as new, go on', async () => {
+test.concurrent('flows that are rebuilt from history, and continued as new, go on', async () => {
   const queue = `test-${randomUUID()}`;
   const before = await startWorker(queue, oldKeys);
   const client = await clientOf(oldKeys);
@@ -181,7 +181,7 @@ test('flows that are rebuilt from history, and continued as new, go on', async (
   await expect(Worker.runReplayHistory(keyless, history, handle?.workflowId)).rejects.toThrow(/which is not here/);
 }, 90_000);
 
-test('a flow that began before there were keys goes on, encrypted from then on', async () => {
+test.concurrent('a flow that began before there were keys goes on, encrypted from then on', async () => {
   const queue = `test-${randomUUID()}`;
   const before = await startWorker(queue);
   const handle = await before.client.workflow.start('runFlow', {

@@ -41,7 +41,7 @@ cases:
       output: { charged: true }
   - name: expects too much
     input: { orderId: '4712' }
-    mocks: { pay: { output: { charged: true } } }
+    mocks: { pay: { output: { charged: true } }, approve: { decision: approved } }
     expect:
       path: [getOrder, pay]
       output: { charged: false }
@@ -124,6 +124,7 @@ it(
         '      output.charged: expected false, got true',
         '      path: expected getOrder, pay, got getOrder, pause, pay',
         '          would send POST https://pay.example.com/charges with a body of 16 bytes',
+        '      mocks that no step used: /do/1/approve',
         '  ✓ has the wrong input',
         '  - comes later: skipped, not built',
         'order.yaml  3 of 4 (75 %)  1 of 2 (50 %)',

@@ -16,7 +16,7 @@ const call = ({ url }: Gate) =>
   `{s: {call: http, metadata: {heartbeat: PT2S}, with: {method: get, endpoint: '${url}'}}}`;
 const isWaiting = ({ steps }: FlowProgress) => steps.at(-1)?.status === 'awaitingQuota';
 
-test.concurrent('leases of a worker that was killed expire, and the line goes on in its order', async () => {
+test('leases of a worker that was killed expire, and the line goes on in its order', async () => {
   await inEachStore(acmeWith(2), async ({ gate, start, startWorker }) => {
     const first = await startWorker();
     const lost = [await start('acme', call(gate)), await start('acme', call(gate))];
@@ -42,7 +42,7 @@ test.concurrent('leases of a worker that was killed expire, and the line goes on
   });
 }, 120_000);
 
-test.concurrent('never more steps than allowed at once, over two processes', async () => {
+test('never more steps than allowed at once, over two processes', async () => {
   await inEachStore(acmeWith(5), async ({ servers, start, startWorker }) => {
     await Promise.all([startWorker(), startWorker()]);
     const held: (() => void)[] = [];

@@ -3,6 +3,7 @@ import { parseDuration } from '../../dsl/durations';
 import { flowErrorData, flowErrorToJson } from '../../dsl/errors';
 import type { Json, JsonObject } from '../../dsl/json';
 import { DEFAULT_QUEUE_PREFIX } from '../../dsl/names';
+import type { FlowPlan } from '../../dsl/planning/plan';
 import { type Problem, toJsonPointer } from '../../dsl/problems';
 import { DEFAULT_TENANT, parseStartInput } from '../../dsl/start';
 import { startPurpose } from '../../worker/identity/sealed-token';
@@ -91,7 +92,10 @@ export const addRun: AddCommand = (command, cli, action) => {
     .option('--mocks <FILE>', 'answers of steps in a dry run, by name or path (YAML or JSON; - for standard input)')
     .option('--real-waits', 'a dry run waits where the flow does')
     .option('--detach', 'print the ids and return, without following the flow')
-    .option('--json', 'print one JSON object: workflowId, runId, status, output or error');
+    .option(
+      '--json',
+      'print one JSON object: workflowId, runId, status, output or error; of a dry run its report, too',
+    );
   addDataFlags(addConnectionFlags(addTokenFlags(command)))
     .addHelpText('after', EXAMPLES)
     .action(action((file: string, flags: RunFlags) => run(file, flags, cli)));
@@ -165,7 +169,7 @@ async function prepare(source: string, flags: RunFlags, cli: Cli): Promise<FlowS
     return undefined;
   }
   const { flow, title } = file.plan;
-  const start = await startOf(file.flow, flow, { flags, cli });
+  const start = await startOf(file.flow, flow, { flags, cli, plan: file.plan });
   await checkStart(start.input);
   return { ...start, ...(title === undefined ? {} : { title }) };
 }
@@ -181,11 +185,11 @@ async function prepareByName(name: string, flags: RunFlags, cli: Cli): Promise<F
 async function startOf(
   flow: JsonObject | string,
   name: string,
-  { flags, cli }: { flags: RunFlags; cli: Cli },
+  { flags, cli, plan }: { flags: RunFlags; cli: Cli; plan?: FlowPlan },
 ): Promise<FlowStart> {
   const given: Json = flags.input === undefined ? null : await readJsonArgument('--input', flags.input, cli);
   const { priority: priorityKey, requestedBy, queuePrefix, timeout, id } = flags;
-  const trial = await readDryRun(flags, cli);
+  const trial = await readDryRun(flags, cli, plan);
   const givenId = id ?? newWorkflowId(name);
   // Another one than the live flow's, which takes the id of no flow that has completed.
   const workflowId = trial.mode === 'dry-run' ? `dry-run-${givenId}` : givenId;

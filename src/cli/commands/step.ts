@@ -2,6 +2,7 @@ import type { FlowLibrary } from '../../dsl/catalog/library';
 import { dataProblems, type OnlyInput } from '../../dsl/dry-run/only-input';
 import { flowErrorData, flowErrorToJson } from '../../dsl/errors';
 import { describeJsonType, isJsonObject, type Json, type JsonObject, setOwn } from '../../dsl/json';
+import type { FlowPlan } from '../../dsl/planning/plan';
 import { DEFAULT_TENANT, type StartInput } from '../../dsl/start';
 import { openCatalog } from '../catalog-check';
 import type { AddCommand, Cli } from '../cli';
@@ -110,7 +111,7 @@ async function prepare(
   const library = flags.catalog === undefined ? undefined : await openCatalog(flags.catalog, cli);
   const found = await findFlow(target.flow, { flags, cli, library });
   if (found === undefined) return undefined;
-  const start = await startOf(found.flow, target.step, { flags, cli });
+  const start = await startOf(found, target.step, { flags, cli });
   await check(start, library);
   return { start, name: found.name };
 }
@@ -125,10 +126,17 @@ async function check(start: StepStart, library: FlowLibrary | undefined): Promis
   }
 }
 
+/** `plan`: absent of a flow of the catalog. */
+interface FoundFlow {
+  readonly flow: JsonObject | string;
+  readonly name: string;
+  readonly plan?: FlowPlan;
+}
+
 async function findFlow(
   source: string,
   { flags, cli, library }: { flags: StepFlags; cli: Cli; library: FlowLibrary | undefined },
-): Promise<{ flow: JsonObject | string; name: string } | undefined> {
+): Promise<FoundFlow | undefined> {
   if (isFlowName(source, cli)) {
     if (library !== undefined) return { flow: source, name: source };
     throw usageError(`${source}: there is no such file, and no catalog to find a flow of that name in`, {
@@ -136,7 +144,7 @@ async function findFlow(
     });
   }
   const file = await readFlowFile(source, cli, library);
-  if (file.flow !== undefined) return { flow: file.flow, name: file.plan.flow };
+  if (file.flow !== undefined) return { flow: file.flow, name: file.plan.flow, plan: file.plan };
   printProblems([file], cli.err);
   if (flags.json === true) {
     const error = flowErrorToJson(flowErrorData('BLW_FLOW_INVALID', `${file.problems.length} problem(s)`));
@@ -146,7 +154,7 @@ async function findFlow(
 }
 
 async function startOf(
-  flow: JsonObject | string,
+  { flow, plan }: FoundFlow,
   step: string,
   { flags, cli }: { flags: StepFlags; cli: Cli },
 ): Promise<StepStart> {
@@ -156,6 +164,7 @@ async function startOf(
   const trial = await readDryRun(
     { dryRun: true, ...(file === undefined ? {} : { mocks: file }), realWaits: realWaits === true },
     cli,
+    plan,
   );
   const mocks = await withMock(trial.mocks, step, { flags, cli });
   return { flow, input, tenant, ...trial, ...(mocks === undefined ? {} : { mocks }), only };

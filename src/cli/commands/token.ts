@@ -5,6 +5,7 @@ import { decodeJwt, decodeProtectedHeader } from 'jose';
 import type { DecisionInput } from '../../dsl/approval';
 import { RESOLVE_ACTIONS, type Resolution } from '../../dsl/dead-letter';
 import { isJsonObject, type Json, type JsonObject } from '../../dsl/json';
+import type { FlowPlan } from '../../dsl/planning/plan';
 import { generateAuthKey } from '../../worker/identity/auth-key';
 import { decisionPurpose, resolutionPurpose, startPurpose } from '../../worker/identity/sealed-token';
 import { findApproval } from '../approval-client';
@@ -243,20 +244,23 @@ async function sealStart(flags: SealFlags, seal: Seal, cli: Cli): Promise<JsonOb
       'expected --for ID and --flow FLOW, --approval ID and --decision DECISION, or --dead-letter ID and --action ACTION',
     );
   }
-  const flow = await readFlow(source, cli);
-  if (flow === undefined) return undefined;
+  const found = await readFlow(source, cli);
+  if (found === undefined) return undefined;
+  const { flow, plan } = found;
   const input: Json = flags.input === undefined ? null : await readJsonArgument('--input', flags.input, cli);
-  const trial = await readDryRun(flags, cli);
+  const trial = await readDryRun(flags, cli, plan);
   const place = { namespace: namespaceOf(flags), workflowId };
   const start = { flow, input, ...(tenant === undefined ? {} : { tenant }), ...trial };
   return { ...start, token: await seal(startPurpose(place, { flow, input, tenant, mode: trial.mode })) };
 }
 
-async function readFlow(source: string, cli: Cli): Promise<JsonObject | string | undefined> {
-  if (isFlowName(source, cli)) return source;
+/** Of one that is named, only the workers have the plan. */
+async function readFlow(source: string, cli: Cli): Promise<{ flow: JsonObject | string; plan?: FlowPlan } | undefined> {
+  if (isFlowName(source, cli)) return { flow: source };
   const file = await readFlowFile(source, cli);
-  if (file.flow === undefined) printProblems([file], cli.err);
-  return file.flow;
+  if (file.flow !== undefined) return file;
+  printProblems([file], cli.err);
+  return undefined;
 }
 
 /** The argument of `decide`. The run of the approval is looked up: a decision is for that run only. */

@@ -1,5 +1,5 @@
 import type { Difference } from '../../dsl/flow-test/expected-value';
-import { printDryRun } from '../dry-run-report';
+import { printDryRun, unusedText } from '../dry-run-report';
 import { counted } from '../flow-file';
 import { printable, printableIndented, type TextOutput } from '../output';
 import { formatTable } from '../table';
@@ -21,8 +21,11 @@ export function printSuite({ suite, cases }: SuiteResult, output: TextOutput, sh
     );
     for (const difference of result.differences)
       for (const line of differenceLines(difference)) output.line(printableIndented(`      ${line}`));
-    if (showsReports && result.status === 'failed' && result.report !== undefined)
-      printDryRun(result.report, indented(output, '      '));
+    if (result.status !== 'failed' || result.report === undefined) continue;
+    const { report } = result;
+    if (showsReports) printDryRun(report, indented(output, '      '));
+    else if (report.unusedMocks !== undefined)
+      output.line(printableIndented(`      ${unusedText(report.unusedMocks)}`));
   }
 }
 

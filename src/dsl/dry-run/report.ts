@@ -1,4 +1,5 @@
 import { jsonBytes } from '../encoded-json';
+import type { ErrorCode } from '../error-codes';
 import type { Json, JsonObject } from '../json';
 import type { StepProgress, StepStatus } from '../progress';
 import { SCRIPT_BLOCK } from '../script';
@@ -28,6 +29,8 @@ export interface DryRunReport {
   readonly visits?: Visits;
   /** Steps that were come to and are not in `visits`, which has room for only so many. */
   readonly omittedVisits?: number;
+  /** Paths of steps that the start's `mocks` are for and that did not run, as far as there is room; absent: none. */
+  readonly unusedMocks?: readonly string[];
   /** Where one step ran alone: its path. `output` is the step's then. */
   readonly only?: string;
   /** Of that step, where it completed: the context after its `export`. */
@@ -52,6 +55,8 @@ export interface ReportedStep {
   readonly block: string;
   readonly status: StepStatus;
   readonly attempts?: number;
+  /** Of several attempts: what those before the last were answered, the first 20 of them. */
+  readonly failedAttempts?: readonly FailedAttempt[];
   /** Its arguments, resolved; `***` stands for a secret. Absent where it has none. */
   readonly input?: Json;
   /** What it would have done, in words; absent: nothing outside of the flow. */
@@ -67,12 +72,25 @@ export interface ReportedStep {
   /** Of a step that runs another flow: that flow's report. */
   readonly flow?: DryRunReport;
   /** Values that were too large for the report and are not in it. */
-  readonly cut?: readonly ('input' | 'output' | 'error' | 'flow')[];
+  readonly cut?: readonly CutKey[];
+}
+
+/** Values of a step that may have no room. */
+export type CutKey = 'input' | 'output' | 'error' | 'flow' | 'failedAttempts';
+
+/** An attempt that was made again, as its mock has it. */
+export interface FailedAttempt {
+  /** Counted from 1. */
+  readonly attempt: number;
+  readonly code?: ErrorCode;
+  readonly type?: string;
+  readonly status?: number;
+  readonly detail?: string;
 }
 
 /** What is added to the progress of a step. */
 export type StepNotes = Partial<
-  Pick<Mutable<ReportedStep>, 'input' | 'would' | 'answer' | 'decision' | 'case' | 'output' | 'flow'>
+  Pick<Mutable<ReportedStep>, 'input' | 'would' | 'answer' | 'decision' | 'case' | 'output' | 'flow' | 'failedAttempts'>
 >;
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -109,10 +127,8 @@ export interface ReportState {
 /** A step that is in the report: what its progress says of it is read once the report is wanted. */
 export interface StepEntry {
   readonly shown: StepProgress;
-  readonly notes: StepNotes & { cut?: CutName[] };
+  readonly notes: StepNotes & { cut?: CutKey[] };
 }
-
-type CutName = 'input' | 'output' | 'error' | 'flow';
 
 /** Writes the steps of a report, within its room: what has none is not kept until then either. Pure, so that it can be part of a workflow. */
 export class ReportWriter {
@@ -140,16 +156,16 @@ export class ReportWriter {
   /** Adds to what is told of a step; `show` makes a value what may be shown of it, and is called only where there is room. */
   note(
     { notes }: StepEntry,
-    { input, output, flow, would, ...others }: StepNotes,
+    { input, output, flow, failedAttempts, would, ...others }: StepNotes,
     show = (value: Json): Json => value,
   ): void {
     Object.assign(notes, others);
     if (would !== undefined && this.#takes(jsonBytes(would))) notes.would = would;
-    for (const [key, value] of Object.entries({ input, output, flow })) {
+    for (const [key, value] of Object.entries({ input, output, flow, failedAttempts })) {
       if (value === undefined) continue;
       delete notes[key as 'input'];
-      const shown = this.#room(key, value) ? show(value as Json) : undefined;
-      if (shown === undefined) notes.cut = [...(notes.cut ?? []), key as CutName];
+      const shown = this.#room(key, value) ? show(value as unknown as Json) : undefined;
+      if (shown === undefined) notes.cut = [...(notes.cut ?? []), key as CutKey];
       else notes[key as 'input'] = shown;
     }
   }
@@ -192,7 +208,7 @@ export class ReportWriter {
     const { id: path, name, iteration, block, status, attempts, error } = shown;
     const { would, answer, decision, case: taken, cut = [], ...values } = notes;
     const isErrorKept = error !== undefined && this.#room('error', error);
-    const allCut: CutName[] = error === undefined || isErrorKept ? cut : [...cut, 'error'];
+    const allCut: CutKey[] = error === undefined || isErrorKept ? cut : [...cut, 'error'];
     return {
       path,
       name,

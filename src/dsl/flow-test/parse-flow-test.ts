@@ -1,4 +1,4 @@
-import { resolveMocks } from '../dry-run/mock-table';
+import { resolveMocks } from '../dry-run/resolve-mocks';
 import { isJsonObject, type Json, type JsonObject } from '../json';
 import type { FlowPlan } from '../planning/plan';
 import { shortJson } from '../problems';
@@ -77,7 +77,7 @@ function readCase(
   const skip = checker.text(object.skip, [...path, 'skip'], 'skip: why the case is not run');
   const own = readMocks(object.mocks, [...path, 'mocks'], checker);
   const mocks = { ...common.mocks, ...own };
-  if (Object.keys(own).length > 0) checkMocks(mocks, { path: [...path, 'mocks'], plan, checker });
+  if (Object.keys(own).length > 0) checkMocks(mocks, { path: [...path, 'mocks'], plan, checker }, own);
   const tenant = readTenant(object.tenant, [...path, 'tenant'], checker) ?? common.tenant ?? DEFAULT_TENANT;
   const { requestedBy = common.requestedBy } = readRequester(object, path, checker);
   return [
@@ -108,12 +108,13 @@ function readMocks(value: Json | undefined, path: Path, checker: Checker): JsonO
   return checker.object(value, path, 'mocks', '{ getOrder: { output: {…} } }') ?? {};
 }
 
-/** As the worker checks them. */
-function checkMocks(mocks: JsonObject, { path, plan, checker }: Context): void {
+/** As the worker checks them; those that are not `own` were checked before. */
+function checkMocks(mocks: JsonObject, { path, plan, checker }: Context, own = mocks): void {
   const resolved = resolveMocks(plan, mocks);
-  for (const problem of 'problems' in resolved ? resolved.problems : []) {
-    const key = Object.keys(mocks).find((name) => problem.includes(shortJson(name)));
-    checker.report('BLW_VALUE_INVALID', key === undefined ? path : [...path, key], problem, 'key');
+  for (const { path: at, message } of 'problems' in resolved ? resolved.problems : []) {
+    const [key] = at;
+    if (key === undefined || Object.hasOwn(own, key))
+      checker.report('BLW_VALUE_INVALID', [...path, ...at], `mocks: ${message}`, 'key');
   }
 }
 

@@ -1,5 +1,5 @@
-import { DECISIONS } from '../dry-run/mock';
 import { findStep, tasksOf } from '../dry-run/mock-table';
+import { DECISIONS } from '../dry-run/read-mock';
 import { parseDuration } from '../durations';
 import { ERROR_CODES, isErrorCode } from '../error-codes';
 import { isJsonObject, type Json, type JsonObject, setOwn } from '../json';

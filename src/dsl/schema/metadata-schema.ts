@@ -80,7 +80,7 @@ const KEYS: Readonly<Record<MetadataKey, JsonObject>> = {
   },
   mock: {
     description:
-      'What the step is answered in a dry run: {output}, {error}, {timeout: true}, of an approval {decision}, or a list of these, one for each attempt',
+      'What the step is answered in a dry run: {output}, {error}, {timeout: true}, of an approval {decision}, a list of these, one for each attempt, or in a loop {rounds: […]}',
   },
   concurrency: rounds('Rounds of the loop that run at once; says that they do not depend on each other'),
   batchSize: rounds('Rounds of one batch; a longer loop runs each batch as a workflow of its own'),

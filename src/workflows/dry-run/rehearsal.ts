@@ -1,3 +1,4 @@
+import { documentedReport } from '../../dsl/dry-run/documented-report';
 import type { DryRunPlan, DryStep, OnlyPlan } from '../../dsl/dry-run/dry-run';
 import type { MockAnswer, StepMock } from '../../dsl/dry-run/mock';
 import { type AnswerSource, answersFrom, type MockTable } from '../../dsl/dry-run/mock-table';
@@ -9,6 +10,8 @@ import {
   type StepEntry,
   type StepNotes,
 } from '../../dsl/dry-run/report';
+import { mockIn } from '../../dsl/dry-run/rounds';
+import { unusedMocks } from '../../dsl/dry-run/unused-mocks';
 import { VisitCounter, type Visits } from '../../dsl/dry-run/visits';
 import { type FlowError, type FlowErrorData, flowError, flowErrorToJson } from '../../dsl/errors';
 import type { Json } from '../../dsl/json';
@@ -33,6 +36,8 @@ export interface RehearsalState {
   readonly skippedMs: number;
   readonly steps: number;
   readonly visits?: Visits;
+  /** Paths of the steps that asked for a mock of the start. */
+  readonly usedMocks?: readonly string[];
 }
 
 /** Of a dry run that has begun elsewhere: attempts and steps that count here, too. */
@@ -50,6 +55,7 @@ export class Rehearsal {
   readonly #entries = new WeakMap<StepProgress, StepEntry>();
   /** Absent: nobody asked for it. */
   readonly #visits: VisitCounter | undefined;
+  readonly #usedMocks: Set<string>;
   #skippedMs: number;
   #steps: number;
   /** Of a step that ran alone, once it has completed. */
@@ -61,6 +67,7 @@ export class Rehearsal {
   ) {
     this.#writer = new ReportWriter(state?.report);
     this.#attempts = new Map(Object.entries(state?.attempts ?? {}));
+    this.#usedMocks = new Set(state?.usedMocks);
     this.#skippedMs = state?.skippedMs ?? 0;
     this.#steps = state?.steps ?? 0;
     this.#visits = plan.coverage === true ? new VisitCounter(state?.visits) : undefined;
@@ -134,6 +141,12 @@ export class Rehearsal {
     if (would !== undefined) this.#writer.note(entry, { would: withoutPlaceholders(would) });
   }
 
+  /** The report of a flow that a step ran: what is mocked there is from where the step's mock is. */
+  noteFlow(step: TrackedStep, report: DryRunReport, { task, scope }: { task: SubflowPlan; scope: TaskScope }): void {
+    const isDocumented = this.#entryOf(task, scope)?.source === 'document';
+    this.note(step, { flow: isDocumented ? documentedReport(report) : report });
+  }
+
   /** Says of a step that failed for good what would become of it. */
   noteDeadLetter({ shown }: TrackedStep): void {
     const entry = this.#entries.get(shown);
@@ -156,19 +169,19 @@ export class Rehearsal {
     if (this.plan.countsTime === true) this.#skippedMs += ms;
   }
 
-  /** The mock of a task, as far as it answers the task as a whole; the request's comes first. */
-  mockOf(task: TaskPlan): MockTable[string] | undefined {
-    const mock = this.#entryOf(task);
+  /** The mock of a task in its round, as far as it answers the task as a whole; the request's comes first. */
+  mockOf(task: TaskPlan, scope: TaskScope): MockTable[string] | undefined {
+    const mock = this.#entryOf(task, scope);
     return mock === undefined || mock.answers.length === 0 ? undefined : mock;
   }
 
-  sourceOf(task: TaskPlan): AnswerSource {
-    return this.mockOf(task)?.source ?? 'generated';
+  sourceOf(task: TaskPlan, scope: TaskScope): AnswerSource {
+    return this.mockOf(task, scope)?.source ?? 'generated';
   }
 
   /** The next answer to a task that is no activity; undefined: it has no mock. */
   nextAnswer(task: TaskPlan, scope: TaskScope): MockAnswer | undefined {
-    const mock = this.mockOf(task);
+    const mock = this.mockOf(task, scope);
     if (mock === undefined) return undefined;
     const [answer] = answersFrom(mock.answers, this.attemptsOf(task, scope));
     this.addAttempts(task, scope, 1);
@@ -177,18 +190,20 @@ export class Rehearsal {
 
   /** The answer that it was given last. */
   lastAnswer(task: TaskPlan, scope: TaskScope): MockAnswer | undefined {
-    return answersFrom(this.mockOf(task)?.answers ?? [], Math.max(0, this.attemptsOf(task, scope) - 1))[0];
+    return answersFrom(this.mockOf(task, scope)?.answers ?? [], Math.max(0, this.attemptsOf(task, scope) - 1))[0];
   }
 
   addAttempts(task: TaskPlan, scope: TaskScope, count: number): void {
     // Of others nobody asks.
-    if ((this.mockOf(task)?.answers.length ?? 0) < 2) return;
+    if ((this.mockOf(task, scope)?.answers.length ?? 0) < 2) return;
     this.#attempts.set(keyOf(task, scope), this.attemptsOf(task, scope) + count);
   }
 
-  #entryOf({ path }: TaskPlan): MockTable[string] | undefined {
+  #entryOf({ path }: TaskPlan, { iteration }: TaskScope): MockTable[string] | undefined {
     const { mocks } = this.plan;
-    return Object.hasOwn(mocks, path) ? mocks[path] : undefined;
+    const mock = Object.hasOwn(mocks, path) ? mocks[path] : undefined;
+    if (mock?.source === 'request') this.#usedMocks.add(path);
+    return mock?.rounds === undefined ? mock : { ...mockIn(mock, iteration), source: mock.source };
   }
 
   /** Attempts that were made of a task that has several answers; of others nobody counts them. */
@@ -198,7 +213,7 @@ export class Rehearsal {
 
   /** What the worker is told of a step. */
   requestOf(task: CallPlan, scope: TaskScope): DryStep {
-    const mock: StepMock | undefined = this.mockOf(task);
+    const mock: StepMock | undefined = this.mockOf(task, scope);
     const { schema, as } = task.output ?? {};
     return {
       resources: task.resources,
@@ -208,8 +223,8 @@ export class Rehearsal {
   }
 
   /** Of the start input of a flow that a step runs. */
-  startOf(task: TaskPlan): Pick<StartInput, 'mode' | 'mocks' | 'waits' | 'awaited'> {
-    const inner = this.#entryOf(task)?.inner;
+  startOf(task: TaskPlan, scope: TaskScope): Pick<StartInput, 'mode' | 'mocks' | 'waits' | 'awaited'> {
+    const inner = this.#entryOf(task, scope)?.inner;
     return {
       mode: 'dry-run',
       awaited: true,
@@ -232,6 +247,7 @@ export class Rehearsal {
       this.#attempts.set(key, Math.max(count, this.#attempts.get(key) ?? 0));
     this.pass(state.skippedMs);
     this.#visits?.add(state.visits ?? {});
+    for (const path of state.usedMocks ?? []) this.#usedMocks.add(path);
     this.#countSteps(Math.max(0, state.steps - (begun?.steps ?? 0)));
   }
 
@@ -243,6 +259,7 @@ export class Rehearsal {
       skippedMs: this.#skippedMs,
       steps: this.#steps,
       ...(this.#visits === undefined ? {} : { visits: this.#visits.state() }),
+      ...(this.#usedMocks.size === 0 ? {} : { usedMocks: [...this.#usedMocks] }),
     };
   }
 
@@ -259,6 +276,7 @@ export class Rehearsal {
       ...(omitted === 0 ? {} : { omittedSteps: omitted }),
       ...(this.#skippedMs === 0 ? {} : { skippedMs: this.#skippedMs }),
       ...this.#visited(),
+      ...unusedMocks(this.plan, this.#usedMocks),
       ...this.#alone(),
     };
   }

@@ -1,4 +1,5 @@
 import { describeEffect } from '../../dsl/dry-run/describe-effect';
+import { failedAttempts } from '../../dsl/dry-run/failed-attempts';
 import { type MockAnswer, mockedError } from '../../dsl/dry-run/mock';
 import { formatDuration } from '../../dsl/durations';
 import { FlowError, flowError } from '../../dsl/errors';
@@ -48,10 +49,10 @@ export function* rehearseTask(
   }
 }
 
-function noteCall(task: CallPlan, { values, step }: TaskFrame, rehearsal: Rehearsal): void {
+function noteCall(task: CallPlan, { scope, values, step }: TaskFrame, rehearsal: Rehearsal): void {
   const input = requireObject(values, 'with');
   rehearsal.noteInput(step, input, describeEffect(task.block, input));
-  rehearsal.note(step, { answer: rehearsal.sourceOf(task) });
+  rehearsal.note(step, { answer: rehearsal.sourceOf(task, scope) });
 }
 
 /** The worker answers, so that its checks, retries and quotas are those of a live step. */
@@ -71,6 +72,8 @@ function* rehearseCall(
     // Before it was answered it waits for a quota: the attempt is made in the next history.
     const attempts = isSuspended ? 0 : (frame.step.shown.attempts ?? 1);
     rehearsal.pass(timeOfAttempts(task, frame, { before, attempts, rehearsal }));
+    const failed = failedAttempts(rehearsal.mockOf(task, frame.scope)?.answers ?? [], { before, attempts });
+    if (failed.length > 0) rehearsal.note(frame.step, { failedAttempts: failed });
     rehearsal.addAttempts(task, frame.scope, attempts);
   }
 }
@@ -152,7 +155,7 @@ function answered(task: TaskPlan, { scope, step, values }: TaskFrame, rehearsal:
   const answer = rehearsal.nextAnswer(task, scope);
   if (answer === undefined) return undefined;
   if ('timeout' in answer && values.timeout !== undefined) rehearsal.pass(durationOf(values.timeout, 'timeout'));
-  rehearsal.note(step, { answer: rehearsal.sourceOf(task) });
+  rehearsal.note(step, { answer: rehearsal.sourceOf(task, scope) });
   return { output: outputOf(answer) };
 }
 

@@ -11,11 +11,11 @@ import type { Rehearsal } from './rehearsal';
  */
 export function timeOfAttempts(
   task: CallPlan,
-  { values }: TaskFrame,
+  { scope, values }: TaskFrame,
   { before, attempts, rehearsal }: { before: number; attempts: number; rehearsal: Rehearsal },
 ): number {
   const limitMs = values.timeout === undefined ? Number.POSITIVE_INFINITY : durationOf(values.timeout, 'timeout');
-  const answers = rehearsal.mockOf(task)?.answers ?? [];
+  const answers = rehearsal.mockOf(task, scope)?.answers ?? [];
   let ms = rehearsal.waits ? 0 : pauses(task.retry, attempts);
   for (let attempt = before; attempt < before + attempts; attempt += 1) {
     const [answer] = answersFrom(answers, attempt);

@@ -13,7 +13,6 @@ import { MAX_FLOW_DEPTH, type StartInput } from '../../dsl/start';
 import { undecodableReason } from '../../dsl/undecodable';
 import { type Routine, waitFor } from '../drive';
 import { childError } from '../failures';
-import type { FlowRun } from '../flow-run';
 import { readable } from '../lost-payload';
 import type { TaskFrame, TaskResult } from '../task-frame';
 import { childTrace } from '../tracing/interceptors';
@@ -26,7 +25,7 @@ import { childId } from './child-id';
  */
 export function* executeSubflow(task: SubflowPlan, frame: TaskFrame): Routine<TaskResult> {
   const { run, scope, input, values, step } = frame;
-  const start = childStart(task, run, values.with ?? null);
+  const start = childStart(task, frame, values.with ?? null);
   const workflowId = childId(run.id, task.path, scope.iteration);
   yield* run.dispatch.enter(start);
   step.update({ child: workflowId });
@@ -49,9 +48,9 @@ export function* executeSubflow(task: SubflowPlan, frame: TaskFrame): Routine<Ta
 }
 
 /** The output in the report of a flow that ran as a dry run. What a flow that is not awaited comes to, nobody would know. */
-function rehearsedOutput(task: SubflowPlan, { run, step, input }: TaskFrame, report: Json): Json {
+function rehearsedOutput(task: SubflowPlan, { run, scope, step, input }: TaskFrame, report: Json): Json {
   if (!isDryRunReport(report)) throw flowError('BLW_BLOCK_FAILED', `${task.flow} gave no report of a dry run`);
-  run.rehearsal?.note(step, { flow: report });
+  run.rehearsal?.noteFlow(step, report, { task, scope });
   // Its error is in the report: nobody here would hear of it.
   if (!task.await) return input;
   run.rehearsal?.pass(report.skippedMs ?? 0);
@@ -60,7 +59,8 @@ function rehearsedOutput(task: SubflowPlan, { run, step, input }: TaskFrame, rep
 }
 
 /** The child's start input: of the same tenant, asked for by the same person, one level deeper. */
-function childStart(task: SubflowPlan, { tenant, prepared, proof, rehearsal }: FlowRun, input: Json): StartInput {
+function childStart(task: SubflowPlan, { run, scope }: TaskFrame, input: Json): StartInput {
+  const { tenant, prepared, proof, rehearsal } = run;
   const { priorityKey, requestedBy, depth = 0 } = prepared;
   if (depth >= MAX_FLOW_DEPTH) {
     throw flowError('BLW_FLOW_DEPTH', `${task.flow} would be more than ${MAX_FLOW_DEPTH} flows deep`);
@@ -74,7 +74,7 @@ function childStart(task: SubflowPlan, { tenant, prepared, proof, rehearsal }: F
     depth: depth + 1,
     ...(task.await ? { awaited: true as const } : {}),
     ...proof,
-    ...rehearsal?.startOf(task),
+    ...rehearsal?.startOf(task, scope),
   };
 }
 
