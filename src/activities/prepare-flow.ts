@@ -144,6 +144,7 @@ function planDryRun(start: StartInput, plan: FlowPlan): DryRunPlan | undefined {
     ...(waits === 'real' ? { waits: true } : {}),
     ...(coverage === true ? { coverage } : {}),
     countsTime: true,
+    ...(waits === 'real' ? {} : { keepsTime: true }),
     ...(only === undefined ? {} : { only }),
   };
 }

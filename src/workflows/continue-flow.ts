@@ -7,7 +7,7 @@ import { abandon } from './abandon';
 import type { CompensationState } from './compensation';
 import type { CompensationEntry } from './compensations';
 import type { Routine } from './drive';
-import type { RehearsalState } from './dry-run/rehearsal';
+import type { RehearsalState } from './dry-run/rehearsal-state';
 import type { InboxState } from './events/event-inbox';
 import { FlowRun, type RunParts } from './flow-run';
 import type { ProgressState } from './progress-tracker';

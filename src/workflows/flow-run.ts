@@ -21,7 +21,9 @@ import { type CompensationEntry, Compensations } from './compensations';
 import type { DeadLetters } from './dead-letters';
 import { Dispatch } from './dispatch';
 import { type Routine, waitFor } from './drive';
-import { Rehearsal, type RehearsalState } from './dry-run/rehearsal';
+import { Rehearsal } from './dry-run/rehearsal';
+import type { RehearsalState } from './dry-run/rehearsal-state';
+import type { VirtualClock } from './dry-run/virtual-clock';
 import type { EventInbox } from './events/event-inbox';
 import { toFlowError } from './failures';
 import { FlowStatus } from './flow-status';
@@ -124,6 +126,7 @@ export class FlowRun {
     rehearsal?: RehearsalState | undefined;
   } & RunParts) {
     this.rehearsal = prepared.dryRun === undefined ? undefined : new Rehearsal(prepared.dryRun, rehearsal);
+    this.clock?.attach(() => this.shouldContinueAsNew());
     this.compensations = new Compensations(compensations);
     this.id = id;
     this.prepared = prepared;
@@ -167,6 +170,11 @@ export class FlowRun {
     if (prepared.trace !== undefined) {
       progress.spans = new FlowSpans(prepared.trace, { tenant: this.tenant, flowId: this.id, flow: this.plan.flow });
     }
+  }
+
+  /** On which time passes in a dry run that does not wait; undefined: time is Temporal's. */
+  get clock(): VirtualClock | undefined {
+    return this.rehearsal?.clock;
   }
 
   /** Makes the flow visible in Temporal's lists. One command of the first workflow task. */

@@ -163,7 +163,7 @@ function* runPlan(run: FlowRun, carried: CarriedFlow | undefined): Routine<Json>
   const steps = {};
   const scope = { variables: {}, steps, iteration: '', depth: 0 };
   const runTasks = () => placed('/do', runTaskList(run, plan.tasks, input, scope, carried?.list));
-  const tasks = deadline === undefined ? runTasks() : placed('/timeout', withDeadline(deadline, runTasks));
+  const tasks = deadline === undefined ? runTasks() : placed('/timeout', withDeadline(deadline, runTasks, run.clock));
   const { output } = yield* continuable(tasks, run, { input, deadline });
   return yield* placed(
     '/output',
@@ -193,5 +193,6 @@ function* transformInput(run: FlowRun): Routine<{ input: Json; deadline?: Deadli
   const data = constants.workflow.input ?? null;
   const items = [...valueItem('input', plan.inputFrom), ...valueItem('timeout', plan.timeout)];
   const { input = data, timeout } = yield* run.evaluate(items, { ...constants, data });
-  return { input, ...(timeout === undefined ? {} : { deadline: deadlineIn(durationOf(timeout, 'timeout')) }) };
+  if (timeout === undefined) return { input };
+  return { input, deadline: deadlineIn(durationOf(timeout, 'timeout'), run.clock) };
 }

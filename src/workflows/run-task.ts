@@ -174,7 +174,7 @@ function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {})
     runOne: (inner, taskInput, taskScope, taskFrom) => runTask(run, inner, taskInput, taskScope, taskFrom),
   };
   trace.execution = frame.execution;
-  const deadline = from === undefined ? deadlineOf(task, before) : from.deadline;
+  const deadline = from === undefined ? deadlineOf(task, before, run.clock) : from.deadline;
   const result: TaskResult =
     done ??
     (yield* suspendable(executeUntil(deadline, task, frame), (at) => ({
@@ -219,7 +219,7 @@ function isSentOut(task: TaskPlan): boolean {
 
 function* executeUntil(deadline: Deadline | undefined, task: TaskPlan, frame: TaskFrame): Routine<TaskResult> {
   if (deadline === undefined) return yield* executeTask(task, frame);
-  return yield* withDeadline(deadline, () => executeTask(task, frame));
+  return yield* withDeadline(deadline, () => executeTask(task, frame), frame.run.clock);
 }
 
 /**

@@ -14,7 +14,7 @@ import { abandon } from './abandon';
 import type { CompensationEntry } from './compensations';
 import { receiveResolutions } from './dead-letters';
 import { drive, type Routine } from './drive';
-import { type RehearsalState, rehearsalAfter } from './dry-run/rehearsal';
+import { type RehearsalState, rehearsalAfter } from './dry-run/rehearsal-state';
 import type { InboxState } from './events/event-inbox';
 import { receiveEvents } from './events/flow-events';
 import { toWorkflowFailure } from './failures';

@@ -224,7 +224,8 @@ function restart(
   const isOther = patch !== undefined && !isSameJson(merged ?? null, args ?? null);
   const corrected = merged === undefined || !isOther ? before : { ...unkept(before), with: merged };
   const at: CallCursor = { attempts: 0, spentMs: 0, ...(secrets === undefined ? {} : { secrets }) };
-  const deadline = deadlineOf(task, corrected);
+  // In a dry run there are no dead letters.
+  const deadline = deadlineOf(task, corrected, undefined);
   const from = { rawInput, values: corrected, startedAt, ...(deadline === undefined ? {} : { deadline }), at };
   if (!isOther) return { rawInput, generation, execution, retries, from, deeds };
   const known = deedWith(deeds, merged ?? null);

@@ -1,4 +1,5 @@
 import type { DeadLetter, Resolution } from '../dsl/dead-letter';
+import type { StepNotes } from '../dsl/dry-run/report';
 import type { FlowErrorData } from '../dsl/errors';
 import type { BatchValues } from '../dsl/expressions/batch';
 import type { Json, JsonObject } from '../dsl/json';
@@ -36,7 +37,9 @@ export type Cursor =
   | FunctionCursor
   | ListenCursor
   | CallCursor
-  | ParkedCursor;
+  | ParkedCursor
+  | WakeCursor
+  | RestCursor;
 
 /** A list of tasks, before its task `index` or within it. */
 export interface ListCursor {
@@ -107,9 +110,22 @@ export interface WindowsCursor {
   /** Of each batch. */
   readonly outputs: readonly (readonly Json[])[];
   readonly failures: readonly ItemFailure[];
+  /** In a dry run, batches that have ended, and for which time passes still. */
+  readonly resting?: readonly RestingBatch[];
 }
 
-/** A try, in its list or in its handler. */
+/** What a batch came to, and when that counts on the clock of the dry run. */
+export interface RestingBatch extends WakeCursor {
+  readonly batch: number;
+  readonly result: {
+    readonly outputs: readonly Json[];
+    readonly failures: readonly ItemFailure[];
+    readonly ended?: { readonly output: Json };
+    readonly broken?: { readonly error: FlowErrorData };
+  };
+}
+
+/** A try, in its list or in its handler, or in the pause before its list. */
 export interface TryCursor {
   readonly retries: number;
   readonly startedAt: number;
@@ -117,7 +133,10 @@ export interface TryCursor {
   readonly attemptDeadline?: Deadline;
   /** The error that the handler handles. */
   readonly caught?: JsonObject;
-  readonly list: ListCursor;
+  /** In a dry run: when the pause ends, on its clock. */
+  readonly wakeAt?: number;
+  /** Absent in a pause. */
+  readonly list?: ListCursor;
 }
 
 /** A fork: each branch has ended with an output, or stands somewhere. */
@@ -178,6 +197,20 @@ export interface ParkedStep {
   readonly secrets?: StepSecrets;
   /** Said after it stood still: what the next run begins with. */
   resolution?: Resolution;
+}
+
+/** What waits on the clock of a dry run. */
+export interface WakeCursor {
+  /** In ms since the flow began. */
+  readonly wakeAt: number;
+}
+
+/** A step of a dry run that has its answer, and for which time passes still. */
+export interface RestCursor extends WakeCursor {
+  readonly end: { readonly output: Json } | { readonly error: FlowErrorData };
+  /** What is told of it in the report. */
+  readonly notes: StepNotes;
+  readonly attempts?: number;
 }
 
 /** Runs a part, and puts its cursor into the cursor of the part around it where it is suspended. */

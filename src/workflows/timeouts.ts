@@ -5,6 +5,7 @@ import type { BatchValues } from '../dsl/expressions/batch';
 import type { Json } from '../dsl/json';
 import type { TaskPlan } from '../dsl/planning/plan';
 import { drive, type Routine, waitFor } from './drive';
+import type { VirtualClock } from './dry-run/virtual-clock';
 
 /** A duration that the document gives, or an expression in it, in milliseconds. Throws BLW_DURATION_INVALID. */
 export function durationOf(value: Json, what: string): number {
@@ -15,38 +16,50 @@ export function durationOf(value: Json, what: string): number {
 
 /** When a time is up. Travels in history, where a flow continues as new. */
 export interface Deadline {
-  /** In ms since 1970. */
+  /** In ms since 1970; in a dry run that has a clock, on that. */
   readonly at: number;
   /** How long it is from the beginning. */
   readonly ms: number;
 }
 
-/** The deadline that is so far from now. */
-export function deadlineIn(ms: number): Deadline {
-  return { at: Date.now() + ms, ms };
+/** The deadline that is so far from now. `clock`: that of a dry run. */
+export function deadlineIn(ms: number, clock: VirtualClock | undefined): Deadline {
+  return { at: (clock?.now ?? Date.now()) + ms, ms };
 }
 
 /** A call's timeout is its activity's, kept by the server; every other task's is a timer of the flow. */
-export function deadlineOf(task: TaskPlan, { timeout }: BatchValues): Deadline | undefined {
+export function deadlineOf(
+  task: TaskPlan,
+  { timeout }: BatchValues,
+  clock: VirtualClock | undefined,
+): Deadline | undefined {
   if (timeout === undefined || (task.kind === 'call' && task.human !== true)) return undefined;
-  return deadlineIn(durationOf(timeout, 'timeout'));
+  return deadlineIn(durationOf(timeout, 'timeout'), clock);
 }
 
 /**
  * Runs a routine, cancelling all that it waits for at the deadline. Throws BLW_STEP_TIMEOUT (OWS dsl,
- * "Timeouts": type timeout, status 408).
+ * "Timeouts": type timeout, status 408). `clock`: that of a dry run, on which the deadline is.
  */
-export function* withDeadline<T>(deadline: Deadline, start: () => Routine<T>): Routine<T> {
-  return yield* waitFor(raceDeadline(deadline, start));
+export function* withDeadline<T>(
+  deadline: Deadline,
+  start: () => Routine<T>,
+  clock: VirtualClock | undefined,
+): Routine<T> {
+  return yield* waitFor(raceDeadline(deadline, start, clock));
 }
 
-async function raceDeadline<T>({ at, ms }: Deadline, start: () => Routine<T>): Promise<T> {
+async function raceDeadline<T>(
+  { at, ms }: Deadline,
+  start: () => Routine<T>,
+  clock: VirtualClock | undefined,
+): Promise<T> {
   const work = new CancellationScope();
   const timer = new CancellationScope();
   let isTimeUp = false;
   // Handled at once: a cancellation from outside ends the timer before the work, which may take a while to end.
   const watching = timer
-    .run(() => sleep(Math.max(0, at - Date.now())))
+    .run(() => (clock === undefined ? sleep(Math.max(0, at - Date.now())) : clock.until(at)))
     .then(
       () => {
         isTimeUp = true;

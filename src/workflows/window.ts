@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../dsl/json';
 import type { ForPlan } from '../dsl/planning/plan';
 import type { PreparedFlow } from '../dsl/start';
-import type { BegunRehearsal } from './dry-run/rehearsal';
+import type { BegunRehearsal } from './dry-run/rehearsal-state';
 
 /** Start input of `runWindow`: a batch of a loop, and what its iterations may read. Travels in history: add, never change. */
 export interface WindowRequest {

@@ -210,6 +210,24 @@ describe('a worker of the sandbox alone', () => {
     }
   });
 
+  it('lets no time pass while steps wait for a quota', async () => {
+    const branches = Array.from({ length: 4 }, (_, index) => `{ b${index}: { call: fs.get, with: { path: a } } }`);
+    const all = `{ all: { do: [{ inner: { fork: { branches: [${branches.join(', ')}] } } }, { said: { set: '\${ 1 }' } }] } }`;
+    const report = (await sandbox.client.workflow.execute(RUN_FLOW, {
+      workflowId: `dry-${randomUUID()}`,
+      taskQueue: `${sandbox.queuePrefix}-sandbox`,
+      args: [
+        {
+          flow: flowOf(`do: [{ race: { fork: { compete: true, branches: [{ slow: { wait: PT1S } }, ${all}] } } }]`),
+          tenant: 'busy',
+          mode: 'dry-run',
+        },
+      ],
+    })) as DryRunReport;
+    expect(report).toMatchObject({ status: 'completed', output: 1 });
+    expect(report.skippedMs).toBeUndefined();
+  });
+
   it('has no blob store', () => {
     const names = readdirSync(join(sandbox.folder, 'blobs')).filter((name) => !name.startsWith('state.sqlite'));
     expect(names).toEqual(['payloads']);

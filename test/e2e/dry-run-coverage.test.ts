@@ -87,7 +87,7 @@ describe('the coverage of a dry run', () => {
     ]);
   });
 
-  it('adds what batches of a loop count, and the time that they did not wait', async () => {
+  it('adds what batches of a loop count, and has the time of those that waited longest', async () => {
     const flow = flowOf(`
 do:
   - each:
@@ -103,7 +103,8 @@ do:
       '/do/0/each/do/0/which': { ran: 5, cases: { one: 1, other: 4 } },
       '/do/0/each/do/1/rest': { ran: 5 },
     });
-    expect(report.skippedMs).toBe(5 * HOUR);
+    // Four iterations at once: two batches of two side by side, and then the last one; in a batch side by side, too.
+    expect(report.skippedMs).toBe(2 * HOUR);
   });
 
   it('counts nothing where it is not asked to, and not in flows that a step runs', async () => {
@@ -130,7 +131,7 @@ describe('one step alone', () => {
 });
 
 describe('the time that a dry run skips', () => {
-  it.each<[string, string, JsonObject, number | undefined]>([
+  it.each<[string, string, JsonObject, number | undefined, string?]>([
     ['nothing where nothing is waited', 'keep: { call: fs.put, with: { path: p, content: x } }', {}, undefined],
     [
       'pauses between attempts of a step',
@@ -143,6 +144,7 @@ describe('the time that a dry run skips', () => {
       "get: { call: http, with: { method: get, endpoint: 'https://example.com/' }, timeout: { after: PT20S } }",
       { get: [{ timeout: true }, { output: 1 }] },
       20_000,
+      'failed',
     ],
     [
       'the time of an approval on which nobody decides',
@@ -150,9 +152,9 @@ describe('the time that a dry run skips', () => {
       { ask: { decision: 'timedOut' } },
       48 * HOUR,
     ],
-  ])('has %s', async (_, step, mocks, skippedMs) => {
+  ])('has %s', async (_, step, mocks, skippedMs, status = 'completed') => {
     const report = await dryRun(flowOf(`do: [{ ${step} }]`), { mocks });
-    expect([report.status, report.skippedMs]).toEqual(['completed', skippedMs]);
+    expect([report.status, report.skippedMs]).toEqual([status, skippedMs]);
   });
 
   it('counts where tries are limited by it, of batches too', async () => {
@@ -162,7 +164,7 @@ do:
       try:
         - each:
             for: { in: '\${ [1, 2, 3] }' }
-            metadata: { batchSize: 1 }
+            metadata: { batchSize: 1, concurrency: 1 }
             do: [{ rest: { wait: PT1H } }]
         - broken: { raise: { error: { type: 'https://example.com/broken', status: 500 } } }
       catch: { retry: { delay: PT1S, limit: { duration: PT5H } } }

@@ -1,4 +1,5 @@
-import { Rehearsal, rehearsalAfter } from '../../src/workflows/dry-run/rehearsal';
+import { Rehearsal } from '../../src/workflows/dry-run/rehearsal';
+import { rehearsalAfter } from '../../src/workflows/dry-run/rehearsal-state';
 
 it('limits the steps of a dry run over all of its workflows', () => {
   const rehearsal = new Rehearsal({ mocks: {} }, undefined);

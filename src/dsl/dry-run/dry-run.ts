@@ -15,6 +15,11 @@ export interface DryRunPlan {
    * that a step waits for; absent in histories of before, which count waits and pauses of a `try`.
    */
   readonly countsTime?: true;
+  /**
+   * Time that is skipped passes on a clock: side by side, timers ring in their order, and timeouts see it. Absent where time is waited, and in
+   * histories of before, which add up what is skipped.
+   */
+  readonly keepsTime?: true;
   /** Only this step is run; absent: the flow. */
   readonly only?: OnlyPlan;
 }

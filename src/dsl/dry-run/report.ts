@@ -23,7 +23,7 @@ export interface DryRunReport {
   readonly steps: readonly ReportedStep[];
   /** Steps that ran and are not in the list, which has room for only so many. */
   readonly omittedSteps?: number;
-  /** Time that passed for the flow and was not waited, in ms; absent: none. What happens side by side is added up. */
+  /** Time that passed for the flow and was not waited, in ms; absent: none. Of what happens side by side the longest counts. */
   readonly skippedMs?: number;
   /** Where the start asked for `coverage`: how often each step was come to, by path; absent are those that were not. */
   readonly visits?: Visits;

@@ -12,7 +12,7 @@ import {
 } from '../../dsl/dry-run/report';
 import { mockIn } from '../../dsl/dry-run/rounds';
 import { unusedMocks } from '../../dsl/dry-run/unused-mocks';
-import { VisitCounter, type Visits } from '../../dsl/dry-run/visits';
+import { VisitCounter } from '../../dsl/dry-run/visits';
 import { type FlowError, type FlowErrorData, flowError, flowErrorToJson } from '../../dsl/errors';
 import type { Json } from '../../dsl/json';
 import type { CallPlan, SubflowPlan, SwitchPlan, TaskPlan, TryPlan } from '../../dsl/planning/plan';
@@ -21,32 +21,14 @@ import type { StartInput } from '../../dsl/start';
 import type { TrackedStep } from '../progress-tracker';
 import type { TaskScope } from '../scope';
 import { withoutPlaceholders } from '../step-secrets';
+import type { BegunRehearsal, RehearsalState } from './rehearsal-state';
+import { VirtualClock } from './virtual-clock';
 
 /** Steps of a dry run: where waits are skipped, a loop that waits for something else would never end. */
 const MAX_STEPS = 20_000;
 
 /** What a report names of what a step was not given. */
 const MAX_NOT_GIVEN = 100;
-
-/** What a dry run takes along to a new history. In histories: add optional fields, never change one. */
-export interface RehearsalState {
-  readonly report: ReportState;
-  /** Attempts that steps have made, by path and iteration. */
-  readonly attempts: Readonly<Record<string, number>>;
-  readonly skippedMs: number;
-  readonly steps: number;
-  readonly visits?: Visits;
-  /** Paths of the steps that asked for a mock of the start. */
-  readonly usedMocks?: readonly string[];
-}
-
-/** Of a dry run that has begun elsewhere: attempts and steps that count here, too. */
-export type BegunRehearsal = Pick<RehearsalState, 'attempts' | 'steps'>;
-
-/** The state of a dry run that goes on with another's counts. */
-export function rehearsalAfter({ attempts, steps }: BegunRehearsal): RehearsalState {
-  return { report: { steps: [], omitted: 0, bytes: 0 }, attempts, skippedMs: 0, steps };
-}
 
 /** The dry run of a flow: which step is answered what, and what is told of it in the end. */
 export class Rehearsal {
@@ -56,6 +38,8 @@ export class Rehearsal {
   /** Absent: nobody asked for it. */
   readonly #visits: VisitCounter | undefined;
   readonly #usedMocks: Set<string>;
+  /** On which skipped time passes; absent: time is waited, or the history is one of before, which adds up what is skipped. */
+  readonly clock: VirtualClock | undefined;
   #skippedMs: number;
   #steps: number;
   /** Of a step that ran alone, once it has completed. */
@@ -69,6 +53,7 @@ export class Rehearsal {
     this.#attempts = new Map(Object.entries(state?.attempts ?? {}));
     this.#usedMocks = new Set(state?.usedMocks);
     this.#skippedMs = state?.skippedMs ?? 0;
+    this.clock = plan.keepsTime === true ? new VirtualClock(this.#skippedMs) : undefined;
     this.#steps = state?.steps ?? 0;
     this.#visits = plan.coverage === true ? new VisitCounter(state?.visits) : undefined;
   }
@@ -90,7 +75,7 @@ export class Rehearsal {
 
   /** Time that was not waited, in ms: it has passed for the flow. */
   get skippedMs(): number {
-    return this.#skippedMs;
+    return this.clock?.now ?? this.#skippedMs;
   }
 
   /** To be called before each step. Throws BLW_STEP_LIMIT. */
@@ -141,6 +126,11 @@ export class Rehearsal {
     if (would !== undefined) this.#writer.note(entry, { would: withoutPlaceholders(would) });
   }
 
+  /** What was noted of a step so far. */
+  notesOf({ shown }: TrackedStep): StepNotes {
+    return this.#entries.get(shown)?.notes ?? {};
+  }
+
   /** The report of a flow that a step ran: what is mocked there is from where the step's mock is. */
   noteFlow(step: TrackedStep, report: DryRunReport, { task, scope }: { task: SubflowPlan; scope: TaskScope }): void {
     const isDocumented = this.#entryOf(task, scope)?.source === 'document';
@@ -160,6 +150,7 @@ export class Rehearsal {
     this.note(step, { would: `would start the flow ${flow} and go on; that flow would fail: ${message}` });
   }
 
+  /** Without a clock: time is not waited. */
   skip(ms: number): void {
     this.#skippedMs += ms;
   }
@@ -239,7 +230,10 @@ export class Rehearsal {
     return { attempts: Object.fromEntries([...this.#attempts].filter(([key]) => isInLoop(key))), steps: this.#steps };
   }
 
-  /** Steps of a batch of a loop, which ran in a workflow of its own and began with `begun`. Throws BLW_STEP_LIMIT. */
+  /**
+   * Steps of a batch of a loop, which ran in a workflow of its own and began with `begun`. On a clock its time is for the caller to let pass.
+   * Throws BLW_STEP_LIMIT.
+   */
   take(state: RehearsalState | undefined, begun: BegunRehearsal | undefined): void {
     if (state === undefined) return;
     this.#writer.add(state.report);
@@ -256,7 +250,7 @@ export class Rehearsal {
     return {
       report: this.#writer.state({ onlyEnded }),
       attempts: Object.fromEntries(this.#attempts),
-      skippedMs: this.#skippedMs,
+      skippedMs: this.skippedMs,
       steps: this.#steps,
       ...(this.#visits === undefined ? {} : { visits: this.#visits.state() }),
       ...(this.#usedMocks.size === 0 ? {} : { usedMocks: [...this.#usedMocks] }),
@@ -265,16 +259,13 @@ export class Rehearsal {
 
   /** The report of a flow that has ended. To be called once. */
   report(flow: { flow: string; tenant: string }, end: { output: Json } | { error: FlowErrorData }): DryRunReport {
-    const { steps, omitted } = this.#writer.state();
     return {
       dryRun: true,
       ...flow,
       ...('output' in end
         ? { status: 'completed', output: end.output }
         : { status: 'failed', error: flowErrorToJson(end.error) }),
-      steps,
-      ...(omitted === 0 ? {} : { omittedSteps: omitted }),
-      ...(this.#skippedMs === 0 ? {} : { skippedMs: this.#skippedMs }),
+      ...this.#told(this.#writer.state()),
       ...this.#visited(),
       ...unusedMocks(this.plan, this.#usedMocks),
       ...this.#alone(),
@@ -283,12 +274,15 @@ export class Rehearsal {
 
   /** What there is to tell while it runs; changes nothing. */
   soFar(flow: { flow: string; tenant: string }): DryRunSoFar {
-    const { steps, omitted } = this.#writer.peek();
+    return { ...flow, ...this.#told(this.#writer.peek()) };
+  }
+
+  #told({ steps, omitted }: ReportState): Pick<DryRunReport, 'steps' | 'omittedSteps' | 'skippedMs'> {
+    const { skippedMs } = this;
     return {
-      ...flow,
       steps,
       ...(omitted === 0 ? {} : { omittedSteps: omitted }),
-      ...(this.#skippedMs === 0 ? {} : { skippedMs: this.#skippedMs }),
+      ...(skippedMs === 0 ? {} : { skippedMs }),
     };
   }
 

@@ -9,6 +9,7 @@ import type { Routine } from '../drive';
 import type { TaskFrame, TaskResult } from '../task-frame';
 import { durationOf } from '../timeouts';
 import { validate, validateArguments } from '../validation';
+import { endAfter, type StepEnd } from './end-after';
 import type { Rehearsal } from './rehearsal';
 
 /** Who decides where the mock does not say. */
@@ -24,8 +25,8 @@ export function* rehearseApproval(task: CallPlan, frame: TaskFrame, rehearsal: R
   const decided: MockDecision = 'decision' in answer ? answer : { decision: 'timedOut' };
   rehearsal.note(frame.step, { decision: decided.decision });
   if (decided.decision === 'timedOut') {
-    if (args.timeout !== undefined) rehearsal.pass(durationOf(args.timeout, 'timeout'));
-    return { output: timedOut(args) as unknown as Json };
+    const ms = args.timeout === undefined ? 0 : durationOf(args.timeout, 'timeout');
+    return yield* endAfter(ms, timedOut(args), { frame, rehearsal });
   }
   if (decided.form !== undefined && args.form !== undefined)
     yield* validate(run, args.form, decided.form, 'form of the mocked decision');
@@ -34,10 +35,10 @@ export function* rehearseApproval(task: CallPlan, frame: TaskFrame, rehearsal: R
 }
 
 /** As an approval ends where its time is up (approval.ts). */
-function timedOut({ title, onTimeout }: JsonObject): ApprovalResult {
-  if (onTimeout === 'reject') return { decision: 'rejected', decisions: [] };
-  if (onTimeout === 'continue') return { decision: 'timedOut', decisions: [] };
-  throw flowError('BLW_APPROVAL_TIMEOUT', `nobody decided on "${String(title)}" in time`);
+function timedOut({ title, onTimeout }: JsonObject): StepEnd {
+  if (onTimeout === 'reject') return { output: { decision: 'rejected', decisions: [] } };
+  if (onTimeout === 'continue') return { output: { decision: 'timedOut', decisions: [] } };
+  return { error: flowError('BLW_APPROVAL_TIMEOUT', `nobody decided on "${String(title)}" in time`) };
 }
 
 /** A rejection counts at once, an approval once there are enough of them. */

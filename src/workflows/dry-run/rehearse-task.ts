@@ -1,8 +1,9 @@
 import { describeEffect } from '../../dsl/dry-run/describe-effect';
 import { failedAttempts } from '../../dsl/dry-run/failed-attempts';
 import { type MockAnswer, mockedError } from '../../dsl/dry-run/mock';
+import { type DryRunReport, isDryRunReport } from '../../dsl/dry-run/report';
 import { formatDuration } from '../../dsl/durations';
-import { FlowError, flowError } from '../../dsl/errors';
+import { FlowError, type FlowErrorData, flowError } from '../../dsl/errors';
 import { type CloudEvent, readEvent } from '../../dsl/events/cloud-event';
 import { requireObject, requireValue } from '../../dsl/expressions/batch';
 import type { Json } from '../../dsl/json';
@@ -15,9 +16,10 @@ import type { TaskFrame, TaskResult } from '../task-frame';
 import { completeEvent } from '../tasks/emit-task';
 import { literalFilters } from '../tasks/listen-task';
 import { durationOf } from '../timeouts';
+import { endAfter, endResting, restingIn, type StepEnd } from './end-after';
 import type { Rehearsal } from './rehearsal';
 import { rehearseApproval } from './rehearse-approval';
-import { timeOfAttempts } from './time-of-attempts';
+import { type AttemptTime, timeOfAttempts } from './time-of-attempts';
 
 /** How a task is run that reaches nothing by itself. */
 type Execute = (task: TaskPlan, frame: TaskFrame) => Routine<TaskResult>;
@@ -28,6 +30,8 @@ export function* rehearseTask(
   frame: TaskFrame,
   { rehearsal, execute }: { rehearsal: Rehearsal; execute: Execute },
 ): Routine<TaskResult> {
+  const resting = restingIn(frame.from);
+  if (resting !== undefined) return yield* endResting(resting, { frame, rehearsal });
   switch (task.kind) {
     case 'call':
       noteCall(task, frame, rehearsal);
@@ -35,11 +39,11 @@ export function* rehearseTask(
       return yield* rehearseCall(task, frame, { rehearsal, execute });
     case 'function':
       rehearsal.noteInput(frame.step, requireObject(frame.values, 'with'));
-      return answered(task, frame, rehearsal) ?? (yield* execute(task, frame));
+      return (yield* answered(task, frame, rehearsal)) ?? (yield* execute(task, frame));
     case 'subflow':
       return yield* rehearseSubflow(task, frame, { rehearsal, execute });
     case 'emit':
-      return rehearseEmit(task, frame, rehearsal);
+      return yield* rehearseEmit(task, frame, rehearsal);
     case 'listen':
       return yield* rehearseListen(task, frame, rehearsal);
     case 'wait':
@@ -62,20 +66,32 @@ function* rehearseCall(
   { rehearsal, execute }: { rehearsal: Rehearsal; execute: Execute },
 ): Routine<TaskResult> {
   const before = rehearsal.attemptsOf(task, frame.scope);
-  let isSuspended = false;
-  try {
-    return yield* execute(task, frame);
-  } catch (error) {
-    isSuspended = error instanceof Suspension;
-    throw error;
-  } finally {
-    // Before it was answered it waits for a quota: the attempt is made in the next history.
-    const attempts = isSuspended ? 0 : (frame.step.shown.attempts ?? 1);
-    rehearsal.pass(timeOfAttempts(task, frame, { before, attempts, rehearsal }));
+  const made = (): AttemptTime => {
+    const time = timeOfAttempts(task, frame, { before, attempts: frame.step.shown.attempts ?? 1, rehearsal });
+    const { attempts } = time;
     const failed = failedAttempts(rehearsal.mockOf(task, frame.scope)?.answers ?? [], { before, attempts });
     if (failed.length > 0) rehearsal.note(frame.step, { failedAttempts: failed });
     rehearsal.addAttempts(task, frame.scope, attempts);
+    return time;
+  };
+  let end: StepEnd;
+  try {
+    end = yield* execute(task, frame);
+  } catch (error) {
+    // Before it was answered it waits for a quota: the attempt is made in the next history.
+    if (error instanceof Suspension) throw error;
+    if (!(error instanceof FlowError)) {
+      rehearsal.pass(made().ms);
+      throw error;
+    }
+    end = { error };
   }
+  const { ms, isUp, attempts } = made();
+  if (isUp) {
+    frame.step.update({ attempts });
+    end = { error: tookTooLong() };
+  }
+  return yield* endAfter(ms, end, { frame, rehearsal });
 }
 
 function* rehearseSubflow(
@@ -84,16 +100,53 @@ function* rehearseSubflow(
   { rehearsal, execute }: { rehearsal: Rehearsal; execute: Execute },
 ): Routine<TaskResult> {
   rehearsal.noteInput(frame.step, frame.values.with ?? null, `would run the flow ${task.flow}`);
-  const result = task.await ? answered(task, frame, rehearsal) : answeredUnawaited(task, frame, rehearsal);
+  if (!task.await) return yield* rehearseUnawaited(task, frame, { rehearsal, execute });
+  const result = yield* answered(task, frame, rehearsal);
   if (result !== undefined) return result;
-  // As a dry run too, with a report of its own.
-  return yield* execute(task, frame);
+  const { skippedMs = 0, error, output = null } = yield* reportOf(task, frame, { rehearsal, execute });
+  const end: StepEnd =
+    error === undefined
+      ? { output }
+      : { error: new FlowError({ ...(error as unknown as FlowErrorData), instance: task.path }) };
+  return yield* endAfter(skippedMs, end, { frame, rehearsal });
 }
 
-function rehearseEmit(task: EmitPlan, frame: TaskFrame, rehearsal: Rehearsal): TaskResult {
+/** Whatever a flow comes to that nobody waits for, the step ends well, and takes no time. */
+function* rehearseUnawaited(
+  task: SubflowPlan,
+  frame: TaskFrame,
+  { rehearsal, execute }: { rehearsal: Rehearsal; execute: Execute },
+): Routine<TaskResult> {
+  const answer = rehearsal.nextAnswer(task, frame.scope);
+  try {
+    if (answer === undefined) yield* reportOf(task, frame, { rehearsal, execute });
+    else {
+      rehearsal.note(frame.step, { answer: rehearsal.sourceOf(task, frame.scope) });
+      outputOf(answer);
+    }
+  } catch (error) {
+    if (!(error instanceof FlowError)) throw error;
+    rehearsal.noteUnawaited(frame.step, task, error);
+  }
+  return { output: frame.input };
+}
+
+/** The flow runs as a dry run too, with a report of its own. */
+function* reportOf(
+  task: SubflowPlan,
+  frame: TaskFrame,
+  { rehearsal, execute }: { rehearsal: Rehearsal; execute: Execute },
+): Routine<DryRunReport> {
+  const { output: report } = yield* execute(task, frame);
+  if (!isDryRunReport(report)) throw flowError('BLW_BLOCK_FAILED', `${task.flow} gave no report of a dry run`);
+  rehearsal.noteFlow(frame.step, report, { task, scope: frame.scope });
+  return report;
+}
+
+function* rehearseEmit(task: EmitPlan, frame: TaskFrame, rehearsal: Rehearsal): Routine<TaskResult> {
   const event = completeEvent(requireObject(frame.values, 'event'), task, frame);
   rehearsal.note(frame.step, { input: event, would: `would emit the event ${event.type}` });
-  answered(task, frame, rehearsal);
+  yield* answered(task, frame, rehearsal);
   return { output: event };
 }
 
@@ -105,7 +158,7 @@ function* rehearseListen(task: ListenPlan, frame: TaskFrame, rehearsal: Rehearsa
   const from = frame.from as ListenCursor | undefined;
   const mocked =
     from === undefined
-      ? answered(task, frame, rehearsal)?.output
+      ? (yield* answered(task, frame, rehearsal))?.output
       : outputBefore(rehearsal.lastAnswer(task, frame.scope));
   if (mocked === undefined) rehearsal.note(step, { answer: 'generated' });
   const items = (mocked as Json[] | undefined) ?? generatedEvents(task);
@@ -141,8 +194,11 @@ function* rehearseWait(
   const ms = durationOf(requireValue(frame.values, 'duration'), 'wait');
   rehearsal.note(frame.step, { would: `would wait ${formatDuration(ms)}` });
   if (rehearsal.waits) return yield* execute(task, frame);
-  rehearsal.skip(ms);
-  return { output: frame.input };
+  if (rehearsal.clock === undefined) {
+    rehearsal.skip(ms);
+    return { output: frame.input };
+  }
+  return yield* endAfter(ms, { output: frame.input }, { frame, rehearsal });
 }
 
 /** What a listen was answered that goes on in a new history. */
@@ -151,28 +207,25 @@ function outputBefore(answer: MockAnswer | undefined): Json | undefined {
 }
 
 /** The mocked result of a task; undefined where it has none. Throws what a mocked error is. */
-function answered(task: TaskPlan, { scope, step, values }: TaskFrame, rehearsal: Rehearsal): TaskResult | undefined {
+function* answered(task: TaskPlan, frame: TaskFrame, rehearsal: Rehearsal): Routine<{ output: Json } | undefined> {
+  const { scope, step, values } = frame;
   const answer = rehearsal.nextAnswer(task, scope);
   if (answer === undefined) return undefined;
-  if ('timeout' in answer && values.timeout !== undefined) rehearsal.pass(durationOf(values.timeout, 'timeout'));
   rehearsal.note(step, { answer: rehearsal.sourceOf(task, scope) });
+  if ('timeout' in answer && values.timeout !== undefined) {
+    const ms = durationOf(values.timeout, 'timeout');
+    return yield* endAfter(ms, { error: tookTooLong() }, { frame, rehearsal });
+  }
   return { output: outputOf(answer) };
 }
 
-/** Of a flow that nobody waits for: whatever it is mocked to come to, the step ends well. */
-function answeredUnawaited(task: SubflowPlan, frame: TaskFrame, rehearsal: Rehearsal): TaskResult | undefined {
-  try {
-    return answered(task, frame, rehearsal) === undefined ? undefined : { output: frame.input };
-  } catch (error) {
-    if (!(error instanceof FlowError)) throw error;
-    rehearsal.noteUnawaited(frame.step, task, error);
-    return { output: frame.input };
-  }
+function tookTooLong(): FlowError {
+  return flowError('BLW_STEP_TIMEOUT', 'the step took longer than its timeout');
 }
 
 function outputOf(answer: MockAnswer): Json {
   if ('error' in answer) throw new FlowError(mockedError(answer.error));
-  if ('timeout' in answer) throw flowError('BLW_STEP_TIMEOUT', 'the step took longer than its timeout');
+  if ('timeout' in answer) throw tookTooLong();
   if ('output' in answer) return answer.output;
   throw flowError('BLW_START_INVALID', 'a decision is no answer to this step');
 }

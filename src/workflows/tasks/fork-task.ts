@@ -19,7 +19,7 @@ export function* executeFork(task: ForkPlan, frame: TaskFrame): Routine<TaskResu
 }
 
 class ForkRace {
-  readonly #sideBySide = new SideBySide();
+  readonly #sideBySide: SideBySide;
   readonly #branches: BranchCursor[];
   readonly #suspendedSteps: TrackedStep[] = [];
   #firstError: { error: unknown } | undefined;
@@ -32,6 +32,7 @@ class ForkRace {
     private readonly task: ForkPlan,
     private readonly frame: TaskFrame,
   ) {
+    this.#sideBySide = new SideBySide(frame.run.clock);
     const from = frame.from as ForkCursor | undefined;
     this.#branches = task.branches.map((_, index) => from?.branches[index] ?? {});
     const failed = this.#branches.find((branch) => 'error' in branch);

@@ -5,7 +5,7 @@ import type { ForPlan, ParallelPlan } from '../../dsl/planning/plan';
 import { abandon } from '../abandon';
 import type { CompensationEntry } from '../compensations';
 import { drive, type Routine, waitFor } from '../drive';
-import type { RehearsalState } from '../dry-run/rehearsal';
+import type { RehearsalState } from '../dry-run/rehearsal-state';
 import type { TrackedStep } from '../progress-tracker';
 import { innerScope } from '../scope';
 import { SideBySide } from '../side-by-side';
@@ -57,7 +57,7 @@ export function* runItems(items: IndependentItems, frame: TaskFrame): Routine<It
 }
 
 class ItemRun {
-  readonly #lanes = new SideBySide();
+  readonly #lanes: SideBySide;
   readonly #outputs: Json[];
   readonly #failures: ItemFailure[];
   /** Iterations that stand somewhere: those of the run before until they go on, those of this one once they stop. */
@@ -75,6 +75,7 @@ class ItemRun {
     private readonly items: IndependentItems,
     private readonly frame: TaskFrame,
   ) {
+    this.#lanes = new SideBySide(frame.run.clock);
     const from = frame.from as ItemsCursor | undefined;
     this.#next = from?.next ?? 0;
     this.#outputs = [...(from?.outputs ?? [])];

@@ -4,8 +4,7 @@ import {
   ParentClosePolicy,
   startChild,
 } from '@temporalio/workflow';
-import { isDryRunReport } from '../../dsl/dry-run/report';
-import { FlowError, type FlowErrorData, flowError } from '../../dsl/errors';
+import { FlowError, flowError } from '../../dsl/errors';
 import type { Json } from '../../dsl/json';
 import { RUN_FLOW } from '../../dsl/names';
 import type { SubflowPlan } from '../../dsl/planning/plan';
@@ -21,7 +20,7 @@ import { childId } from './child-id';
 
 /**
  * Runs another flow as a child workflow. Awaited, the step's output is the flow's; else the step ends once the flow has
- * started, and puts out its input (OWS dsl-reference, "Run": await).
+ * started, and puts out its input (OWS dsl-reference, "Run": await). In a dry run it is awaited anyhow, and its output is its report.
  */
 export function* executeSubflow(task: SubflowPlan, frame: TaskFrame): Routine<TaskResult> {
   const { run, scope, input, values, step } = frame;
@@ -36,26 +35,12 @@ export function* executeSubflow(task: SubflowPlan, frame: TaskFrame): Routine<Ta
     const unreadable = undecodableReason(output);
     if (unreadable !== undefined)
       throw flowError('BLW_BLOCK_FAILED', `the flow's output cannot be read: ${unreadable}`);
-    return run.rehearsal === undefined ? { output } : { output: rehearsedOutput(task, frame, output) };
+    return { output };
   } catch (thrown) {
-    const error = placed(childError(thrown, workflowId), task.path);
-    if (task.await || run.rehearsal === undefined || !(error instanceof FlowError)) throw error;
-    run.rehearsal.noteUnawaited(step, task, error);
-    return { output: input };
+    throw placed(childError(thrown, workflowId), task.path);
   } finally {
     run.dispatch.leave();
   }
-}
-
-/** The output in the report of a flow that ran as a dry run. What a flow that is not awaited comes to, nobody would know. */
-function rehearsedOutput(task: SubflowPlan, { run, scope, step, input }: TaskFrame, report: Json): Json {
-  if (!isDryRunReport(report)) throw flowError('BLW_BLOCK_FAILED', `${task.flow} gave no report of a dry run`);
-  run.rehearsal?.noteFlow(step, report, { task, scope });
-  // Its error is in the report: nobody here would hear of it.
-  if (!task.await) return input;
-  run.rehearsal?.pass(report.skippedMs ?? 0);
-  if (report.error !== undefined) throw new FlowError(report.error as unknown as FlowErrorData);
-  return report.output ?? null;
 }
 
 /** The child's start input: of the same tenant, asked for by the same person, one level deeper. */

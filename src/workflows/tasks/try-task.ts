@@ -19,6 +19,7 @@ import { deadlineIn, durationOf, withDeadline } from '../timeouts';
 export function* executeTry(task: TryPlan, frame: TaskFrame): Routine<TaskResult> {
   const from = frame.from as TryCursor | undefined;
   const startedAt = from?.startedAt ?? (yield* timeFor(task, frame));
+  if (from?.wakeAt !== undefined) yield* pauseUntil(from.wakeAt, frame, { retries: from.retries, startedAt });
   if (from?.caught !== undefined)
     return yield* handle(task, frame, { caught: from.caught, retries: from.retries, startedAt });
   for (let retries = from?.retries ?? 0; ; retries += 1) {
@@ -36,16 +37,27 @@ export function* executeTry(task: TryPlan, frame: TaskFrame): Routine<TaskResult
         return yield* handle(task, frame, { caught: caught.error, retries, startedAt });
       }
       frame.run.countRepeat();
-      if (frame.run.rehearsal?.waits === false) frame.run.rehearsal.skip(delayMs);
-      else if (delayMs > 0) {
-        yield* frame.run.longWait(waitFor(sleep(delayMs, { summary: `${task.name}: retry ${retries + 1}` })));
-      }
+      yield* pause(delayMs, task, frame, { retries: retries + 1, startedAt });
     }
   }
 }
 
+/** Before try number `retries`. */
+function* pause(ms: number, { name }: TryPlan, frame: TaskFrame, progress: Progress): Routine<void> {
+  const { run } = frame;
+  if (run.clock !== undefined) yield* pauseUntil(run.clock.now + ms, frame, progress);
+  else if (run.rehearsal?.waits === false) run.rehearsal.skip(ms);
+  else if (ms > 0) yield* run.longWait(waitFor(sleep(ms, { summary: `${name}: retry ${progress.retries}` })));
+}
+
+/** In a dry run, on its clock. */
+function* pauseUntil(wakeAt: number, { run: { clock } }: TaskFrame, progress: Progress): Routine<void> {
+  if (clock !== undefined) yield* suspendable(clock.sleep(wakeAt), () => ({ ...progress, wakeAt }));
+}
+
 /** The time that counts, where tries are limited by it. */
 function* timeFor({ catch: { retry } }: TryPlan, { run }: TaskFrame): Routine<number> {
+  if (run.clock !== undefined) return run.clock.now;
   const now = retry?.maxDuration === undefined ? Date.now() : yield* recordedTime(run);
   return now + (run.rehearsal?.skippedMs ?? 0);
 }
@@ -73,8 +85,10 @@ function* runAttempt(task: TryPlan, frame: TaskFrame, progress: Progress): Routi
   if (limit === undefined) {
     return yield* suspendable(list(), (inner) => ({ ...progress, list: inner as ListCursor }));
   }
-  const attemptDeadline = current?.attemptDeadline ?? deadlineIn(durationOf(limit, 'retry: limit.attempt.duration'));
-  const attempt = withDeadline(attemptDeadline, list);
+  const { clock } = frame.run;
+  const attemptDeadline =
+    current?.attemptDeadline ?? deadlineIn(durationOf(limit, 'retry: limit.attempt.duration'), clock);
+  const attempt = withDeadline(attemptDeadline, list, clock);
   return yield* suspendable(attempt, (inner) => ({ ...progress, attemptDeadline, list: inner as ListCursor }));
 }
 

@@ -9,7 +9,7 @@ import type { FlowRun } from '../flow-run';
 import { readable } from '../lost-payload';
 import type { TrackedStep } from '../progress-tracker';
 import { SideBySide } from '../side-by-side';
-import { type ItemFailure, Suspension, type WindowsCursor } from '../suspension';
+import { type ItemFailure, type RestingBatch, Suspension, type WindowsCursor } from '../suspension';
 import type { TaskFrame } from '../task-frame';
 import type { WindowRequest } from '../window';
 import { priorityOf } from './call-task';
@@ -26,11 +26,14 @@ export function* runWindows(
 }
 
 class WindowRun {
-  readonly #lanes = new SideBySide();
+  readonly #lanes: SideBySide;
   readonly #outputs: (readonly Json[])[];
   readonly #failures: ItemFailure[];
   readonly #tolerated: number;
   readonly #count: number;
+  /** Of a dry run: batches for whose end it is early; those of the run before until they go on, those of this one once they stand still. */
+  readonly #resting: RestingBatch[];
+  readonly #stopped: RestingBatch[] = [];
   #next: number;
   #isSuspended = false;
   #ended: { readonly output: Json } | undefined;
@@ -41,7 +44,9 @@ class WindowRun {
     private readonly items: readonly Json[],
     private readonly frame: TaskFrame,
   ) {
+    this.#lanes = new SideBySide(frame.run.clock);
     const from = frame.from as WindowsCursor | undefined;
+    this.#resting = [...(from?.resting ?? [])];
     this.#next = from?.next ?? 0;
     this.#outputs = [...(from?.outputs ?? [])];
     this.#failures = [...(from?.failures ?? [])];
@@ -53,10 +58,17 @@ class WindowRun {
     const { concurrency, batchSize } = this.task.parallel;
     // At most as many iterations at once as the author wants: batches that are smaller than that run side by side.
     const lanes = Math.max(1, Math.floor(concurrency / batchSize));
-    await Promise.all(Array.from({ length: Math.min(lanes, this.#count - this.#next) }, () => this.#runLane()));
+    const left = this.#count - this.#next + this.#resting.length;
+    await Promise.all(Array.from({ length: Math.min(lanes, left) }, () => this.#runLane()));
     if (this.#ended === undefined && this.#error !== undefined) throw this.#error.error;
     if (this.#ended === undefined && this.#isSuspended) {
-      throw new Suspension({ next: this.#next, outputs: this.#outputs, failures: this.#failures });
+      const resting = [...this.#resting, ...this.#stopped];
+      throw new Suspension({
+        next: this.#next,
+        outputs: this.#outputs,
+        failures: this.#failures,
+        ...(resting.length === 0 ? {} : { resting }),
+      });
     }
     const outputs = this.#outputs.flat();
     return { outputs, failures: this.#failures, ...(this.#ended === undefined ? {} : { ended: this.#ended }) };
@@ -67,6 +79,8 @@ class WindowRun {
   }
 
   *#lane(): Routine<void> {
+    const resting = this.#resting.shift();
+    if (resting !== undefined) yield* this.#endBatch(resting);
     while (this.#ended === undefined && this.#error === undefined && this.#next < this.#count) {
       if (this.frame.run.shouldContinueAsNew()) {
         this.#isSuspended = true;
@@ -74,11 +88,11 @@ class WindowRun {
       }
       const batch = this.#next;
       this.#next += 1;
-      this.#settle(batch, yield* this.#runBatch(batch));
+      yield* this.#endBatch(yield* this.#runBatch(batch));
     }
   }
 
-  *#runBatch(batch: number): Routine<ItemsResult> {
+  *#runBatch(batch: number): Routine<RestingBatch> {
     const { run } = this.frame;
     const request = this.#request(batch);
     const workflowId = childId(run.id, this.task.path, request.iteration, `items-${request.firstIndex}`);
@@ -100,12 +114,13 @@ class WindowRun {
         priority: priorityOf({}, run),
       });
       const result: ItemsResult = readable(yield* waitFor(child), "the result of the loop's items");
-      run.compensations.addAll(result.compensations ?? []);
-      run.rehearsal?.take(result.rehearsal, request.begun);
-      if (result.broken === 'cancelled') throw new CancelledFailure('the window was cancelled');
-      if (result.broken !== undefined) throw new FlowError(result.broken.error);
-      step.end('completed');
-      return result;
+      const { rehearsal, compensations = [], broken, ...ended } = result;
+      run.compensations.addAll(compensations);
+      run.rehearsal?.take(rehearsal, request.begun);
+      if (broken === 'cancelled') throw new CancelledFailure('the window was cancelled');
+      step.end(broken === undefined ? 'completed' : 'failed');
+      const wakeAt = (run.clock?.now ?? 0) + (rehearsal?.skippedMs ?? 0);
+      return { batch, wakeAt, result: broken === undefined ? ended : { ...ended, broken } };
     } catch (error) {
       step.end(isCancellation(error) ? 'cancelled' : 'failed');
       throw childError(error, workflowId);
@@ -140,7 +155,23 @@ class WindowRun {
     };
   }
 
-  #settle(batch: number, { outputs, failures, ended }: ItemsResult): void {
+  /** What a batch came to counts, in a dry run once it is so late. */
+  *#endBatch(batch: RestingBatch): Routine<void> {
+    const { clock } = this.frame.run;
+    try {
+      if (clock !== undefined) yield* clock.sleep(batch.wakeAt);
+    } catch (error) {
+      if (!(error instanceof Suspension)) throw error;
+      this.#isSuspended = true;
+      this.#stopped.push(batch);
+      return;
+    }
+    const { broken } = batch.result;
+    if (broken !== undefined) throw new FlowError(broken.error);
+    this.#settle(batch);
+  }
+
+  #settle({ batch, result: { outputs, failures, ended } }: RestingBatch): void {
     this.#outputs[batch] = outputs;
     this.#failures.push(...failures);
     refuseFailures(this.#failures, this.#tolerated);
