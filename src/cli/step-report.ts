@@ -3,6 +3,7 @@ import type { DryRunReport, ReportedStep } from '../dsl/dry-run/report';
 import { isSameJson, type Json } from '../dsl/json';
 import { answerText, attemptText, caseText, headOf, printFailure, printSkipped, stepLines } from './dry-run-report';
 import { printable, printableIndented, type TextOutput } from './output';
+import { scriptOutputLines } from './script-output';
 
 /** Prints for people what one step would do: its input, what comes of it, and where the flow would go on. */
 export function printStep(report: DryRunReport, given: OnlyInput, output: TextOutput): void {
@@ -36,8 +37,10 @@ function printEnd(report: DryRunReport, { context: before = null }: OnlyInput, o
     if (!isSameJson(context, before)) printValue('context after it', context, output);
   }
   output.line();
-  if (error !== undefined) printFailure(report, output);
-  else output.line(printable(`then: ${nextText(report.next ?? null)}`));
+  if (error !== undefined) {
+    printFailure(report, output);
+    for (const line of scriptOutputLines(error)) output.line(`  ${line}`);
+  } else output.line(printable(`then: ${nextText(report.next ?? null)}`));
   printSkipped(report, output);
   // An expression that failed says so itself.
   if (notGiven.length > 0 && error?.code !== 'BLW_EXPR_FAILED')

@@ -1,5 +1,6 @@
 import { printDryRun } from '../../src/cli/dry-run-report';
 import { createOutput } from '../../src/cli/output';
+import { printStep } from '../../src/cli/step-report';
 import type { DryRunReport, ReportedStep } from '../../src/dsl/dry-run/report';
 import type { JsonObject } from '../../src/dsl/json';
 import { CollectedText } from '../helpers/collected-text';
@@ -37,6 +38,28 @@ describe('the report of a dry run, as it is printed', () => {
     const flow = reportOf([STEP], { unusedMocks: ['/do/4/pay'] });
     const text = printed(reportOf([{ ...STEP, block: 'subflow', flow }], { unusedMocks: ['/do/1/a', '/do/2/b'] }));
     expect(text).toContain('\n    mocks that no step used: /do/4/pay\nmocks that no step used: /do/1/a, /do/2/b\n');
+  });
+});
+
+describe('what a script printed that failed', () => {
+  const stdout = `${Array.from({ length: 7 }, (_, index) => `line ${index + 1}`).join('\n')}\n`;
+  const error = { code: 'BLW_SCRIPT_FAILED', detail: 'it threw', data: { stdout, stderr: 'x'.repeat(300) } };
+  const script: ReportedStep = { ...STEP, block: 'script.run', status: 'failed', answer: 'computed', error };
+  const failed = reportOf([script], { status: 'failed', error });
+
+  it('is shown by its last lines, none of them long', () => {
+    const text = printed(failed);
+    expect(text).toMatch(/stdout: …\n +line 3\n(.*\n){3} +line 7\n +stderr: x{199}…\n +from: the script itself\n/);
+  });
+
+  it('is shown of a step alone, too, and of no other error', () => {
+    const stream = new CollectedText();
+    const print = (report: DryRunReport) =>
+      printStep(report, { step: 'ask' }, createOutput(stream, { env: {}, onBroken: () => undefined }));
+    print(failed);
+    expect(stream.text).toMatch(/it would fail: it threw \[BLW_SCRIPT_FAILED\]\n +stdout: +…\n +line 3\n/);
+    print(reportOf([STEP], { status: 'failed', error: { ...error, code: 'BLW_HTTP_STATUS' } }));
+    expect(stream.text.split('stdout:')).toHaveLength(2);
   });
 });
 
