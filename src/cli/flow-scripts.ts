@@ -1,8 +1,8 @@
 import type { ScriptText } from '../activities/script/check-scripts';
-import { tasksOf } from '../dsl/dry-run/mock-table';
 import { isWholeExpression } from '../dsl/expressions/template';
 import { getOwn, isJsonObject, type Json, type JsonObject } from '../dsl/json';
 import type { FlowPlan } from '../dsl/planning/plan';
+import { tasksOf } from '../dsl/planning/tasks-of';
 import { fromJsonPointer, type Problem } from '../dsl/problems';
 import { isScriptTask, SCRIPT_BLOCK } from '../dsl/script';
 

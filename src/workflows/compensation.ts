@@ -2,6 +2,7 @@ import { CancellationScope } from '@temporalio/workflow';
 import { type CompensationReport, FlowError, flowError, flowErrorToJson } from '../dsl/errors';
 import type { Json, JsonObject } from '../dsl/json';
 import type { FlowPlan, TaskPlan } from '../dsl/planning/plan';
+import { tasksOf } from '../dsl/planning/tasks-of';
 import { shortText } from '../dsl/problems';
 import type { CompensationEntry } from './compensations';
 import { drive, type Routine, waitFor } from './drive';
@@ -77,16 +78,7 @@ function undo(run: FlowRun, tasks: readonly TaskPlan[], entry: CompensationEntry
 }
 
 /** The compensations of a plan, by the path of their steps. */
-function compensationsOf({ tasks }: FlowPlan): ReadonlyMap<string, readonly TaskPlan[]> {
-  const found = new Map<string, readonly TaskPlan[]>();
-  const visit = (node: unknown): void => {
-    if (Array.isArray(node)) for (const item of node) visit(item);
-    else if (typeof node === 'object' && node !== null) {
-      const { path, compensate: plan } = node as Partial<TaskPlan>;
-      if (path !== undefined && plan !== undefined) found.set(path, plan.tasks);
-      for (const value of Object.values(node)) visit(value);
-    }
-  };
-  visit(tasks);
-  return found;
+function compensationsOf(plan: FlowPlan): ReadonlyMap<string, readonly TaskPlan[]> {
+  const undoable = [...tasksOf(plan)].filter(([, { compensate }]) => compensate !== undefined);
+  return new Map(undoable.map(([path, { compensate }]) => [path, compensate?.tasks ?? []]));
 }

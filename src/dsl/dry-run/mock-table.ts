@@ -1,5 +1,5 @@
 import { describeJsonType, isJsonObject, type Json } from '../json';
-import type { FlowPlan, SubflowPlan, TaskPlan } from '../planning/plan';
+import type { SubflowPlan, TaskPlan } from '../planning/plan';
 import { closestName, listNames, shortJson } from '../problems';
 import type { MockAnswer, StepMock } from './mock';
 
@@ -47,36 +47,4 @@ export function findStep(
 
 function adviceOf(meant: string | undefined, known: readonly string[]): string {
   return meant === undefined ? `there are: ${listNames(known)}` : `did you mean ${shortJson(meant)}?`;
-}
-
-/** Every task of a plan by its path: also those of branches, functions and compensations. */
-export function tasksOf({ tasks }: Pick<FlowPlan, 'tasks'>): ReadonlyMap<string, TaskPlan> {
-  const found = new Map<string, TaskPlan>();
-  const visit = (list: readonly TaskPlan[] | undefined): void => {
-    for (const task of list ?? []) {
-      found.set(task.path, task);
-      for (const inner of listsOf(task)) visit(inner);
-      visit(task.compensate?.tasks);
-    }
-  };
-  visit(tasks);
-  return found;
-}
-
-function listsOf(task: TaskPlan): readonly (readonly TaskPlan[] | undefined)[] {
-  switch (task.kind) {
-    case 'do':
-    case 'for':
-      return [task.tasks];
-    case 'fork':
-      return [task.branches];
-    case 'try':
-      return [task.tasks, task.catch.do];
-    case 'listen':
-      return [task.foreach?.tasks];
-    case 'function':
-      return [task.task === undefined ? [] : [task.task]];
-    default:
-      return [];
-  }
 }

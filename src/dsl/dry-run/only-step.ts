@@ -1,8 +1,9 @@
 import type { Json, JsonObject } from '../json';
 import type { FlowPlan } from '../planning/plan';
+import { tasksOf } from '../planning/tasks-of';
 import { shortJson } from '../problems';
 import type { OnlyPlan } from './dry-run';
-import { findStep, tasksOf } from './mock-table';
+import { findStep } from './mock-table';
 import { notGiven } from './not-given';
 import { adviceOf, type OnlyInput } from './only-input';
 import { placesIn, type StepPlace } from './step-places';

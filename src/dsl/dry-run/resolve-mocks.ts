@@ -1,9 +1,10 @@
 import { type Json, type JsonObject, setOwn } from '../json';
 import type { FlowPlan, TaskPlan } from '../planning/plan';
+import { tasksOf } from '../planning/tasks-of';
 import { shortJson } from '../problems';
 import { DIRECTIVES } from '../validation/check-control';
 import type { StepMock } from './mock';
-import { findStep, type MockTable, tasksOf } from './mock-table';
+import { findStep, type MockTable } from './mock-table';
 import { mockedStepOf } from './mocked-step';
 import { type MockProblem, parseMock } from './read-mock';
 

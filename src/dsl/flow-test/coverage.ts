@@ -1,6 +1,6 @@
-import { tasksOf } from '../dry-run/mock-table';
 import type { Visits } from '../dry-run/visits';
 import type { FlowPlan, TaskPlan } from '../planning/plan';
+import { tasksOf } from '../planning/tasks-of';
 import { shortText } from '../problems';
 
 /** How much of a flow was come to by its tests. */

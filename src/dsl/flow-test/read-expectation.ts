@@ -1,9 +1,10 @@
-import { findStep, tasksOf } from '../dry-run/mock-table';
+import { findStep } from '../dry-run/mock-table';
 import { DECISIONS } from '../dry-run/read-mock';
 import { parseDuration } from '../durations';
 import { ERROR_CODES, isErrorCode } from '../error-codes';
 import { isJsonObject, type Json, type JsonObject, setOwn } from '../json';
 import type { FlowPlan, TaskPlan } from '../planning/plan';
+import { tasksOf } from '../planning/tasks-of';
 import { closestName, shortJson } from '../problems';
 import type { Checker, Path, Shape } from '../validation/checker';
 import { durationAdvice } from '../validation/explain-duration';

@@ -1,7 +1,7 @@
 import type { OnlyPlan } from '../../dsl/dry-run/dry-run';
-import { tasksOf } from '../../dsl/dry-run/mock-table';
 import { FlowError } from '../../dsl/errors';
 import { type Json, type JsonObject, setOwn } from '../../dsl/json';
+import { tasksOf } from '../../dsl/planning/tasks-of';
 import { type CarriedFlow, continuable } from '../continue-flow';
 import type { Routine } from '../drive';
 import type { FlowRun } from '../flow-run';
