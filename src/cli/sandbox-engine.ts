@@ -22,6 +22,15 @@ import { startWorkerFor, stopOrGiveUp } from './worker-life';
 const QUEUE_PREFIX = 'beamline';
 const STOP_LIMIT_MS = 5_000;
 
+/** A dry run that had not ended in time. What it came to is not known. */
+export class NotEnded extends Error {
+  override readonly name = 'NotEnded';
+
+  constructor(readonly timeoutMs: number) {
+    super(`it has not ended within ${formatDuration(timeoutMs)}`);
+  }
+}
+
 /** What the worker of the sandbox knows beside the flow. */
 export interface SandboxSettings {
   /** Folder of the flows and functions that flows refer to. */
@@ -34,7 +43,7 @@ export interface SandboxSettings {
 export interface Sandbox {
   /**
    * Tries a flow, `namespace/name:version` by name, and returns its report. Throws what the worker says of a start that cannot be
-   * (BLW_START_INVALID, BLW_FLOW_INVALID, …), BLW_STEP_TIMEOUT where it has not ended in time, and Stopped where a stop is wanted first.
+   * (BLW_START_INVALID, BLW_FLOW_INVALID, …), {@link NotEnded} where it has not ended in time, and Stopped where a stop is wanted first.
    */
   run(start: SentStart, name: string, limits?: { timeoutMs?: number }): Promise<DryRunReport>;
 }
@@ -100,10 +109,7 @@ async function tryFlow(client: Client, start: Pick<FlowStart, 'input' | 'flow' |
 function rethrowAsFlowError(error: unknown, { timeoutMs = 0 }: Pick<FlowStart, 'timeoutMs'>): never {
   if (!(error instanceof WorkflowFailedError)) throw error;
   const outcome = outcomeOfFailure(error.cause ?? error);
-  if (outcome.status === 'TimedOut') {
-    const detail = `it has not ended within ${formatDuration(timeoutMs)}; mock what its loop waits for, or take a longer --timeout`;
-    throw flowError('BLW_STEP_TIMEOUT', detail, { cause: error });
-  }
+  if (outcome.status === 'TimedOut') throw new NotEnded(timeoutMs);
   if (outcome.status === 'Completed') throw error;
   throw new FlowError(outcome.error as unknown as FlowErrorData, { cause: error });
 }

@@ -1,7 +1,7 @@
+import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '../../dsl/durations';
-import type { JsonObject } from '../../dsl/json';
 import { openCatalog } from '../catalog-check';
 import type { AddCommand, Cli } from '../cli';
 import { usageError } from '../command-error';
@@ -11,14 +11,10 @@ import { findTestFiles } from '../flow-test/find-tests';
 import { toJUnit } from '../flow-test/junit';
 import { countCases, percentOf, printCoverage, printSuite, printSummary } from '../flow-test/print-results';
 import { readSuite, type TestSuite } from '../flow-test/read-suite';
-import {
-  coverageOf,
-  type FlowCoverage,
-  type RunnableSuite,
-  runSuites,
-  type SuiteResult,
-} from '../flow-test/run-suites';
-import { watchFiles } from '../flow-test/watch-files';
+import { resultsToJson } from '../flow-test/results-json';
+import { coverageOf, type FlowCoverage, type RunnableSuite, runSuites } from '../flow-test/run-suites';
+import { watchSuites } from '../flow-test/watch-suites';
+import { STDIN } from '../read-source';
 import { type Sandbox, withSandbox } from '../sandbox-engine';
 import { Stopped, StopRequest } from '../stop-request';
 import { writeOut } from '../write-out';
@@ -96,19 +92,40 @@ async function test(given: readonly string[], flags: TestFlags, cli: Cli): Promi
   const session = { places: given.length === 0 ? ['.'] : given, flags, cli };
   if (flags.minCoverage !== undefined && flags.name !== undefined)
     throw usageError('--min-coverage: counts for all cases of a flow, so that it cannot stand beside --name');
+  await checkWritable(flags.junit, cli);
   const suites = await readSuites(session);
   if (flags.watch !== true && !tellProblems(suites, session)) return EXIT.invalid;
   const stop = new StopRequest(() => undefined);
   try {
     return await withSandbox(flags, { cli, stop }, async (sandbox) => {
-      if (flags.watch === true) return await watchSuites(suites, { ...session, sandbox, stop });
-      return await runOnce(suites.filter(isRunnable), { ...session, sandbox });
+      if (flags.watch !== true) return await runOnce(suites.filter(isRunnable), { ...session, sandbox });
+      return await watchSuites(suites, {
+        ...session,
+        stop,
+        read: () => readSuites(session),
+        run: async (wanted) => {
+          await runOnce(wanted.filter(isRunnable), { ...session, sandbox });
+        },
+        tellProblems: (all) => tellProblems(all, session),
+      });
     });
   } catch (error) {
     if (error instanceof Stopped) return EXIT.interrupted;
     throw error;
   } finally {
     stop.release();
+  }
+}
+
+/** Better before the cases ran than after. Throws BLW_USAGE. */
+async function checkWritable(file: string | undefined, cli: Cli): Promise<void> {
+  if (file === undefined) return;
+  if (file === STDIN) throw usageError('--junit -: expected a file; --json has the results on standard output');
+  try {
+    await (await open(resolve(cli.cwd, file), 'a')).close();
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw usageError(`--junit ${file}: cannot be written (${code ?? String(cause)})`, { cause });
   }
 }
 
@@ -167,7 +184,7 @@ async function runOnce(
   const ran = results.filter(({ cases }) => cases.length > 0);
   // Of some cases only, it would say little.
   const coverage = name === undefined ? coverageOf(ran) : [];
-  if (json) cli.out.line(JSON.stringify(toJson(ran, coverage, durationMs)));
+  if (json) cli.out.line(JSON.stringify(resultsToJson(ran, coverage, durationMs)));
   else {
     printSummary(ran, durationMs, cli.out);
     if (coverage.length > 0) printCoverage(coverage, cli.out);
@@ -189,61 +206,4 @@ function tellTooLittle(coverage: readonly FlowCoverage[], { minCoverage = 0 }: T
     }
   }
   return isEnough;
-}
-
-async function watchSuites(
-  first: readonly TestSuite[],
-  { stop, ...session }: Session & { sandbox: Sandbox; stop: StopRequest },
-): Promise<ExitCode> {
-  const { places, flags, cli } = session;
-  const absolute = (path: string) => resolve(cli.cwd, path);
-  const flows = first.filter(isRunnable).map(({ flow }) => flow.name);
-  const others = [flags.catalog ?? [], flags.policy ?? []].flat();
-  const watch = await watchFiles([...places, ...flows, ...others].map(absolute), stop);
-  try {
-    for (let suites = first, wanted = first; ; ) {
-      if (tellProblems(wanted, session)) await runOnce(wanted.filter(isRunnable), session);
-      cli.err.line(cli.err.style.dim('watching; Ctrl-C ends'));
-      const changed = await watch.changes();
-      const before = new Set(suites.map(({ file }) => file));
-      suites = await readSuites(session);
-      const affected = suites.filter(
-        ({ file, flow }) =>
-          !before.has(file) || changed.has(absolute(file)) || (flow !== undefined && changed.has(absolute(flow.name))),
-      );
-      // What concerns no file alone may concern all: the catalog, the policy, a flow that could not be read.
-      wanted = affected.length === 0 ? suites : affected;
-    }
-  } finally {
-    await watch.close();
-  }
-}
-
-function toJson(results: readonly SuiteResult[], coverage: readonly FlowCoverage[], durationMs: number): JsonObject {
-  const files = results.map(({ suite, cases }) => ({
-    file: suite.file,
-    flow: suite.flow.plan.flow,
-    cases: cases.map(({ case: { name, line, skip }, status, differences, durationMs: took, report }) => ({
-      name,
-      line,
-      status,
-      durationMs: Math.round(took),
-      ...(skip === undefined ? {} : { skip }),
-      ...(status === 'failed' ? { differences, ...(report === undefined ? {} : { report }) } : {}),
-    })),
-  }));
-  const flows = coverage.map(({ flow, steps, branches, missing, uncounted }) => ({
-    file: flow.name,
-    flow: flow.plan.flow,
-    steps,
-    branches,
-    ...(uncounted === 0 ? {} : { uncounted }),
-    missing: missing.map(({ path, what }) => ({ path, ...flow.locateStep(path), what })),
-  }));
-  return {
-    ...countCases(results),
-    durationMs: Math.round(durationMs),
-    files,
-    coverage: flows,
-  } as unknown as JsonObject;
 }

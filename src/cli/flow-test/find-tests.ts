@@ -35,9 +35,14 @@ async function searchFolder(folder: string): Promise<string[]> {
     const path = join(folder, entry.name);
     if (entry.isDirectory() && !entry.name.startsWith('.') && !NOT_SEARCHED.has(entry.name))
       files.push(...(await searchFolder(path)));
-    else if (entry.isFile() && FLOW_TEST_FILE.test(entry.name)) files.push(path);
+    else if (FLOW_TEST_FILE.test(entry.name) && (await isFile(path))) files.push(path);
   }
   return files;
+}
+
+/** Also behind a link. */
+async function isFile(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isFile() === true;
 }
 
 function sortedByName(entries: Dirent[]): Dirent[] {

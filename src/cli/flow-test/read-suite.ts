@@ -1,10 +1,15 @@
 import type { FlowLibrary } from '../../dsl/catalog/library';
+import { parseFlowReference } from '../../dsl/catalog/references';
 import { type ParsedDocument, parseDocumentText } from '../../dsl/document';
 import type { FlowTestCase } from '../../dsl/flow-test/flow-test';
-import { flowOfTest, parseFlowTest } from '../../dsl/flow-test/parse-flow-test';
+import { type FlowPlans, flowOfTest, parseFlowTest } from '../../dsl/flow-test/parse-flow-test';
+import { isJsonObject } from '../../dsl/json';
+import type { FlowPlan } from '../../dsl/planning/plan';
+import { planFlow } from '../../dsl/planning/plan-flow';
 import { byPosition, type LocatedProblem, type Problem } from '../../dsl/problems';
 import { decodeUtf8 } from '../../dsl/utf8';
 import { Checker, ReportIsFull } from '../../dsl/validation/checker';
+import { validateFlow } from '../../dsl/validation/validate-flow';
 import type { Cli } from '../cli';
 import { CommandError } from '../command-error';
 import { type FlowFile, NOT_UTF8, readFlowFile } from '../flow-file';
@@ -34,8 +39,14 @@ export async function readSuite(file: string, cli: Cli, library: FlowLibrary | u
   const { document } = parsed;
   const flow = await readFlow(file, document, { cli, library });
   if (flow.flow === undefined) return { file, problems: flow };
+  const [unresolved] = flow.unresolved;
+  if (unresolved !== undefined && library === undefined) {
+    const message = `${flow.name} refers to ${unresolved}; give its folder with --catalog DIR`;
+    return invalid(file, [withPosition({ code: 'BLW_VALUE_INVALID', path: [], message }, document)]);
+  }
   const checker = new Checker();
-  const cases = parseAll(document, flow, checker);
+  const planOf = (name: string) => (library === undefined ? undefined : findPlan(name, library));
+  const cases = parseAll(document, { plan: flow.plan, planOf }, checker);
   if (cases === undefined || checker.problems.length > 0) {
     const located = checker.problems.map((problem) => withPosition(problem, document));
     return invalid(file, located.sort(byPosition));
@@ -43,14 +54,23 @@ export async function readSuite(file: string, cli: Cli, library: FlowLibrary | u
   return { file, flow, cases };
 }
 
-function parseAll(document: ParsedDocument, { plan }: ReadFlow, checker: Checker): LocatedCase[] | undefined {
+function parseAll(document: ParsedDocument, plans: FlowPlans, checker: Checker): LocatedCase[] | undefined {
   try {
-    const { cases } = parseFlowTest(document.value, plan, checker);
+    const { cases } = parseFlowTest(document.value, plans, checker);
     return cases.map((one) => ({ ...one, line: document.locate(one.path, 'value').line }));
   } catch (error) {
     if (error instanceof ReportIsFull) return undefined;
     throw error;
   }
+}
+
+/** The plan of a flow of the catalog; undefined where it is not there or not valid: the worker will say. */
+function findPlan(name: string, library: FlowLibrary): FlowPlan | undefined {
+  const reference = parseFlowReference(name);
+  const found = 'problem' in reference ? undefined : library.findFlow(reference);
+  if (found === undefined || 'code' in found) return undefined;
+  const { flow } = validateFlow(found.document, { library });
+  return flow === undefined ? undefined : planFlow(flow, { library });
 }
 
 /** A flow that cannot be read is a problem of the file that names it. */
@@ -67,6 +87,8 @@ async function readFlow(
       withPosition({ code: 'BLW_VALUE_INVALID', path: named === undefined ? [] : ['flow'], message }, document),
     ],
   });
+  if (source === undefined && isJsonObject(document.value) && document.value.document !== undefined)
+    return problem(`it is a flow; its tests stand in ${file.replace(/\.\w+$/, '')}.flow-test.yaml`);
   if (source === undefined)
     return problem('there is no flow beside the file that has its name; name one with flow: FILE');
   try {

@@ -1,11 +1,12 @@
 import type { DryRunReport } from '../../dsl/dry-run/report';
 import type { Visits } from '../../dsl/dry-run/visits';
+import { formatDuration } from '../../dsl/durations';
 import { FlowError, flowErrorToJson } from '../../dsl/errors';
 import { checkOutcome, type TestOutcome } from '../../dsl/flow-test/check-report';
 import { type Coverage, measureCoverage } from '../../dsl/flow-test/coverage';
 import type { Difference } from '../../dsl/flow-test/expected-value';
 import { CommandError } from '../command-error';
-import type { Sandbox } from '../sandbox-engine';
+import { NotEnded, type Sandbox } from '../sandbox-engine';
 import type { LocatedCase, ReadFlow, TestSuite } from './read-suite';
 
 /** A suite that can be run. */
@@ -105,7 +106,7 @@ async function runCase(
     coverage: true as const,
   };
   const outcome = await tryCase(() => sandbox.run(start, plan.flow, { timeoutMs }));
-  const differences = checkOutcome(one.expect, outcome);
+  const differences = outcome instanceof NotEnded ? [timedOut(outcome)] : checkOutcome(one.expect, outcome);
   return {
     case: one,
     status: differences.length === 0 ? 'passed' : 'failed',
@@ -115,11 +116,21 @@ async function runCase(
   };
 }
 
+/** Whatever was expected: what the flow would have come to is not known. */
+function timedOut({ timeoutMs }: NotEnded): Difference {
+  return {
+    at: 'the case',
+    expected: `to end within ${formatDuration(timeoutMs)}`,
+    got: 'a flow that goes on; mock what its loop waits for, see that its tenant has the quota for all cases at once, or take a longer --timeout',
+  };
+}
+
 /** A start that is refused is an end of the flow like another: a test may expect it. */
-async function tryCase(run: () => Promise<DryRunReport>): Promise<TestOutcome> {
+async function tryCase(run: () => Promise<DryRunReport>): Promise<TestOutcome | NotEnded> {
   try {
     return await run();
   } catch (error) {
+    if (error instanceof NotEnded) return error;
     const known = error instanceof CommandError ? error.error : error;
     if (!(known instanceof FlowError)) throw error;
     return { status: 'failed', error: flowErrorToJson(known.data), steps: [] };

@@ -11,6 +11,8 @@ const IS_DOCUMENT = /\.(?:yaml|yml|json)$/;
 export interface FileWatch {
   /** Resolves with the files that have changed since the last call, once any has; rejects with Stopped. Not to be called again before that. */
   changes(): Promise<ReadonlySet<string>>;
+  /** Watches more of them; those that are watched already may be among them. */
+  add(places: readonly string[]): void;
   close(): Promise<void>;
 }
 
@@ -48,6 +50,9 @@ export async function watchFiles(places: readonly string[], stop: StopRequest): 
       const all = new Set(changed);
       changed.clear();
       return all;
+    },
+    add: (more) => {
+      watcher.add([...more]);
     },
     close: async () => {
       clearTimeout(timer);

@@ -47,7 +47,7 @@ function requestOf(args: JsonObject): string {
   const parts = [
     ...(isJsonObject(headers) && Object.keys(headers).length > 0 ? [countOf(Object.keys(headers), 'header')] : []),
     ...(isJsonObject(query) && Object.keys(query).length > 0 ? [countOf(Object.keys(query), 'query parameter')] : []),
-    ...(body === undefined ? [] : [`a body of ${sizeOf(body)} bytes`]),
+    ...(body === undefined ? [] : [`a body of ${countBytes(sizeOf(body))}`]),
   ];
   return `${String(method).toUpperCase()} ${urlOf(args)}${parts.length === 0 ? '' : ` with ${listed(parts)}`}`;
 }
@@ -66,7 +66,10 @@ export function contentBytes({ content, base64 }: JsonObject): number {
 }
 
 function bytesOf(args: JsonObject): string {
-  const size = contentBytes(args);
+  return countBytes(contentBytes(args));
+}
+
+function countBytes(size: number): string {
   return size === 1 ? '1 byte' : `${size} bytes`;
 }
 

@@ -1,6 +1,7 @@
 import { type Json, type JsonObject, setOwn } from '../json';
 import type { FlowPlan, TaskPlan } from '../planning/plan';
 import { shortJson } from '../problems';
+import { DIRECTIVES } from '../validation/check-control';
 import type { StepMock } from './mock';
 import { findStep, type MockTable, tasksOf } from './mock-table';
 import { mockedStepOf } from './mocked-step';
@@ -53,6 +54,12 @@ export function resolveMocks(
       const parsed = parseStepMock(task, value);
       if ('problem' in parsed) report(`${shortJson(key)}: ${parsed.problem}`, key, ...(parsed.at ?? []));
       else if (seen.has(task.path)) report(`${shortJson(key)}: ${task.path} is mocked twice, expected once`, key);
+      else if (parsed.mock.rounds !== undefined && !mayRepeat(task, tasks))
+        report(
+          `${shortJson(key)}: rounds: ${task.path} is in no loop; write one answer, or a list of attempts`,
+          key,
+          'rounds',
+        );
       else table[task.path] = { ...parsed.mock, source: 'request' };
       seen.add(task.path);
     }
@@ -68,6 +75,21 @@ function parseStepMock(task: TaskPlan, value: Json): { mock: StepMock } | MockPr
   const step = mockedStepOf(task);
   if (step !== undefined) return parseMock(value, step);
   return { problem: `${task.path} is a ${task.kind} task, which reaches nothing; mock a call, run, listen or emit` };
+}
+
+/** False for a step of which it is sure that it is in no loop: there is none around, and no `then` leads anywhere. */
+function mayRepeat({ path }: TaskPlan, tasks: ReadonlyMap<string, TaskPlan>): boolean {
+  return [...tasks.values()].some(
+    (task) =>
+      ((task.kind === 'for' || task.kind === 'listen') && path.startsWith(`${task.path}/`)) || leadsSomewhere(task),
+  );
+}
+
+/** Says by `then`, in a case of a `switch` or after a `catch`, where to go on. */
+function leadsSomewhere(task: TaskPlan): boolean {
+  const cases = task.kind === 'switch' ? task.cases.map(({ next }) => next) : [];
+  const after = task.kind === 'try' ? [task.catch.next] : [];
+  return [task.next, ...cases, ...after].some((next) => next !== undefined && !DIRECTIVES.includes(next));
 }
 
 /** Steps of another flow, collected by the step that runs it. */

@@ -11,11 +11,15 @@ export interface Difference {
   readonly got: string;
 }
 
+/** What differs from an expected value; an empty list: nothing. `actual` is undefined where there is no value. */
+export type Compare = (expected: Json, actual: Json | undefined, at: string) => readonly Difference[];
+
 /** A matcher: compares what was got with its argument. */
 interface Matcher {
   /** What is wrong with the argument; undefined: nothing. */
   explain(argument: Json): string | undefined;
-  compare(argument: Json, actual: Json | undefined, at: string): readonly Difference[];
+  /** `compare` is for values within the argument: as those where the matcher stands are compared. */
+  match(argument: Json, actual: Json | undefined, at: string, compare: Compare): readonly Difference[];
 }
 
 const TYPES = ['string', 'number', 'integer', 'boolean', 'object', 'array', 'null'] as const;
@@ -25,40 +29,39 @@ const TYPES = ['string', 'number', 'integer', 'boolean', 'object', 'array', 'nul
  * every element; an object that has such keys itself is written under `$equals`.
  */
 const MATCHERS: Readonly<Record<string, Matcher>> = {
-  $equals: { explain: () => undefined, compare: (expected, actual, at) => compareLiteral(expected, actual, at) },
-  $contains: { explain: () => undefined, compare: compareContained },
+  $equals: { explain: () => undefined, match: compareExactly },
+  $contains: { explain: () => undefined, match: compareContained },
   $inOrder: {
     explain: (argument) => (Array.isArray(argument) ? undefined : `got ${describeJsonType(argument)}, expected a list`),
-    compare: compareInOrder,
+    match: compareInOrder,
   },
-  $matches: { explain: explainPattern, compare: comparePattern },
+  $matches: { explain: explainPattern, match: comparePattern },
   $type: {
     explain: (argument) =>
       TYPES.some((type) => type === argument)
         ? undefined
         : `got ${shortJson(argument)}, expected one of ${TYPES.join(', ')}`,
-    compare: (type, actual, at) =>
-      differenceUnless(hasType(actual, String(type)), at, `a value of type ${type}`, actual),
+    match: (type, actual, at) => differenceUnless(hasType(actual, String(type)), at, `a value of type ${type}`, actual),
   },
   $atLeast: {
     explain: explainNumber,
-    compare: (least, actual, at) =>
+    match: (least, actual, at) =>
       differenceUnless(typeof actual === 'number' && actual >= Number(least), at, `at least ${least}`, actual),
   },
   $atMost: {
     explain: explainNumber,
-    compare: (most, actual, at) =>
+    match: (most, actual, at) =>
       differenceUnless(typeof actual === 'number' && actual <= Number(most), at, `at most ${most}`, actual),
   },
-  $length: { explain: () => undefined, compare: compareLength },
+  $length: { explain: () => undefined, match: compareLength },
   $oneOf: {
     explain: (argument) =>
       Array.isArray(argument) && argument.length > 0
         ? undefined
         : `got ${shortJson(argument)}, expected a list of values of which one will do`,
-    compare: (choices, actual, at) =>
+    match: (choices, actual, at, compare) =>
       differenceUnless(
-        (choices as Json[]).some((choice) => findDifferences(choice, actual, at).length === 0),
+        (choices as Json[]).some((choice) => compare(choice, actual, at).length === 0),
         at,
         `one of ${(choices as Json[]).map(shortJson).join(', ')}`,
         actual,
@@ -66,23 +69,46 @@ const MATCHERS: Readonly<Record<string, Matcher>> = {
   },
   $not: {
     explain: () => undefined,
-    compare: (unwanted, actual, at) =>
-      differenceUnless(findDifferences(unwanted, actual, at).length > 0, at, `not ${shortJson(unwanted)}`, actual),
+    match: (unwanted, actual, at, compare) =>
+      differenceUnless(compare(unwanted, actual, at).length > 0, at, `not ${shortJson(unwanted)}`, actual),
   },
   $absent: {
     explain: (argument) => (argument === true ? undefined : `got ${shortJson(argument)}, expected true`),
-    compare: (_, actual, at) => differenceUnless(actual === undefined, at, 'nothing', actual),
+    match: (_, actual, at) => differenceUnless(actual === undefined, at, 'nothing', actual),
   },
 };
 
 /** Their arguments are values that may have matchers in them. */
 const HOLDS_VALUES: ReadonlySet<string> = new Set(['$contains', '$inOrder', '$length', '$oneOf', '$not']);
 
-/** What differs from the expected value; an empty list: nothing. `actual` is undefined where there is no value. */
-export function findDifferences(expected: Json, actual: Json | undefined, at: string): readonly Difference[] {
+/** Compares a value as a test writes it: as it is, every key and every element, with matchers at any depth. */
+export const findDifferences: Compare = (expected, actual, at) =>
+  matched(expected, actual, at, findDifferences) ?? compareLiteral(expected, actual, at, findDifferences);
+
+/** The same for an object of which only some keys are named, an error above all. */
+export const findNamedDifferences: Compare = (expected, actual, at) => {
+  const differences = matched(expected, actual, at, findNamedDifferences);
+  if (differences !== undefined) return differences;
+  if (isJsonObject(expected) && isJsonObject(actual)) return compareKeys(expected, actual, at, findDifferences);
+  return findDifferences(expected, actual, at);
+};
+
+function matched(
+  expected: Json,
+  actual: Json | undefined,
+  at: string,
+  compare: Compare,
+): readonly Difference[] | undefined {
   const matchers = matchersOf(expected);
-  if (matchers === undefined) return compareLiteral(expected, actual, at);
-  return Object.entries(matchers).flatMap(([name, argument]) => MATCHERS[name]?.compare(argument, actual, at) ?? []);
+  if (matchers === undefined) return undefined;
+  return Object.entries(matchers).flatMap(
+    ([name, argument]) => MATCHERS[name]?.match(argument, actual, at, compare) ?? [],
+  );
+}
+
+/** What looks like a matcher is none. */
+function compareExactly(expected: Json, actual: Json | undefined, at: string): readonly Difference[] {
+  return compareLiteral(expected, actual, at, compareExactly);
 }
 
 /** Reports matchers that are not known or whose arguments they cannot take. */
@@ -126,39 +152,46 @@ function matchersOf(expected: Json): JsonObject | undefined {
   return keys.length > 0 && keys.every((key) => Object.hasOwn(MATCHERS, key)) ? expected : undefined;
 }
 
-function compareLiteral(expected: Json, actual: Json | undefined, at: string): readonly Difference[] {
+function compareLiteral(expected: Json, actual: Json | undefined, at: string, compare: Compare): readonly Difference[] {
   if (isJsonObject(expected) && isJsonObject(actual)) {
     const missing = Object.keys(actual).filter((key) => !Object.hasOwn(expected, key));
     return [
-      ...compareKeys(expected, actual, at, findDifferences),
+      ...compareKeys(expected, actual, at, compare),
       ...missing.map((key) => ({ at: placeOf(at, key), expected: 'nothing', got: shown(getOwn(actual, key)) })),
     ];
   }
   if (Array.isArray(expected) && Array.isArray(actual) && expected.length === actual.length)
-    return expected.flatMap((item, index) => findDifferences(item, actual[index], `${at}[${index}]`));
+    return expected.flatMap((item, index) => compare(item, actual[index], `${at}[${index}]`));
   return differenceUnless(actual !== undefined && isSameJson(expected, actual), at, shown(expected), actual);
 }
 
-function compareKeys(
-  expected: JsonObject,
-  actual: JsonObject,
-  at: string,
-  compare: (expected: Json, actual: Json | undefined, at: string) => readonly Difference[],
-): readonly Difference[] {
+function compareKeys(expected: JsonObject, actual: JsonObject, at: string, compare: Compare): readonly Difference[] {
   return Object.entries(expected).flatMap(([key, value]) => compare(value, getOwn(actual, key), placeOf(at, key)));
 }
 
-/** Of an object at least these keys, and so on within them; of a list at least these elements, in any order; of a text this part. */
+/** A text that has this part; else as {@link compareParts}. */
 function compareContained(expected: Json, actual: Json | undefined, at: string): readonly Difference[] {
-  if (matchersOf(expected) !== undefined) return findDifferences(expected, actual, at);
-  if (isJsonObject(expected) && isJsonObject(actual)) return compareKeys(expected, actual, at, compareContained);
-  if (Array.isArray(expected) && Array.isArray(actual))
-    return expected
-      .filter((item) => !actual.some((candidate) => compareContained(item, candidate, at).length === 0))
-      .map((item) => ({ at, expected: `a list that has ${shown(item)}`, got: shown(actual) }));
   if (typeof expected === 'string' && typeof actual === 'string')
     return differenceUnless(actual.includes(expected), at, `text that has ${shown(expected)}`, actual);
+  return compareParts(expected, actual, at);
+}
+
+/** Of an object at least these keys, and so on within them; of a list at least these elements, in any order; anything else as it is. */
+const compareParts: Compare = (expected, actual, at) => {
+  if (matchersOf(expected) !== undefined) return findDifferences(expected, actual, at);
+  if (isJsonObject(expected) && isJsonObject(actual)) return compareKeys(expected, actual, at, compareParts);
+  if (Array.isArray(expected) && Array.isArray(actual)) return compareElements(expected, actual, at);
   return findDifferences(expected, actual, at);
+};
+
+/** Each element stands for one that is there: two that are the same, for two. */
+function compareElements(expected: readonly Json[], actual: readonly Json[], at: string): readonly Difference[] {
+  const left = [...actual];
+  return expected.flatMap((item) => {
+    const index = left.findIndex((candidate) => compareParts(item, candidate, at).length === 0);
+    if (index >= 0) left.splice(index, 1);
+    return index >= 0 ? [] : [{ at, expected: `a list that has ${shown(item)}`, got: shown([...actual]) }];
+  });
 }
 
 /** These elements, in this order, with any others before, between and after. */
@@ -178,7 +211,7 @@ function compareInOrder(expected: Json, actual: Json | undefined, at: string): r
 function compareLength(expected: Json, actual: Json | undefined, at: string): readonly Difference[] {
   const length =
     typeof actual === 'string' || Array.isArray(actual)
-      ? actual.length
+      ? [...actual].length
       : isJsonObject(actual)
         ? Object.keys(actual).length
         : undefined;

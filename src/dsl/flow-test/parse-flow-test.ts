@@ -5,7 +5,7 @@ import { shortJson } from '../problems';
 import { DEFAULT_TENANT, TENANT } from '../start';
 import type { Checker, Path, Shape } from '../validation/checker';
 import type { FlowTest, FlowTestCase } from './flow-test';
-import { readExpectation } from './read-expectation';
+import { type Place, readExpectation } from './read-expectation';
 
 /** Most cases of one file. */
 const MAX_CASES = 1_000;
@@ -43,7 +43,7 @@ export function flowOfTest(value: Json): string | undefined {
 }
 
 /** Reads a file of tests of a flow. What is wrong is reported, and what is given back is then of no use. */
-export function parseFlowTest(value: Json, plan: FlowPlan, checker: Checker): FlowTest {
+export function parseFlowTest(value: Json, { plan, planOf }: FlowPlans, checker: Checker): FlowTest {
   const file = checker.shaped(value, [], 'a flow test', FILE_SHAPE);
   if (file === undefined) return { cases: [] };
   checker.text(file.flow, ['flow'], 'flow');
@@ -51,26 +51,28 @@ export function parseFlowTest(value: Json, plan: FlowPlan, checker: Checker): Fl
   const mocks = readMocks(file.mocks, ['mocks'], checker);
   checkMocks(mocks, { path: ['mocks'], plan, checker });
   const cases = checker.list(file.cases, ['cases'], 'cases');
+  if (Array.isArray(file.cases) && cases.length === 0)
+    checker.report('BLW_VALUE_INVALID', ['cases'], 'cases: got an empty list, expected at least one case');
   if (cases.length > MAX_CASES)
     checker.report('BLW_VALUE_INVALID', ['cases'], `cases: got ${cases.length}, expected at most ${MAX_CASES}`);
   const read = cases.flatMap((item, index) =>
-    readCase(item, { path: ['cases', index], plan, checker, common: { ...common, mocks } }),
+    readCase(item, { path: ['cases', index], plan, planOf, checker, common: { ...common, mocks } }),
   );
   checkNames(read, checker);
   return { cases: read };
 }
 
-interface Context {
-  readonly path: Path;
-  readonly plan: FlowPlan;
-  readonly checker: Checker;
-}
+/** The flow that is tested, and those that it runs. */
+export type FlowPlans = { readonly plan: FlowPlan } & Pick<Place, 'planOf'>;
+
+type Context = Pick<Place, 'path' | 'checker'> & { readonly plan: FlowPlan };
 
 function readCase(
   value: Json,
-  context: Context & { common: { tenant?: string | undefined; requestedBy?: string; mocks: JsonObject } },
+  context: Context &
+    Pick<Place, 'planOf'> & { common: { tenant?: string | undefined; requestedBy?: string; mocks: JsonObject } },
 ): FlowTestCase[] {
-  const { path, plan, checker, common } = context;
+  const { path, plan, planOf, checker, common } = context;
   const object = checker.shaped(value, path, 'a case', CASE_SHAPE);
   if (object === undefined) return [];
   const name = checker.text(object.name, [...path, 'name'], 'name') ?? '';
@@ -89,7 +91,7 @@ function readCase(
       tenant,
       ...(requestedBy === undefined ? {} : { requestedBy }),
       mocks,
-      expect: readExpectation(object.expect, { path: [...path, 'expect'], plan, checker }),
+      expect: readExpectation(object.expect, { path: [...path, 'expect'], plan, planOf, checker }),
     },
   ];
 }

@@ -11,7 +11,8 @@ import type { Checker, Path, Shape } from './checker';
 import { readNamedEntry } from './named-entries';
 import { RESERVED_VARIABLES, withVariables } from './scope';
 
-const DIRECTIVES = ['continue', 'exit', 'end'];
+/** What a `then` may say beside the name of a task. */
+export const DIRECTIVES: readonly string[] = ['continue', 'exit', 'end'];
 
 /** A flow directive: `continue`, `exit`, `end`, or a step of the same list (OWS dsl-reference, "Flow Directive"). */
 export function checkDirective(value: Json | undefined, path: Path, siblings: Siblings, checker: Checker): void {

@@ -82,11 +82,26 @@ describe('resolveMocks', () => {
     ['a step that reaches nothing', { note: ONE }, '/do/5/note is a set task, which reaches nothing'],
     ['a wrong answer', { keep: { outptu: 1 } }, '"keep": got {"outptu":1}, did you mean "output"?'],
     ['an output of an approval', { ask: ONE }, '"ask": got {"output":{}}, expected {"decision": "approved"}'],
+    ['rounds of a step in no loop', { keep: { rounds: [ONE] } }, '"keep": rounds: /do/6/keep is in no loop; write one'],
     ['a flow as a whole and in part', { refund: ONE, '/do/2/refund/do/0/pay': ONE }, 'is mocked as a whole'],
   ])('refuses %s', (_, mocks, problem) => {
     expect(resolve(mocks)).toEqual({
       problems: [{ path: expect.any(Array), message: expect.stringContaining(problem) }],
     });
+  });
+
+  it.each([
+    ['a for', 'each: { for: { in: [1], each: n }, do: [{ a: { call: fs.get, with: { path: a } } }] }'],
+    ['a then', 'a: { call: fs.get, with: { path: a }, then: a }'],
+    ['a case', 'a: { call: fs.get, with: { path: a } } }, { b: { switch: [{ c: { then: a } }] }'],
+    ['a catch', 'a: { call: fs.get, with: { path: a } } }, { b: { try: [{ c: { wait: PT1S } }], catch: { then: a } }'],
+  ])('takes rounds of a step to which %s may lead again', (_, step) => {
+    const { flow, problems } = validateFlow({
+      document: { dsl: '1.0.3', namespace: 'shop', name: 'order', version: '1.0.0' },
+      do: parse(`[{ ${step} }]`) as Json,
+    });
+    if (flow === undefined) throw new Error(JSON.stringify(problems));
+    expect(resolveMocks(planFlow(flow), { a: { rounds: [ONE] } })).toHaveProperty('mocks');
   });
 
   it('says where each mistake stands', () => {

@@ -75,6 +75,9 @@ describe('matchers', () => {
     [{ $not: { $absent: true } }, 2],
     [{ a: { $absent: true } }, {}],
     [{ $equals: { $contains: 1 } }, { $contains: 1 }],
+    [{ $equals: { q: { $type: 'string' } } }, { q: { $type: 'string' } }],
+    [{ $equals: { q: { $matches: '([' } } }, { q: { $matches: '([' } }],
+    [{ $length: 1 }, '🍵'],
   ])('%j takes %j', (expected, actual) => {
     expect(differences(expected, actual)).toEqual([]);
   });
@@ -98,6 +101,10 @@ describe('matchers', () => {
     [{ $not: 2 }, 2, 'output: expected not 2, got 2'],
     [{ a: { $absent: true } }, { a: null }, 'output.a: expected nothing, got null'],
     [{ $equals: { $contains: 1 } }, 1, 'output: expected {"$contains":1}, got 1'],
+    [{ $equals: { q: { $type: 'string' } } }, { q: 'abc' }, 'output.q: expected {"$type":"string"}, got "abc"'],
+    [{ $contains: { a: 'approved' } }, { a: 'disapproved' }, 'output.a: expected "approved", got "disapproved"'],
+    [{ $contains: ['a'] }, ['ab'], 'output: expected a list that has "a", got ["ab"]'],
+    [{ $contains: [1, 1] }, [1, 2], 'output: expected a list that has 1, got [1,2]'],
   ])('%j does not take %j', (expected, actual, line) => {
     expect(differences(expected, actual)).toEqual([line]);
   });

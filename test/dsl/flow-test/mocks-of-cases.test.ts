@@ -26,7 +26,7 @@ cases:
     mocks: { count: { output: { rows: [] } } }
 `) as Json;
   const checker = new Checker();
-  parseFlowTest(file, planFlow(flow), checker);
+  parseFlowTest(file, { plan: planFlow(flow), planOf: () => undefined }, checker);
   expect(checker.problems.map(({ path, message }) => [toJsonPointer(path), message])).toEqual([
     ['/mocks/count/output/rows', 'mocks: "count": output.rows: got 5, expected an array'],
     ['/cases/0/mocks/keep/1/output/size', 'mocks: "keep": answer 2: output.size: got "x", expected a whole number'],
