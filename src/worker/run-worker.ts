@@ -14,6 +14,7 @@ import type { Isolation, IsolationMode } from '../activities/script/isolation';
 import { ScriptPool } from '../activities/script/script-pool';
 import { tracePorts } from '../activities/tracing/traced-ports';
 import { within } from '../activities/within';
+import type { PoolName } from '../dsl/block-spec';
 import { taskQueueOf } from '../dsl/names';
 import type { WorkerConfig } from './config';
 import { keyRingOf, type WarnOfFile } from './encryption-keys';
@@ -52,6 +53,9 @@ import { createTemporalEvents } from './temporal-events';
 import { openTraces } from './tracing/traces';
 import { warnOfUnmatched } from './unmatched-settings';
 import { openWorld, type World, withoutWorld } from './world';
+
+/** Pools whose steps may be scripts. */
+const RUNS_SCRIPTS: ReadonlySet<PoolName> = new Set(['cpu', 'sandbox']);
 
 /** How long a person waits for what the state store says of tenants. */
 const STATUS_MS = 2_000;
@@ -135,6 +139,8 @@ export async function startWorker(options: {
     const onIsolation = (isolation: Isolation) => tellIsolation(isolation, config.scripts.isolation, logger);
     const scripts = new ScriptPool({ entry: SCRIPT_ENTRY, ...config.scripts, onIsolation });
     releases.push(() => scripts.close());
+    // Told now, not with the first script; only where there are any.
+    if (config.pools.some((pool) => RUNS_SCRIPTS.has(pool))) void scripts.isolation();
     health.begins(`it connects to Temporal at ${address}`);
     const { connection } = await connectWorker(target);
     releases.push(() => connection.close());

@@ -47,7 +47,8 @@ function wallMsOf(cpuMs: number): number {
  * run anything when a script gets it.
  */
 export class ScriptPool {
-  #isolation: Promise<Isolation>;
+  /** Absent until somebody asks, since it takes a process to find out. */
+  #isolation: Promise<Isolation> | undefined;
   readonly #spare: ScriptProcess[] = [];
   readonly #running = new Set<ScriptProcess>();
   #idle: NodeJS.Timeout | undefined;
@@ -55,12 +56,11 @@ export class ScriptPool {
   /** CPU time of processes that have run a script. */
   #endedCpuMs = 0;
 
-  constructor(private readonly options: ScriptPoolOptions) {
-    this.#isolation = this.#find(undefined);
-  }
+  constructor(private readonly options: ScriptPoolOptions) {}
 
   /** What isolates scripts beside their engine. Never rejects. */
   isolation(): Promise<Isolation> {
+    this.#isolation ??= this.#find(undefined);
     return this.#isolation;
   }
 
@@ -130,11 +130,11 @@ export class ScriptPool {
    * for good.
    */
   async #isolate(): Promise<Isolation> {
-    const known = this.#isolation;
+    const known = this.isolation();
     const before = await known;
     if (!('mayChange' in before)) return before;
     if (this.#isolation === known) this.#isolation = this.#find(before);
-    const now = await this.#isolation;
+    const now = await this.isolation();
     if (now.kind === 'bubblewrap') this.#endSpare();
     return now;
   }
@@ -198,7 +198,7 @@ export class ScriptPool {
 
   /** Never rejects. */
   async #fill(): Promise<void> {
-    const isolation = await this.#isolation;
+    const isolation = await this.isolation();
     if (isolation.kind === 'missing') return;
     try {
       while (!this.#isClosed && this.#spare.length < SPARE_PROCESSES) this.#spare.push(this.#start(isolation));
