@@ -33,6 +33,9 @@ const TITLES = {
   sql: 'flows of 20 sequential steps that query SQLite',
 };
 
+/** How long one run takes with --quick, where that is enough flows. */
+const QUICK_RUN_S = 1.2;
+
 /** Loops of one flow, for what a step costs as a flow grows. */
 const GROWTH = [10, 100, 1_000, 10_000];
 
@@ -72,15 +75,22 @@ function summaryOf({ rates, lone }) {
 }
 
 async function measureQuickly(sides) {
-  const flowsOf = ({ name }) => (name === 'stock' ? 6 : 36);
   const rates = {};
   for (const name of ['sequential', 'parallel']) {
-    rates[name] = await compare(Object.values(sides), SHAPES[name], { repeats: 3, flowsOf });
-    printRates(`36 ${TITLES[name]}, 3 repeats (on the stock server 6 flows)`, rates[name]);
+    rates[name] = await compare(Object.values(sides), SHAPES[name], { repeats: 3, flowsOf: flowsInTime(SHAPES[name]) });
+    printRates(`${TITLES[name]}, for a second or two, 3 repeats`, rates[name]);
   }
-  const lone = { beamline: { http: await measureLone(sides.beamline, 'http', 60) } };
-  printTable('a lone step on an idle worker, scheduled to result, 60 flows', lone.beamline);
+  const lone = { beamline: { http: await measureLone(sides.beamline, 'http', 50) } };
+  printTable('a lone step on an idle worker, scheduled to result, 50 flows', lone.beamline);
   return { rates, lone };
+}
+
+/** As many flows as come to QUICK_RUN_S, and enough to keep a worker busy; before the rate is known, those of a first run. */
+function flowsInTime({ steps }) {
+  return ({ name }, rate) => {
+    const least = name === 'stock' ? 6 : 12;
+    return rate === undefined ? least : Math.max(least, Math.min(60, Math.round((rate * QUICK_RUN_S) / steps)));
+  };
 }
 
 async function measureAll(sides) {

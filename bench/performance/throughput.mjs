@@ -3,15 +3,20 @@ import { cpuMsOf } from './processes.mjs';
 
 let run = 0;
 
-/** Rates of each side: a first run that does not count, then `repeats` of them. */
+/**
+ * Rates of each side: a first run that does not count, then `repeats` of them. `flowsOf` says how many flows a side runs, and may go by the
+ * rate of its first run.
+ */
 export async function compare(sides, shape, { repeats, flowsOf = () => shape.flows }) {
   const results = Object.fromEntries(sides.map(({ name }) => [name, []]));
-  for (let repeat = -1; repeat < repeats; repeat += 1) {
-    for (const side of repeat % 2 === 0 ? sides : [...sides].reverse()) {
-      const flows = flowsOf(side);
-      const result = await runOnce(side, shape, repeat < 0 ? Math.max(1, Math.ceil(flows / 4)) : flows);
-      if (repeat >= 0) results[side.name].push(result);
-    }
+  const flows = {};
+  for (const side of sides) {
+    const first = Math.max(1, Math.ceil(flowsOf(side) / 4));
+    flows[side.name] = flowsOf(side, (await runOnce(side, shape, first)).rate);
+  }
+  for (let repeat = 0; repeat < repeats; repeat += 1) {
+    for (const side of repeat % 2 === 0 ? sides : [...sides].reverse())
+      results[side.name].push(await runOnce(side, shape, flows[side.name]));
   }
   return results;
 }
