@@ -9,9 +9,10 @@ import { isScriptTask, SCRIPT_BLOCK } from '../dsl/script';
 /** What is wrong with the scripts of a flow: those that stand in its document, which is all but what catalogs have. */
 export async function findScriptProblems(flow: JsonObject, plan: FlowPlan): Promise<readonly Problem[]> {
   const problems: Problem[] = [];
-  for (const task of tasksOf(plan).values()) {
-    if (task.kind !== 'call' || task.block !== SCRIPT_BLOCK) continue;
-    const found = scriptAt(flow, task.path);
+  const inSteps = [...tasksOf(plan).values()]
+    .filter((task) => task.kind === 'call' && task.block === SCRIPT_BLOCK)
+    .map(({ path }) => scriptAt(flow, fromJsonPointer(path)));
+  for (const found of [...inSteps, ...scriptsBelow(flow, ['use', 'functions'])]) {
     if (found === undefined || isWholeExpression(found.code, plan.language ?? 'cel')) continue;
     // Its engine is loaded only where it is needed.
     const { checkScript } =
@@ -27,8 +28,19 @@ export async function findScriptProblems(flow: JsonObject, plan: FlowPlan): Prom
   return problems;
 }
 
-function scriptAt(flow: JsonObject, pointer: string): (ScriptText & Pick<Problem, 'path'>) | undefined {
-  const path = fromJsonPointer(pointer);
+/** Scripts of functions, whose steps have paths of the calls in the plan. */
+function scriptsBelow(flow: JsonObject, path: readonly string[]): (ScriptAt | undefined)[] {
+  const value = valueAt(flow, path);
+  if (typeof value !== 'object' || value === null) return [];
+  const below = Object.keys(value).flatMap((key) => scriptsBelow(flow, [...path, key]));
+  return isJsonObject(value) && (value.call === SCRIPT_BLOCK || isScriptTask(value))
+    ? [scriptAt(flow, path), ...below]
+    : below;
+}
+
+type ScriptAt = ScriptText & Pick<Problem, 'path'>;
+
+function scriptAt(flow: JsonObject, path: readonly string[]): ScriptAt | undefined {
   const task = valueAt(flow, path);
   if (!isJsonObject(task)) return undefined;
   const isTask = isScriptTask(task);

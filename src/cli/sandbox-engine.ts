@@ -3,7 +3,7 @@ import { type Client, WorkflowFailedError } from '@temporalio/client';
 import { startTemporalServer } from '../../temporal-dev/server';
 import { type DryRunReport, isDryRunReport } from '../dsl/dry-run/report';
 import { formatDuration } from '../dsl/durations';
-import { FlowError, type FlowErrorData, flowError } from '../dsl/errors';
+import { FlowError, type FlowErrorData } from '../dsl/errors';
 import { parseWorkerConfig } from '../worker/config';
 import { createLogger } from '../worker/logger';
 import { mergeOptions } from '../worker/options';
@@ -103,7 +103,7 @@ async function tryFlow(client: Client, start: Pick<FlowStart, 'input' | 'flow' |
     .result()
     .catch((error: unknown) => rethrowAsFlowError(error, start));
   if (isDryRunReport(report)) return report;
-  throw flowError('BLW_BLOCK_FAILED', 'the flow gave no report of a dry run');
+  throw new Error('the flow gave no report of a dry run');
 }
 
 function rethrowAsFlowError(error: unknown, { timeoutMs = 0 }: Pick<FlowStart, 'timeoutMs'>): never {

@@ -71,7 +71,7 @@ export function listNames(names: readonly string[], empty = 'none'): string {
 
 const MAX_NAMES_SHOWN = 20;
 
-/** Names that are compared for a proposal, and their length: the work for one message is bounded. */
+/** Names that are compared for a proposal, and their length: the work for one message is some ms at most. */
 const MAX_CANDIDATES = 1_000;
 const MAX_COMPARED_LENGTH = 128;
 
@@ -79,36 +79,43 @@ const MAX_COMPARED_LENGTH = 128;
 export function closestName(name: string, known: Iterable<string>): string | undefined {
   if (name.length > MAX_COMPARED_LENGTH) return undefined;
   const limit = Math.min(2, name.length - 1, Math.floor(Math.max(name.length, 3) / 3));
+  const lowered = name.toLowerCase();
   let best: { name: string; distance: number } | undefined;
   let compared = 0;
   for (const candidate of known) {
     compared += 1;
     if (compared > MAX_CANDIDATES) break;
-    const distance = candidate.toLowerCase() === name.toLowerCase() ? 0 : editDistance(name, candidate);
+    const distance = candidate.toLowerCase() === lowered ? 0 : editDistance(name, candidate, limit);
     if (distance <= limit && (best === undefined || distance < best.distance)) best = { name: candidate, distance };
   }
   return best?.name;
 }
 
-/** Optimal string alignment: letters put in, left out, replaced, or swapped with the next one. Names are short. */
-function editDistance(left: string, right: string): number {
-  if (Math.abs(left.length - right.length) > 2) return Number.POSITIVE_INFINITY;
+/**
+ * Optimal string alignment: letters put in, left out, replaced, or swapped with the next one; Infinity where it is more than `limit`. Only what
+ * lies within the limit of the diagonal is looked at, and only as long as some of it does: names may be made to be compared for long.
+ */
+function editDistance(left: string, right: string, limit: number): number {
+  if (Math.abs(left.length - right.length) > limit) return Number.POSITIVE_INFINITY;
   let beforeLast: number[] = [];
-  let last = Array.from({ length: right.length + 1 }, (_, index) => index);
+  let last = Array.from({ length: Math.min(right.length, limit) + 1 }, (_, index) => index);
   for (let i = 1; i <= left.length; i += 1) {
-    const row = [i];
-    for (let j = 1; j <= right.length; j += 1) {
+    const row: number[] = [];
+    if (i <= limit) row[0] = i;
+    let least = i <= limit ? i : Number.POSITIVE_INFINITY;
+    for (let j = Math.max(1, i - limit); j <= Math.min(right.length, i + limit); j += 1) {
       const isSame = left[i - 1] === right[j - 1];
       const isSwapped = i > 1 && j > 1 && left[i - 1] === right[j - 2] && left[i - 2] === right[j - 1];
-      row.push(
-        Math.min(
-          at(last, j) + 1,
-          at(row, j - 1) + 1,
-          at(last, j - 1) + (isSame ? 0 : 1),
-          isSwapped ? at(beforeLast, j - 2) + 1 : Number.POSITIVE_INFINITY,
-        ),
+      const distance = Math.min(
+        at(last, j) + 1,
+        at(row, j - 1) + 1,
+        at(last, j - 1) + (isSame ? 0 : 1),
+        isSwapped ? at(beforeLast, j - 2) + 1 : Number.POSITIVE_INFINITY,
       );
+      row[j] = distance;
+      least = Math.min(least, distance);
     }
+    if (least > limit) return Number.POSITIVE_INFINITY;
     beforeLast = last;
     last = row;
   }

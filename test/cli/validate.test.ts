@@ -181,4 +181,24 @@ describe('beamline validate', () => {
     ]);
     expect(code).toBe(2);
   });
+
+  it('compiles scripts of functions, and says of one that is nested too deeply', async () => {
+    const header = "document: { dsl: '1.0.3', namespace: shop, name: scripts, version: '1.0.0' }\n";
+    const deep = `${'['.repeat(3_000)}${']'.repeat(3_000)}`;
+    const text = `${header}use:
+  functions:
+    sum:
+      do:
+        - add: { call: script.run, with: { code: 'return a +' } }
+do:
+  - deep: { call: script.run, with: { code: 'return ${deep}' } }
+`;
+    writeFileSync(join(folder, 'functions.yaml'), text);
+    const { code, stdout } = await validate('functions.yaml');
+    expect(stdout).toMatch(
+      /^functions\.yaml:6:\d+ BLW_SCRIPT_SYNTAX .*\(at \/use\/functions\/sum\/do\/0\/add\/with\/code\)$/m,
+    );
+    expect(stdout).toMatch(/^functions\.yaml:8:\d+ BLW_SCRIPT_SYNTAX the script does not compile: .+deep/m);
+    expect(code).toBe(2);
+  });
 });

@@ -97,6 +97,11 @@ describe('a dry run with tokens', () => {
     });
     const wrong = flowOf('do: [{ s: { call: http, with: { method: post, endpoint: \'${ "no" + " url" }\' } } }]');
     expect(await (await send(wrong, dryRun)).result()).toMatchObject({ error: { code: 'BLW_HTTP_URL' } });
+    // The secret is elsewhere.
+    const path = flowOf(
+      'use: { secrets: [hook] }\ndo: [{ s: { call: fs.put, with: { path: \'${ "../" + "x" }\', content: \'${ secrets.hook }\' } } }]',
+    );
+    expect(await (await send(path, dryRun)).result()).toMatchObject({ error: { code: 'BLW_FS_PATH' } });
   });
 
   it('asks for the scope of a secret, and needs none to be there', async () => {

@@ -3,7 +3,7 @@ import type { DryRunReport } from '../../src/dsl/dry-run/report';
 import type { JsonObject } from '../../src/dsl/json';
 import { RUN_FLOW } from '../../src/dsl/names';
 import { flowText, makeCatalogFolder } from '../helpers/catalog-folder';
-import { flowOf, startTestWorker, type TestWorker } from '../helpers/test-worker';
+import { errorOf, flowOf, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 /** Refuses an input without a number. */
 const PICKY = `input:
@@ -119,4 +119,33 @@ do:
       metadata: { mock: { output: 7 } }
 `);
   expect(await dryRun(flow)).toMatchObject({ output: 7, steps: [{ answer: 'document' }] });
+});
+
+it('lets thousands of waits side by side end in time', async () => {
+  const flow = flowOf(`
+do:
+  - outer:
+      for: { each: a, in: '\${ [1, 2, 3, 4, 5, 6, 7, 8] }' }
+      do:
+        - inner:
+            for: { each: b, in: '\${ workflow.input }' }
+            do: [{ pause: { wait: PT1H } }]
+            metadata: { concurrency: 1000 }
+      metadata: { concurrency: 8 }
+`);
+  const report = await dryRun(flow, { input: Array.from({ length: 1_000 }, (_, index) => index) });
+  expect(report).toMatchObject({ status: 'completed', skippedMs: 3_600_000 });
+});
+
+it('compares only so many wrong mocks with the steps of a flow', async () => {
+  const name = 'a'.repeat(110);
+  const steps = Array.from({ length: 400 }, (_, index) => `  - ${name}${1_000 + index}: { set: { b: 1 } }`);
+  const wrong = Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`${name}z${index}`, { output: 1 }]));
+  const handle = await test.client.workflow.start(RUN_FLOW, {
+    workflowId: `dry-${randomUUID()}`,
+    taskQueue: `${test.queuePrefix}-sandbox`,
+    args: [{ flow: flowOf(`do:\n${steps.join('\n')}`), tenant: 'acme', mode: 'dry-run', mocks: wrong }],
+  });
+  const error = await errorOf(handle);
+  expect(String(error.detail).match(/no step is called/g)?.length).toBeLessThanOrEqual(20);
 });

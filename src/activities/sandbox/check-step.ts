@@ -22,13 +22,26 @@ export function checkStep(blockType: string, args: JsonObject, step: StepIdentit
   try {
     checkBlock(blockType, args, step);
   } catch (error) {
-    if (!(error instanceof BlockFailure) || !isForm(error) || !JSON.stringify(args).includes(STAND_IN)) throw error;
+    if (!(error instanceof BlockFailure) || !isOfSecret(error, args)) throw error;
   }
 }
 
-/** What a secret would make of an argument nobody knows here: only what is sure to be wrong counts. */
-function isForm({ data: { code } }: BlockFailure): boolean {
-  return code === 'BLW_HTTP_URL' || code === 'BLW_FS_PATH' || code === 'BLW_ARG_INVALID';
+/** What a secret would make of an argument nobody knows here: what is wrong with an argument counts where it holds none. */
+function isOfSecret({ data: { code } }: BlockFailure, args: JsonObject): boolean {
+  const { endpoint, document, path, to, prefix } = args;
+  const checked: Readonly<Record<string, readonly unknown[]>> = {
+    BLW_HTTP_URL: [withoutAuthentication(endpoint), withoutAuthentication(document)],
+    BLW_FS_PATH: [path, to, prefix],
+    BLW_ARG_INVALID: [args],
+  };
+  return code !== undefined && JSON.stringify(checked[code] ?? []).includes(STAND_IN);
+}
+
+/** Of an endpoint, what its URL is made of. */
+function withoutAuthentication(endpoint: Json | undefined): Json | undefined {
+  if (!isJsonObject(endpoint)) return endpoint;
+  const { authentication: _, ...rest } = endpoint;
+  return rest.endpoint === undefined ? rest : { ...rest, endpoint: withoutAuthentication(rest.endpoint) ?? null };
 }
 
 function checkBlock(blockType: string, args: JsonObject, step: StepIdentity): void {

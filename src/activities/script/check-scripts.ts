@@ -1,5 +1,5 @@
 import { createEngine } from './child/engine';
-import type { ScriptJob } from './child/protocol';
+import type { ScriptEnd, ScriptJob } from './child/protocol';
 import { compileScript } from './child/run-script';
 
 /** A script whose syntax is asked for: the body of a function, or a module. */
@@ -18,12 +18,19 @@ const LIMITS = { cpuMs: 5_000, memoryMb: 64, maxResultBytes: 0, maxStreamBytes: 
 export async function checkScript({ kind, code }: ScriptText): Promise<string | undefined> {
   const engine = await createEngine(LIMITS.memoryMb);
   const common = { code, limits: LIMITS };
-  const end = compileScript(
-    engine,
-    kind === 'function'
-      ? { ...common, kind, input: 'null' }
-      : { ...common, kind, arguments: [], environment: {}, stdin: '' },
-  );
+  let end: ScriptEnd | undefined;
+  try {
+    end = compileScript(
+      engine,
+      kind === 'function'
+        ? { ...common, kind, input: 'null' }
+        : { ...common, kind, arguments: [], environment: {}, stdin: '' },
+    );
+  } catch (error) {
+    // The stack of this process may be used up before the engine's own.
+    if (!(error instanceof RangeError)) throw error;
+    return 'it is nested too deeply';
+  }
   if (end === undefined) return undefined;
   if (!('error' in end) || end.error === undefined) return 'it takes too much to compile it';
   const { name, message, line } = end.error;

@@ -132,7 +132,8 @@ async function tryCase(run: () => Promise<DryRunReport>): Promise<TestOutcome | 
   } catch (error) {
     if (error instanceof NotEnded) return error;
     const known = error instanceof CommandError ? error.error : error;
-    if (!(known instanceof FlowError)) throw error;
+    // Of the machine, not of the flow.
+    if (!(known instanceof FlowError) || known.data.code === 'BLW_TEMPORAL_UNREACHABLE') throw error;
     return { status: 'failed', error: flowErrorToJson(known.data), steps: [] };
   }
 }

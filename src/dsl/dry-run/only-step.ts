@@ -8,6 +8,9 @@ import { notGiven } from './not-given';
 import { adviceOf, type OnlyInput } from './only-input';
 import { placesIn, type StepPlace } from './step-places';
 
+/** Mistakes that are told at once, as of mocks. */
+const MAX_PROBLEMS = 20;
+
 /**
  * The step that a start asks for, with all that it runs with. `only` is undefined where the step may be one of a function that is not known
  * here, since there is no catalog at hand: whoever has it will say.
@@ -30,7 +33,10 @@ export function resolveOnly(
   }
   const [place] = [...placesIn(plan.tasks)].filter((candidate) => candidate.task === task);
   if (place === undefined) throw new Error(`${task.path} is in no list`);
-  const problems = [...unknownVariables(place, given.variables ?? {}), ...unknownSteps(plan, given.steps ?? {})];
+  const problems = [...unknownVariables(place, given.variables ?? {}), ...unknownSteps(plan, given.steps ?? {})].slice(
+    0,
+    MAX_PROBLEMS,
+  );
   if (problems.length > 0) return { problems: problems.map((problem) => `only: ${problem}`) };
   const { following } = place;
   const missing = notGiven(place, given, plan.language ?? 'cel');
@@ -40,6 +46,7 @@ export function resolveOnly(
 function unknownVariables({ task: { path }, variables: known }: StepPlace, given: JsonObject): string[] {
   return Object.keys(given)
     .filter((name) => !known.includes(name))
+    .slice(0, MAX_PROBLEMS)
     .map((name) =>
       known.length === 0
         ? `variables: ${shortJson(name)}: there is no loop and no catch around ${path}, so that it has no variables`
@@ -52,5 +59,6 @@ function unknownSteps(plan: FlowPlan, given: JsonObject): string[] {
   const known = [...new Set([...tasksOf(plan).values()].map(({ name }) => name))];
   return Object.keys(given)
     .filter((name) => !known.includes(name))
+    .slice(0, MAX_PROBLEMS)
     .map((name) => `steps: no step is called ${shortJson(name)}; ${adviceOf(name, known)}`);
 }

@@ -15,6 +15,9 @@ export interface MocksProblem {
   readonly message: string;
 }
 
+/** Mistakes that are told at once: each is compared with all steps, and the worker of all tenants does it. */
+const MAX_PROBLEMS = 20;
+
 /** Most mocks of one start. */
 const MAX_MOCKS = 1_000;
 
@@ -46,6 +49,7 @@ export function resolveMocks(
   const inner = new Map<string, JsonObject>();
   const seen = new Set<string>();
   for (const [key, value] of entries) {
+    if (problems.length >= MAX_PROBLEMS) break;
     const found = findStep(key, tasks);
     if ('problem' in found) {
       if (!isPartial) report(found.problem, key);
@@ -69,7 +73,7 @@ export function resolveMocks(
     const problem = mergeInner(table, path, mocks);
     if (problem !== undefined) report(problem, `${path}${Object.keys(mocks)[0]}`);
   }
-  return problems.length > 0 ? { problems } : { mocks: table };
+  return problems.length > 0 ? { problems: problems.slice(0, MAX_PROBLEMS) } : { mocks: table };
 }
 
 function parseStepMock(task: TaskPlan, value: Json): { mock: StepMock } | MockProblem {

@@ -180,7 +180,8 @@ function compareContained(expected: Json, actual: Json | undefined, at: string):
 const compareParts: Compare = (expected, actual, at) => {
   if (matchersOf(expected) !== undefined) return findDifferences(expected, actual, at);
   if (isJsonObject(expected) && isJsonObject(actual)) return compareKeys(expected, actual, at, compareParts);
-  if (Array.isArray(expected) && Array.isArray(actual)) return compareElements(expected, actual, at);
+  // What is no list is one of its elements.
+  if (Array.isArray(actual)) return compareElements([expected].flat(), actual, at);
   return findDifferences(expected, actual, at);
 };
 

@@ -83,18 +83,51 @@ export function readExpectation(value: Json | undefined, context: Place): Expect
   };
 }
 
-/** A code alone stands for an error with that code. */
+/** A code alone stands for an error with that code, also below matchers. */
 function readError(value: Json, path: Path, checker: Checker): Json {
+  if (isJsonObject(value) && Object.keys(value).some((key) => key.startsWith('$'))) {
+    checkExpected(value, path, checker);
+    return readErrorMatchers(value, path, checker);
+  }
   if (typeof value === 'string') {
     checkCode(value, path, checker);
     return { code: value };
   }
   const object = checker.object(value, path, 'error', '{ code: BLW_HTTP_STATUS }');
   if (object === undefined) return value;
-  if (!Object.keys(object).some((key) => key.startsWith('$'))) checker.keys(object, path, 'an error', ERROR_SHAPE);
-  if (typeof object.code === 'string') checkCode(object.code, [...path, 'code'], checker);
+  checker.keys(object, path, 'an error', ERROR_SHAPE);
+  if (object.code !== undefined) checkCodes(object.code, [...path, 'code'], checker);
   checkExpected(object, path, checker);
   return value;
+}
+
+/** Matchers whose arguments are errors, too. */
+const HOLDS_ERRORS: ReadonlySet<string> = new Set(['$not', '$oneOf']);
+
+function readErrorMatchers(matchers: JsonObject, path: Path, checker: Checker): JsonObject {
+  const read: JsonObject = {};
+  for (const [key, argument] of Object.entries(matchers)) {
+    const at = [...path, key];
+    if (!HOLDS_ERRORS.has(key)) setOwn(read, key, argument);
+    else if (Array.isArray(argument))
+      setOwn(
+        read,
+        key,
+        argument.map((item, index) => readError(item, [...at, index], checker)),
+      );
+    else setOwn(read, key, readError(argument, at, checker));
+  }
+  return read;
+}
+
+/** Codes, also below matchers; patterns are none. */
+function checkCodes(value: Json, path: Path, checker: Checker): void {
+  if (typeof value === 'string') checkCode(value, path, checker);
+  else if (Array.isArray(value))
+    for (const [index, item] of value.entries()) checkCodes(item, [...path, index], checker);
+  else if (isJsonObject(value))
+    for (const [key, item] of Object.entries(value))
+      if (HOLDS_ERRORS.has(key)) checkCodes(item, [...path, key], checker);
 }
 
 function checkCode(code: string, path: Path, checker: Checker): void {
@@ -196,9 +229,16 @@ function readRun(value: Json, place: Place, task: TaskPlan | undefined): Expecte
 /** Steps of which a report has no output: it is that of the steps in them, or none of their own. */
 const WITHOUT_OUTPUT: ReadonlySet<TaskPlan['kind']> = new Set(['do', 'for', 'fork', 'try', 'switch', 'wait']);
 
+/** Steps of which a report has no arguments either. */
+const QUIET: ReadonlySet<TaskPlan['kind']> = new Set(['set', 'raise', 'do', 'for', 'fork', 'try', 'switch']);
+
 /** What a report never has of such a step would be absent, whatever it is expected to be. */
 function checkKeysOf(task: TaskPlan, object: JsonObject, { path, checker }: Place): void {
+  const isQuiet = QUIET.has(task.kind) ? 'it does nothing outside of the flow' : undefined;
   const refused = {
+    input: isQuiet,
+    would: isQuiet,
+    answer: isQuiet,
     output: WITHOUT_OUTPUT.has(task.kind) ? 'expect the output of the steps in it, or after it' : undefined,
     case: task.kind === 'switch' ? undefined : 'only a switch has one',
     decision: task.kind === 'call' && task.human === true ? undefined : 'only an approval has one',

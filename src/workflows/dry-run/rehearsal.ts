@@ -225,8 +225,18 @@ export class Rehearsal {
   }
 
   /** What a batch of the loop, which runs in a workflow of its own, begins with. */
-  begunOf({ path }: TaskPlan): BegunRehearsal {
-    const isInLoop = (key: string) => key.startsWith(`${path}/`);
+  begunOf(
+    { path }: TaskPlan,
+    { iteration, from, to }: { iteration: string; from: number; to: number },
+  ): BegunRehearsal {
+    const before = iteration === '' ? '' : `${iteration}.`;
+    const isInLoop = (key: string): boolean => {
+      // A name may have blanks.
+      const end = key.lastIndexOf(' ');
+      const [step, round] = [key.slice(0, end), key.slice(end + 1)];
+      const index = Number.parseInt(round.slice(before.length), 10);
+      return step.startsWith(`${path}/`) && round.startsWith(before) && index >= from && index < to;
+    };
     return { attempts: Object.fromEntries([...this.#attempts].filter(([key]) => isInLoop(key))), steps: this.#steps };
   }
 

@@ -1,10 +1,9 @@
 import { CancellationScope, condition } from '@temporalio/workflow';
 import { type Routine, waitFor } from '../drive';
 import { Suspension } from '../suspension';
+import { type QueuedTimer, TimerQueue } from './timer-queue';
 
-interface Timer {
-  /** On the clock. */
-  readonly at: number;
+interface Timer extends QueuedTimer {
   readonly ring: () => void;
   /** Of a routine that waits for it: takes it out of this history. */
   readonly suspend?: () => void;
@@ -20,8 +19,8 @@ export class VirtualClock {
   #now: number;
   /** Routines that wait for no timer; of those who wait for others that run side by side, only these count (side-by-side.ts). */
   #awake = 1;
-  /** In the order in which they began: of two that are due together, that is the order in which they ring. */
-  #timers: Timer[] = [];
+  readonly #timers = new TimerQueue<Timer>();
+  #begun = 0;
   #isWatching = false;
   /** Some timer is as late as it is now. */
   #isDue = false;
@@ -72,11 +71,12 @@ export class VirtualClock {
     const scope = CancellationScope.current();
     return new Promise((ring, reject) => {
       const suspend = (): void => reject(new Suspension({ wakeAt: at }));
-      const timer: Timer = { at, ring, ...(isRoutine ? { suspend } : {}) };
+      this.#begun += 1;
+      const timer: Timer = { at, order: this.#begun, isOver: false, ring, ...(isRoutine ? { suspend } : {}) };
       this.#timers.push(timer);
       if (!scope.cancellable) return;
       scope.cancelRequested.catch((error: unknown) => {
-        this.#timers = this.#timers.filter((other) => other !== timer);
+        this.#timers.cancel(timer);
         reject(error);
       });
     });
@@ -96,7 +96,7 @@ export class VirtualClock {
     const advance = (): void => {
       this.#isWatching = false;
       this.#advance();
-      if (this.#timers.length > 0) this.#watch();
+      if (this.#timers.size > 0) this.#watch();
     };
     CancellationScope.nonCancellable(() => condition(mayRing)).then(advance, advance);
   }
@@ -107,20 +107,17 @@ export class VirtualClock {
       this.#standStill();
       return;
     }
-    const [first, ...others] = this.#timers;
-    if (first === undefined) return;
-    const next = others.reduce((earliest, timer) => (timer.at < earliest.at ? timer : earliest), first);
+    const next = this.#timers.first;
+    if (next === undefined) return;
     if (this.#awake === 0 || next.at <= this.#now) {
-      this.#timers = this.#timers.filter((timer) => timer !== next);
+      this.#timers.shift();
       this.#now = Math.max(this.#now, next.at);
       next.ring();
     }
-    this.#isDue = this.#timers.some(({ at }) => at <= this.#now);
+    this.#isDue = (this.#timers.first?.at ?? Number.POSITIVE_INFINITY) <= this.#now;
   }
 
   #standStill(): void {
-    const standing = this.#timers;
-    this.#timers = standing.filter(({ suspend }) => suspend === undefined);
-    for (const { suspend } of standing) suspend?.();
+    for (const { suspend } of this.#timers.takeAll((timer) => timer.suspend !== undefined)) suspend?.();
   }
 }

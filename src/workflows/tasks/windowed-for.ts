@@ -151,7 +151,15 @@ class WindowRun {
       steps: text.includes('steps') ? scope.steps : {},
       iteration: scope.iteration,
       depth: scope.depth,
-      ...(run.rehearsal === undefined ? {} : { begun: run.rehearsal.begunOf(this.task) }),
+      ...(run.rehearsal === undefined
+        ? {}
+        : {
+            begun: run.rehearsal.begunOf(this.task, {
+              iteration: scope.iteration,
+              from: firstIndex,
+              to: firstIndex + batchSize,
+            }),
+          }),
     };
   }
 

@@ -78,6 +78,8 @@ describe('matchers', () => {
     [{ $equals: { q: { $type: 'string' } } }, { q: { $type: 'string' } }],
     [{ $equals: { q: { $matches: '([' } } }, { q: { $matches: '([' } }],
     [{ $length: 1 }, '🍵'],
+    [{ $contains: 'nut' }, ['bolt', 'nut']],
+    [{ $contains: { sku: 'nut' } }, [{ sku: 'nut', count: 2 }]],
   ])('%j takes %j', (expected, actual) => {
     expect(differences(expected, actual)).toEqual([]);
   });
@@ -103,6 +105,7 @@ describe('matchers', () => {
     [{ $equals: { $contains: 1 } }, 1, 'output: expected {"$contains":1}, got 1'],
     [{ $equals: { q: { $type: 'string' } } }, { q: 'abc' }, 'output.q: expected {"$type":"string"}, got "abc"'],
     [{ $contains: { a: 'approved' } }, { a: 'disapproved' }, 'output.a: expected "approved", got "disapproved"'],
+    [{ $not: { $contains: 'nut' } }, ['nut'], 'output: expected not {"$contains":"nut"}, got ["nut"]'],
     [{ $contains: ['a'] }, ['ab'], 'output: expected a list that has "a", got ["ab"]'],
     [{ $contains: [1, 1] }, [1, 2], 'output: expected a list that has 1, got [1,2]'],
   ])('%j does not take %j', (expected, actual, line) => {

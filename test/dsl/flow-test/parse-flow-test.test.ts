@@ -99,6 +99,15 @@ it.each<[Json, string]>([
     '/cases/0/expect/error/cod "cod" is not known in an error; did you mean "code"?',
   ],
   [expecting({ error: 'BLW_HTTP_STATU' }), '/cases/0/expect/error code: got "BLW_HTTP_STATU", expected a code such as'],
+  [
+    expecting({ error: { code: { $not: 'BLW_HTPP_STATUS' } } }),
+    '/cases/0/expect/error/code/$not code: got "BLW_HTPP_STATUS"',
+  ],
+  [expecting({ error: { $not: 'BLW_HTPP_STATUS' } }), '/cases/0/expect/error/$not code: got "BLW_HTPP_STATUS"'],
+  [
+    expecting({ steps: { choose: { input: 1 } } }),
+    '/cases/0/expect/steps/choose/input input: /do/2/choose is a switch',
+  ],
   [expecting({ waited: {} }), '/cases/0/expect/waited waited: expected at least one of days'],
   [
     expecting({ waited: { $atMots: 'PT1H' } }),
