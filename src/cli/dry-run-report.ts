@@ -1,5 +1,6 @@
 import type { DryRunReport, DryRunSoFar, FailedAttempt, ReportedStep } from '../dsl/dry-run/report';
 import { formatDuration } from '../dsl/durations';
+import { errorText } from '../dsl/errors';
 import type { Json, JsonObject } from '../dsl/json';
 import { listNames, shortText } from '../dsl/problems';
 import type { StepStatus } from '../dsl/progress';
@@ -116,8 +117,8 @@ function short(value: Json): string {
   return shortText(JSON.stringify(value), MAX_VALUE_LENGTH);
 }
 
-/** `the answer has status 503 [BLW_HTTP_STATUS]` */
-export function reasonOf({ detail, title, type, code, instance }: JsonObject): string {
-  const where = typeof instance === 'string' ? `${instance}: ` : '';
-  return `${where}${String(detail ?? title ?? type)}${typeof code === 'string' ? ` [${code}]` : ''}`;
+/** `/do/0/get: the answer has status 503 [BLW_HTTP_STATUS]` */
+export function reasonOf(error: JsonObject): string {
+  const { instance } = error;
+  return `${typeof instance === 'string' ? `${instance}: ` : ''}${errorText(error)}`;
 }

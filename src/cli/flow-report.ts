@@ -1,5 +1,6 @@
 import { ERROR_CODES, isErrorCode } from '../dsl/error-codes';
-import { isJsonObject, type Json, type JsonObject } from '../dsl/json';
+import { errorText } from '../dsl/errors';
+import { isJsonObject, type Json } from '../dsl/json';
 import { printableLines } from './command-error';
 import { EXIT, type ExitCode } from './exit-codes';
 import type { FlowOutcome } from './flow-outcome';
@@ -22,7 +23,7 @@ export function printFlowFailure(outcome: FlowOutcome, err: TextOutput): void {
   if (outcome.status === 'Completed') return;
   const { error } = outcome;
   const code = typeof error.code === 'string' ? error.code : undefined;
-  err.line(`${err.style.red('error:')} ${printableLines(reasonOf(error))}`);
+  err.line(`${err.style.red('error:')} ${printableLines(errorText(error))}`);
   for (const field of FIELDS) {
     const value = error[field];
     if (value === undefined) continue;
@@ -33,18 +34,13 @@ export function printFlowFailure(outcome: FlowOutcome, err: TextOutput): void {
   if (code !== undefined && isErrorCode(code)) err.line(`  ${ERROR_CODES[code].help}`);
 }
 
-/** `GET …: got status 404 … [BLW_HTTP_STATUS]` */
-function reasonOf({ detail, title, type, code }: JsonObject): string {
-  return `${String(detail ?? title ?? type)}${typeof code === 'string' ? ` [${printable(code)}]` : ''}`;
-}
-
 /** What was undone (dsl/errors.ts, CompensationReport): somebody has to look at the steps that could not be. */
 function compensationLines(report: Json | undefined): string[] {
   if (!isJsonObject(report)) return [];
   const { completed, failed } = report;
   const entries = Array.isArray(failed) ? failed.filter(isJsonObject) : [];
   const lines = entries.slice(0, MAX_LISTED).map(({ step, error }) => {
-    const reason = isJsonObject(error) ? `: ${reasonOf(error)}` : '';
+    const reason = isJsonObject(error) ? `: ${errorText(error)}` : '';
     return printable(`not undone: ${String(step)}${reason}`);
   });
   const more = entries.length - lines.length;

@@ -1,6 +1,6 @@
 import type { ScriptText } from '../activities/script/check-scripts';
 import { isWholeExpression } from '../dsl/expressions/template';
-import { getOwn, isJsonObject, type Json, type JsonObject } from '../dsl/json';
+import { isJsonObject, type JsonObject, jsonAt } from '../dsl/json';
 import type { FlowPlan } from '../dsl/planning/plan';
 import { tasksOf } from '../dsl/planning/tasks-of';
 import { fromJsonPointer, type Problem } from '../dsl/problems';
@@ -30,7 +30,7 @@ export async function findScriptProblems(flow: JsonObject, plan: FlowPlan): Prom
 
 /** Scripts of functions, whose steps have paths of the calls in the plan. */
 function scriptsBelow(flow: JsonObject, path: readonly string[]): (ScriptAt | undefined)[] {
-  const value = valueAt(flow, path);
+  const value = jsonAt(flow, path);
   if (typeof value !== 'object' || value === null) return [];
   const below = Object.keys(value).flatMap((key) => scriptsBelow(flow, [...path, key]));
   return isJsonObject(value) && (value.call === SCRIPT_BLOCK || isScriptTask(value))
@@ -41,21 +41,12 @@ function scriptsBelow(flow: JsonObject, path: readonly string[]): (ScriptAt | un
 type ScriptAt = ScriptText & Pick<Problem, 'path'>;
 
 function scriptAt(flow: JsonObject, path: readonly string[]): ScriptAt | undefined {
-  const task = valueAt(flow, path);
+  const task = jsonAt(flow, path);
   if (!isJsonObject(task)) return undefined;
   const isTask = isScriptTask(task);
   const place = isTask ? ['run', 'script', 'code'] : ['with', 'code'];
-  const code = valueAt(task, place);
+  const code = jsonAt(task, place);
   if (typeof code !== 'string') return undefined;
-  const isProcess = isTask || valueAt(task, ['with', 'process']) !== undefined;
+  const isProcess = isTask || jsonAt(task, ['with', 'process']) !== undefined;
   return { kind: isProcess ? 'process' : 'function', code, path: [...path, ...place] };
-}
-
-function valueAt(value: Json, path: readonly string[]): Json | undefined {
-  let found: Json | undefined = value;
-  for (const key of path) {
-    if (isJsonObject(found)) found = getOwn(found, key);
-    else found = Array.isArray(found) ? found[Number(key)] : undefined;
-  }
-  return found;
 }

@@ -116,3 +116,8 @@ export function flowErrorToJson(error: FlowErrorData): JsonObject {
     json.compensation = { completed: compensation.completed, failed: [...compensation.failed] };
   return json;
 }
+
+/** What a person reads of an error in the shape of OWS: `the answer has status 503 [BLW_HTTP_STATUS]`. */
+export function errorText({ detail, title, type, code }: JsonObject): string {
+  return `${String(detail ?? title ?? type)}${typeof code === 'string' ? ` [${code}]` : ''}`;
+}

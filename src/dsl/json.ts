@@ -26,6 +26,24 @@ export function getOwn(source: JsonObject, key: string): Json | undefined {
   return Object.hasOwn(source, key) ? source[key] : undefined;
 }
 
+/** What stands under keys and indexes; undefined where nothing does. */
+export function jsonAt(value: Json | undefined, path: readonly (string | number)[]): Json | undefined {
+  let found = value;
+  for (const key of path) {
+    if (Array.isArray(found)) found = found[Number(key)];
+    else found = isJsonObject(found) ? getOwn(found, String(key)) : undefined;
+  }
+  return found;
+}
+
+/** Whether a value is of a type, in the words of JSON Schema (`type`). */
+export function hasJsonType(value: Json | undefined, type: string): boolean {
+  if (type === 'null') return value === null;
+  if (type === 'array') return Array.isArray(value);
+  if (type === 'object') return isJsonObject(value);
+  return type === 'integer' ? Number.isInteger(value) : typeof value === type;
+}
+
 /** True where a value is nested deeper than so many levels. Without recursion: it may have been made to exhaust the stack. */
 export function isDeeperThan(value: Json, limit: number): boolean {
   let level: Json[] = [value];

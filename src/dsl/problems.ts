@@ -71,6 +71,12 @@ export function listNames(names: readonly string[], empty = 'none'): string {
 
 const MAX_NAMES_SHOWN = 20;
 
+/** What to do about a name that is not known: what was probably meant, or what there is. */
+export function adviseName(name: string, known: readonly string[]): string {
+  const meant = closestName(name, known);
+  return meant === undefined ? `there are: ${listNames(known)}` : `did you mean ${shortJson(meant)}?`;
+}
+
 /** Names that are compared for a proposal, and their length: the work for one message is some ms at most. */
 const MAX_CANDIDATES = 1_000;
 const MAX_COMPARED_LENGTH = 128;

@@ -10,7 +10,7 @@ import type { HttpClient } from '../activities/ports/http-client';
 import type { SecretStore } from '../activities/ports/secret-store';
 import type { StepCache } from '../activities/ports/step-cache';
 import { ResultCache } from '../activities/result-cache';
-import type { Isolation, IsolationMode } from '../activities/script/isolation';
+import type { Isolation } from '../activities/script/isolation';
 import { ScriptPool } from '../activities/script/script-pool';
 import { tracePorts } from '../activities/tracing/traced-ports';
 import { within } from '../activities/within';
@@ -48,6 +48,7 @@ import { Health } from './telemetry/health';
 import { openTelemetry } from './telemetry/open-telemetry';
 import { PartWatch } from './telemetry/part-watch';
 import { allQueues, QueueSurvey } from './telemetry/queue-survey';
+import { tellIsolation } from './tell-isolation';
 import { connectionConfig, connectWorker, type TemporalTarget } from './temporal-connection';
 import { createTemporalEvents } from './temporal-events';
 import { openTraces } from './tracing/traces';
@@ -270,22 +271,6 @@ export async function startWorker(options: {
   } catch (error) {
     await release();
     throw error;
-  }
-}
-
-/** What isolates scripts is for operators to know: a warning where it is less than it could be and nobody has said that it need not be more. */
-function tellIsolation(isolation: Isolation, mode: IsolationMode, logger: Logger): void {
-  switch (isolation.kind) {
-    case 'bubblewrap':
-      logger.log('info', 'scripts are isolated by the system', { program: isolation.program });
-      return;
-    case 'missing':
-      logger.log('warn', 'scripts are refused: their isolation is required and missing', { reason: isolation.why });
-      return;
-    case 'none':
-      logger.log(mode === 'off' ? 'info' : 'warn', 'scripts run without isolation by the system', {
-        reason: isolation.why,
-      });
   }
 }
 

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import type { Json } from '../../src/dsl/json';
-import { findTemporal } from '../../temporal-dev/locate-temporal';
-import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
+import type { TemporalServer } from '../../temporal-dev/server';
+import { startTemporalOfShortHistories } from '../helpers/temporal';
 import { errorOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 /** A server that suggests a new history after few events, so that compensations meet it too. */
@@ -10,13 +10,7 @@ let server: TemporalServer;
 let worker: TestWorker;
 let database: Database.Database;
 beforeAll(async () => {
-  const log = () => undefined;
-  server = await startTemporalServer({
-    cli: await findTemporal({ log, canInstall: false }),
-    headless: true,
-    log,
-    dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 60, 'history.workflowIdReuseMinimalInterval': '1ms' },
-  });
+  server = await startTemporalOfShortHistories(60);
   worker = await startTestWorker({}, server);
   database = new Database(join(worker.folder, 'test.db'));
   database.exec('CREATE TABLE undone (flow TEXT, what TEXT)');

@@ -1,10 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import type { DryRunReport } from '../../src/dsl/dry-run/report';
 import type { JsonObject } from '../../src/dsl/json';
-import { RUN_FLOW } from '../../src/dsl/names';
-import { findTemporal } from '../../temporal-dev/locate-temporal';
-import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
+import type { TemporalServer } from '../../temporal-dev/server';
 import { type CatalogFolder, flowText, makeCatalogFolder } from '../helpers/catalog-folder';
+import { dryRunOn } from '../helpers/dry-run';
+import { startTemporalOfShortHistories } from '../helpers/temporal';
 import { flowOf, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 /** A server that suggests a new history after a few events already, so that all is counted over several of them. */
@@ -13,13 +12,7 @@ let catalog: CatalogFolder;
 let test: TestWorker;
 
 beforeAll(async () => {
-  const log = () => undefined;
-  server = await startTemporalServer({
-    cli: await findTemporal({ log, canInstall: false }),
-    headless: true,
-    log,
-    dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 20, 'history.workflowIdReuseMinimalInterval': '1ms' },
-  });
+  server = await startTemporalOfShortHistories(20);
   catalog = makeCatalogFolder({ 'child.yaml': flowText('test/child:1.0.0', 'do: [{ rest: { wait: PT1H } }]') });
   test = await startTestWorker({ pools: 'sandbox', catalog: catalog.folder }, server);
 }, 60_000);
@@ -32,14 +25,7 @@ afterAll(async () => {
 
 const HOUR = 3_600_000;
 
-async function dryRun(flow: JsonObject, start: JsonObject = {}): Promise<DryRunReport> {
-  const result: unknown = await test.client.workflow.execute(RUN_FLOW, {
-    workflowId: `dry-${randomUUID()}`,
-    taskQueue: `${test.queuePrefix}-sandbox`,
-    args: [{ flow, mode: 'dry-run', ...start }],
-  });
-  return result as DryRunReport;
-}
+const dryRun = (flow: JsonObject, start?: JsonObject): Promise<DryRunReport> => dryRunOn(test, flow, start);
 
 const LOOP = flowOf(`
 do:

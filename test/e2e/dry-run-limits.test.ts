@@ -3,6 +3,7 @@ import type { DryRunReport } from '../../src/dsl/dry-run/report';
 import type { JsonObject } from '../../src/dsl/json';
 import { RUN_FLOW } from '../../src/dsl/names';
 import { flowText, makeCatalogFolder } from '../helpers/catalog-folder';
+import { dryRunOn } from '../helpers/dry-run';
 import { errorOf, flowOf, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 /** Refuses an input without a number. */
@@ -24,14 +25,7 @@ afterAll(async () => {
   catalog.dispose();
 });
 
-async function dryRun(flow: JsonObject, start: JsonObject = {}): Promise<DryRunReport> {
-  const result: unknown = await test.client.workflow.execute(RUN_FLOW, {
-    workflowId: `dry-${randomUUID()}`,
-    taskQueue: `${test.queuePrefix}-sandbox`,
-    args: [{ flow, tenant: 'acme', mode: 'dry-run', ...start }],
-  });
-  return result as DryRunReport;
-}
+const dryRun = (flow: JsonObject, start?: JsonObject): Promise<DryRunReport> => dryRunOn(test, flow, start);
 
 function live(flow: JsonObject): Promise<unknown> {
   return test.client.workflow.execute(RUN_FLOW, {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { DryRunReport } from '../../src/dsl/dry-run/report';
 import type { JsonObject } from '../../src/dsl/json';
 import { RUN_FLOW } from '../../src/dsl/names';
+import { dryRunOn } from '../helpers/dry-run';
 import { errorOf, flowOf, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 let test: TestWorker;
@@ -14,14 +15,7 @@ afterAll(async () => {
   await test.stop();
 });
 
-async function dryRun(flow: JsonObject, start: JsonObject): Promise<DryRunReport> {
-  const result: unknown = await test.client.workflow.execute(RUN_FLOW, {
-    workflowId: `dry-${randomUUID()}`,
-    taskQueue: `${test.queuePrefix}-sandbox`,
-    args: [{ flow, tenant: 'acme', mode: 'dry-run', ...start }],
-  });
-  return result as DryRunReport;
-}
+const dryRun = (flow: JsonObject, start?: JsonObject): Promise<DryRunReport> => dryRunOn(test, flow, start);
 
 const ORDER = flowOf(`
 input: { schema: { document: { type: object, required: [orderId] } }, from: '\${ 1 / 0 }' }

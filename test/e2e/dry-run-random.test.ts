@@ -1,10 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
-import type { DryRunReport } from '../../src/dsl/dry-run/report';
 import type { JsonObject } from '../../src/dsl/json';
-import { RUN_FLOW } from '../../src/dsl/names';
-import { findTemporal } from '../../temporal-dev/locate-temporal';
-import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
+import type { TemporalServer } from '../../temporal-dev/server';
+import { dryRunOn } from '../helpers/dry-run';
+import { startTemporalOfShortHistories } from '../helpers/temporal';
 import { flowOf, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 /** Flows of every shape that wait: a dry run takes the time that the shape says, with histories of a few events and with one history. */
@@ -12,13 +10,7 @@ let server: TemporalServer;
 let short: TestWorker;
 let long: TestWorker;
 beforeAll(async () => {
-  const log = () => undefined;
-  server = await startTemporalServer({
-    cli: await findTemporal({ log, canInstall: false }),
-    headless: true,
-    log,
-    dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 25, 'history.workflowIdReuseMinimalInterval': '1ms' },
-  });
+  server = await startTemporalOfShortHistories(25);
   const settings = { pools: 'sandbox' };
   [short, long] = [await startTestWorker(settings, server), await startTestWorker(settings)];
 }, 30_000);
@@ -141,12 +133,7 @@ const { tasks } = fc.letrec<{ tasks: Timed[]; task: Timed }>((tie) => ({
 }));
 
 async function outcomeOn(worker: TestWorker, flow: JsonObject) {
-  const result: unknown = await worker.client.workflow.execute(RUN_FLOW, {
-    workflowId: `dry-${randomUUID()}`,
-    taskQueue: `${worker.queuePrefix}-sandbox`,
-    args: [{ flow, mode: 'dry-run' }],
-  });
-  const { status, skippedMs = 0, error } = result as DryRunReport;
+  const { status, skippedMs = 0, error } = await dryRunOn(worker, flow);
   return { status, minutes: skippedMs / 60_000, ...(error === undefined ? {} : { error }) };
 }
 

@@ -7,9 +7,9 @@ import type { DryRunReport } from '../../src/dsl/dry-run/report';
 import type { Json, JsonObject } from '../../src/dsl/json';
 import { RUN_FLOW } from '../../src/dsl/names';
 import { replayHistories } from '../../src/worker/replay';
-import { findTemporal } from '../../temporal-dev/locate-temporal';
-import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
+import type { TemporalServer } from '../../temporal-dev/server';
 import { type CatalogFolder, flowText, makeCatalogFolder } from '../helpers/catalog-folder';
+import { startTemporalOfShortHistories } from '../helpers/temporal';
 import { flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 /** Time that a dry run skips, with histories of a few events and with one history: the same end, at the same time. */
@@ -19,13 +19,7 @@ let short: TestWorker;
 let long: TestWorker;
 
 beforeAll(async () => {
-  const log = () => undefined;
-  server = await startTemporalServer({
-    cli: await findTemporal({ log, canInstall: false }),
-    headless: true,
-    log,
-    dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 20, 'history.workflowIdReuseMinimalInterval': '1ms' },
-  });
+  server = await startTemporalOfShortHistories(20);
   catalog = makeCatalogFolder({
     'child.yaml': flowText('test/child:1.0.0', 'do: [{ rest: { wait: PT1H } }, { said: { set: \'${ "child" }\' } }]'),
     'broken.yaml': flowText(

@@ -5,6 +5,7 @@ import type { DryRunReport, ReportedStep } from '../../src/dsl/dry-run/report';
 import type { Json, JsonObject } from '../../src/dsl/json';
 import { RUN_FLOW } from '../../src/dsl/names';
 import { runInProcess } from '../helpers/cli-in-process';
+import { dryRunOn } from '../helpers/dry-run';
 import { projectRoot } from '../helpers/project-root';
 import { testTemporal } from '../helpers/temporal';
 import { errorOf, flowOf, startTestWorker, type TestWorker } from '../helpers/test-worker';
@@ -19,15 +20,7 @@ afterAll(async () => {
   await test.stop();
 });
 
-/** Runs a dry run to its end, in the sandbox. */
-async function dryRun(flow: JsonObject, start: JsonObject = {}): Promise<DryRunReport> {
-  const result: unknown = await test.client.workflow.execute(RUN_FLOW, {
-    workflowId: `dry-${randomUUID()}`,
-    taskQueue: `${test.queuePrefix}-sandbox`,
-    args: [{ flow, tenant: 'acme', mode: 'dry-run', ...start }],
-  });
-  return result as DryRunReport;
-}
+const dryRun = (flow: JsonObject, start?: JsonObject): Promise<DryRunReport> => dryRunOn(test, flow, start);
 
 function stepOf(report: DryRunReport, name: string): ReportedStep {
   const found = report.steps.find((step) => step.name === name);

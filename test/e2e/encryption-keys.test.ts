@@ -9,9 +9,9 @@ import { replayDataConverter } from '../../src/worker/data-converter';
 import { readKeyRing } from '../../src/worker/encryption-keys';
 import { WORKFLOW_BUNDLE } from '../../src/worker/package-files';
 import { connectClient } from '../../src/worker/temporal-connection';
-import { findTemporal } from '../../temporal-dev/locate-temporal';
-import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
+import type { TemporalServer } from '../../temporal-dev/server';
 import { rawText, readable } from '../helpers/raw-history';
+import { startTemporalOfShortHistories } from '../helpers/temporal';
 import { errorOf, eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 const MARK = 'PLAIN-9c2e';
@@ -34,13 +34,7 @@ const workers: TestWorker[] = [];
 const closing: (() => Promise<void>)[] = [];
 
 beforeAll(async () => {
-  const log = () => undefined;
-  server = await startTemporalServer({
-    cli: await findTemporal({ log, canInstall: false }),
-    headless: true,
-    log,
-    dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 30, 'history.workflowIdReuseMinimalInterval': '1ms' },
-  });
+  server = await startTemporalOfShortHistories(30);
 }, 30_000);
 afterAll(async () => {
   for (const close of closing) await close();

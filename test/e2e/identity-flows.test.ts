@@ -5,14 +5,14 @@ import type { WorkflowHandle } from '@temporalio/client';
 import type { ApprovalState } from '../../src/dsl/approval';
 import type { BusOverview } from '../../src/dsl/events/bus-messages';
 import type { Json, JsonObject } from '../../src/dsl/json';
-import { findTemporal } from '../../temporal-dev/locate-temporal';
-import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
+import type { TemporalServer } from '../../temporal-dev/server';
 import { flowText, makeCatalogFolder } from '../helpers/catalog-folder';
 import { runInProcess } from '../helpers/cli-in-process';
 import { historyText } from '../helpers/history-text';
 import { ALL_SCOPES, tenantPolicy } from '../helpers/identity';
 import { type IdentityWorker, startIdentityWorker } from '../helpers/identity-worker';
 import { LoopbackServers } from '../helpers/loopback';
+import { startTemporalOfShortHistories } from '../helpers/temporal';
 import { errorOf, eventually, progressWhen } from '../helpers/test-worker';
 
 const catalog = makeCatalogFolder();
@@ -21,13 +21,7 @@ const catalog = makeCatalogFolder();
 let server: TemporalServer;
 let acme: IdentityWorker;
 beforeAll(async () => {
-  const log = () => undefined;
-  server = await startTemporalServer({
-    cli: await findTemporal({ log, canInstall: false }),
-    headless: true,
-    log,
-    dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 20, 'history.workflowIdReuseMinimalInterval': '1ms' },
-  });
+  server = await startTemporalOfShortHistories(20);
   const tenants = [tenantPolicy('acme', ALL_SCOPES), tenantPolicy('meek', ['flow:start', 'block:*', 'resources:*'])];
   acme = await startIdentityWorker(tenants, { catalog: catalog.folder }, server);
   catalog.write('inner.yaml', flowText('sub/inner:1.0.0', `do: [{ping: ${acme.ping}}]`));

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { WorkflowHandle, WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
 import type { FlowProgress } from '../../src/dsl/progress';
-import { findTemporal } from '../../temporal-dev/locate-temporal';
-import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
+import type { TemporalServer } from '../../temporal-dev/server';
 import { Gate } from '../helpers/gate';
 import { LoopbackServers } from '../helpers/loopback';
+import { startTemporalOfShortHistories } from '../helpers/temporal';
 import { eventually, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 /** A server that suggests a new history early, so that flows leave theirs while steps wait. */
@@ -17,13 +17,7 @@ const servers = new LoopbackServers();
 let gate: Gate;
 
 beforeAll(async () => {
-  const log = () => undefined;
-  server = await startTemporalServer({
-    cli: await findTemporal({ log, canInstall: false }),
-    headless: true,
-    log,
-    dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 20, 'history.workflowIdReuseMinimalInterval': '1ms' },
-  });
+  server = await startTemporalOfShortHistories(20);
   folder = mkdtempSync(join(tmpdir(), 'beamline-test-'));
   const policy = join(folder, 'policy.json');
   const scopes = ['flow:start', 'block:*', 'resources:*', 'http:*:*', 'secret:*'];

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import type { Json, JsonObject } from '../../src/dsl/json';
-import { findTemporal } from '../../temporal-dev/locate-temporal';
-import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
+import type { TemporalServer } from '../../temporal-dev/server';
 import { LoopbackServers } from '../helpers/loopback';
+import { startTemporalOfShortHistories } from '../helpers/temporal';
 import { flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 /** Flows of every shape, with histories of a few events and with one history: the same output and the same effects. */
@@ -14,13 +14,7 @@ const loopback = new LoopbackServers();
 /** Idempotency keys in the order in which they came. */
 const effects: string[] = [];
 beforeAll(async () => {
-  const log = () => undefined;
-  server = await startTemporalServer({
-    cli: await findTemporal({ log, canInstall: false }),
-    headless: true,
-    log,
-    dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 12, 'history.workflowIdReuseMinimalInterval': '1ms' },
-  });
+  server = await startTemporalOfShortHistories(12);
   [short, long] = [await startTestWorker({}, server), await startTestWorker()];
   ({ origin } = await loopback.http(({ headers }, response) => {
     effects.push(String(headers['idempotency-key']));

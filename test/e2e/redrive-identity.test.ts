@@ -2,13 +2,13 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
-import { findTemporal } from '../../temporal-dev/locate-temporal';
-import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
+import type { TemporalServer } from '../../temporal-dev/server';
 import { flowText, makeCatalogFolder } from '../helpers/catalog-folder';
 import { runInProcess } from '../helpers/cli-in-process';
 import { type Effects, startEffects } from '../helpers/effects';
 import { ALL_SCOPES, policyText, tenantPolicy } from '../helpers/identity';
 import { type IdentityWorker, startIdentityWorker } from '../helpers/identity-worker';
+import { startTemporalOfShortHistories } from '../helpers/temporal';
 import { errorOf, eventually, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 const catalog = makeCatalogFolder();
@@ -19,13 +19,7 @@ let effects: Effects;
 let acme: IdentityWorker;
 beforeAll(async () => {
   effects = await startEffects();
-  const log = () => undefined;
-  server = await startTemporalServer({
-    cli: await findTemporal({ log, canInstall: false }),
-    headless: true,
-    log,
-    dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 60, 'history.workflowIdReuseMinimalInterval': '1ms' },
-  });
+  server = await startTemporalOfShortHistories(60);
   acme = await startIdentityWorker([tenantPolicy('acme', ALL_SCOPES)], { catalog: catalog.folder }, server);
   catalog.write(
     'inner.yaml',

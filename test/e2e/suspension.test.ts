@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { FlowProgress } from '../../src/dsl/progress';
-import { findTemporal } from '../../temporal-dev/locate-temporal';
-import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
+import type { TemporalServer } from '../../temporal-dev/server';
 import { LoopbackServers } from '../helpers/loopback';
+import { startTemporalOfShortHistories } from '../helpers/temporal';
 import { errorOf, eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 /** What happens in the very workflow task in which a flow would leave its history: a server that suggests it early. */
@@ -11,13 +11,7 @@ let server: TemporalServer;
 let worker: TestWorker;
 const loopback = new LoopbackServers();
 beforeAll(async () => {
-  const log = () => undefined;
-  server = await startTemporalServer({
-    cli: await findTemporal({ log, canInstall: false }),
-    headless: true,
-    log,
-    dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 20, 'history.workflowIdReuseMinimalInterval': '1ms' },
-  });
+  server = await startTemporalOfShortHistories(20);
   worker = await startTestWorker({}, server);
 }, 30_000);
 afterAll(async () => {

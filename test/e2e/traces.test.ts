@@ -8,11 +8,11 @@ import type { ApprovalState } from '../../src/dsl/approval';
 import type { JsonObject } from '../../src/dsl/json';
 import { RUN_FLOW } from '../../src/dsl/names';
 import { spanIdOf } from '../../src/dsl/trace';
-import { findTemporal } from '../../temporal-dev/locate-temporal';
-import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
+import type { TemporalServer } from '../../temporal-dev/server';
 import { flowText, makeCatalogFolder } from '../helpers/catalog-folder';
 import { runInProcess } from '../helpers/cli-in-process';
 import { type LoopbackServer, LoopbackServers } from '../helpers/loopback';
+import { startTemporalOfShortHistories } from '../helpers/temporal';
 import {
   errorOf,
   eventually,
@@ -57,13 +57,7 @@ beforeAll(async () => {
     const status = request.url?.startsWith('/flaky') === true && isFirst ? 503 : 200;
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ said: SECRET }));
   });
-  const log = () => undefined;
-  server = await startTemporalServer({
-    cli: await findTemporal({ log, canInstall: false }),
-    headless: true,
-    log,
-    dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 70, 'history.workflowIdReuseMinimalInterval': '1ms' },
-  });
+  server = await startTemporalOfShortHistories(70);
   const logger = { log: (_: string, message: string, fields = {}) => logged.push({ message, fields }) };
   const settings = {
     catalog: catalog.folder,

@@ -1,3 +1,6 @@
+import { findTemporal } from '../../temporal-dev/locate-temporal';
+import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
+
 /** The Temporal server that the whole test run shares: use task queues and workflow ids of your own. */
 export interface TestTemporal {
   /** `host:port` of the gRPC frontend. */
@@ -19,4 +22,20 @@ export function testTemporal(): TestTemporal {
     );
   }
   return { address, namespace: process.env.BEAMLINE_TEST_TEMPORAL_NAMESPACE || 'default' };
+}
+
+/**
+ * Starts a Temporal server that suggests a new history after so many events, so that flows continue as new early. The caller stops it.
+ */
+export async function startTemporalOfShortHistories(events: number): Promise<TemporalServer> {
+  const log = () => undefined;
+  return await startTemporalServer({
+    cli: await findTemporal({ log, canInstall: false }),
+    headless: true,
+    log,
+    dynamicConfig: {
+      'limit.historyCount.suggestContinueAsNew': events,
+      'history.workflowIdReuseMinimalInterval': '1ms',
+    },
+  });
 }

@@ -1,15 +1,12 @@
 import { findDepthExcess, findJsonExcess } from '../json-excess';
-import type { ScriptAnswer, ScriptEnd, ScriptError, ScriptStreams } from './child/protocol';
-
-/** What is told of an error, as the child cuts it. */
-const MAX_NAME_CHARACTERS = 100;
-const MAX_MESSAGE_CHARACTERS = 1_000;
-const TAIL_CHARACTERS = 2_000;
-
-/** The end of what a script printed. */
-export function tailOf(text: string): string {
-  return text.slice(-TAIL_CHARACTERS);
-}
+import {
+  MOST_TOLD,
+  type ScriptAnswer,
+  type ScriptEnd,
+  type ScriptError,
+  type ScriptStreams,
+  tailOf,
+} from './child/protocol';
 
 /**
  * Reads what a script's process answered. The process had an author's code in it: whatever is not as it has to be is no answer, and
@@ -69,8 +66,8 @@ function readError(error: unknown): ScriptError | undefined {
   const { name, message, line } = error;
   if (typeof name !== 'string' || typeof message !== 'string') return undefined;
   return {
-    name: name.slice(0, MAX_NAME_CHARACTERS),
-    message: message.slice(0, MAX_MESSAGE_CHARACTERS),
+    name: name.slice(0, MOST_TOLD.nameCharacters),
+    message: message.slice(0, MOST_TOLD.messageCharacters),
     ...(isAmount(line) ? { line } : {}),
   };
 }

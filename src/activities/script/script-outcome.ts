@@ -1,8 +1,8 @@
 import type { Json } from '../../dsl/json';
 import { type BlockFailure, notRetryable, retryable } from '../block-failure';
 import { deadlineFailure } from '../process/process-failures';
-import type { ScriptEnd, ScriptError, ScriptLimits, ScriptStreams } from './child/protocol';
-import { parseBounded, tailOf } from './script-answer';
+import { type ScriptEnd, type ScriptError, type ScriptLimits, type ScriptStreams, tailOf } from './child/protocol';
+import { parseBounded } from './script-answer';
 import { MAX_STREAM_BYTES, MAX_VALUE_BYTES, type ScriptRequest } from './script-job';
 import type { EndReason, ProcessEnd } from './script-process';
 

@@ -13,7 +13,6 @@ import { countCases, percentOf, printCoverage, printSuite, printSummary } from '
 import { readSuite, type TestSuite } from '../flow-test/read-suite';
 import { resultsToJson } from '../flow-test/results-json';
 import { coverageOf, type FlowCoverage, type RunnableSuite, runSuites } from '../flow-test/run-suites';
-import { watchSuites } from '../flow-test/watch-suites';
 import { STDIN } from '../read-source';
 import { type Sandbox, withSandbox } from '../sandbox-engine';
 import { Stopped, StopRequest } from '../stop-request';
@@ -99,6 +98,8 @@ async function test(given: readonly string[], flags: TestFlags, cli: Cli): Promi
   try {
     return await withSandbox(flags, { cli, stop }, async (sandbox) => {
       if (flags.watch !== true) return await runOnce(suites.filter(isRunnable), { ...session, sandbox });
+      // The watcher of files is loaded only where it is needed.
+      const { watchSuites } = require('../flow-test/watch-suites') as typeof import('../flow-test/watch-suites');
       return await watchSuites(suites, {
         ...session,
         stop,

@@ -114,16 +114,15 @@ function toJson(file: Checked): JsonObject {
     return { file: file.name, valid: false, problems: [{ code: 'BLW_USAGE', line: 1, column: 1, path: '', message }] };
   }
   const problems = file.problems.map(problemToJson);
-  const flow =
-    'tests' in file
-      ? { ...file.tests }
-      : 'plan' in file
-        ? { flow: file.plan.flow }
-        : 'function' in file
-          ? { function: file.function }
-          : {};
   const unresolved = 'unresolved' in file && file.unresolved.length > 0 ? { unresolved: [...file.unresolved] } : {};
-  return { file: file.name, valid: problems.length === 0, ...flow, problems, ...unresolved };
+  return { file: file.name, valid: problems.length === 0, ...subjectOf(file), problems, ...unresolved };
+}
+
+/** What a file that is valid is, or is of. */
+function subjectOf(file: FlowFile | FunctionFile | TestFile): JsonObject {
+  if ('tests' in file) return { ...file.tests };
+  if ('plan' in file) return { flow: file.plan.flow };
+  return 'function' in file ? { function: file.function } : {};
 }
 
 function problemToJson({ code, position, path, message }: Problem): JsonObject {

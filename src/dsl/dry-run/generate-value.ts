@@ -1,5 +1,5 @@
 import { jsonBytes } from '../encoded-json';
-import { getOwn, isJsonObject, type Json, type JsonObject, setOwn } from '../json';
+import { getOwn, isJsonObject, type Json, type JsonObject, jsonAt, setOwn } from '../json';
 import { fromJsonPointer } from '../problems';
 
 /** Deeper, a value is left empty: schemas may contain themselves. */
@@ -109,9 +109,5 @@ function generateNumber({ type, minimum, exclusiveMinimum }: JsonObject): number
 /** What a reference within the document names (RFC 6901); anything else is not looked up. */
 function referred(reference: string, root: Json | undefined): Json | undefined {
   if (!reference.startsWith('#')) return undefined;
-  let value = root;
-  for (const key of fromJsonPointer(reference.slice(1))) {
-    value = isJsonObject(value) ? getOwn(value, key) : undefined;
-  }
-  return value;
+  return jsonAt(root, fromJsonPointer(reference.slice(1)));
 }

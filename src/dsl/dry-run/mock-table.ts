@@ -1,6 +1,6 @@
 import { describeJsonType, isJsonObject, type Json } from '../json';
 import type { SubflowPlan, TaskPlan } from '../planning/plan';
-import { closestName, listNames, shortJson } from '../problems';
+import { adviseName, listNames, shortJson } from '../problems';
 import type { MockAnswer, StepMock } from './mock';
 
 /** Where the answer of a step comes from: the start's `mocks`, the step's `metadata.mock`, or made from what is known of it. */
@@ -30,21 +30,16 @@ export function findStep(
     if (task !== undefined) return { task };
     const around = [...tasks.values()].find(({ kind, path }) => kind === 'subflow' && key.startsWith(`${path}/`));
     if (around?.kind === 'subflow') return { task: around, rest: key.slice(around.path.length) };
-    const meant = closestName(key, tasks.keys());
-    return { problem: `no step has the path ${shortJson(key)}; ${adviceOf(meant, [...tasks.keys()])}` };
+    return { problem: `no step has the path ${shortJson(key)}; ${adviseName(key, [...tasks.keys()])}` };
   }
   const named = [...tasks.values()].filter(({ name }) => name === key);
   const [task, ...others] = named;
   if (task === undefined) {
     const names = [...new Set([...tasks.values()].map(({ name }) => name))];
-    return { problem: `no step is called ${shortJson(key)}; ${adviceOf(closestName(key, names), names)}` };
+    return { problem: `no step is called ${shortJson(key)}; ${adviseName(key, names)}` };
   }
   if (others.length === 0) return { task };
   return {
     problem: `${named.length} steps are called ${shortJson(key)}; write the path: ${listNames(named.map(({ path }) => path))}`,
   };
-}
-
-function adviceOf(meant: string | undefined, known: readonly string[]): string {
-  return meant === undefined ? `there are: ${listNames(known)}` : `did you mean ${shortJson(meant)}?`;
 }

@@ -1,7 +1,7 @@
 import { BLOCK_SPECS } from '../block-registry';
 import type { ErrorCode } from '../error-codes';
 import type { Template } from '../expressions/template';
-import { getOwn, isJsonObject, type Json, type JsonObject } from '../json';
+import { type Json, type JsonObject, jsonAt } from '../json';
 import type { TaskPlan } from '../planning/plan';
 import { listNames, shortJson } from '../problems';
 import { outputShape } from './output-shape';
@@ -43,16 +43,10 @@ export function blockStep(block: string, args: Template): Pick<MockedStep, 'bloc
 
 /** What stands under a path of arguments: `{ value }`, of what is absent undefined; `computed` where only an expression will tell. */
 function argumentAt(template: Template, [key, ...rest]: readonly string[]): { value: Json | undefined } | 'computed' {
-  if ('value' in template) return { value: valueAt(template.value, key === undefined ? [] : [key, ...rest]) };
+  if ('value' in template) return { value: jsonAt(template.value, key === undefined ? [] : [key, ...rest]) };
   if (!('map' in template) || key === undefined) return 'computed';
   const inner = template.map.find(([name]) => name === key);
   return inner === undefined ? { value: undefined } : argumentAt(inner[1], rest);
-}
-
-function valueAt(value: Json, path: readonly string[]): Json | undefined {
-  let found: Json | undefined = value;
-  for (const key of path) found = isJsonObject(found) ? getOwn(found, key) : undefined;
-  return found;
 }
 
 /** Codes of these families come from blocks and what is like them; all other codes may come of any step. */

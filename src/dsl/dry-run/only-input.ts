@@ -1,5 +1,5 @@
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
-import { closestName, listNames, shortJson, shortText } from '../problems';
+import { adviseName, shortJson, shortText } from '../problems';
 
 /** The start's `only`: one step, and what the flow around it would have given it. */
 export interface OnlyInput {
@@ -32,7 +32,7 @@ export function onlyProblems(only: Json): string[] {
 export function dataProblems(data: JsonObject): string[] {
   const problems = Object.keys(data)
     .filter((key) => !ONLY_DATA.some((known) => known === key))
-    .map((key) => `"${shortText(key)}" is not known; ${adviceOf(key, ONLY_DATA)}`);
+    .map((key) => `"${shortText(key)}" is not known; ${adviseName(key, ONLY_DATA)}`);
   for (const name of ['variables', 'steps']) {
     const value = data[name];
     if (value === undefined) continue;
@@ -42,10 +42,4 @@ export function dataProblems(data: JsonObject): string[] {
         problems.push(`${name}: ${shortJson(key)}: write the name without the dollar: ${shortJson(key.slice(1))}`);
   }
   return problems;
-}
-
-/** What was probably meant, or what there is. */
-export function adviceOf(name: string, known: readonly string[]): string {
-  const meant = closestName(name, known);
-  return meant === undefined ? `there are: ${listNames(known)}` : `did you mean ${shortJson(meant)}?`;
 }

@@ -1,11 +1,11 @@
 import type { Json, JsonObject } from '../json';
 import type { FlowPlan } from '../planning/plan';
 import { tasksOf } from '../planning/tasks-of';
-import { shortJson } from '../problems';
+import { adviseName, shortJson } from '../problems';
 import type { OnlyPlan } from './dry-run';
 import { findStep } from './mock-table';
 import { notGiven } from './not-given';
-import { adviceOf, type OnlyInput } from './only-input';
+import type { OnlyInput } from './only-input';
 import { placesIn, type StepPlace } from './step-places';
 
 /** Mistakes that are told at once, as of mocks. */
@@ -50,7 +50,7 @@ function unknownVariables({ task: { path }, variables: known }: StepPlace, given
     .map((name) =>
       known.length === 0
         ? `variables: ${shortJson(name)}: there is no loop and no catch around ${path}, so that it has no variables`
-        : `variables: ${shortJson(name)} is no variable around ${path}; ${adviceOf(name, known)}`,
+        : `variables: ${shortJson(name)} is no variable around ${path}; ${adviseName(name, known)}`,
     );
 }
 
@@ -60,5 +60,5 @@ function unknownSteps(plan: FlowPlan, given: JsonObject): string[] {
   return Object.keys(given)
     .filter((name) => !known.includes(name))
     .slice(0, MAX_PROBLEMS)
-    .map((name) => `steps: no step is called ${shortJson(name)}; ${adviceOf(name, known)}`);
+    .map((name) => `steps: no step is called ${shortJson(name)}; ${adviseName(name, known)}`);
 }

@@ -1,6 +1,6 @@
 import { BLOCK_SPECS } from '../block-registry';
-import { describeJsonType, getOwn, isJsonObject, type Json, type JsonObject } from '../json';
-import { closestName, listNames, shortJson, shortText } from '../problems';
+import { describeJsonType, getOwn, hasJsonType, isJsonObject, type Json, type JsonObject } from '../json';
+import { adviseName, listNames, shortJson, shortText } from '../problems';
 import { SCRIPT_BLOCK } from '../script';
 
 /** Where a value is not what it should be, and why. */
@@ -83,13 +83,14 @@ export function shapeProblem(
 ): ShapeProblem | undefined {
   if (!isJsonObject(shape)) return undefined;
   const { type, properties, items } = shape;
-  if (typeof type === 'string' && !hasType(value, type))
+  if (typeof type === 'string' && !hasJsonType(value, type))
     return { path, message: `got ${gotText(value)}, expected ${expectedText(type, properties)}` };
   if (Array.isArray(value)) return firstProblem(value.entries(), () => items, path);
   if (!isJsonObject(value) || !isJsonObject(properties)) return undefined;
   const known = Object.keys(properties);
   const unknown = Object.keys(value).find((key) => !known.includes(key));
-  if (unknown !== undefined) return { path: [...path, unknown], message: unknownText(unknown, known) };
+  if (unknown !== undefined)
+    return { path: [...path, unknown], message: `"${shortText(unknown)}" is not known; ${adviseName(unknown, known)}` };
   return firstProblem(Object.entries(value), (key) => getOwn(properties, String(key)), path);
 }
 
@@ -103,13 +104,6 @@ function firstProblem(
     if (problem !== undefined) return problem;
   }
   return undefined;
-}
-
-function hasType(value: Json, type: string): boolean {
-  if (type === 'integer') return Number.isInteger(value);
-  if (type === 'array') return Array.isArray(value);
-  if (type === 'object') return isJsonObject(value);
-  return type === 'null' ? value === null : typeof value === type;
 }
 
 function gotText(value: Json): string {
@@ -129,9 +123,4 @@ const TYPES: Readonly<Record<string, string>> = {
 function expectedText(type: string, properties: Json | undefined): string {
   const keys = type === 'object' && isJsonObject(properties) ? Object.keys(properties) : [];
   return `${TYPES[type] ?? type}${keys.length === 0 ? '' : ` with ${listNames(keys)}`}`;
-}
-
-function unknownText(key: string, known: readonly string[]): string {
-  const meant = closestName(key, known);
-  return `"${shortText(key)}" is not known; ${meant === undefined ? `there are: ${listNames(known)}` : `did you mean "${meant}"?`}`;
 }

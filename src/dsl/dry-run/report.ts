@@ -128,6 +128,8 @@ export interface ReportState {
 export interface StepEntry {
   readonly shown: StepProgress;
   readonly notes: StepNotes & { cut?: CutKey[] };
+  /** Of the report's room. */
+  bytes: number;
 }
 
 /** Writes the steps of a report, within its room: what has none is not kept until then either. Pure, so that it can be part of a workflow. */
@@ -144,27 +146,29 @@ export class ReportWriter {
 
   /** A step begins; undefined: there is no room for it. */
   begin(shown: StepProgress): StepEntry | undefined {
-    if (!this.#takes(STEP_BYTES + jsonBytes([shown.id, shown.name]))) {
+    const entry = { shown, notes: {}, bytes: 0 };
+    if (!this.#takes(STEP_BYTES + jsonBytes([shown.id, shown.name]), entry)) {
       this.#omitted += 1;
       return undefined;
     }
-    const entry = { shown, notes: {} };
     this.#steps.push(entry);
     return entry;
   }
 
   /** Adds to what is told of a step; `show` makes a value what may be shown of it, and is called only where there is room. */
   note(
-    { notes }: StepEntry,
+    entry: StepEntry,
     { input, output, flow, failedAttempts, would, ...others }: StepNotes,
     show = (value: Json): Json => value,
   ): void {
+    const { notes } = entry;
     Object.assign(notes, others);
-    if (would !== undefined && this.#takes(jsonBytes(would))) notes.would = would;
+    if (would !== undefined && this.#takes(jsonBytes(would), entry)) notes.would = would;
     for (const [key, value] of Object.entries({ input, output, flow, failedAttempts })) {
       if (value === undefined) continue;
       delete notes[key as 'input'];
-      const shown = this.#room(key, value) ? show(value as unknown as Json) : undefined;
+      const bytes = jsonBytes(value);
+      const shown = hasRoom(key, bytes) && this.#takes(bytes, entry) ? show(value as unknown as Json) : undefined;
       if (shown === undefined) notes.cut = [...(notes.cut ?? []), key as CutKey];
       else notes[key as 'input'] = shown;
     }
@@ -179,64 +183,62 @@ export class ReportWriter {
     }
   }
 
-  /** The steps as they are now; with `onlyEnded` without those that still run, which are begun again elsewhere. */
+  /**
+   * The steps as they are now; with `onlyEnded` without those that still run, which are begun again elsewhere, and take their room there.
+   * Changes nothing.
+   */
   state({ onlyEnded = false } = {}): ReportState {
     const steps: ReportedStep[] = [];
+    let bytes = this.#bytes;
     for (const entry of this.#steps) {
       if (!('shown' in entry)) steps.push(entry);
-      else if (!onlyEnded || entry.shown.endedAt !== undefined) steps.push(this.#reported(entry));
+      else if (onlyEnded && entry.shown.endedAt === undefined) bytes -= entry.bytes;
+      else {
+        const { error } = entry.shown;
+        const errorBytes = error === undefined ? 0 : jsonBytes(error);
+        const isErrorKept = hasRoom('error', errorBytes) && bytes + errorBytes <= MAX_REPORT_BYTES;
+        if (isErrorKept) bytes += errorBytes;
+        steps.push(reported(entry, isErrorKept));
+      }
     }
-    return { steps, omitted: this.#omitted, bytes: this.#bytes };
+    return { steps, omitted: this.#omitted, bytes };
   }
 
-  /** As {@link state}, for somebody who only looks: nothing is written. */
-  peek(): ReportState {
-    const bytes = this.#bytes;
-    try {
-      return this.state();
-    } finally {
-      this.#bytes = bytes;
-    }
-  }
-
-  /** Of bytes: what visits may take beside the steps as they were told of last. */
-  get roomForVisits(): number {
-    return MAX_COUNTED_BYTES - this.#bytes;
-  }
-
-  #reported({ shown, notes }: StepEntry): ReportedStep {
-    const { id: path, name, iteration, block, status, attempts, error } = shown;
-    const { would, answer, decision, case: taken, cut = [], ...values } = notes;
-    const isErrorKept = error !== undefined && this.#room('error', error);
-    const allCut: CutKey[] = error === undefined || isErrorKept ? cut : [...cut, 'error'];
-    return {
-      path,
-      name,
-      ...(iteration === undefined ? {} : { iteration }),
-      block,
-      status,
-      ...(attempts === undefined ? {} : { attempts }),
-      ...(would === undefined ? {} : { would }),
-      ...(answer === undefined
-        ? {}
-        : { answer: answer === 'generated' && block === SCRIPT_BLOCK ? 'computed' : answer }),
-      ...(decision === undefined ? {} : { decision }),
-      ...(taken === undefined ? {} : { case: taken }),
-      ...values,
-      ...(isErrorKept ? { error } : {}),
-      ...(allCut.length === 0 ? {} : { cut: allCut }),
-    };
-  }
-
-  /** The report of another flow has been kept small where it was written. */
-  #room(key: string, value: unknown): boolean {
-    const bytes = jsonBytes(value);
-    return (key === 'flow' || bytes <= MAX_VALUE_BYTES) && this.#takes(bytes);
-  }
-
-  #takes(bytes: number): boolean {
+  #takes(bytes: number, entry?: StepEntry): boolean {
     if (this.#bytes + bytes > MAX_REPORT_BYTES) return false;
     this.#bytes += bytes;
+    if (entry !== undefined) entry.bytes += bytes;
     return true;
   }
+}
+
+/** Of bytes: what visits may take beside the steps of a report. */
+export function roomForVisits({ bytes }: ReportState): number {
+  return MAX_COUNTED_BYTES - bytes;
+}
+
+/** Whether a value is small enough; the report of another flow has been kept small where it was written. */
+function hasRoom(key: string, bytes: number): boolean {
+  return key === 'flow' || bytes <= MAX_VALUE_BYTES;
+}
+
+function reported({ shown, notes }: StepEntry, isErrorKept: boolean): ReportedStep {
+  const { id: path, name, iteration, block, status, attempts, error } = shown;
+  const { would, answer, decision, case: taken, cut = [], ...values } = notes;
+  const allCut: CutKey[] = error === undefined || isErrorKept ? cut : [...cut, 'error'];
+  return {
+    path,
+    name,
+    ...(iteration === undefined ? {} : { iteration }),
+    block,
+    status,
+    ...(attempts === undefined ? {} : { attempts }),
+    ...(would === undefined ? {} : { would }),
+    ...(answer === undefined ? {} : { answer: answer === 'generated' && block === SCRIPT_BLOCK ? 'computed' : answer }),
+    ...(decision === undefined ? {} : { decision }),
+    ...(taken === undefined ? {} : { case: taken }),
+    ...values,
+    ...(error !== undefined && isErrorKept ? { error } : {}),
+    ...(allCut.length === 0 ? {} : { cut: allCut }),
+  };
 }

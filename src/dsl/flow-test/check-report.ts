@@ -1,4 +1,5 @@
 import type { DryRunReport, ReportedStep } from '../dry-run/report';
+import { errorText } from '../errors';
 import { isJsonObject, type Json, type JsonObject } from '../json';
 import { shortJson } from '../problems';
 import { type Difference, findDifferences, findNamedDifferences } from './expected-value';
@@ -33,10 +34,9 @@ function checkEnd({ output, error: expected }: Expectation, outcome: TestOutcome
   ];
 }
 
-function reasonOf({ code, detail, title, type, instance }: JsonObject): string {
-  const text = String(detail ?? title ?? type);
-  const place = instance === undefined ? '' : ` at ${String(instance)}`;
-  return code === undefined ? `${text}${place}` : `${text} [${String(code)}]${place}`;
+function reasonOf(error: JsonObject): string {
+  const { instance } = error;
+  return `${errorText(error)}${instance === undefined ? '' : ` at ${String(instance)}`}`;
 }
 
 /** Steps are called what the test calls them: by their paths where it writes paths. */

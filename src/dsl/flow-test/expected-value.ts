@@ -1,4 +1,4 @@
-import { describeJsonType, getOwn, isJsonObject, isSameJson, type Json, type JsonObject } from '../json';
+import { describeJsonType, getOwn, hasJsonType, isJsonObject, isSameJson, type Json, type JsonObject } from '../json';
 import { closestName, listNames, shortJson } from '../problems';
 import { type LinearRegExp, linearRegExp } from '../regular-expression';
 import type { Checker, Path } from '../validation/checker';
@@ -41,7 +41,8 @@ const MATCHERS: Readonly<Record<string, Matcher>> = {
       TYPES.some((type) => type === argument)
         ? undefined
         : `got ${shortJson(argument)}, expected one of ${TYPES.join(', ')}`,
-    match: (type, actual, at) => differenceUnless(hasType(actual, String(type)), at, `a value of type ${type}`, actual),
+    match: (type, actual, at) =>
+      differenceUnless(hasJsonType(actual, String(type)), at, `a value of type ${type}`, actual),
   },
   $atLeast: {
     explain: explainNumber,
@@ -238,14 +239,6 @@ function comparePattern(pattern: Json, actual: Json | undefined, at: string): re
 
 function explainNumber(argument: Json): string | undefined {
   return typeof argument === 'number' ? undefined : `got ${describeJsonType(argument)}, expected a number`;
-}
-
-function hasType(value: Json | undefined, type: string): boolean {
-  if (type === 'null') return value === null;
-  if (type === 'array') return Array.isArray(value);
-  if (type === 'object') return isJsonObject(value);
-  if (type === 'integer') return Number.isInteger(value);
-  return typeof value === type;
 }
 
 function differenceUnless(

@@ -1,15 +1,15 @@
 import { findStep } from '../dry-run/mock-table';
 import { DECISIONS } from '../dry-run/read-mock';
 import { parseDuration } from '../durations';
-import { ERROR_CODES, isErrorCode } from '../error-codes';
 import { isJsonObject, type Json, type JsonObject, setOwn } from '../json';
 import type { FlowPlan, TaskPlan } from '../planning/plan';
 import { tasksOf } from '../planning/tasks-of';
-import { closestName, shortJson } from '../problems';
+import { shortJson } from '../problems';
 import type { Checker, Path, Shape } from '../validation/checker';
 import { durationAdvice } from '../validation/explain-duration';
 import { checkExpected } from './expected-value';
 import type { Expectation, ExpectedRun, ExpectedStep } from './flow-test';
+import { readExpectedError } from './read-expected-error';
 
 const EXPECT_SHAPE: Shape = {
   optional: ['output', 'error', 'path', 'steps', 'approvals', 'waited'],
@@ -34,12 +34,6 @@ const RUN_SHAPE: Shape = {
   optional: ['ran', 'times', 'flow', ...VALUES],
   habits: { aliases: { with: 'input', arguments: 'input', result: 'output', count: 'times', runs: 'times' } },
   example: '{ input: {…} }',
-};
-
-/** Keys of an error, as `catch` sees it. */
-const ERROR_SHAPE: Shape = {
-  optional: ['type', 'status', 'title', 'detail', 'instance', 'code', 'data', 'compensation'],
-  habits: { aliases: { message: 'detail', name: 'code', cause: 'detail' } },
 };
 
 const APPROVAL_SHAPE: Shape = {
@@ -75,67 +69,12 @@ export function readExpectation(value: Json | undefined, context: Place): Expect
     if (object[key] !== undefined) checkExpected(object[key], [...path, key], checker);
   return {
     ...(output === undefined ? {} : { output }),
-    ...(error === undefined ? {} : { error: readError(error, [...path, 'error'], checker) }),
+    ...(error === undefined ? {} : { error: readExpectedError(error, [...path, 'error'], checker) }),
     ...(object.path === undefined ? {} : { path: readPath(object.path, context) }),
     ...(object.steps === undefined ? {} : { steps: readSteps(object.steps, context) }),
     ...(object.approvals === undefined ? {} : { approvals: readApprovals(object.approvals, context) }),
     ...(object.waited === undefined ? {} : { waited: readWaited(object.waited, [...path, 'waited'], checker) }),
   };
-}
-
-/** A code alone stands for an error with that code, also below matchers. */
-function readError(value: Json, path: Path, checker: Checker): Json {
-  if (isJsonObject(value) && Object.keys(value).some((key) => key.startsWith('$'))) {
-    checkExpected(value, path, checker);
-    return readErrorMatchers(value, path, checker);
-  }
-  if (typeof value === 'string') {
-    checkCode(value, path, checker);
-    return { code: value };
-  }
-  const object = checker.object(value, path, 'error', '{ code: BLW_HTTP_STATUS }');
-  if (object === undefined) return value;
-  checker.keys(object, path, 'an error', ERROR_SHAPE);
-  if (object.code !== undefined) checkCodes(object.code, [...path, 'code'], checker);
-  checkExpected(object, path, checker);
-  return value;
-}
-
-/** Matchers whose arguments are errors, too. */
-const HOLDS_ERRORS: ReadonlySet<string> = new Set(['$not', '$oneOf']);
-
-function readErrorMatchers(matchers: JsonObject, path: Path, checker: Checker): JsonObject {
-  const read: JsonObject = {};
-  for (const [key, argument] of Object.entries(matchers)) {
-    const at = [...path, key];
-    if (!HOLDS_ERRORS.has(key)) setOwn(read, key, argument);
-    else if (Array.isArray(argument))
-      setOwn(
-        read,
-        key,
-        argument.map((item, index) => readError(item, [...at, index], checker)),
-      );
-    else setOwn(read, key, readError(argument, at, checker));
-  }
-  return read;
-}
-
-/** Codes, also below matchers; patterns are none. */
-function checkCodes(value: Json, path: Path, checker: Checker): void {
-  if (typeof value === 'string') checkCode(value, path, checker);
-  else if (Array.isArray(value))
-    for (const [index, item] of value.entries()) checkCodes(item, [...path, index], checker);
-  else if (isJsonObject(value))
-    for (const [key, item] of Object.entries(value))
-      if (HOLDS_ERRORS.has(key)) checkCodes(item, [...path, key], checker);
-}
-
-function checkCode(code: string, path: Path, checker: Checker): void {
-  if (isErrorCode(code)) return;
-  const meant = closestName(code, Object.keys(ERROR_CODES));
-  const advice = meant === undefined ? 'docs/errors.md has them all' : `did you mean ${meant}?`;
-  const message = `code: got ${shortJson(code)}, expected a code such as BLW_HTTP_STATUS; ${advice}`;
-  checker.report('BLW_VALUE_INVALID', path, message);
 }
 
 function readPath(value: Json, place: Place): Json {
@@ -215,7 +154,8 @@ function readRun(value: Json, place: Place, task: TaskPlan | undefined): Expecte
     if (expected === undefined) continue;
     checkExpected(expected, [...path, key], checker);
     checkValue(key, expected, [...path, key], checker);
-    if (key !== 'times') setOwn(values, key, key === 'error' ? readError(expected, [...path, key], checker) : expected);
+    if (key !== 'times')
+      setOwn(values, key, key === 'error' ? readExpectedError(expected, [...path, key], checker) : expected);
   }
   const plan = task?.kind === 'subflow' ? place.planOf(task.flow) : undefined;
   return {

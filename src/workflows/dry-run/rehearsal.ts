@@ -1,16 +1,16 @@
 import { documentedReport } from '../../dsl/dry-run/documented-report';
 import type { DryRunPlan, DryStep, OnlyPlan } from '../../dsl/dry-run/dry-run';
-import type { MockAnswer, StepMock } from '../../dsl/dry-run/mock';
-import { type AnswerSource, answersFrom, type MockTable } from '../../dsl/dry-run/mock-table';
+import type { StepMock } from '../../dsl/dry-run/mock';
+import { answersFrom } from '../../dsl/dry-run/mock-table';
 import {
   type DryRunReport,
   type DryRunSoFar,
   type ReportState,
   ReportWriter,
+  roomForVisits,
   type StepEntry,
   type StepNotes,
 } from '../../dsl/dry-run/report';
-import { mockIn } from '../../dsl/dry-run/rounds';
 import { unusedMocks } from '../../dsl/dry-run/unused-mocks';
 import { VisitCounter } from '../../dsl/dry-run/visits';
 import { type FlowError, type FlowErrorData, flowError, flowErrorToJson } from '../../dsl/errors';
@@ -21,6 +21,7 @@ import type { StartInput } from '../../dsl/start';
 import type { TrackedStep } from '../progress-tracker';
 import type { TaskScope } from '../scope';
 import { withoutPlaceholders } from '../step-secrets';
+import { MockedAnswers } from './mocked-answers';
 import type { BegunRehearsal, RehearsalState } from './rehearsal-state';
 import { VirtualClock } from './virtual-clock';
 
@@ -30,14 +31,14 @@ const MAX_STEPS = 20_000;
 /** What a report names of what a step was not given. */
 const MAX_NOT_GIVEN = 100;
 
-/** The dry run of a flow: which step is answered what, and what is told of it in the end. */
+/** The dry run of a flow: how far it is, and what is told of it in the end. */
 export class Rehearsal {
   readonly #writer: ReportWriter;
-  readonly #attempts: Map<string, number>;
   readonly #entries = new WeakMap<StepProgress, StepEntry>();
   /** Absent: nobody asked for it. */
   readonly #visits: VisitCounter | undefined;
-  readonly #usedMocks: Set<string>;
+  /** What steps are answered by mocks. */
+  readonly answers: MockedAnswers;
   /** On which skipped time passes; absent: time is waited, or the history is one of before, which adds up what is skipped. */
   readonly clock: VirtualClock | undefined;
   #skippedMs: number;
@@ -50,8 +51,7 @@ export class Rehearsal {
     state: RehearsalState | undefined,
   ) {
     this.#writer = new ReportWriter(state?.report);
-    this.#attempts = new Map(Object.entries(state?.attempts ?? {}));
-    this.#usedMocks = new Set(state?.usedMocks);
+    this.answers = new MockedAnswers(plan.mocks, state);
     this.#skippedMs = state?.skippedMs ?? 0;
     this.clock = plan.keepsTime === true ? new VirtualClock(this.#skippedMs) : undefined;
     this.#steps = state?.steps ?? 0;
@@ -133,7 +133,7 @@ export class Rehearsal {
 
   /** The report of a flow that a step ran: what is mocked there is from where the step's mock is. */
   noteFlow(step: TrackedStep, report: DryRunReport, { task, scope }: { task: SubflowPlan; scope: TaskScope }): void {
-    const isDocumented = this.#entryOf(task, scope)?.source === 'document';
+    const isDocumented = this.answers.entryOf(task, scope)?.source === 'document';
     this.note(step, { flow: isDocumented ? documentedReport(report) : report });
   }
 
@@ -160,62 +160,21 @@ export class Rehearsal {
     if (this.plan.countsTime === true) this.#skippedMs += ms;
   }
 
-  /** The mock of a task in its round, as far as it answers the task as a whole; the request's comes first. */
-  mockOf(task: TaskPlan, scope: TaskScope): MockTable[string] | undefined {
-    const mock = this.#entryOf(task, scope);
-    return mock === undefined || mock.answers.length === 0 ? undefined : mock;
-  }
-
-  sourceOf(task: TaskPlan, scope: TaskScope): AnswerSource {
-    return this.mockOf(task, scope)?.source ?? 'generated';
-  }
-
-  /** The next answer to a task that is no activity; undefined: it has no mock. */
-  nextAnswer(task: TaskPlan, scope: TaskScope): MockAnswer | undefined {
-    const mock = this.mockOf(task, scope);
-    if (mock === undefined) return undefined;
-    const [answer] = answersFrom(mock.answers, this.attemptsOf(task, scope));
-    this.addAttempts(task, scope, 1);
-    return answer;
-  }
-
-  /** The answer that it was given last. */
-  lastAnswer(task: TaskPlan, scope: TaskScope): MockAnswer | undefined {
-    return answersFrom(this.mockOf(task, scope)?.answers ?? [], Math.max(0, this.attemptsOf(task, scope) - 1))[0];
-  }
-
-  addAttempts(task: TaskPlan, scope: TaskScope, count: number): void {
-    // Of others nobody asks.
-    if ((this.mockOf(task, scope)?.answers.length ?? 0) < 2) return;
-    this.#attempts.set(keyOf(task, scope), this.attemptsOf(task, scope) + count);
-  }
-
-  #entryOf({ path }: TaskPlan, { iteration }: TaskScope): MockTable[string] | undefined {
-    const { mocks } = this.plan;
-    const mock = Object.hasOwn(mocks, path) ? mocks[path] : undefined;
-    if (mock?.source === 'request') this.#usedMocks.add(path);
-    return mock?.rounds === undefined ? mock : { ...mockIn(mock, iteration), source: mock.source };
-  }
-
-  /** Attempts that were made of a task that has several answers; of others nobody counts them. */
-  attemptsOf(task: TaskPlan, scope: TaskScope): number {
-    return this.#attempts.get(keyOf(task, scope)) ?? 0;
-  }
-
   /** What the worker is told of a step. */
   requestOf(task: CallPlan, scope: TaskScope): DryStep {
-    const mock: StepMock | undefined = this.mockOf(task, scope);
+    const { answers } = this;
+    const mock: StepMock | undefined = answers.mockOf(task, scope);
     const { schema, as } = task.output ?? {};
     return {
       resources: task.resources,
-      ...(mock === undefined ? {} : { answers: answersFrom(mock.answers, this.attemptsOf(task, scope)) }),
+      ...(mock === undefined ? {} : { answers: answersFrom(mock.answers, answers.attemptsOf(task, scope)) }),
       ...(schema === undefined || as !== undefined ? {} : { schema }),
     };
   }
 
   /** Of the start input of a flow that a step runs. */
   startOf(task: TaskPlan, scope: TaskScope): Pick<StartInput, 'mode' | 'mocks' | 'waits' | 'awaited'> {
-    const inner = this.#entryOf(task, scope)?.inner;
+    const inner = this.answers.entryOf(task, scope)?.inner;
     return {
       mode: 'dry-run',
       awaited: true,
@@ -225,19 +184,8 @@ export class Rehearsal {
   }
 
   /** What a batch of the loop, which runs in a workflow of its own, begins with. */
-  begunOf(
-    { path }: TaskPlan,
-    { iteration, from, to }: { iteration: string; from: number; to: number },
-  ): BegunRehearsal {
-    const before = iteration === '' ? '' : `${iteration}.`;
-    const isInLoop = (key: string): boolean => {
-      // A name may have blanks.
-      const end = key.lastIndexOf(' ');
-      const [step, round] = [key.slice(0, end), key.slice(end + 1)];
-      const index = Number.parseInt(round.slice(before.length), 10);
-      return step.startsWith(`${path}/`) && round.startsWith(before) && index >= from && index < to;
-    };
-    return { attempts: Object.fromEntries([...this.#attempts].filter(([key]) => isInLoop(key))), steps: this.#steps };
+  begunOf(task: TaskPlan, rounds: { iteration: string; from: number; to: number }): BegunRehearsal {
+    return { attempts: this.answers.attemptsIn(task, rounds), steps: this.#steps };
   }
 
   /**
@@ -247,11 +195,9 @@ export class Rehearsal {
   take(state: RehearsalState | undefined, begun: BegunRehearsal | undefined): void {
     if (state === undefined) return;
     this.#writer.add(state.report);
-    for (const [key, count] of Object.entries(state.attempts))
-      this.#attempts.set(key, Math.max(count, this.#attempts.get(key) ?? 0));
+    this.answers.take(state);
     this.pass(state.skippedMs);
     this.#visits?.add(state.visits ?? {});
-    for (const path of state.usedMocks ?? []) this.#usedMocks.add(path);
     this.#countSteps(Math.max(0, state.steps - (begun?.steps ?? 0)));
   }
 
@@ -259,32 +205,32 @@ export class Rehearsal {
   state({ onlyEnded }: { onlyEnded: boolean }): RehearsalState {
     return {
       report: this.#writer.state({ onlyEnded }),
-      attempts: Object.fromEntries(this.#attempts),
+      ...this.answers.state(),
       skippedMs: this.skippedMs,
       steps: this.#steps,
       ...(this.#visits === undefined ? {} : { visits: this.#visits.state() }),
-      ...(this.#usedMocks.size === 0 ? {} : { usedMocks: [...this.#usedMocks] }),
     };
   }
 
-  /** The report of a flow that has ended. To be called once. */
+  /** The report of a flow that has ended. */
   report(flow: { flow: string; tenant: string }, end: { output: Json } | { error: FlowErrorData }): DryRunReport {
+    const told = this.#writer.state();
     return {
       dryRun: true,
       ...flow,
       ...('output' in end
         ? { status: 'completed', output: end.output }
         : { status: 'failed', error: flowErrorToJson(end.error) }),
-      ...this.#told(this.#writer.state()),
-      ...this.#visited(),
-      ...unusedMocks(this.plan, this.#usedMocks),
+      ...this.#told(told),
+      ...this.#visited(told),
+      ...unusedMocks(this.plan, this.answers.used),
       ...this.#alone(),
     };
   }
 
   /** What there is to tell while it runs; changes nothing. */
   soFar(flow: { flow: string; tenant: string }): DryRunSoFar {
-    return { ...flow, ...this.#told(this.#writer.peek()) };
+    return { ...flow, ...this.#told(this.#writer.state()) };
   }
 
   #told({ steps, omitted }: ReportState): Pick<DryRunReport, 'steps' | 'omittedSteps' | 'skippedMs'> {
@@ -303,16 +249,11 @@ export class Rehearsal {
     return { only: only.path, ...this.#after, ...(notGiven.length === 0 ? {} : { notGiven }) };
   }
 
-  #visited(): Pick<DryRunReport, 'visits' | 'omittedVisits'> {
+  #visited(told: ReportState): Pick<DryRunReport, 'visits' | 'omittedVisits'> {
     if (this.#visits === undefined) return {};
-    const { visits, omitted } = this.#visits.within(this.#writer.roomForVisits);
+    const { visits, omitted } = this.#visits.within(roomForVisits(told));
     return { visits, ...(omitted === 0 ? {} : { omittedVisits: omitted }) };
   }
-}
-
-/** Retries go on through a list of answers; another iteration begins anew. */
-function keyOf({ path }: TaskPlan, { iteration }: TaskScope): string {
-  return `${path} ${iteration}`;
 }
 
 /** As it may be shown: a placeholder stands for a secret. */

@@ -20,7 +20,7 @@ export function* rehearseApproval(task: CallPlan, frame: TaskFrame, rehearsal: R
   const { run, scope, values } = frame;
   const args = requireObject(values, 'with');
   yield* validateArguments(run, task.block, args);
-  const answer = rehearsal.nextAnswer(task, scope) ?? { decision: 'approved' };
+  const answer = rehearsal.answers.nextAnswer(task, scope) ?? { decision: 'approved' };
   if ('error' in answer) throw new FlowError(mockedError(answer.error));
   const decided: MockDecision = 'decision' in answer ? answer : { decision: 'timedOut' };
   rehearsal.note(frame.step, { decision: decided.decision });

@@ -56,7 +56,7 @@ export function* rehearseTask(
 function noteCall(task: CallPlan, { scope, values, step }: TaskFrame, rehearsal: Rehearsal): void {
   const input = requireObject(values, 'with');
   rehearsal.noteInput(step, input, describeEffect(task.block, input));
-  rehearsal.note(step, { answer: rehearsal.sourceOf(task, scope) });
+  rehearsal.note(step, { answer: rehearsal.answers.sourceOf(task, scope) });
 }
 
 /** The worker answers, so that its checks, retries and quotas are those of a live step. */
@@ -65,13 +65,13 @@ function* rehearseCall(
   frame: TaskFrame,
   { rehearsal, execute }: { rehearsal: Rehearsal; execute: Execute },
 ): Routine<TaskResult> {
-  const before = rehearsal.attemptsOf(task, frame.scope);
+  const before = rehearsal.answers.attemptsOf(task, frame.scope);
   const made = (): AttemptTime => {
     const time = timeOfAttempts(task, frame, { before, attempts: frame.step.shown.attempts ?? 1, rehearsal });
     const { attempts } = time;
-    const failed = failedAttempts(rehearsal.mockOf(task, frame.scope)?.answers ?? [], { before, attempts });
+    const failed = failedAttempts(rehearsal.answers.mockOf(task, frame.scope)?.answers ?? [], { before, attempts });
     if (failed.length > 0) rehearsal.note(frame.step, { failedAttempts: failed });
-    rehearsal.addAttempts(task, frame.scope, attempts);
+    rehearsal.answers.addAttempts(task, frame.scope, attempts);
     return time;
   };
   let end: StepEnd;
@@ -117,11 +117,11 @@ function* rehearseUnawaited(
   frame: TaskFrame,
   { rehearsal, execute }: { rehearsal: Rehearsal; execute: Execute },
 ): Routine<TaskResult> {
-  const answer = rehearsal.nextAnswer(task, frame.scope);
+  const answer = rehearsal.answers.nextAnswer(task, frame.scope);
   try {
     if (answer === undefined) yield* reportOf(task, frame, { rehearsal, execute });
     else {
-      rehearsal.note(frame.step, { answer: rehearsal.sourceOf(task, frame.scope) });
+      rehearsal.note(frame.step, { answer: rehearsal.answers.sourceOf(task, frame.scope) });
       outputOf(answer);
     }
   } catch (error) {
@@ -159,7 +159,7 @@ function* rehearseListen(task: ListenPlan, frame: TaskFrame, rehearsal: Rehearsa
   const mocked =
     from === undefined
       ? (yield* answered(task, frame, rehearsal))?.output
-      : outputBefore(rehearsal.lastAnswer(task, frame.scope));
+      : outputBefore(rehearsal.answers.lastAnswer(task, frame.scope));
   if (mocked === undefined) rehearsal.note(step, { answer: 'generated' });
   const items = (mocked as Json[] | undefined) ?? generatedEvents(task);
   const listener =
@@ -209,9 +209,9 @@ function outputBefore(answer: MockAnswer | undefined): Json | undefined {
 /** The mocked result of a task; undefined where it has none. Throws what a mocked error is. */
 function* answered(task: TaskPlan, frame: TaskFrame, rehearsal: Rehearsal): Routine<{ output: Json } | undefined> {
   const { scope, step, values } = frame;
-  const answer = rehearsal.nextAnswer(task, scope);
+  const answer = rehearsal.answers.nextAnswer(task, scope);
   if (answer === undefined) return undefined;
-  rehearsal.note(step, { answer: rehearsal.sourceOf(task, scope) });
+  rehearsal.note(step, { answer: rehearsal.answers.sourceOf(task, scope) });
   if ('timeout' in answer && values.timeout !== undefined) {
     const ms = durationOf(values.timeout, 'timeout');
     return yield* endAfter(ms, { error: tookTooLong() }, { frame, rehearsal });

@@ -24,7 +24,7 @@ export function timeOfAttempts(
   { before, attempts, rehearsal }: { before: number; attempts: number; rehearsal: Rehearsal },
 ): AttemptTime {
   const limitMs = values.timeout === undefined ? Number.POSITIVE_INFINITY : durationOf(values.timeout, 'timeout');
-  const answers = rehearsal.mockOf(task, scope)?.answers ?? [];
+  const answers = rehearsal.answers.mockOf(task, scope)?.answers ?? [];
   // Where there is no clock, time ends nothing.
   const hasClock = rehearsal.clock !== undefined;
   let ms = 0;

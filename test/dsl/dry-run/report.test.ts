@@ -81,6 +81,15 @@ describe('ReportWriter', () => {
     expect(omitted).toBeGreaterThan(0);
   });
 
+  it('gives back the room of steps that begin again in a new history', () => {
+    const writer = new ReportWriter();
+    const before = writer.state().bytes;
+    const running = { ...step({ status: 'running' }), endedAt: undefined } as unknown as StepProgress;
+    write(writer, running, { input: 'x'.repeat(5_000), would: 'w' });
+    expect(writer.state().bytes).toBeGreaterThan(5_000);
+    expect(writer.state({ onlyEnded: true }).bytes).toBe(before);
+  });
+
   it('goes on in a new history with the steps that have ended', () => {
     const writer = new ReportWriter();
     writer.begin(step());

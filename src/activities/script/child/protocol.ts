@@ -53,5 +53,13 @@ export interface ScriptAnswer {
   readonly peakMemoryBytes: number;
 }
 
+/** What is told of an error and of what was printed before it; the child keeps to it, and the worker sees to it. */
+export const MOST_TOLD = { nameCharacters: 100, messageCharacters: 1_000, tailCharacters: 2_000 };
+
+/** The end of what a script printed. */
+export function tailOf(text: string): string {
+  return text.slice(-MOST_TOLD.tailCharacters);
+}
+
 /** The line that a child writes once it can take its job. */
 export const READY_LINE = 'ready';

@@ -1,18 +1,11 @@
 import type { QuickJSContext, QuickJSHandle } from 'quickjs-emscripten-core';
 import { type Engine, readText } from './engine';
 import { MODULES, PRELUDE } from './prelude';
-import type { ScriptEnd, ScriptError, ScriptJob, ScriptStreams } from './protocol';
+import { MOST_TOLD, type ScriptEnd, type ScriptError, type ScriptJob, type ScriptStreams, tailOf } from './protocol';
+import { readThrown } from './thrown-error';
 
 /** Name of the script in its own stack traces. */
 const FILE_NAME = 'script.js';
-
-/** What is told of the streams of a script that failed. */
-const MAX_TAIL_CHARACTERS = 2_000;
-
-/** What is told of an error. */
-const MAX_NAME_CHARACTERS = 100;
-const MAX_MESSAGE_CHARACTERS = 1_000;
-const MAX_STACK_CHARACTERS = 4_000;
 
 /**
  * Before what is to be compiled and not run: nothing behind it is, and what it throws tells that all of it was compiled and linked. (The engine's own
@@ -80,7 +73,7 @@ class ScriptRun {
     const { name, message } = error instanceof Error ? error : { name: '', message: String(error) };
     // WebAssembly.RuntimeError; Node's types do not have it.
     if (name === 'RuntimeError' && this.engine.isFull()) return { kind: 'memory' };
-    return this.#threw({ name, message: message.slice(0, MAX_MESSAGE_CHARACTERS) });
+    return this.#threw({ name, message: message.slice(0, MOST_TOLD.messageCharacters) });
   }
 
   /** With what the script has printed, where that is not the script's answer anyway. */
@@ -243,20 +236,13 @@ class ScriptRun {
 
   #tails(): ScriptStreams {
     const { stdout, stderr } = this.#read();
-    return { stdout: stdout.slice(-MAX_TAIL_CHARACTERS), stderr: stderr.slice(-MAX_TAIL_CHARACTERS) };
+    return { stdout: tailOf(stdout), stderr: tailOf(stderr) };
   }
 
   #describe(thrown: QuickJSHandle): ScriptError {
     const described = this.#call('describe', thrown);
     const text = 'error' in described ? '' : (readText(this.#context, described.value, 100_000) ?? '');
-    const [name = '', message = '', stack = ''] = textsIn(text);
-    const { code } = this.job;
-    const line = lineIn(stack.slice(0, MAX_STACK_CHARACTERS), code) ?? lineOfImport(this.#missingModule, code);
-    return {
-      name: name.slice(0, MAX_NAME_CHARACTERS),
-      message: `${message.slice(0, MAX_MESSAGE_CHARACTERS)}${hintFor(message)}`,
-      ...(line === undefined ? {} : { line }),
-    };
+    return readThrown(text, { code: this.job.code, missingModule: this.#missingModule });
   }
 
   #call(name: string, ...args: QuickJSHandle[]): { value: QuickJSHandle } | { error: QuickJSHandle } {
@@ -284,63 +270,4 @@ function declarationOf(code: string): string {
 
 function methodOf(code: string): string {
   return `({ async ${METHOD}(input) {${code}\n} })`;
-}
-
-/** The texts of a list in JSON. The prelude's own, but a script can have changed what that is made with. */
-function textsIn(json: string): string[] {
-  try {
-    const list: unknown = JSON.parse(json);
-    return Array.isArray(list) && list.every((item) => typeof item === 'string') ? list : [];
-  } catch {
-    return [];
-  }
-}
-
-/** The topmost line of the script in a stack trace. */
-function lineIn(stack: string, code: string): number | undefined {
-  const [, digits] = /script\.js:(\d+)/.exec(stack) ?? [];
-  if (digits === undefined) return undefined;
-  // What is missing at its end is missed in the line behind it.
-  return Math.min(Number(digits), code.trimEnd().split('\n').length);
-}
-
-/** The engine does not say where a module is imported that there is not. */
-function lineOfImport(name: string | undefined, code: string): number | undefined {
-  if (name === undefined) return undefined;
-  const index = code
-    .split('\n')
-    .findIndex((line) => [`'${name}'`, `"${name}"`, `node:${name}`].some((text) => line.includes(text)));
-  return index === -1 ? undefined : index + 1;
-}
-
-/** What Node and browsers have beside the language, and scripts have not. */
-const NOT_THERE = new Map([
-  ...['require', 'module', 'exports'].map(
-    (name) => [name, 'processes (run: script) import node:fs and node:process'] as const,
-  ),
-  ...['setTimeout', 'setInterval', 'setImmediate'].map((name) => [name, 'scripts have no timers'] as const),
-  ...['fetch', 'XMLHttpRequest', 'WebSocket'].map(
-    (name) => [name, 'scripts have no network; call http in a step of its own'] as const,
-  ),
-  ...[
-    'Buffer',
-    'TextEncoder',
-    'TextDecoder',
-    'URL',
-    'structuredClone',
-    'Intl',
-    'atob',
-    'btoa',
-    'window',
-    'document',
-    'crypto',
-  ].map((name) => [name, 'scripts have the language, and what docs/scripts.md names'] as const),
-  ['process', 'functions (call: script.run) have none; run: script has'],
-]);
-
-/** What to do about a name that is not there. */
-function hintFor(message: string): string {
-  const [, name = ''] = /^'(\w+)' is not defined$/.exec(message) ?? [];
-  const hint = NOT_THERE.get(name);
-  return hint === undefined ? '' : `: ${hint}`;
 }
