@@ -1,7 +1,7 @@
 /**
  * `npm run bench:fairness`: what tenants feel of each other. One worker, 16 slots, steps of 20 ms (a loopback server answers after so
  * long). Prints the latency of a small tenant's steps alone and while another floods, and how tenants with a backlog share the worker.
- * With --json the last line is one JSON object.
+ * With --json the last line is one JSON object; DISPATCH=queue has all steps go through their queue (default auto).
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -24,6 +24,7 @@ const FLOOD = { flows: 40, steps: 50 };
 const SMALL = { flows: 10, steps: 5 };
 const BACKLOG = { flows: 20, steps: 50 };
 const REPEATS = Number(process.env.REPEATS ?? 3);
+const DISPATCH = process.env.DISPATCH ?? 'auto';
 const SCOPES = ['flow:start', 'block:*', 'resources:*', 'http:*:*'];
 
 Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
@@ -67,7 +68,13 @@ async function startEverything() {
   const policy = join(folder, 'policy.yaml');
   const withScopes = Object.entries(tenants).map(([name, tenant]) => [name, { ...tenant, scopes: SCOPES }]);
   writeFileSync(policy, JSON.stringify({ version: 1, tenants: Object.fromEntries(withScopes) }));
-  const flags = { 'blob-root': join(folder, 'blobs'), 'allow-host': ['127.0.0.1'], policy, pools: 'io' };
+  const flags = {
+    'blob-root': join(folder, 'blobs'),
+    'allow-host': ['127.0.0.1'],
+    policy,
+    pools: 'io',
+    dispatch: DISPATCH,
+  };
   const config = parseWorkerConfig(mergeOptions({ flags, env: {}, file: {} }), folder);
   const worker = await startWorker({ config, target: server, logger: { log() {} }, workerId: 'bench' });
   releases.push(() => worker.stop());
@@ -158,7 +165,7 @@ function print({ alone, flooded, equal, weighted }) {
     lowest: Math.min(...values).toFixed(digits),
     highest: Math.max(...values).toFixed(digits),
   });
-  console.log(`16 slots, steps of ${STEP_MS} ms, ${REPEATS} repeats`);
+  console.log(`16 slots, steps of ${STEP_MS} ms, ${REPEATS} repeats, dispatch ${DISPATCH}`);
   console.table({
     'p95 of a step, small tenant alone (ms)': row(alone, 0),
     [`the same while another floods ${FLOOD.flows * FLOOD.steps} steps (ms)`]: row(flooded, 0),

@@ -49,11 +49,11 @@ async function bundleWorkflows() {
     return;
   }
   const { bundleWorkflowCode, DefaultLogger } = require('@temporalio/worker');
-  const extra = existsSync(BUNDLE_OPTIONS) ? require(BUNDLE_OPTIONS).workflowBundleOptions() : {};
-  const options = { workflowsPath: WORKFLOWS, logger: new DefaultLogger('WARN'), ...extra };
+  const { asciiOf, workflowBundleOptions } = require(BUNDLE_OPTIONS);
+  const options = { logger: new DefaultLogger('WARN'), ...workflowBundleOptions() };
   try {
     const { code } = await bundleWorkflowCode(options);
-    writeFileSync(`${BUNDLE}.new`, code);
+    writeFileSync(`${BUNDLE}.new`, asciiOf(code));
     renameSync(`${BUNDLE}.new`, BUNDLE);
   } catch (error) {
     fail(`build: the workflows could not be bundled: ${error instanceof Error ? error.message : error}`);

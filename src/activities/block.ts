@@ -1,5 +1,6 @@
 import type { DryStep } from '../dsl/dry-run/dry-run';
 import type { Json, JsonObject } from '../dsl/json';
+import type { LocalAttempt } from '../dsl/local-step';
 import type { QuotaClaim } from '../dsl/quota';
 import type { SpanContext } from '../dsl/trace';
 import type { Access } from './access/access';
@@ -29,6 +30,8 @@ export interface StepIdentity {
   readonly execution?: string;
   /** Number of this attempt, from 1. */
   readonly attempt: number;
+  /** It runs in place, as a local activity; absent: it came through its task queue. */
+  readonly local?: LocalAttempt;
   /** The author's word that doing it twice is harmless (`metadata.idempotent`), or the block's own. */
   readonly idempotent: boolean;
   /** Temporal's run of the workflow that the step is of. */

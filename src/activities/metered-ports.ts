@@ -40,29 +40,30 @@ function meterClient(client: HttpClient, observe: PortObserver | undefined): Htt
   };
 }
 
-async function observeRequest(
+function observeRequest(
   { method }: HttpRequest,
   send: () => Promise<HttpResponse>,
   observe: PortObserver,
 ): Promise<HttpResponse> {
-  let status: HttpStatusClass = 'error';
-  const answer = async (): Promise<HttpResponse> => {
-    const response = await send();
-    status = `${Math.trunc(response.statusCode / 100)}xx` as HttpStatusClass;
-    return response;
-  };
-  return await timed(answer, (_, ms) => observe({ port: 'http', method, status, ms }));
+  return timed(send, (ms, ended) => observe({ port: 'http', method, status: statusClassOf(ended?.result), ms }));
 }
 
-async function timed<T>(work: () => Promise<T>, told: (isOk: boolean, ms: number) => void): Promise<T> {
+function statusClassOf(response: HttpResponse | undefined): HttpStatusClass {
+  return response === undefined ? 'error' : (`${Math.trunc(response.statusCode / 100)}xx` as HttpStatusClass);
+}
+
+/** Tells how long the work took, and what it gave; nothing where it failed. */
+async function timed<T>(
+  work: () => Promise<T>,
+  told: (ms: number, ended?: { readonly result: T }) => void,
+): Promise<T> {
   const begunAt = performance.now();
-  let isOk = false;
+  let ended: { readonly result: T } | undefined;
   try {
-    const result = await work();
-    isOk = true;
-    return result;
+    ended = { result: await work() };
+    return ended.result;
   } finally {
-    told(isOk, performance.now() - begunAt);
+    told(performance.now() - begunAt, ended);
   }
 }
 
@@ -85,7 +86,9 @@ function meterBlobs(store: BlobStore, observe: PortObserver | undefined): BlobSt
   const moved = (direction: 'in' | 'out', bytes: number): void =>
     observe?.({ port: 'bytes', of: 'blob', direction, bytes });
   const watch = <T>(operation: string, act: () => Promise<T>): Promise<T> =>
-    observe === undefined ? act() : timed(act, (isOk) => observe({ port: 'blob', operation, isOk }));
+    observe === undefined
+      ? act()
+      : timed(act, (_, ended) => observe({ port: 'blob', operation, isOk: ended !== undefined }));
   return {
     put: (tenant, path, source, options = {}) => {
       const meter = StepMeter.current();
@@ -131,7 +134,7 @@ function meterDatabase(database: SqlDatabase, observe: PortObserver | undefined)
       ? idly(work)
       : timed(
           () => idly(work),
-          (isOk, ms) => observe({ port: 'sql', kind, operation, isOk, ms }),
+          (ms, ended) => observe({ port: 'sql', kind, operation, isOk: ended !== undefined, ms }),
         );
   return {
     kind,

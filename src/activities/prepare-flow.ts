@@ -9,6 +9,7 @@ import { FlowError, flowErrorData, flowErrorToJson } from '../dsl/errors';
 import type { Json, JsonObject } from '../dsl/json';
 import type { CallPlan, FlowPlan } from '../dsl/planning/plan';
 import { flowInputSchema, planFlow } from '../dsl/planning/plan-flow';
+import { tasksOf } from '../dsl/planning/tasks-of';
 import { formatProblem, type Problem, toJsonPointer } from '../dsl/problems';
 import { type PreparedFlow, parseStartInput, type StartInput } from '../dsl/start';
 import { compileSchema } from '../dsl/validation/json-schemas';
@@ -53,6 +54,8 @@ export async function prepareFlow(
 export interface FlowPlace {
   readonly mode: RunMode;
   readonly otherQueue: string;
+  /** True where a step may be tried in place without being asked to; absent: no step is tried. */
+  readonly isQuick?: (tenant: string, flow: string, stepId: string) => boolean;
 }
 
 /** Says who may start a flow; `tenant` is what was sent. */
@@ -99,6 +102,7 @@ async function prepare(
     requireScope(access, needWord('approval', 'request'));
   }
   const { priorityKey, depth } = start;
+  const quickSteps = place?.isQuick === undefined ? undefined : quickStepsOf(plan, tenant, place.isQuick);
   return {
     // First: the codec reads off the beginning whose it is (encryption-codec.ts).
     tenant,
@@ -113,13 +117,20 @@ async function prepare(
     namesExecutions: true,
     remembersDeeds: true,
     recordsTimes: true,
+    hearsInRounds: true,
     ...(priorityKey === undefined ? {} : { priorityKey }),
     ...(requestedBy === undefined ? {} : { requestedBy }),
     ...(depth === undefined ? {} : { depth }),
     ...(grant === undefined ? {} : { grant }),
     ...(share === undefined ? {} : { share }),
     ...(dryRun === undefined ? {} : { dryRun }),
+    ...(quickSteps === undefined ? {} : { quickSteps, triesTogether: true as const }),
   };
+}
+
+function quickStepsOf(plan: FlowPlan, tenant: string, isQuick: NonNullable<FlowPlace['isQuick']>): string[] {
+  const calls = [...tasksOf(plan).values()].filter(({ kind }) => kind === 'call');
+  return calls.map(({ path }) => path).filter((path) => isQuick(tenant, plan.flow, path));
 }
 
 /** A live flow on a worker of the sandbox would do nothing and say that it did; a dry run elsewhere would do everything. */

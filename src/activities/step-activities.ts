@@ -2,9 +2,11 @@ import { CancelledFailure, Context } from '@temporalio/activity';
 import { BLOCK_SPECS } from '../dsl/block-registry';
 import { measureJson } from '../dsl/encoded-json';
 import { isJsonObject, type Json, type JsonObject } from '../dsl/json';
+import { TRY_STEPS } from '../dsl/names';
 import { isRecordedBlock } from '../dsl/recorded-blocks';
 import { isRepeatable } from '../dsl/repeatable';
 import { MAX_PAYLOAD_BYTES, type StepRequest, type StepResult } from '../dsl/step-request';
+import type { AnswerTogether, StepsTogether } from '../dsl/steps-together';
 import { lostPayloadOf } from '../dsl/undecodable';
 import { type ScopedPorts, scopeSecrets } from './access/scoped-ports';
 import type { BlockContext, BlockExecutor, Ports, StepIdentity } from './block';
@@ -13,6 +15,8 @@ import { argumentsDigest } from './cache-digest';
 import type { CpuShare } from './cpu-share';
 import type { Fence } from './fence';
 import { Heartbeat } from './heartbeat';
+import type { InPlace } from './in-place/in-place';
+import { localOnly } from './local-only';
 import { outcomeUnknown, withUnknownOutcome } from './outcome-unknown';
 import type { SecretStore } from './ports/secret-store';
 import type { ResultCache } from './result-cache';
@@ -31,6 +35,9 @@ const MAX_DEADLINE_MARGIN_MS = 500;
 /** A step's activity, registered under the block's type. */
 export type StepActivity = (request: StepRequest) => Promise<StepResult>;
 
+/** Tries steps that began together, where steps run in place. */
+export type TogetherActivity = (steps: StepsTogether) => Promise<AnswerTogether[]>;
+
 /** Makes a step's arguments as its block gets them. */
 export type ResolveSecrets = typeof resolveSecrets;
 
@@ -47,7 +54,7 @@ export type StepMiddleware = (
   meter: StepMeter,
 ) => Promise<StepResult>;
 
-/** The activities of a worker: one for each block that is an activity. */
+/** The activities of a worker: one for each block that is an activity, and one for several in place. */
 export function createStepActivities(options: {
   ports: ScopedPorts;
   secrets: SecretStore;
@@ -60,11 +67,19 @@ export function createStepActivities(options: {
   isSandbox?: boolean;
   /** Absent: nothing is traced. */
   spans?: SpanSink | undefined;
-}): Record<string, StepActivity> {
-  const activities: Record<string, StepActivity> = {};
+  /** Which of them run in place; absent: none does. */
+  inPlace?: Pick<InPlace, 'run' | 'runTogether'> | undefined;
+}): Record<string, StepActivity | TogetherActivity> {
+  const { inPlace } = options;
+  const attempt = (blockType: string, asked: StepRequest) => runStep(blockType, asked, options);
+  const activities: Record<string, StepActivity | TogetherActivity> = {};
   for (const { type, kind } of BLOCK_SPECS) {
-    if (kind === 'activity') activities[type] = (request) => runStep(type, request, options);
+    if (kind !== 'activity') continue;
+    activities[type] = (request: StepRequest) =>
+      inPlace === undefined ? attempt(type, request) : inPlace.run(type, request, attempt);
   }
+  if (inPlace !== undefined)
+    activities[TRY_STEPS] = localOnly((_, steps: StepsTogether) => inPlace.runTogether(steps, attempt));
   return activities;
 }
 
@@ -97,6 +112,7 @@ async function runStep(
     idempotencyKey: request.key,
     ...(request.execution === undefined ? {} : { execution: request.execution }),
     attempt,
+    ...(temporal.info.isLocal && request.local !== undefined ? { local: request.local } : {}),
     idempotent: request.idempotent,
     ...(isRecordedBlock(blockType) ? { argumentsDigest: argumentsDigest(request) } : {}),
     ...(request.grant === undefined ? {} : { grant: request.grant }),
@@ -221,10 +237,9 @@ export function inProcessRunner(
   findExecutor: (blockType: string) => BlockExecutor | undefined,
   cpu: CpuShare,
 ): BlockRunner {
-  return async (blockType, args, context) => {
+  return (blockType, args, context) => {
     const executor = findExecutor(blockType);
-    if (executor === undefined)
-      throw notRetryable('BLW_BLOCK_UNKNOWN', `there is no block "${blockType}" in this worker`);
-    return await cpu.charge(() => executor(args, context));
+    if (executor !== undefined) return cpu.charge(() => executor(args, context));
+    return Promise.reject(notRetryable('BLW_BLOCK_UNKNOWN', `there is no block "${blockType}" in this worker`));
   };
 }

@@ -21,6 +21,8 @@ export function createFence(temporal: Context, beat: Heartbeat): Fence {
   const windowMs = limitMs * FRESH_SHARE;
   const ageMs = Math.max(0, Date.now() - currentAttemptScheduledTimestampMs);
   const renew = async (): Promise<FreshUntil> => {
+    // Nobody can be asked about a workflow task; the queue takes over.
+    if (temporal.info.isLocal) throw outdated('it runs in place, where that cannot be found out');
     const until = freshFor(windowMs);
     await ask(temporal, beat);
     return until;

@@ -1,4 +1,4 @@
-import type { Client } from '@temporalio/client';
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import type { ApprovalState, DecisionInput } from '../dsl/approval';
 import { APPROVAL, APPROVAL_STATE_QUERY, DECIDE_UPDATE } from '../dsl/names';
 import { usageError } from './command-error';
@@ -6,9 +6,6 @@ import { describeRun } from './describe-run';
 import { ANSWER_TIMEOUT_MS } from './no-answer';
 import { queryRun } from './query-run';
 import { updateRefusal } from './update-refusal';
-
-/** How many approvals of one flow are looked at to find the one that is meant. */
-const MAX_CANDIDATES = 20;
 
 /** An approval, as it is called. */
 export interface ApprovalAddress {
@@ -35,7 +32,7 @@ export async function findApproval(client: Client, id: string): Promise<FoundApp
     });
   }
   if (found.type === APPROVAL) return { id, runId: found.runId, taskQueue: found.taskQueue };
-  const waiting = await waitingApprovalsOf(client, id);
+  const waiting = waitingApprovalsOf(found);
   const [only] = waiting;
   if (only !== undefined && waiting.length === 1) return { ...only, taskQueue: found.taskQueue };
   if (only === undefined)
@@ -45,15 +42,14 @@ export async function findApproval(client: Client, id: string): Promise<FoundApp
   });
 }
 
-async function waitingApprovalsOf(client: Client, flowId: string): Promise<Pick<FoundApproval, 'id' | 'runId'>[]> {
-  const query = `WorkflowType = ${quote(APPROVAL)} AND ExecutionStatus = 'Running' AND WorkflowId STARTS_WITH ${quote(`${flowId}/`)}`;
-  const found: { id: string; runId: string }[] = [];
-  for await (const { workflowId, runId, parentExecution } of client.workflow.list({ query })) {
-    // Another flow's id may begin the same way.
-    if (parentExecution?.workflowId === flowId) found.push({ id: workflowId, runId });
-    if (found.length === MAX_CANDIDATES) break;
+/** As the flow itself knows them: Temporal's lists are behind by a moment, and would name one that has just been decided. */
+function waitingApprovalsOf({ raw }: WorkflowExecutionDescription): Pick<FoundApproval, 'id' | 'runId'>[] {
+  const waiting: Pick<FoundApproval, 'id' | 'runId'>[] = [];
+  for (const { workflowId: id, runId, workflowTypeName } of raw.pendingChildren ?? []) {
+    // Without a run id it has been asked for, and has not begun.
+    if (workflowTypeName === APPROVAL && id && runId) waiting.push({ id, runId });
   }
-  return found;
+  return waiting;
 }
 
 /** A text in a visibility query. */

@@ -64,6 +64,8 @@ export const ADMIT_FLOW = 'admitFlow';
 export const RELEASE_FLOW = 'releaseFlow';
 export const COUNT_FAILURE = 'countFailure';
 export const TELL_TIME = 'tellTime';
+/** Steps in place that begin together. */
+export const TRY_STEPS = 'trySteps';
 
 /** Search attributes, all of type Keyword. */
 export const SEARCH_ATTRIBUTES = {

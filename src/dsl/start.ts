@@ -86,6 +86,15 @@ export interface PreparedFlow {
   readonly concurrentSteps?: number;
   /** Flows above this one; absent: none. */
   readonly depth?: number;
+  /**
+   * Steps may be tried in place (`local-step.ts`), these paths without being asked to, since their worker knows them to be quick; absent in
+   * histories of before, and in dry runs.
+   */
+  readonly quickSteps?: readonly string[];
+  /** Reads in place that begin together are one local activity (`steps-together.ts`); absent in histories of before, and where no step is tried in place. */
+  readonly triesTogether?: true;
+  /** The flow hears of local activities in rounds (`local-rounds.ts`); absent in histories of before. */
+  readonly hearsInRounds?: true;
   /** What the flow's steps show to the workers (docs/identity.md); absent: these check nobody, or did not when it was prepared. */
   readonly grant?: string;
   /** The tenant's share of the workers; absent: there was no policy, or the flow is from before there were any. */

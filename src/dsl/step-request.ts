@@ -1,6 +1,10 @@
 import type { DryStep } from './dry-run/dry-run';
+import type { BatchValues } from './expressions/batch';
 import type { Json, JsonObject } from './json';
+import type { Elsewhere, LocalAttempt } from './local-step';
+import type { CallPlan } from './planning/plan';
 import type { QuotaClaim, QuotaHint, QuotaWait } from './quota';
+import type { StepAhead } from './read-ahead/read-ahead';
 import type { StepSecrets } from './secrets';
 import type { StepTrace } from './trace';
 
@@ -46,6 +50,8 @@ export interface StepRequest {
   readonly trace?: StepTrace;
   /** The step is not to be done but answered, by a worker of the sandbox; absent: it is live. */
   readonly dryRun?: DryStep;
+  /** The step is tried in place, as a local activity; absent: it came through its task queue. */
+  readonly local?: LocalAttempt;
 }
 
 /** Result of a step's activity. */
@@ -59,6 +65,12 @@ export interface StepResult {
   readonly waiting?: QuotaWait;
   /** Absent: the tenant has no such quota. */
   readonly quota?: QuotaHint;
+  /** Only of an attempt in place: the step is to be done through its task queue. */
+  readonly elsewhere?: Elsewhere;
+  /** Only of an attempt in place: what was read of the steps after it, in their order. */
+  readonly ahead?: readonly StepAhead[];
+  /** The worker has measured the step to be quick: it may be tried in place. */
+  readonly quick?: true;
   /** Id of the worker that ran the step, where that is traced. */
   readonly worker?: string;
 }
@@ -72,6 +84,18 @@ export function idempotencyKey(parts: {
   generation: number;
 }): string {
   return `${parts.tenant}:${parts.flowId}:${parts.stepPath}:${parts.iteration || '0'}:${parts.generation}`;
+}
+
+/** What `metadata.cache` asks for. A key that comes out as null reuses nothing: data that is not there must not be the same everywhere. */
+export function cacheOf({ cache }: CallPlan, { cacheKey: key }: BatchValues): Pick<StepRequest, 'cache'> {
+  if (cache === undefined || key === null) return {};
+  const { maxAgeMs } = cache;
+  return { cache: key === undefined ? { maxAgeMs } : { key, maxAgeMs } };
+}
+
+/** The iteration of a loop, or the number of a visit, within another one. */
+export function joinIteration(iteration: string, part: string): string {
+  return iteration === '' ? part : `${iteration}.${part}`;
 }
 
 /** The iteration in an {@link idempotencyKey}; undefined for `0`, which is also that of a step outside of loops. */

@@ -65,6 +65,8 @@ export interface WorkerConfig {
   readonly metrics?: MetricsEndpoint;
   readonly shutdownGraceMs: number;
   readonly maxCachedFlows: number;
+  /** Where steps run of which their author says nothing: in place where that is as safe and they are quick, or in the queue. */
+  readonly dispatch: 'auto' | 'queue';
   readonly logLevel: LogLevel;
   readonly logFormat: 'json' | 'pretty';
 }
@@ -124,6 +126,7 @@ export function parseWorkerConfig(values: OptionValues, cwd: string): WorkerConf
     shutdownGraceMs: integer('shutdown-grace', 0, 86_400) * 1_000,
     // With 2 or 3 the SDK's polls hold the places that queries need: they time out. Measured; with 5 they do not.
     maxCachedFlows: integer('max-cached-flows', 5, 100_000),
+    dispatch: oneOf('dispatch', ['auto', 'queue']),
     logLevel: oneOf('log-level', LOG_LEVELS),
     logFormat: oneOf('log-format', ['json', 'pretty']),
   };

@@ -1,5 +1,6 @@
 import type { DataConverter, PayloadCodec } from '@temporalio/common';
 import { ClaimCodec, type CodecRole } from '../activities/payloads/claim-codec';
+import { CodecChain } from '../activities/payloads/codec-chain';
 import { EncryptionCodec, type EncryptionOptions } from '../activities/payloads/encryption-codec';
 import { KeyRing } from '../activities/payloads/key-ring';
 import { PayloadStore } from '../activities/payloads/payload-store';
@@ -54,5 +55,5 @@ function codecs({
 }: EncryptionOptions & { store: PayloadStore | undefined; role: CodecRole }): PayloadCodec[] {
   const { namespace, role } = options;
   const claims = store === undefined ? [] : [new ClaimCodec({ store, namespace, role })];
-  return [new EncryptionCodec(options), ...claims];
+  return [new CodecChain([new EncryptionCodec(options), ...claims])];
 }

@@ -1,6 +1,9 @@
 /** Writes bytes from an offset on; gives how many it has written. Throws errors of the system; EAGAIN where there is no room now. */
 export type Write = (bytes: Buffer, offset: number) => number;
 
+/** Lines are written together up to so many bytes: what a pipe takes in one piece, whoever else writes into it (POSIX, PIPE_BUF on Linux). */
+const MAX_TOGETHER_BYTES = 4_096;
+
 interface Entry {
   readonly bytes: Buffer;
   /** Lines that are lost where it is. */
@@ -27,6 +30,11 @@ export class LogQueue {
     private readonly maxBytes: number,
   ) {}
 
+  /** Of what waits. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   get isEmpty(): boolean {
     return this.#entries.length === 0;
   }
@@ -38,8 +46,9 @@ export class LogQueue {
 
   /** The oldest give way: what a process says last says most. */
   add(line: string): void {
-    this.#entries.push({ bytes: Buffer.from(line), lines: 1, kind: 'line' });
-    this.#bytes += Buffer.byteLength(line);
+    const bytes = Buffer.from(line);
+    this.#entries.push({ bytes, lines: 1, kind: 'line' });
+    this.#bytes += bytes.length;
     const first = this.#written > 0 ? 1 : 0;
     while (this.#bytes > this.maxBytes && this.#entries.length > first + 1) this.#drop(first);
   }
@@ -48,18 +57,38 @@ export class LogQueue {
   drain(): boolean {
     for (;;) {
       if (this.#written === 0 && this.#entries[0]?.kind === 'line') this.#announce();
-      const [entry] = this.#entries;
-      if (entry === undefined) return true;
+      if (this.isEmpty) return true;
       try {
-        this.#written += this.write(entry.bytes, this.#written);
+        this.#written += this.write(this.#together(), this.#written);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') this.#giveUp();
         else this.#takeBack();
         return this.isEmpty;
       }
-      if (this.#written < entry.bytes.length) continue;
+      this.#removeWritten();
+    }
+  }
+
+  /** The first ones: as many as go out in one piece, one at least. Alone the rest of a line behind which something has to be said. */
+  #together(): Buffer {
+    const maxBytes = this.#written > 0 && this.#lost > 0 ? 0 : MAX_TOGETHER_BYTES;
+    let count = 0;
+    let bytes = 0;
+    for (const entry of this.#entries) {
+      if (count > 0 && bytes + entry.bytes.length > maxBytes) break;
+      bytes += entry.bytes.length;
+      count += 1;
+    }
+    const first = this.#entries.slice(0, count).map((entry) => entry.bytes);
+    return first.length === 1 && first[0] !== undefined ? first[0] : Buffer.concat(first, bytes);
+  }
+
+  #removeWritten(): void {
+    for (;;) {
+      const length = this.#entries[0]?.bytes.length ?? Number.POSITIVE_INFINITY;
+      if (this.#written < length) return;
       this.#remove(0);
-      this.#written = 0;
+      this.#written -= length;
     }
   }
 

@@ -7,8 +7,13 @@ export type LogFields = Record<string, string | number | boolean | undefined>;
 
 /** Writes log lines: one JSON object each, `{ timestamp, level, worker_id, message, fields }`. */
 export interface Logger {
-  log(level: 'trace' | 'debug' | 'info' | 'warn' | 'error', message: string, fields?: LogFields): void;
+  log(level: LogLevel, message: string, fields?: LogFields): void;
+  /** False where lines of that level are dropped: for who makes many of them. Absent: none are. */
+  readonly isOn?: (level: LogLevel) => boolean;
 }
+
+/** From the least urgent on. */
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
 
 /** What a logger does beside writing. */
 export interface LoggerOptions {
@@ -30,7 +35,9 @@ export function createLogger(
 
 /** A logger that masks every text of its lines before it writes them. */
 export function maskedLogger(logger: Logger, mask: (text: string) => string): Logger {
+  const { isOn } = logger;
   return {
+    ...(isOn === undefined ? {} : { isOn }),
     log(level, message, fields = {}) {
       const masked = Object.entries(fields).map(([key, value]) => [
         key,
@@ -56,7 +63,18 @@ function jsonLogger(logLevel: string, workerId: string, onLoss: LoggerOptions['o
     onLoss,
   );
   const lines: Pino = pino(options, sink);
-  return { log: (level, message, fields = {}) => lines[level]({ fields }, message) };
+  return {
+    isOn: (level) => lines.isLevelEnabled(level),
+    log(level, message, fields = {}) {
+      lines[level]({ fields }, message);
+      if (isUrgent(level)) sink.flush();
+    },
+  };
+}
+
+/** What needs somebody's attention must not wait for the lines after it: it may be the last that the worker says. */
+function isUrgent(level: string): boolean {
+  return level === 'warn' || level === 'error';
 }
 
 /** Said once the log can be written again. */
@@ -66,10 +84,13 @@ const ORDER = ['trace', 'debug', 'info', 'warn', 'error'];
 
 function prettyLogger(logLevel: string, onLoss: LoggerOptions['onLoss']): Logger {
   const sink = openLogSink((lines) => `WARN  ${LOST}  lines=${lines}\n`, undefined, onLoss);
+  const isOn = (level: string): boolean => ORDER.indexOf(level) >= ORDER.indexOf(logLevel);
   return {
+    isOn,
     log(level, message, fields = {}) {
-      if (ORDER.indexOf(level) < ORDER.indexOf(logLevel)) return;
+      if (!isOn(level)) return;
       sink.write(prettyLine(new Date(), level, message, fields));
+      if (isUrgent(level)) sink.flush();
     },
   };
 }

@@ -42,6 +42,13 @@ export const WORKER_OPTIONS = [
     description: 'steps of dry runs that are answered at once, scripts that really run among them',
   },
   {
+    name: 'dispatch',
+    value: 'MODE',
+    default: 'auto',
+    description:
+      'where steps without metadata.dispatch run: auto (in place where that is as safe and they are known to be quick, else in their queue), or queue',
+  },
+  {
     name: 'queue-prefix',
     value: 'NAME',
     default: 'beamline',

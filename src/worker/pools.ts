@@ -1,18 +1,17 @@
 import { cpus } from 'node:os';
-import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import type { NativeConnection, Worker, WorkerOptions } from '@temporalio/worker';
 import type { ScopedPorts } from '../activities/access/scoped-ports';
-import { CpuShare } from '../activities/cpu-share';
 import { createDeadLetterActivities } from '../activities/dead-letter-activities';
 import { createEvaluateExpressions } from '../activities/evaluate-expressions';
 import { createEventActivities } from '../activities/event-activities';
-import { findExecutor } from '../activities/executors';
 import type { ExpressionEngine } from '../activities/expressions/expression-engine';
 import { HEARTBEAT_INTERVAL_MS } from '../activities/heartbeat';
+import { InPlace, type LocalOutcome } from '../activities/in-place/in-place';
+import { LOCAL_SLOTS } from '../activities/in-place/step-places';
 import { localOnly } from '../activities/local-only';
 import type { KeyRing } from '../activities/payloads/key-ring';
 import type { PayloadStore } from '../activities/payloads/payload-store';
 import type { PortObserver } from '../activities/port-observer';
-import { findDatabase } from '../activities/ports/configured-databases';
 import type { EventPort } from '../activities/ports/events';
 import type { Gate } from '../activities/ports/gate';
 import type { Outbox } from '../activities/ports/outbox';
@@ -20,18 +19,13 @@ import type { SecretStore } from '../activities/ports/secret-store';
 import { type FlowPlace, prepareFlow } from '../activities/prepare-flow';
 import { type BlockProcessPool, createBlockProcessPool } from '../activities/process/block-process-pool';
 import type { ResultCache } from '../activities/result-cache';
-import { requireScriptPool } from '../activities/script/script-job';
 import type { ScriptPool } from '../activities/script/script-pool';
-import {
-  type BlockRunner,
-  createStepActivities,
-  inProcessRunner,
-  type StepMiddleware,
-} from '../activities/step-activities';
+import { createStepActivities, type StepMiddleware } from '../activities/step-activities';
 import { validateArguments, validateData } from '../activities/validate-data';
 import type { DecisionAdmission, ResolutionAdmission, WindowAdmission } from '../dsl/admission';
 import type { PoolName, ResourceClass } from '../dsl/block-spec';
 import type { Catalog } from '../dsl/catalog/library';
+import { messageOf } from '../dsl/errors';
 import { isJsonObject, type Json } from '../dsl/json';
 import {
   ADMIT_DECISION,
@@ -46,11 +40,12 @@ import {
   VALIDATE_DATA,
 } from '../dsl/names';
 import type { FlowOwner } from '../dsl/quota';
-import { SCRIPT_BLOCK } from '../dsl/script';
 import type { RunOrigin } from '../dsl/start';
+import { blockRunner } from './block-runners';
 import type { WorkerConfig } from './config';
 import { workerDataConverter } from './data-converter';
 import { createFlowLogSinks } from './flow-log';
+import { FlowWorker } from './flow-worker';
 import type { Logger } from './logger';
 import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
 import type { PolicySource } from './policy/policy';
@@ -88,6 +83,8 @@ export interface PoolParts {
   /** Told what blocks do through their ports in processes of their own; absent: nobody. */
   readonly observe?: PortObserver | undefined;
   readonly logger: Logger;
+  /** Told what became of steps that were tried in place; absent: nobody. */
+  readonly tellLocal?: ((blockType: string, outcome: LocalOutcome) => void) | undefined;
   /** Around the check of each step's access. */
   readonly middleware: readonly StepMiddleware[];
   /** Absent: nothing is traced. */
@@ -127,25 +124,29 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
       allowHosts: config.allowHosts,
     },
   });
-  const runBlock = scriptRunner(
-    resources,
-    parts.scripts,
-    resources === 'io' ? ioRunner(config, processes) : processRunner(processes),
-  );
-  const worker = await Worker.create({
+  const runBlock = blockRunner(resources, { config, processes, scripts: parts.scripts });
+  // Flows run on the io pool: what runs in place runs there.
+  const choosesItself = config.dispatch === 'auto';
+  const warn = (error: unknown): void =>
+    parts.logger.log('error', 'what follows a step could not be foreseen', { error: messageOf(error) });
+  const inPlace = resources === 'io' ? new InPlace({ slots, choosesItself, tell: parts.tellLocal, warn }) : undefined;
+  const worker = await FlowWorker.create({
     connection,
     namespace,
     identity,
     taskQueue,
     dataConverter: workerDataConverter(payloads, namespace, parts.keys),
     activities: {
-      ...createStepActivities({ ports, secrets, results, runBlock, middleware, spans: parts.traces }),
-      ...(resources === 'io' ? { ...flowActivities(parts, livePlace(config)), ...gateActivities(gate) } : {}),
+      ...createStepActivities({ ports, secrets, results, runBlock, middleware, spans: parts.traces, inPlace }),
+      ...(inPlace === undefined
+        ? {}
+        : { ...flowActivities(parts, livePlace(config, inPlace)), ...gateActivities(gate) }),
       ...(resources === 'io' ? createQuotaActivities(keeper, gate) : {}),
       ...(resources === 'io' ? createEventActivities(parts.events, gate) : {}),
       ...(resources === 'io' ? createDeadLetterActivities(parts.outbox, gate, parts.keys) : {}),
     },
     maxConcurrentActivityTaskExecutions: slots,
+    maxConcurrentLocalActivityExecutions: LOCAL_SLOTS,
     // A cancellation comes with the answer to a heartbeat; the default would hold these back for up to a minute.
     maxHeartbeatThrottleInterval: HEARTBEAT_INTERVAL_MS,
     shutdownGraceTime: config.shutdownGraceMs,
@@ -164,8 +165,12 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
   return { resources, taskQueue, slots, worker, processes };
 }
 
-function livePlace({ queuePrefix }: WorkerConfig): FlowPlace {
-  return { mode: 'live', otherQueue: taskQueueOf(queuePrefix, 'sandbox') };
+function livePlace({ queuePrefix }: WorkerConfig, inPlace: InPlace): FlowPlace {
+  return {
+    mode: 'live',
+    otherQueue: taskQueueOf(queuePrefix, 'sandbox'),
+    isQuick: (...step) => inPlace.mayTry(...step),
+  };
 }
 
 /** Flows are coordinated on the io queue, those that are only tried on that of the sandbox: `place` says which. */
@@ -259,34 +264,7 @@ export function flowOptions(config: WorkerConfig): Partial<WorkerOptions> {
 
 /**
  * How long workflow code may run between two waits: the SDK's default of 5 s is too short to read 100 MB of small objects
- * (measured: 3 s to parse on an idle machine). The option is the SDK's, but not in its types. Endless code is stopped by our own
+ * (measured: 3 s to parse on an idle machine). The option is the SDK's, but not in its types; flow-worker.ts sees to it. Endless code is stopped by our own
  * limits (work-limit.ts, MAX_STEPS_WITHOUT_WAIT) long before.
  */
 const LARGE_VALUES = { isolateExecutionTimeout: '60s' };
-
-/** A script gets a process of its own, and not one that others' blocks run in. */
-function scriptRunner(resources: ResourceClass, scripts: ScriptPool, runOthers: BlockRunner): BlockRunner {
-  return async (blockType, args, context) => {
-    if (blockType !== SCRIPT_BLOCK) return await runOthers(blockType, args, context);
-    requireScriptPool(resources);
-    return await scripts.run(args, context);
-  };
-}
-
-/** Cpu and gpu blocks never run on the event loop that polls Temporal. */
-function processRunner(processes: BlockProcessPool): BlockRunner {
-  return (blockType, args, context) => processes.run(blockType, args, context);
-}
-
-/** Io blocks run on the event loop, but for SQLite: its calls block, and only the end of a process stops one. */
-function ioRunner({ databases }: WorkerConfig, processes: BlockProcessPool): BlockRunner {
-  const inProcess = inProcessRunner(findExecutor, new CpuShare());
-  return (blockType, args, context) => {
-    const { database } = args;
-    const isSqlite =
-      blockType.startsWith('sql.') &&
-      typeof database === 'string' &&
-      findDatabase(databases, database, context.step.tenant)?.kind === 'sqlite';
-    return isSqlite ? processes.run(blockType, args, context) : inProcess(blockType, args, context);
-  };
-}

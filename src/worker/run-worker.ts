@@ -220,6 +220,7 @@ export async function startWorker(options: {
       ),
       traces,
       observe: telemetry.observe,
+      tellLocal: telemetry.tellLocal,
       secrets,
       events: messaging.events,
       outbox: messaging.outbox,

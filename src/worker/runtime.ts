@@ -93,6 +93,8 @@ export function sdkLogger(logger: Logger): SdkLogger {
     if (NOT_PASSED_ON.has(message)) return;
     if (message === FLOW_FAILED && OWN_WORKFLOWS.includes(meta?.workflowType)) return;
     const ours = meta?.target === RETRIES ? 'debug' : LEVELS[level];
+    // It tells us of several things a step that nobody wants to know, as a rule.
+    if (logger.isOn?.(ours) === false) return;
     logger.log(ours, message, { ...fieldsOf(meta ?? {}), ...errorFields(meta ?? {}), ...causeOf(meta ?? {}) });
   };
   return {

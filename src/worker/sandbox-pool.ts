@@ -1,4 +1,3 @@
-import { Worker } from '@temporalio/worker';
 import { ScopedPorts } from '../activities/access/scoped-ports';
 import { HEARTBEAT_INTERVAL_MS } from '../activities/heartbeat';
 import { localOnly } from '../activities/local-only';
@@ -10,6 +9,7 @@ import type { WindowAdmission } from '../dsl/admission';
 import { ADMIT_WINDOW, taskQueueOf } from '../dsl/names';
 import { workerDataConverter } from './data-converter';
 import { createFlowLogSinks } from './flow-log';
+import { FlowWorker } from './flow-worker';
 import { stepIdentity } from './identity/step-identity';
 import { stepAccess } from './policy/step-access';
 import { flowActivities, flowOptions, type Pool, type PoolParts, versioning } from './pools';
@@ -47,7 +47,7 @@ export async function createSandboxPool(parts: SandboxParts): Promise<Pool> {
   const taskQueue = taskQueueOf(config.queuePrefix, 'sandbox');
   const slots = config.poolSizes.sandbox;
   const place = { mode: 'dry-run', otherQueue: taskQueueOf(config.queuePrefix, 'io') } as const;
-  const worker = await Worker.create({
+  const worker = await FlowWorker.create({
     connection,
     namespace,
     identity,

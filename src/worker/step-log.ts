@@ -17,6 +17,7 @@ export function stepLog(logger: Logger): StepMiddleware {
       step_id: step.stepId,
       run_id: step.runId,
       attempt: step.attempt,
+      ...(step.local === undefined ? {} : { dispatch: 'local' }),
       ...(step.dryRun === undefined ? {} : { dry_run: true }),
       ...(step.trace === undefined ? {} : { trace_id: step.trace.id, span_id: step.trace.span }),
     });

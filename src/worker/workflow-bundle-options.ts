@@ -8,8 +8,26 @@ export function workflowBundleOptions(): BundleOptions {
     workflowsPath: join(compiled, 'workflows', 'index.js'),
     payloadConverterPath: join(compiled, 'workflows', 'owned-payload-converter.js'),
     failureConverterPath: join(compiled, 'workflows', 'failure-converter.js'),
-    workflowInterceptorModules: [join(compiled, 'workflows', 'tracing', 'interceptors.js')],
+    workflowInterceptorModules: [
+      join(compiled, 'workflows', 'tracing', 'interceptors.js'),
+      join(compiled, 'workflows', 'local-rounds.js'),
+    ],
     // Hold no state of a flow: shared by all flows of a worker instead of loaded for each.
     preloadModules: [join(compiled, 'workflows', 'stack-traces.js'), join(compiled, 'dsl', 'expressions', 'cel.js')],
+    webpackConfigHook: (config) => ({ ...config, devtool: SOURCE_MAP }),
   };
+}
+
+/**
+ * Files and lines. The SDK's own map also has columns and the text of all sources, twice the size of the code, which the main thread and that of the
+ * flows would both hold for good.
+ */
+const SOURCE_MAP = 'inline-nosources-cheap-module-source-map';
+
+/**
+ * The same code in ASCII: V8 gives every character of a string two bytes as soon as one of them is not Latin-1, and both threads hold the code. What is
+ * escaped stands in comments and in literals of strings, templates and regular expressions, where the escape says the same.
+ */
+export function asciiOf(code: string): string {
+  return code.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

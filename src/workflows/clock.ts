@@ -18,8 +18,10 @@ const { [TELL_TIME]: tellTime } = proxyBoundedActivities<{ [TELL_TIME](): Promis
  * was gone reaches another one with events that came meanwhile; the flow hears of them, and goes on, at the time of the workflow task before
  * (`test/e2e/late-query.test.ts`). And a local activity that ended in one workflow task may be heard of in the next, but at once in a replay.
  */
-export function* recordedTime({ prepared }: FlowRun): Routine<number> {
+export function* recordedTime({ prepared, locals }: FlowRun): Routine<number> {
   if (prepared.recordsTimes !== true) return Date.now();
   // A flow that is cancelled needs its answer as well, which takes milliseconds.
-  return yield* waitFor(CancellationScope.nonCancellable(() => tellTime()));
+  const time = yield* waitFor(CancellationScope.nonCancellable(() => tellTime()));
+  locals.tellTime();
+  return time;
 }

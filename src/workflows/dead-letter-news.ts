@@ -41,10 +41,10 @@ function* tellEnd(run: FlowRun, letter: DeadLetter, end: Omit<LetterEnd, 'at'>):
 }
 
 /** Short: it is only written down what NATS is to get. A flow that is cancelled tells as well. */
-async function tell({ tenant, taskQueue, proof, progress }: FlowRun, event: CloudEvent): Promise<void> {
+async function tell({ tenant, taskQueue, proof, progress, locals }: FlowRun, event: CloudEvent): Promise<void> {
   try {
     await CancellationScope.nonCancellable(() =>
-      eventActivities.publishDeadLetter({ tenant, taskQueue, event, ...proof }),
+      locals.onRecord((asked) => eventActivities.publishDeadLetter({ tenant, taskQueue, event, ...proof, ...asked })),
     );
   } catch (error) {
     // The flow is worth more than the news of it.

@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../dsl/json';
-import { isSameButPlaceholders } from './step-secrets';
+import { isSameButPlaceholders } from '../dsl/placeholders';
 
 /** Arguments are remembered up to so many characters of JSON, of so many deeds, the newest: they go along where the flow continues as new. */
 const MAX_CHARACTERS = 10_000;

@@ -12,6 +12,7 @@ import { isTooLong, jsonBytes } from '../dsl/encoded-json';
 import { FlowError, type FlowErrorData, flowError, flowErrorToJson } from '../dsl/errors';
 import { isJsonObject } from '../dsl/json';
 import { shortText } from '../dsl/problems';
+import type { RecordedFailure } from '../dsl/recorded-failure';
 import { readable } from './lost-payload';
 
 /**
@@ -44,6 +45,11 @@ export function childError(thrown: unknown, workflowId: string): unknown {
   const error = toFlowError(thrown);
   if (!(error instanceof CancelledFailure) || CancellationScope.current().consideredCancelled) return error;
   return flowError('BLW_CANCELLED', `the workflow ${workflowId} was cancelled`, { cause: thrown });
+}
+
+/** A failure that came within the result of another step. */
+export function failureOf({ message, type, nonRetryable, details }: RecordedFailure): ApplicationFailure {
+  return ApplicationFailure.create({ message, type, nonRetryable, details: [...details] });
 }
 
 /** True where an attempt began and nobody reported on it: what it did is not known. */
@@ -101,7 +107,8 @@ export function isUnreported(error: unknown): error is ActivityFailure {
 
 /** Attempts that an activity made before it failed for good, where the failure tells. */
 export function attemptsOf(error: unknown): number | undefined {
-  const failure = error instanceof ActivityFailure ? error.cause : undefined;
+  // Of a local activity, the failure itself.
+  const failure = error instanceof ActivityFailure ? error.cause : error;
   const attempt: unknown = failure instanceof ApplicationFailure ? failure.details?.[1] : undefined;
   return typeof attempt === 'number' ? attempt : undefined;
 }

@@ -17,6 +17,7 @@ import type { FlowPlan } from '../dsl/planning/plan';
 import type { PreparedFlow } from '../dsl/start';
 import { MAX_INLINE_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES } from '../dsl/step-request';
 import { admissionOf } from './admit-resolution';
+import { AheadReads, ToldTasks } from './ahead-reads';
 import { type CompensationEntry, Compensations } from './compensations';
 import type { DeadLetters } from './dead-letters';
 import { Dispatch } from './dispatch';
@@ -29,6 +30,8 @@ import { toFlowError } from './failures';
 import { FlowStatus } from './flow-status';
 import { isHistoryCrowded, isHistoryFull, refuseFullHistory } from './history-room';
 import { proxyBoundedActivities } from './local-activities';
+import { hearInRounds } from './local-rounds';
+import { LocalSteps } from './local-steps';
 import { readable } from './lost-payload';
 import type { ProgressTracker } from './progress-tracker';
 import type { QuotaLine } from './quota/quota-line';
@@ -69,6 +72,8 @@ export class FlowRun {
   readonly tenant: string;
   readonly #evaluator: Evaluator;
   readonly dispatch: Dispatch;
+  /** Steps that are tried in place. */
+  readonly locals: LocalSteps;
   /** Largest value that goes in or out, in bytes of JSON. */
   readonly maxPayloadBytes: number;
   /** Of the tasks that make a new context. */
@@ -85,7 +90,8 @@ export class FlowRun {
   /** Arguments that are the same for every expression of the flow. */
   readonly constants: { readonly workflow: JsonObject; readonly runtime: JsonObject };
   #stepsSinceWait = 0;
-  #executions = 0;
+  /** By suffix. */
+  readonly #executions = new Map<string, number>();
   #repeatsSinceWait = 0;
   /** Waits under way that may take long, and cannot be taken along to another run. */
   #longWaits = 0;
@@ -102,6 +108,8 @@ export class FlowRun {
   readonly letters: DeadLetters;
   /** When its first run began, in ms since 1970. */
   readonly startedAt: number;
+  /** What workers are told of its tasks. */
+  readonly told = new ToldTasks();
   /** Of a dry run; absent: the flow is live. */
   readonly rehearsal: Rehearsal | undefined;
 
@@ -150,6 +158,8 @@ export class FlowRun {
       claimsLarge,
       hasLine: prepared.continuesAsNew === true,
     });
+    if (prepared.hearsInRounds === true) hearInRounds();
+    this.locals = new LocalSteps(prepared);
     this.context = null;
     const definition = this.plan.definition;
     this.constants = {
@@ -219,10 +229,11 @@ export class FlowRun {
     this.#evaluator.renewBudget();
   }
 
-  /** A name that no other run of a step has, also after a reset. */
-  nextExecution(): string {
-    this.#executions += 1;
-    return `${workflowInfo().runId}:${this.#executions}`;
+  /** A name that no other run of a step has, also after a reset; those with the same `suffix` are counted together. */
+  nextExecution(suffix: string): string {
+    const count = (this.#executions.get(suffix) ?? 0) + 1;
+    this.#executions.set(suffix, count);
+    return `${workflowInfo().runId}:${count}${suffix}`;
   }
 
   /** To be called where the flow does again what it did. Throws BLW_STEP_LIMIT where it does so for ever. */
@@ -278,6 +289,11 @@ export class FlowRun {
     } finally {
       this.dispatch.leaveLocal(bytes);
     }
+  }
+
+  /** For tasks that run one after the other, `isBeside` others or not; undefined: no step of the flow is tried in place. */
+  newReads(isBeside: boolean): AheadReads | undefined {
+    return this.locals.areTried && this.rehearsal === undefined ? new AheadReads(isBeside) : undefined;
   }
 
   /** True where some expression reads the step's output through `steps`; all others are not kept. */

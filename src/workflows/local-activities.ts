@@ -20,7 +20,8 @@ export function proxyBoundedActivities<Activities extends object>(options: Local
   });
 }
 
-function withoutCancelling<T>(start: () => Promise<T>): Promise<T> {
+/** What an activity gives, heard of until the scope is cancelled. */
+export function withoutCancelling<T>(start: () => Promise<T>): Promise<T> {
   const scope = CancellationScope.current();
   if (!scope.cancellable) return start();
   return new Promise((resolve, reject) => {

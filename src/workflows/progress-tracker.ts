@@ -43,6 +43,8 @@ export interface TrackedStep {
   }): void;
   /** The step waits for a quota; its next status ends that. `need`: which one, where that is known. */
   awaitQuota(need: QuotaNeed | undefined): void;
+  /** It ran before the flow came to it; in ms since 1970. */
+  ranAt(times: { readonly startedAt: number; readonly endedAt: number }): void;
   /** Which worker ran its last attempt. */
   ranOn(worker: string | undefined): void;
   end(status: StepStatus, error?: JsonObject): void;
@@ -154,12 +156,14 @@ export class ProgressTracker {
     this.#dropOldest();
     this.#showDetails();
     const span = spans?.begin(step, around);
+    let ranUntil: number | undefined;
     return {
       shown: step,
       span,
       update: (changes) => {
         delete step.waitsFor;
         const { status } = changes;
+        if (status !== undefined) ranUntil = undefined;
         if (span !== undefined && status !== undefined && status !== step.status) spans?.happened(span, status);
         Object.assign(step, changes);
         entry.version = ++this.#version;
@@ -172,13 +176,17 @@ export class ProgressTracker {
         entry.version = ++this.#version;
         this.#showDetails();
       },
+      ranAt: (times) => {
+        step.startedAt = times.startedAt;
+        ranUntil = times.endedAt;
+      },
       ranOn: (worker) => {
         if (span !== undefined && worker !== undefined) spans?.ranOn(span, worker);
       },
       end: (status, error) => {
         delete step.waitsFor;
         step.status = status;
-        step.endedAt = Date.now();
+        step.endedAt = ranUntil ?? Date.now();
         if (error !== undefined) step.error = error;
         if (span !== undefined) spans?.end(span);
         entry.version = ++this.#version;

@@ -1,9 +1,9 @@
 import { type DeadLetter, mergePatch, RESOLVE_ACTIONS, type Resolution } from '../dsl/dead-letter';
 import { flowError } from '../dsl/errors';
 import { isDeeperThan, isJsonObject, isSameJson, type Json, type JsonObject } from '../dsl/json';
+import { PLACEHOLDER_PREFIX } from '../dsl/placeholders';
 import { shortJson, shortText } from '../dsl/problems';
 import { isSealed, MAX_TOKEN_LENGTH } from '../dsl/start';
-import { PLACEHOLDER_PREFIX } from './step-secrets';
 
 /** What a step that failed was to be run with. */
 export interface FailedCall {

@@ -161,7 +161,7 @@ function* runPlan(run: FlowRun, carried: CarriedFlow | undefined): Routine<Json>
   const { input, deadline } = carried ?? (yield* placed(plan.inputFrom ? '/input' : '/timeout', transformInput(run)));
   if (carried === undefined) run.context = input;
   const steps = {};
-  const scope = { variables: {}, steps, iteration: '', depth: 0 };
+  const scope = { variables: {}, steps, iteration: '', depth: 0, reads: run.newReads(false) };
   const runTasks = () => placed('/do', runTaskList(run, plan.tasks, input, scope, carried?.list));
   const tasks = deadline === undefined ? runTasks() : placed('/timeout', withDeadline(deadline, runTasks, run.clock));
   const { output } = yield* continuable(tasks, run, { input, deadline });

@@ -1,15 +1,16 @@
-import { CancelledFailure } from '@temporalio/workflow';
+import { CancelledFailure, uuid4, workflowInfo } from '@temporalio/workflow';
 import { FlowError, flowError, flowErrorToJson } from '../dsl/errors';
 import type { BatchValues, Variables } from '../dsl/expressions/batch';
 import { getOwn, isJsonObject, type Json, type JsonObject, setOwn } from '../dsl/json';
-import { conditionItem, definitionItems } from '../dsl/planning/definition-items';
-import type { FlowPlan, TaskPlan } from '../dsl/planning/plan';
+import { localUseOf } from '../dsl/local-step';
+import { placeSecrets } from '../dsl/placeholders';
+import { definitionItems, ifItems, inputItems } from '../dsl/planning/definition-items';
+import type { CallPlan, FlowPlan, TaskPlan } from '../dsl/planning/plan';
 import { fromJsonPointer } from '../dsl/problems';
 import type { Routine } from './drive';
 import { dateTime, type FlowRun } from './flow-run';
-import { type TaskOutcome, type TaskScope, visitScope } from './scope';
+import { type TaskOutcome, type TaskScope, taskScope } from './scope';
 import { deedOf, type LifeStart, type LifeTrace, type RunningTask, settleStep } from './settle-step';
-import { placeSecrets } from './step-secrets';
 import { type CallCursor, type ListCursor, Suspension, suspendable, type TaskCursor } from './suspension';
 import type { TaskFrame, TaskResult } from './task-frame';
 import { executeTask } from './tasks/execute-task';
@@ -37,10 +38,13 @@ export function* runTaskList(
     if (taskFrom === undefined && run.shouldContinueAsNew()) throw new Suspension(cursor());
     const visit = visits.get(task.name) ?? 0;
     if (visit > 0) run.countRepeat();
-    const outcome = yield* suspendable(runTask(run, task, output, visitScope(scope, visit), taskFrom), (inner) => ({
-      ...cursor(),
-      task: inner as TaskCursor,
-    }));
+    const outcome = yield* suspendable(
+      runTask(run, task, output, taskScope(scope, { tasks, index, visits }, visit), taskFrom),
+      (inner) => ({
+        ...cursor(),
+        task: inner as TaskCursor,
+      }),
+    );
     taskFrom = undefined;
     visits.set(task.name, visit + 1);
     output = outcome.output;
@@ -135,17 +139,9 @@ function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {})
   const { run, task, scope, step } = running;
   const { rawInput, retries, done, from } = begin;
   const startedAt = from?.startedAt ?? Date.now();
-  const descriptor: JsonObject = {
-    name: task.name,
-    reference: task.path,
-    input: rawInput,
-    startedAt: dateTime(startedAt),
-    ...(run.plan.definition === undefined
-      ? {}
-      : { definition: definitionOf(run.plan, run.plan.definition, task.path) }),
-  };
-  const base = { ...scope.variables, ...run.constants, steps: scope.steps, task: descriptor };
-  const { secrets, variables: named } = placeSecrets(task);
+  const describe = taskDescriber(running, { input: rawInput, startedAt, isToldNow: from === undefined });
+  const base = { ...scope.variables, ...run.constants, steps: scope.steps, task: describe({}) };
+  const { secrets, variables: named } = placeSecrets(task, uuid4);
   const before =
     from?.values ?? (yield* beforeTask(run, task, { ...base, ...named, context: run.context, data: rawInput }));
   if (before === undefined) {
@@ -168,7 +164,7 @@ function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {})
     ...(secrets === undefined ? {} : { secrets }),
     step,
     generation,
-    execution: execution ?? (isSentOut(task) ? run.nextExecution() : undefined),
+    execution: execution ?? (isSentOut(task) ? nextExecution({ run, task, scope }) : undefined),
     from: from?.at,
     runList: (tasks, listInput, listScope, listFrom) => runTaskList(run, tasks, listInput, listScope, listFrom),
     runOne: (inner, taskInput, taskScope, taskFrom) => runTask(run, inner, taskInput, taskScope, taskFrom),
@@ -197,7 +193,7 @@ function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {})
     context: run.context,
     output: result.output,
     data: result.output,
-    task: { ...descriptor, output: result.output },
+    task: describe({ output: result.output }),
   });
   if (entry !== undefined) entry.output = output;
   if (!HOLDS_TASKS.has(task.kind)) run.rehearsal?.note(step, { output });
@@ -209,12 +205,39 @@ function* runLife(running: RunningTask, begin: LifeStart, trace: LifeTrace = {})
   return { output, next, endsFlow: result.endsFlow === true || next === 'end' };
 }
 
+/** Makes the task descriptor (OWS dsl, "Runtime expression arguments"). Whoever reads when it started is told the time, where that is new. */
+function taskDescriber(
+  { run, task }: RunningTask,
+  { input, startedAt, isToldNow }: { input: Json; startedAt: number; isToldNow: boolean },
+): (more: JsonObject) => JsonObject {
+  const { historyLength } = workflowInfo();
+  const { definition } = run.plan;
+  const defined = definition === undefined ? {} : { definition: definitionOf(run.plan, definition, task.path) };
+  return (more) => ({
+    name: task.name,
+    reference: task.path,
+    input,
+    get startedAt() {
+      if (isToldNow && workflowInfo().historyLength === historyLength) run.locals.tellTime();
+      return dateTime(startedAt);
+    },
+    ...defined,
+    ...more,
+  });
+}
+
 /** Kinds whose output is that of the tasks in them, or none of their own. */
 const HOLDS_TASKS: ReadonlySet<TaskPlan['kind']> = new Set(['do', 'for', 'fork', 'try', 'switch', 'wait']);
 
 /** As an activity. */
-function isSentOut(task: TaskPlan): boolean {
+function isSentOut(task: TaskPlan): task is CallPlan {
   return task.kind === 'call' && task.human !== true;
+}
+
+/** Where its effect may happen before the history has its name, that does not depend on what others do first the next time. */
+function nextExecution({ run, task, scope }: { run: FlowRun; task: CallPlan; scope: TaskScope }): string {
+  const mayBeInPlace = run.locals.areTried && task.dispatch === 'local' && localUseOf(task, {}) === 'recorded';
+  return run.nextExecution(mayBeInPlace ? `:${task.path}:${scope.iteration}` : '');
 }
 
 function* executeUntil(deadline: Deadline | undefined, task: TaskPlan, frame: TaskFrame): Routine<TaskResult> {
@@ -227,17 +250,15 @@ function* executeUntil(deadline: Deadline | undefined, task: TaskPlan, frame: Ta
  * transformed one. Undefined where `if` says no.
  */
 function* beforeTask(run: FlowRun, task: TaskPlan, variables: Variables): Routine<BatchValues | undefined> {
-  const conditionItems = conditionItem('if', task.if, 'if').map((item) => ({ ...item, stopIf: false }));
-  const inputItems =
-    task.input?.from === undefined ? [] : [{ name: 'input', template: task.input.from, bind: ['input', 'data'] }];
-  const definition = [...inputItems, ...definitionItems(task)];
+  const condition = ifItems(task);
+  const definition = [...inputItems(task), ...definitionItems(task)];
   const withInput: Variables = { ...variables, input: variables.data };
   if (task.input?.schema === undefined) {
-    const values = yield* run.evaluate([...conditionItems, ...definition], withInput);
+    const values = yield* run.evaluate([...condition, ...definition], withInput);
     return values.if === false ? undefined : values;
   }
-  const condition = yield* run.evaluate(conditionItems, variables);
-  if (condition.if === false) return undefined;
+  const { if: holds } = yield* run.evaluate(condition, variables);
+  if (holds === false) return undefined;
   yield* validate(run, task.input.schema, variables.data, 'input');
   return yield* run.evaluate(definition, withInput);
 }

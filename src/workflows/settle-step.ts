@@ -3,6 +3,7 @@ import { type DeadLetter, letterId, mergePatch, type Resolution } from '../dsl/d
 import { FlowError, type FlowErrorData, flowErrorToJson } from '../dsl/errors';
 import type { BatchValues } from '../dsl/expressions/batch';
 import { isJsonObject, isSameJson, type Json, type JsonObject, setOwn } from '../dsl/json';
+import { isSameButPlaceholders, withoutPlaceholders } from '../dsl/placeholders';
 import type { CallPlan, TaskPlan } from '../dsl/planning/plan';
 import type { StepSecrets } from '../dsl/secrets';
 import { recordedTime } from './clock';
@@ -12,7 +13,6 @@ import { type Routine, waitFor } from './drive';
 import type { FlowRun } from './flow-run';
 import type { TrackedStep } from './progress-tracker';
 import type { TaskOutcome, TaskScope } from './scope';
-import { isSameButPlaceholders, withoutPlaceholders } from './step-secrets';
 import { type CallCursor, type ParkedCursor, type ParkedStep, Suspension, type TaskCursor } from './suspension';
 import { deadlineOf } from './timeouts';
 
@@ -74,6 +74,8 @@ export function* settleStep(
       } catch (thrown) {
         if (!isFailure(thrown)) throw thrown;
         const error = flowErrorToJson(thrown.at(task.path).data);
+        // People take their time.
+        running.scope.reads?.drop();
         if (task.onFailure === 'continue') return goOnWithout(running, start, error);
         parked = yield* park(running, start, trace, error);
         isNew = true;

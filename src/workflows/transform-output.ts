@@ -1,6 +1,6 @@
-import type { BatchItem, Variables } from '../dsl/expressions/batch';
+import type { Variables } from '../dsl/expressions/batch';
 import type { Json } from '../dsl/json';
-import { valueItem } from '../dsl/planning/definition-items';
+import { exportItems, outputItems } from '../dsl/planning/definition-items';
 import type { OutputPlan } from '../dsl/planning/plan';
 import type { Routine } from './drive';
 import type { FlowRun } from './flow-run';
@@ -43,15 +43,11 @@ function* exportInTurn(run: FlowRun, parts: Transformation, variables: Variables
 /** All expressions in one batch, the schemas after. */
 function* transformAtOnce(run: FlowRun, parts: Transformation, variables: Variables): Routine<Json> {
   const { output, export: exported, fallback = variables.data, of = '' } = parts;
-  const items = [...outputItems(output), ...valueItem('context', exported?.as)];
+  const items = [...outputItems(output), ...exportItems(exported)];
   const values = yield* run.evaluate(items, { ...variables, output: variables.output ?? variables.data });
   const { output: result = fallback, context = run.context } = values;
   if (output?.schema !== undefined) yield* validate(run, output.schema, result, `output${of}`);
   if (exported?.schema !== undefined) yield* validate(run, exported.schema, context, `export${of}`);
   if (values.context !== undefined) run.context = values.context;
   return result;
-}
-
-function outputItems(output: OutputPlan | undefined): BatchItem[] {
-  return valueItem('output', output?.as).map((item) => ({ ...item, bind: ['output', 'data'] }));
 }

@@ -180,9 +180,36 @@ export const PROBE: FlowKind = {
   }),
 };
 
+/** Reads and writes in place, round by round, and tells of it: what a lost worker has read it reads again, and nothing goes out twice. */
+const inPlace: FlowKind = {
+  name: 'in place',
+  ends: 'COMPLETED',
+  make(id, service) {
+    const rounds = [0, 1, 2, 3, 4, 5];
+    const metadata = { dispatch: 'local' };
+    const flow = flowOf('in-place', [
+      {
+        rounds: {
+          for: { in: JSON.stringify(rounds) },
+          do: [
+            { row: insert('lite', `\${ "${id}/round" + string(item) }`, { metadata }) },
+            { read: request('get', `${service}/data/10`, metadata) },
+            { stat: { call: 'fs.stat', with: { path: `${id}/none`, ifMissing: 'ignore' }, metadata } },
+          ],
+        },
+      },
+      { say: { emit: { event: { with: { source: `/${id}`, type: `chaos.${id}`, data: { n: 1 } } } } } },
+    ]);
+    return {
+      args: started(flow),
+      expects: { ...NOTHING, sqlite: rounds.map((round) => `${id}/round${round}`), emits: [`chaos.${id}`] },
+    };
+  },
+};
+
 /** The mix: the more often in it, the more often it runs. */
 export const FLOW_KINDS: readonly FlowKind[] = [
-  ...[order, order, order, approval, compensation, cancelled],
+  ...[order, order, order, approval, compensation, cancelled, inPlace, inPlace],
   ...[EVENTS_KIND, TOLD_KIND, COMMANDED_KIND, REDRIVEN_KIND, REDRIVEN_KIND],
   ...LETTER_KINDS,
 ];

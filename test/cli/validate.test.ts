@@ -66,6 +66,41 @@ describe('beamline validate', () => {
     });
   });
 
+  it('says of each step which way it goes, and why', async () => {
+    const get = 'call: http, with: { method: get, endpoint: http://a.example }';
+    const steps = [
+      `read: { ${get} }`,
+      `there: { ${get}, metadata: { dispatch: local } }`,
+      `once: { ${get}, metadata: { retry: { maximumAttempts: 1 } } }`,
+      `post: { ${get.replace('get', 'post')} }`,
+      `any: { ${get.replace('method: get', "method: '${ .method }'")} }`,
+      'write: { call: fs.put, with: { path: a, content: b } }',
+      'wait: { call: human.approval, with: { title: a } }',
+    ];
+    const text = `${VALID.split('\n', 1).join()}\ndo:\n${steps.map((step) => `  - ${step}\n`).join('')}`;
+    const { code, stdout } = await runCli(['validate', '-', '--explain'], { stdin: text });
+    expect(code).toBe(0);
+    const [, header, ...rows] = stdout.trimEnd().split('\n');
+    expect(header).toMatch(/^ {2}STEP +BLOCK +POOL +DISPATCH +WHY$/);
+    expect(rows.map((row) => row.trim().split(/ {2,}/)).map(([path, , , dispatch]) => [path, dispatch])).toEqual([
+      ['/do/0/read', 'auto'],
+      ['/do/1/there', 'local'],
+      ['/do/2/once', 'queue'],
+      ['/do/3/post', 'queue'],
+      ['/do/4/any', 'auto'],
+      ['/do/5/write', 'queue'],
+      ['/do/6/wait', 'queue'],
+    ]);
+    const json = await runCli(['validate', '-', '--explain', '--json'], { stdin: text });
+    expect(JSON.parse(json.stdout).files[0].steps[2]).toEqual({
+      path: '/do/2/once',
+      block: 'http.request',
+      pool: 'io',
+      dispatch: 'queue',
+      why: 'has one attempt only',
+    });
+  });
+
   it('lists every problem as file:line:column CODE message, and how many there are', async () => {
     const { code, stdout } = await validate('bad.yaml', 'good.yaml');
     expect(code).toBe(2);

@@ -266,8 +266,8 @@ const MISTAKES: readonly (readonly [what: string, tasks: string, places: readonl
     ['/do/0/a/metadata/timeout'],
   ],
   [
-    'metadata that is not supported',
-    '- a: { call: fs.list, metadata: { dispatch: local } }',
+    'a way to dispatch that there is not',
+    '- a: { call: fs.list, metadata: { dispatch: remote } }',
     ['/do/0/a/metadata/dispatch'],
   ],
   [

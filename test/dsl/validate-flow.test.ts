@@ -133,7 +133,7 @@ describe('document', () => {
       `BLW_VALUE_INVALID | tags: got an array | ${REST}, tags: «[a]`,
       `BLW_VALUE_INVALID | metadata: got a string | ${REST}, metadata: «fast`,
       `BLW_KEY_UNKNOWN | did you mean "retry" | ${REST}, metadata: { «rerty: {} }`,
-      `BLW_UNSUPPORTED | metadata.dispatch is not supported yet | ${REST}, metadata: { «dispatch: local }`,
+      `BLW_VALUE_INVALID | metadata: dispatch: got "remote", expected one of queue, local | ${REST}, metadata: { dispatch: «remote }`,
     ]),
   )('rejects %s with %s', (text, code, message) => {
     expectProblem(`document: { ${text} }\n${TASKS}`, code, message);

@@ -4,11 +4,12 @@ import { once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { JsonObject } from '../../src/dsl/json';
 import type { FlowProgress } from '../../src/dsl/progress';
 import { connectClient } from '../../src/worker/temporal-connection';
 import { LoopbackServers } from '../helpers/loopback';
 import { testTemporal } from '../helpers/temporal';
-import { errorOf, eventually, flowOf } from '../helpers/test-worker';
+import { errorOf, eventually, flowOf, progressWhen } from '../helpers/test-worker';
 
 const BEAMLINE = join(__dirname, '..', '..', 'bin', 'beamline.js');
 
@@ -111,6 +112,141 @@ test.concurrent(
       expect(scheduled).toEqual(['fs.put', 'fs.put', 'fs.get']);
     } finally {
       await close();
+    }
+  }),
+  120_000,
+);
+
+const startFlow = async (world: World, flow: JsonObject) => {
+  const { client, close } = await connectClient(testTemporal());
+  const handle = await client.workflow.start('runFlow', {
+    taskQueue: `${world.prefix}-io`,
+    workflowId: `crash-${randomUUID()}`,
+    args: [{ flow }],
+    workflowTaskTimeout: '3s',
+  });
+  return { handle, close };
+};
+
+/**
+ * Runs a flow whose worker is killed within its first request to `/hold`, which is never answered: at once, since a step is in place for less than a second.
+ * The answers are numbered. Gives its output, and the paths that were asked for.
+ */
+async function runKilled(
+  world: World,
+  flow: (origin: string) => JsonObject,
+): Promise<[output: unknown, paths: string[]]> {
+  const servers = new LoopbackServers();
+  let held: (() => void) | undefined;
+  let kill = (): unknown => undefined;
+  const server = await servers.http(({ url = '' }, response) => {
+    const answer = () => response.end(JSON.stringify(server.requests.length));
+    response.setHeader('content-type', 'application/json');
+    if (url === '/hold' && held === undefined) {
+      held = answer;
+      kill();
+    } else answer();
+  });
+  const first = await world.spawnWorker();
+  kill = () => first.kill('SIGKILL');
+  const killed = once(first, 'exit');
+  const { handle, close } = await startFlow(world, flow(server.origin));
+  try {
+    await killed;
+    await world.spawnWorker();
+    return [await handle.result(), server.requests.map(({ url }) => url)];
+  } finally {
+    held?.();
+    await close();
+    await servers.close();
+  }
+}
+
+const LOCAL = 'metadata: { dispatch: local }';
+const read = (name: string, origin: string) =>
+  `{ ${name}: { call: http, with: { method: get, endpoint: '${origin}/${name}' }, ${LOCAL} } }`;
+
+test.concurrent(
+  'steps in place whose worker is killed before the history has them are done again, and give what there is then',
+  inWorld(async (world) => {
+    const put = `{ write: { call: fs.put, with: { path: a, content: '\${ string(steps.first.output) }' }, ${LOCAL} } }`;
+    const last = "{ last: { call: fs.get, with: { path: a }, output: { as: '[steps.first.output, data.content]' } } }";
+    const [output, paths] = await runKilled(world, (origin) =>
+      flowOf(`do: [${read('first', origin)}, ${read('hold', origin)}, ${put}, ${last}]`),
+    );
+    // The first answer was 1: nothing was done on its word.
+    expect(output).toEqual([3, '3']);
+    expect(paths).toEqual(['/first', '/hold', '/first', '/hold']);
+  }),
+  120_000,
+);
+
+test.concurrent(
+  'an effect in place happens once, whatever the time is and whichever branch comes first when it is done again',
+  inWorld(async (world) => {
+    const put = (path: string, content: string) =>
+      `{ ${path}: { call: fs.put, with: { path: ${path}, content: '${content}' }, ${LOCAL} } }`;
+    const remove = (path: string) =>
+      `{ remove: { call: fs.delete, with: { path: ${path}, ifMissing: ignore }, ${LOCAL} } }`;
+    const [output] = await runKilled(world, (origin) =>
+      flowOf(`do:
+  - make: { call: sql.execute, with: { database: test, statement: 'CREATE TABLE t (x TEXT)' } }
+  - some: { call: fs.put, with: { path: a, content: x } }
+  - other: { call: fs.put, with: { path: b, content: x } }
+  - add:
+      call: sql.execute
+      with: { database: test, statement: 'INSERT INTO t (x) VALUES (?)', parameters: ['\${ task.startedAt.iso8601 }'] }
+      ${LOCAL}
+  - all:
+      fork:
+        branches:
+          - one: { do: [ ${put('large', 'x'.repeat(150_000))}, ${remove('a')} ] }
+          - two: { do: [ ${put('small', 'x')}, ${remove('b')} ] }
+  - ${read('hold', origin)}
+  - count: { call: sql.query, with: { database: test, statement: 'SELECT x FROM t' } }
+  - end: { set: { rows: '\${ size(steps.count.output.rows) }', removed: '\${ steps.all.output.map(blob, blob.deleted) }' } }
+`),
+    );
+    expect(output).toEqual({ rows: 1, removed: [true, true] });
+  }),
+  120_000,
+);
+
+test.concurrent(
+  'an event that follows from a step in place goes out as the flow goes on, also where its worker is killed right after',
+  inWorld(async (world) => {
+    const servers = new LoopbackServers();
+    const held: (() => void)[] = [];
+    const server = await servers.http(({ url = '' }, response) => {
+      const answer = () => response.end(JSON.stringify(server.requests.length));
+      response.setHeader('content-type', 'application/json');
+      if (url === '/second' && held.length === 0) held.push(answer);
+      else answer();
+    });
+    const closes: (() => Promise<void>)[] = [];
+    const start = async (text: string) => {
+      const { handle, close } = await startFlow(world, flowOf(text));
+      closes.push(close);
+      return handle;
+    };
+    try {
+      const first = await world.spawnWorker();
+      const listener = await start('do: [{ hear: { listen: { to: { one: { with: { type: read } } } } } }]');
+      await progressWhen(listener, ({ steps }) => steps.some(({ status }) => status === 'listening'));
+      const tell = "{ tell: { emit: { event: { with: { type: read, data: '${ steps.first.output }' } } } } }";
+      const last = "{ last: { set: '${ steps.first.output }' } }";
+      const handle = await start(
+        `do: [${read('first', server.origin)}, ${tell}, ${read('second', server.origin)}, ${last}]`,
+      );
+      await eventually(async () => (held.length > 0 ? true : undefined));
+      first.kill('SIGKILL');
+      await once(first, 'exit');
+      await world.spawnWorker();
+      expect([await handle.result()]).toEqual(await listener.result());
+    } finally {
+      for (const answer of held) answer();
+      for (const close of closes) await close();
+      await servers.close();
     }
   }),
   120_000,

@@ -22,7 +22,8 @@ beforeAll(async () => {
     log,
     dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 40, 'history.workflowIdReuseMinimalInterval': '1ms' },
   });
-  worker = await startTestWorker({}, temporal);
+  // Steps in place leave too few events.
+  worker = await startTestWorker({ dispatch: 'queue' }, temporal);
 }, 60_000);
 afterAll(async () => {
   await worker.stop();

@@ -477,7 +477,10 @@ describe('several dead letters', () => {
           "'range(30)'.size() > 0 ? [1] : [2]",
           `[${Array.from({ length: 30 }, (_, index) => index).join(', ')}]`,
         )
-        .replace('{s: {set: x}}', '{s: {call: fs.stat, with: {path: x, ifMissing: ignore}}}'),
+        .replace(
+          '{s: {set: x}}',
+          '{s: {call: fs.stat, with: {path: x, ifMissing: ignore}, metadata: {dispatch: queue}}}',
+        ),
       { n: 5 },
     );
     const { runId } = await handle.describe();

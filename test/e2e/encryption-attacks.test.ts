@@ -10,7 +10,15 @@ import { connectClient } from '../../src/worker/temporal-connection';
 import { LoopbackServers } from '../helpers/loopback';
 import { rawText, readable } from '../helpers/raw-history';
 import { testTemporal } from '../helpers/temporal';
-import { errorOf, eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
+import {
+  errorOf,
+  eventually,
+  flowOf,
+  openApproval,
+  progressWhen,
+  startTestWorker,
+  type TestWorker,
+} from '../helpers/test-worker';
 
 const MARK = 'PLAIN-of-other';
 
@@ -256,8 +264,7 @@ test('a foreign payload as the result of a step fails the step', async () => {
 test('a decision that was encrypted for another approval is refused before it is recorded', async () => {
   const ask = "do: [{ ask: { call: human.approval, with: { title: 'Right?' } } }]";
   const handle = await start('acme', '', undefined, [{ flow: flowOf(ask), tenant: 'acme' }]);
-  await progressWhen(handle, ({ status }) => status === 'AwaitingApproval');
-  const approval = bare.workflow.getHandle(`${handle.workflowId}/ask`);
+  const approval = await openApproval(bare, handle);
   for (const payload of [foreign.input, own.input]) {
     const error: unknown = await approval
       .executeUpdate('decide', { args: [raw(payload)] })

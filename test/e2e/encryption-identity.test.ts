@@ -9,7 +9,7 @@ import { ALL_SCOPES, tenantPolicy } from '../helpers/identity';
 import { type IdentityWorker, startIdentityWorker } from '../helpers/identity-worker';
 import { familyOf, rawText, readable } from '../helpers/raw-history';
 import { testTemporal } from '../helpers/temporal';
-import { errorOf, progressWhen } from '../helpers/test-worker';
+import { errorOf, openApproval } from '../helpers/test-worker';
 
 const MARK = 'PLAIN-8e55';
 const folder = mkdtempSync(join(tmpdir(), 'beamline-test-'));
@@ -42,8 +42,7 @@ const FLOW = (ping: string) => `do:
 test('a flow whose tenant only its token says is encrypted for that tenant, from its plan on', async () => {
   // Readable, as the plain Temporal CLI sends it, and without a tenant.
   const handle = await host.start(FLOW(host.ping), { claims: { tenant: 'acme' } });
-  await progressWhen(handle, ({ status }) => status === 'AwaitingApproval');
-  const approval = host.worker.client.workflow.getHandle(`${handle.workflowId}/ask`);
+  const approval = await openApproval(host.worker.client, handle);
   const decision = await host.decision(
     approval,
     { decision: 'approved', comment: MARK },

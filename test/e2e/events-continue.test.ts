@@ -80,7 +80,7 @@ test.each([
   ['fails', '{bad: {call: fs.stat, with: {path: y}}}'],
   ['is cancelled', '{w: {wait: PT1H}}'],
 ])('a flow that listened on from an earlier history ends where it %s', async (_, end) => {
-  const loop = `{l: {for: {in: '${JSON.stringify(numbers)}'}, do: [{s: {call: fs.stat, with: {path: x, ifMissing: ignore}}}]}}`;
+  const loop = `{l: {for: {in: '${JSON.stringify(numbers)}'}, do: [{s: {call: fs.stat, with: {path: x, ifMissing: ignore}, metadata: {dispatch: queue}}}]}}`;
   const flow = `do: [{f: {fork: {branches: [{h: {listen: {to: {one: {with: {type: never}}}}}}, {b: {do: [${loop}, ${end}]}}]}}}]`;
   const handle = await worker.start(flow);
   const { runId } = await handle.describe();

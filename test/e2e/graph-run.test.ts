@@ -22,7 +22,7 @@ beforeAll(async () => {
     log,
     dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 20, 'history.workflowIdReuseMinimalInterval': '1ms' },
   });
-  eagerWorker = await startTestWorker({}, eager);
+  eagerWorker = await startTestWorker({ dispatch: 'queue' }, eager);
 }, 40_000);
 afterAll(async () => {
   await worker.stop();

@@ -105,8 +105,8 @@ const endOfAttempt = (worker: ChildProcess, stepId: string, attempt: number): Pr
     return lines.find((line) => line.includes(`"step_id":"${stepId}"`) && line.includes(`"attempt":${attempt}`));
   }, 30_000);
 
-const INSERT = (database: string) =>
-  `{put: {call: sql.execute, metadata: {resources: cpu, heartbeat: PT2S, retry: {initialInterval: PT0.1S}}, with: {database: ${database}, statement: "INSERT INTO items (name) VALUES ('pen')"}}}`;
+const INSERT = (database: string, heartbeat = 'PT2S') =>
+  `{put: {call: sql.execute, metadata: {resources: cpu, heartbeat: ${heartbeat}, retry: {initialInterval: PT0.1S}}, with: {database: ${database}, statement: "INSERT INTO items (name) VALUES ('pen')"}}}`;
 
 describe('a SQL step on SQLite', () => {
   const count = () => shop.prepare('SELECT count(*) FROM items').pluck().get();
@@ -133,7 +133,8 @@ describe('a SQL step on SQLite', () => {
   /** The step's statement is under way, and waits for the lock. */
   const startWaiting = async (worker: ChildProcess) => {
     shop.exec('BEGIN IMMEDIATE');
-    const handle = await start(INSERT('shop'));
+    // Half of it has to be left when the statement begins, which takes the start of a process.
+    const handle = await start(INSERT('shop', 'PT8S'));
     await isRunning(handle, 'put');
     await eventually(async () => (childrenOf(worker.pid ?? -1).some(hasOpened) ? true : undefined));
     return handle;

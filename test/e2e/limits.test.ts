@@ -122,7 +122,7 @@ do:
   - begin: { set: { n: 1 }, export: { as: { inner: 0, outer: 0 } } }
   - group:
       do:
-        - step: { call: fs.stat, with: { path: x, ifMissing: ignore } }
+        - step: { call: fs.stat, with: { path: x, ifMissing: ignore }, metadata: { dispatch: queue } }
         - count: { set: { n: 1 }, export: { as: { inner: "\${ context.inner + 1 }", outer: "\${ context.outer }" } } }
         - again: { switch: [{ more: { when: context.inner % 2 == 1, then: step } }, { enough: { then: exit } }] }
   - count: { set: { n: 1 }, export: { as: { inner: "\${ context.inner }", outer: "\${ context.outer + 1 }" } } }

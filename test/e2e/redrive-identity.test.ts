@@ -9,7 +9,7 @@ import { type Effects, startEffects } from '../helpers/effects';
 import { ALL_SCOPES, policyText, tenantPolicy } from '../helpers/identity';
 import { type IdentityWorker, startIdentityWorker } from '../helpers/identity-worker';
 import { startTemporalOfShortHistories } from '../helpers/temporal';
-import { errorOf, eventually, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
+import { errorOf, eventually, openApproval, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 const catalog = makeCatalogFolder();
 
@@ -66,10 +66,7 @@ describe('with tokens', () => {
     expect(await errorOf(await goOn(handle))).toMatchObject({ instance: '/do/3/pay' });
     effects.broken.delete(path);
     const last = await goOn(handle);
-    await progressWhen(last, ({ status }) => status === 'AwaitingApproval');
-    const approval = acme.worker.client.workflow.getHandle(`${handle.workflowId}/ask`);
-    // The status is shown in the workflow task that starts the approval.
-    await eventually(() => approval.describe());
+    const approval = await openApproval(acme.worker.client, last);
     await approval.executeUpdate('decide', { args: [await acme.decision(approval, { decision: 'approved' })] });
     await last.result();
     for (let item = 1; item <= 24; item += 1) expect(effects.asked(`${path}/${item}`)).toBe(1);

@@ -16,7 +16,15 @@ import { runInProcess } from '../helpers/cli-in-process';
 import { type Effects, startEffects } from '../helpers/effects';
 import { LoopbackServers } from '../helpers/loopback';
 import { testTemporal } from '../helpers/temporal';
-import { errorOf, eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
+import {
+  errorOf,
+  eventually,
+  flowOf,
+  openApproval,
+  progressWhen,
+  startTestWorker,
+  type TestWorker,
+} from '../helpers/test-worker';
 import { kill, WorkerProcesses } from '../helpers/worker-process';
 
 const catalog = makeCatalogFolder();
@@ -92,6 +100,17 @@ async function refusal(id: string, ...more: string[]): Promise<string> {
 }
 
 describe('a flow that failed', () => {
+  test('by a step in place goes on from the workflow task of that', async () => {
+    const [before, read] = [newPath('before'), newPath('read')];
+    effects.broken.add(read);
+    const get = `{ read: { call: http, with: { method: get, endpoint: '${effects.origin}${read}' }, metadata: { dispatch: local } } }`;
+    const handle = await worker.start(`do: [${post('before', before)}, ${get}]`);
+    expect(await errorOf(handle)).toMatchObject({ instance: '/do/1/read' });
+    effects.broken.delete(read);
+    expect(await redriven(handle)).toEqual({ path: read });
+    expect([effects.asked(before), effects.seen(read)]).toEqual([1, 2]);
+  });
+
   test('goes on from the failed step, with the same key, and repeats nothing before it', async () => {
     const [before, pay, after] = [newPath('before'), newPath('pay'), newPath('after')];
     effects.broken.add(pay);
@@ -363,8 +382,10 @@ describe('what ran beside the failed step', () => {
     effects.broken.delete(path);
 
     expect((await redrive(handle.workflowId)).code).toBe(0);
-    await progressWhen(newest(handle), ({ status }) => status === 'AwaitingApproval');
-    const state = await eventually(() => approval.query<ApprovalState>('state'));
+    await openApproval(worker.client, newest(handle));
+    // Under the id of the one that was cancelled.
+    await eventually(async () => ((await approval.describe()).status.name === 'RUNNING' ? true : undefined));
+    const state = await approval.query<ApprovalState>('state');
     expect(state).toMatchObject({ status: 'pending', decisions: [{ by: 'alice' }] });
     await approval.executeUpdate('decide', { args: [{ decision: 'approved', by: 'bob' }] });
     await newest(handle).result();
@@ -554,7 +575,7 @@ describe('is refused', () => {
   test.concurrent('a flow whose request may have been taken, since its answer was lost, unless that is said', async () => {
     const path = newPath('answer');
     effects.held.add(path);
-    const handle = await worker.start(`do: [${post('a', path, ', timeout: { after: PT1S }')}]`);
+    const handle = await worker.start(`do: [${post('a', path, ', timeout: { after: PT3S }')}]`);
     expect(await errorOf(handle)).toMatchObject({ data: { outcome: 'unknown' } });
     expect(await refusal(handle.workflowId)).toContain('may have been done, and would be sent again: /do/0/a');
     effects.release(path);

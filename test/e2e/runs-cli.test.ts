@@ -9,7 +9,14 @@ import { BrokenService, lettersOf } from '../helpers/broken-service';
 import { type CliResult, runCli, startCli } from '../helpers/cli';
 import { runInProcess } from '../helpers/cli-in-process';
 import { testTemporal } from '../helpers/temporal';
-import { eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
+import {
+  eventually,
+  flowOf,
+  openApproval,
+  progressWhen,
+  startTestWorker,
+  type TestWorker,
+} from '../helpers/test-worker';
 
 let worker: TestWorker;
 /** Its tenant `acme` has a key. */
@@ -338,8 +345,7 @@ describe('beamline runs show', () => {
       'an approval',
       async () => {
         const flow = await start(`do: [${asking()}]`);
-        await progressWhen(flow, ({ steps }) => steps[0]?.approval !== undefined);
-        return ['show', `${flow.workflowId}/ask`];
+        return ['show', (await openApproval(worker.client, flow)).workflowId];
       },
       ' runs show ',
     ],

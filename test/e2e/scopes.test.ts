@@ -176,13 +176,13 @@ const CASES: readonly [name: string, flow: () => string, lacking: string[], give
 test.each(CASES.map((row, index) => [row[0], index, row] as const))(
   'without the scope of %s a step fails at once and does nothing; with it, it runs',
   async (_name, index, [, flow, , , scope]) => {
-    const before = server.connections();
+    const before = server.requests.length;
     expect(await failed(flow(), `denied${index}`)).toEqual({
       code: 'BLW_SCOPE_DENIED',
       scope: scope(),
       attempts: [1],
     });
-    expect(server.connections()).toBe(before);
+    expect(server.requests).toHaveLength(before);
     const blobs = readdirSync(join(fixture.folder, 'blobs'), { recursive: true }).map(String);
     expect(blobs.filter((path) => path.includes(`denied${index}=`))).toEqual([]);
     const database = new Database(join(fixture.folder, 'test.db'));

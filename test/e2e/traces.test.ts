@@ -253,7 +253,7 @@ test('runs that continue as new, and windows, are in the trace of the first run,
       metadata: { concurrency: 4, batchSize: 12 }
   - long:
       for: { each: item, in: workflow.input }
-      do: [{ two: { call: fs.stat, with: { path: x, ifMissing: ignore } } }]`,
+      do: [{ two: { call: fs.stat, with: { path: x, ifMissing: ignore }, metadata: { dispatch: queue } } }]`,
     items,
   );
   await handle.result();
@@ -476,3 +476,25 @@ async function approve(handle: WorkflowHandle, prepare: (approval: string) => Pr
   const decision: { args: [JsonObject] } = { args: [{ decision: 'approved', by: 'ann' }] };
   await approval.executeUpdate<ApprovalState, [JsonObject]>('decide', decision);
 }
+
+test.each([
+  ['sampled, reads nothing ahead: its spans are below the steps that they are of', true, 3],
+  ['not sampled, reads ahead', false, 1],
+])('a flow that is %s', async (_, sampled, records) => {
+  const get = (name: string) =>
+    `{${name}: {call: http, with: {method: get, endpoint: '${target.origin}/ahead'}, metadata: {dispatch: local}}}`;
+  const flow = `do: [${['a', 'b', 'c'].map(get).join(', ')}]`;
+  const recordsOf = async (): Promise<number> => {
+    const handle = await startWithin(newTrace(), flow, {}, sampled);
+    await handle.result();
+    const { events } = await handle.fetchHistory();
+    const markers = (events ?? []).flatMap(
+      (event) => event.markerRecordedEventAttributes?.details?.data?.payloads ?? [],
+    );
+    return markers.filter(({ data }) => Buffer.from(data ?? []).includes('http.request')).length;
+  };
+  // Where the machine is busy the time to read ahead may be over.
+  const seen = await eventually(async () => ((await recordsOf()) === records ? records : undefined));
+  expect(seen).toBe(records);
+  if (sampled) expect(await recordsOf()).toBe(records);
+});

@@ -46,6 +46,8 @@ export class LoopbackServers {
       });
     };
     const server: Server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
+    // Longer than a client keeps an idle connection: a POST on one that is just being closed has an unknown outcome.
+    server.keepAliveTimeout = 30_000;
     this.releases.push(async () => {
       const closed = once(server, 'close');
       server.close();

@@ -30,10 +30,14 @@ test('says how many lines were lost, once there is room again', () => {
   const sink = openLogSink(loss, write, (isLosing) => told.push(isLosing));
   sink.write('one\n');
   room = 2;
-  for (const line of ['two\n', 'three\n', 'four\n']) sink.write(line);
+  for (const line of ['two\n', 'three\n', 'four\n']) {
+    sink.write(line);
+    sink.flush();
+  }
   room = Number.POSITIVE_INFINITY;
   sink.write('five\n');
   sink.write('six\n');
+  sink.flush();
   // A line that was broken off stays one of its own.
   expect(written.split('\n')).toEqual(['one', 'tw', 'lost 3', 'five', 'six', '']);
   expect(told).toEqual([true, false]);
@@ -55,6 +59,46 @@ function pipeOf(bytes: number): { room: number; written: string; write: Write } 
   return pipe;
 }
 
+describe('lines that come close together', () => {
+  beforeEach(() => {
+    jest.useFakeTimers();
+  });
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  function recorded(): { writes: string[]; write: Write } {
+    const writes: string[] = [];
+    const write = (bytes: Buffer, offset: number): number =>
+      writes.push(bytes.subarray(offset).toString()) && bytes.length - offset;
+    return { writes, write };
+  }
+
+  test('go out together, but for the first', () => {
+    const { writes, write } = recorded();
+    const sink = openLogSink(loss, write);
+    for (const line of ['one\n', 'two\n', 'three\n']) sink.write(line);
+    expect(writes).toEqual(['one\n']);
+    jest.advanceTimersByTime(20);
+    expect(writes).toEqual(['one\n', 'two\nthree\n']);
+    jest.advanceTimersByTime(20);
+    sink.write('four\n');
+    expect(writes).toEqual(['one\n', 'two\nthree\n', 'four\n']);
+  });
+
+  test('do not wait where somebody has to hear of them, or where they are many', () => {
+    const { writes, write } = recorded();
+    const sink = openLogSink(loss, write);
+    for (const line of ['one\n', 'two\n', 'three\n']) sink.write(line);
+    sink.flush();
+    expect(writes).toEqual(['one\n', 'two\nthree\n']);
+    const long = `${'x'.repeat(3_999)}\n`;
+    for (let count = 0; count < 5; count += 1) sink.write(long);
+    // Each piece is one that a pipe takes as a whole.
+    expect(writes.slice(2)).toEqual([long, long, long, long, long]);
+  });
+});
+
 describe('a pipe that is full', () => {
   beforeEach(() => {
     jest.useFakeTimers();
@@ -67,6 +111,7 @@ describe('a pipe that is full', () => {
     const pipe = pipeOf(6);
     const sink = openLogSink(loss, pipe.write);
     for (const line of ['one\n', 'two\n', 'three\n']) sink.write(line);
+    jest.advanceTimersByTime(20);
     expect(pipe.written).toBe('one\ntw');
     pipe.room = 3;
     jest.advanceTimersByTime(50);
@@ -75,6 +120,7 @@ describe('a pipe that is full', () => {
     sink.write('four\n');
     jest.advanceTimersByTime(50);
     expect(pipe.written).toBe('one\ntwo\nthree\nfour\n');
+    jest.advanceTimersByTime(20);
     sink.write('five\n');
     expect(pipe.written).toMatch(/five\n$/);
   });
@@ -109,6 +155,7 @@ describe('a pipe that is full', () => {
     breaks = false;
     pipe.room = 100;
     sink.write('three\n');
+    sink.flush();
     expect(pipe.written).toBe('on\nlost 2\nthree\n');
   });
 });

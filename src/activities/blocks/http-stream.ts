@@ -1,4 +1,6 @@
 import { isJsonObject, type JsonObject } from '../../dsl/json';
+import { requireScope } from '../access/access';
+import { needBlob } from '../access/scopes';
 import type { BlockContext, BlockExecutor } from '../block';
 import { BlockFailure, notRetryable } from '../block-failure';
 import type { SendOptions } from '../http/authorized-send';
@@ -29,6 +31,9 @@ export const httpStream: BlockExecutor = async (args, context) => {
   // The block's schema has been applied: this is its shape.
   const { to, maxBytes = DEFAULT_MAX_BYTES, sha256, ...rest } = args as unknown as StreamArguments;
   const call = buildHttpCall(rest, context.step);
+  const { access } = context.step;
+  // What may not be kept is not asked for either: the call may change something.
+  if (access !== undefined) requireScope(access, needBlob('write', to));
   const progress = reportProgress(context);
   try {
     return await runCall(call, context, async (signal, onSending) => {

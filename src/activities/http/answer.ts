@@ -1,20 +1,26 @@
-import type { Readable } from 'node:stream';
+import { finished, type Readable } from 'node:stream';
 import type { Json } from '../../dsl/json';
 import { type BlockFailure, notRetryable } from '../block-failure';
 import { findDepthExcess, findJsonExcess } from '../json-excess';
 import { type MediaType, parseMediaType } from './media-type';
 
 /** Reads a body to its end, at most `maxBytes`; more: destroys it and throws what `tooLarge` makes. */
-export async function readBody(body: Readable, maxBytes: number, tooLarge: () => BlockFailure): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  // Leaving the loop, also by throwing, destroys the body and with it the connection.
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > maxBytes) throw tooLarge();
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, size);
+export function readBody(body: Readable, maxBytes: number, tooLarge: () => BlockFailure): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    // Tells of a body that has failed before, too.
+    finished(body, { writable: false }, (error) => {
+      if (error) reject(error);
+      else resolve(Buffer.concat(chunks, size));
+    });
+    body.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= maxBytes) return void chunks.push(chunk);
+      reject(tooLarge());
+      body.destroy();
+    });
+  });
 }
 
 /**

@@ -25,27 +25,21 @@ type Send = (headers?: Readonly<Record<string, string>>, url?: URL) => Promise<H
  * challenge (digest). A 401 to a token from an earlier call, or to a nonce, is answered once with a new one: the server has
  * not carried the request out. Throws BLW_AUTH_FAILED, and what the HTTP client throws.
  */
-export async function sendAuthorized(
-  call: HttpCall,
-  context: BlockContext,
-  options: SendOptions,
-): Promise<HttpResponse> {
+export function sendAuthorized(call: HttpCall, context: BlockContext, options: SendOptions): Promise<HttpResponse> {
   const { authentication = {} } = call;
   const send = sender(call, context, options);
   const { digest, oauth2, oidc } = authentication;
-  if (digest !== undefined) return await sendWithDigest(call, { send, digest, context });
-  if (oauth2 === undefined && oidc === undefined) return await send();
-  return await sendWithToken(send, (refused) =>
-    tokenOf(authentication, context, { signal: options.signal, ...refused }),
-  );
+  if (digest !== undefined) return sendWithDigest(call, { send, digest, context });
+  if (oauth2 === undefined && oidc === undefined) return send();
+  return sendWithToken(send, (refused) => tokenOf(authentication, context, { signal: options.signal, ...refused }));
 }
 
 function sender(call: HttpCall, { ports, fence }: BlockContext, options: SendOptions): Send {
   const { method, headers, body } = call;
-  return async (more = {}, url = call.url) => {
+  return (more = {}, url = call.url) => {
     const content = body === undefined ? {} : { body };
     const request = { method, url, headers: { ...headers, ...more }, ...content, ...options };
-    return isSafeMethod(method) ? await ports.http.send(request) : await sendFenced(request, ports.http, fence);
+    return isSafeMethod(method) ? ports.http.send(request) : sendFenced(request, ports.http, fence);
   };
 }
 

@@ -22,11 +22,14 @@ export async function runCall<T>(
   const budgetMs = attemptBudgetMs(context.deadline - Date.now());
   let isSent = false;
   if (budgetMs <= 0) throw timeoutFailure(call, { budgetMs: 0, isSent });
-  const deadline = new AbortController();
-  const onTime = () => deadline.abort(timeoutFailure(call, { budgetMs, isSent }));
+  // By hand: AbortSignal.any keeps weak references for the garbage collector to follow, for every call.
+  const stop = new AbortController();
+  const onStop = () => stop.abort(context.signal.reason);
+  const onTime = () => stop.abort(timeoutFailure(call, { budgetMs, isSent }));
+  context.signal.addEventListener('abort', onStop, { once: true });
   const timer = setTimeout(onTime, Math.min(budgetMs, MAX_TIMER_MS));
   try {
-    return await work(AbortSignal.any([context.signal, deadline.signal]), () => {
+    return await work(stop.signal, () => {
       isSent = true;
     });
   } catch (error) {
@@ -34,6 +37,7 @@ export async function runCall<T>(
     throw call.isRepeatable || !isSent ? error : withoutRetry(call, error);
   } finally {
     clearTimeout(timer);
+    context.signal.removeEventListener('abort', onStop);
   }
 }
 

@@ -1,9 +1,10 @@
-import { ApplicationFailure, type Payload, type PayloadCodec, type SerializationContext } from '@temporalio/common';
+import { ApplicationFailure, type Payload, type SerializationContext } from '@temporalio/common';
 import { FlowError, flowErrorToJson } from '../../dsl/errors';
 import { INLINE_METADATA } from '../../dsl/inline-values';
 import { CLAIM_THRESHOLD_BYTES, MAX_INLINE_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES } from '../../dsl/step-request';
 import { notRetryable } from '../block-failure';
 import { type ClaimOwner, claimPayload, isClaim, originalPayload, readClaim } from './claim';
+import type { ChainedCodec } from './codec-chain';
 import { payloadOfLost } from './lost';
 import type { PayloadStore } from './payload-store';
 
@@ -25,7 +26,7 @@ const LASTING: ReadonlySet<string> = new Set(['BLW_PAYLOAD_MISSING', 'BLW_PAYLOA
  * runs it outside of the workflow isolate. Errors are FlowErrors with a BLW_PAYLOAD_ code for clients, and
  * ApplicationFailures of that type on workers.
  */
-export class ClaimCodec implements PayloadCodec {
+export class ClaimCodec implements ChainedCodec {
   constructor(
     private readonly options: {
       readonly store: PayloadStore;
@@ -35,8 +36,7 @@ export class ClaimCodec implements PayloadCodec {
   ) {}
 
   async encode(payloads: Payload[], context?: SerializationContext): Promise<Payload[]> {
-    if (this.options.role === 'replay' || !payloads.some((payload) => isLarge(payload) || isMarked(payload)))
-      return payloads;
+    if (this.passesEncoding(payloads)) return payloads;
     return await Promise.all(
       payloads.map((payload) =>
         isLarge(payload) ? this.#deposit(withoutMark(payload), this.#owner(context)) : withoutMark(payload),
@@ -45,10 +45,18 @@ export class ClaimCodec implements PayloadCodec {
   }
 
   async decode(payloads: Payload[], context?: SerializationContext): Promise<Payload[]> {
-    if (!payloads.some(isClaim)) return payloads;
+    if (this.passesDecoding(payloads)) return payloads;
     return await Promise.all(
       payloads.map((payload) => (isClaim(payload) ? this.#redeem(payload, this.#owner(context)) : payload)),
     );
+  }
+
+  passesEncoding(payloads: readonly Payload[]): boolean {
+    return this.options.role === 'replay' || !payloads.some((payload) => isLarge(payload) || isMarked(payload));
+  }
+
+  passesDecoding(payloads: readonly Payload[]): boolean {
+    return !payloads.some(isClaim);
   }
 
   async #deposit(payload: Payload, owner: ClaimOwner): Promise<Payload> {

@@ -7,6 +7,7 @@ import type { StoreKey } from './store-key';
 
 /** Encoding of a claim; part of what histories replay on. Its data is JSON, so that Temporal's UI shows it. */
 export const CLAIM_ENCODING = 'beamline/claim-check';
+const CLAIM_ENCODING_BYTES = Buffer.from(CLAIM_ENCODING);
 
 /** Whose payload it is: a claim is good for one workflow id only. */
 export interface ClaimOwner {
@@ -49,7 +50,7 @@ export function claimPayload(
 /** True for a payload that stands for another one. */
 export function isClaim(payload: Payload): boolean {
   const encoding = payload.metadata?.encoding;
-  return encoding != null && Buffer.from(encoding).toString('utf8') === CLAIM_ENCODING;
+  return encoding != null && CLAIM_ENCODING_BYTES.equals(encoding);
 }
 
 /** The workflow id that a claim says it was made for; undefined where it says none, as older ones. */

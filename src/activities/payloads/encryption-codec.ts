@@ -1,8 +1,9 @@
-import { ApplicationFailure, type Payload, type PayloadCodec, type SerializationContext } from '@temporalio/common';
+import { ApplicationFailure, type Payload, type SerializationContext } from '@temporalio/common';
 import { FlowError, flowErrorToJson } from '../../dsl/errors';
 import { CONTEXT_OWNER, contextOwner, OWNER_METADATA } from '../../dsl/payload-owner';
 import { retryable } from '../block-failure';
 import type { CodecRole } from './claim-codec';
+import type { ChainedCodec } from './codec-chain';
 import type { EncryptionKey, KeyRing } from './key-ring';
 import { payloadOfLost } from './lost';
 import { denied, isSealed, openPayload, type SealedLabel, sealedLabel, sealPayload } from './sealed-payload';
@@ -31,15 +32,14 @@ const MAX_REMEMBERED = 10_000;
  * arguments; a client knows it. On decoding the tenant is what the payload says, which is authenticated. Roles are as those of
  * the claim codec; a key that is missing is thrown on workers too, since it may come: Temporal tries the task again.
  */
-export class EncryptionCodec implements PayloadCodec {
+export class EncryptionCodec implements ChainedCodec {
   /** By workflow and activity id: heartbeats have a context of their own. A run that has ended records none any more. */
   readonly #activities = new Map<string, string>();
 
   constructor(private readonly options: EncryptionOptions) {}
 
   async encode(payloads: Payload[], context?: SerializationContext): Promise<Payload[]> {
-    const { keys, role } = this.options;
-    if (keys.isEmpty || role === 'replay') return payloads.map(withoutOwner);
+    if (this.#encryptsNothing) return payloads.map(withoutOwner);
     const fallback = await this.#ownerOf(context);
     return await Promise.all(payloads.map((payload) => this.#encodeOne(payload, fallback, context)));
   }
@@ -47,13 +47,29 @@ export class EncryptionCodec implements PayloadCodec {
   async decode(payloads: Payload[], context?: SerializationContext): Promise<Payload[]> {
     if (!payloads.some(isSealed)) {
       const [first] = payloads;
-      const isOfTask = context?.type === 'activity' && !this.options.keys.isEmpty;
-      if (isOfTask && first !== undefined) this.#remember(context, statedTenant(first));
+      if (this.#isOfTask(context) && first !== undefined) this.#remember(context, statedTenant(first));
       return payloads.map(withoutOwner);
     }
     return await Promise.all(
       payloads.map((payload) => (isSealed(payload) ? this.#open(payload, context) : withoutOwner(payload))),
     );
+  }
+
+  passesEncoding(payloads: readonly Payload[]): boolean {
+    return this.#encryptsNothing && !payloads.some(hasOwner);
+  }
+
+  passesDecoding(payloads: readonly Payload[], context?: SerializationContext): boolean {
+    return !this.#isOfTask(context) && !payloads.some((payload) => isSealed(payload) || hasOwner(payload));
+  }
+
+  get #encryptsNothing(): boolean {
+    return this.options.keys.isEmpty || this.options.role === 'replay';
+  }
+
+  /** True where whose the payloads are may have to be remembered. */
+  #isOfTask(context: SerializationContext | undefined): context is SerializationContext {
+    return context?.type === 'activity' && !this.options.keys.isEmpty;
   }
 
   async #encodeOne(
@@ -144,9 +160,13 @@ function markOf({ metadata }: Payload): string | undefined {
   return mark == null ? undefined : Buffer.from(mark).toString('utf8');
 }
 
+function hasOwner({ metadata }: Payload): boolean {
+  return metadata?.[OWNER_METADATA] != null;
+}
+
 function withoutOwner(payload: Payload): Payload {
-  if (payload.metadata?.[OWNER_METADATA] == null) return payload;
-  const { [OWNER_METADATA]: _, ...metadata } = payload.metadata;
+  if (!hasOwner(payload)) return payload;
+  const { [OWNER_METADATA]: _, ...metadata } = payload.metadata ?? {};
   return { ...payload, metadata };
 }
 

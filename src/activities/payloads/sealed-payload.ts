@@ -15,6 +15,7 @@ import type { EncryptionKey } from './key-ring';
 
 /** What Temporal's own samples call an encrypted payload. Part of what histories replay on, as all of this form. */
 const ENCODING = 'binary/encrypted';
+const ENCODING_BYTES = Buffer.from(ENCODING);
 const KEY_METADATA = 'encryption-key-id';
 const TENANT_METADATA = 'beamline-tenant';
 const WORKFLOW_METADATA = 'beamline-workflow';
@@ -52,7 +53,7 @@ export interface SealedLabel {
 
 /** True for a payload that is encrypted. */
 export function isSealed({ metadata }: Payload): boolean {
-  return textOf(metadata?.encoding) === ENCODING;
+  return metadata?.encoding != null && ENCODING_BYTES.equals(metadata.encoding);
 }
 
 /** Throws BLW_PAYLOAD_DENIED (not retryable) where there is none. */

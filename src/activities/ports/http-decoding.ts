@@ -12,6 +12,9 @@ const MAX_CODINGS = 3;
 /** The low half of the first byte of zlib's format (RFC 1950 section 2.2, CM). */
 const ZLIB_METHOD_DEFLATE = 8;
 
+/** Everybody on a body's way to a blob waits for its end: eleven by now, and Node warns of more than ten. */
+const MAX_LISTENERS = 20;
+
 export interface DecodeOptions {
   /** The header `content-encoding`, where the body has one. */
   readonly contentEncoding: string | undefined;
@@ -26,17 +29,25 @@ export interface DecodeOptions {
  * decodes to a huge one is decoded no further than it is read. An unknown coding or broken data fails the stream with BLW_HTTP_CONTENT.
  */
 export function decodeBody(source: Readable, options: DecodeOptions): Readable {
-  const body = new AnswerBody(options.translate);
   // A body may fail before its reader is there; the reader still sees the error.
-  body.on('error', ignore);
   source.on('error', ignore);
+  const decoders = findDecoders(options.contentEncoding);
+  if (decoders?.length === 0) return withPublicErrors(source, options.translate);
+  const body = new AnswerBody(options.translate);
+  body.on('error', ignore);
   // A decoder that waits for the connection would keep it open until something came.
   body.once('close', () => source.destroy());
-  const decoders = findDecoders(options.contentEncoding);
   if (decoders === undefined) return body.destroy(unknownCoding(options));
   const decoded = decoders.reduce<AsyncIterable<Buffer>>((input, create) => decode(input, create, options), source);
   pipeline(decoded, body, ignore);
   return body;
+}
+
+/** A body without codings is the connection's own: a stream around each would cost more than the rest of a short answer. */
+function withPublicErrors(source: Readable, translate: DecodeOptions['translate']): Readable {
+  const destroy = source.destroy.bind(source);
+  source.destroy = (error?: Error | null) => destroy(error ? translate(error) : undefined);
+  return source.setMaxListeners(MAX_LISTENERS);
 }
 
 /** True where the header names a coding that {@link decodeBody} takes off. */
@@ -48,8 +59,7 @@ export function isEncoded(contentEncoding: string | undefined): boolean {
 class AnswerBody extends Transform {
   constructor(private readonly translate: (error: Error) => Error) {
     super();
-    // Everybody on its way to a blob waits for its end: eleven by now, and Node warns of more than ten.
-    this.setMaxListeners(20);
+    this.setMaxListeners(MAX_LISTENERS);
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, callback: TransformCallback): void {

@@ -28,15 +28,24 @@ export interface Attempt {
  * Runs an attempt as a span below that of its step, with what it does below it; the spans are sent once it has ended. Without a sink, or
  * where the flow is not traced, it is only run.
  */
-export async function traceAttempt(
+export function traceAttempt(
   attempt: Attempt,
   sink: SpanSink | undefined,
   work: (recorder: SpanRecorder | undefined) => Promise<StepResult>,
 ): Promise<StepResult> {
   const { request, info } = attempt;
   const runId = info.workflowExecution?.runId;
-  const trace = request.trace;
-  if (sink === undefined || runId === undefined || !isTrace(trace)) return await work(undefined);
+  const { trace } = request;
+  if (sink === undefined || runId === undefined || !isTrace(trace)) return work(undefined);
+  return record(attempt, { sink, runId, trace }, work);
+}
+
+async function record(
+  attempt: Attempt,
+  { sink, runId, trace }: { readonly sink: SpanSink; readonly runId: string; readonly trace: StepTrace },
+  work: (recorder: SpanRecorder) => Promise<StepResult>,
+): Promise<StepResult> {
+  const { request } = attempt;
   const parent = spanIdOf(runId, trace.step);
   const span = trace.sampled === true ? newSpanId() : parent;
   const recorder = new SpanRecorder({ ...sharedOf(trace), span });

@@ -6,6 +6,7 @@ import { checkCatalog, type FunctionFile, openCatalog } from '../catalog-check';
 import type { AddCommand, Cli } from '../cli';
 import { CommandError, reportError, usageError } from '../command-error';
 import { EXIT, type ExitCode } from '../exit-codes';
+import { explainedToJson, explainSteps, printExplained } from '../explain-plan';
 import { counted, countSteps, type FlowFile, printProblems, readFlowFile } from '../flow-file';
 import { readSuite } from '../flow-test/read-suite';
 import { STDIN, sourceName } from '../read-source';
@@ -14,6 +15,7 @@ const EXAMPLES = `
 Examples:
   $ beamline validate flow.yaml
   $ beamline validate flows/*.yaml --json
+  $ beamline validate flow.yaml --explain
   $ generate-flow | beamline validate -
   $ beamline validate --catalog flows/
   $ beamline validate flow.yaml --catalog flows/
@@ -36,6 +38,7 @@ interface TestFile {
 interface ValidateFlags {
   readonly catalog?: string;
   readonly json?: boolean;
+  readonly explain?: boolean;
 }
 
 /** `beamline validate FILE...` */
@@ -44,6 +47,7 @@ export const addValidate: AddCommand = (command, cli, action) => {
     .description('Checks flow documents (YAML or JSON) and lists every problem with its line and column.')
     .argument('[file...]', 'flow documents; - reads standard input')
     .option('--catalog <DIR>', 'folder of flows and functions, as a worker has it')
+    .option('--explain', 'list the steps of each flow: pool, and whether they run in their queue or in place, and why')
     .option('--json', 'print one JSON object instead of lines')
     .addHelpText('after', EXAMPLES)
     .action(action((files: string[], flags: ValidateFlags) => validate(files, flags, cli)));
@@ -55,8 +59,8 @@ async function validate(sources: readonly string[], flags: ValidateFlags, cli: C
     throw usageError('expected a flow document, or --catalog DIR', { help: 'See `beamline validate --help`.' });
   }
   const files = await checkAll(sources, flags.catalog, cli);
-  if (flags.json === true) cli.out.line(JSON.stringify({ files: files.map(toJson) }));
-  else print(files, cli);
+  if (flags.json === true) cli.out.line(JSON.stringify({ files: files.map((file) => toJson(file, flags)) }));
+  else print(files, flags, cli);
   return files.every(isValid) ? EXIT.done : EXIT.invalid;
 }
 
@@ -91,10 +95,10 @@ function isValid(file: Checked): boolean {
   return 'problems' in file && file.problems.length === 0;
 }
 
-function print(files: readonly Checked[], cli: Cli): void {
+function print(files: readonly Checked[], flags: ValidateFlags, cli: Cli): void {
   const readable = files.filter((file) => 'problems' in file);
   for (const file of readable) {
-    if ('plan' in file) printFlow(file, cli);
+    if ('plan' in file) printFlow(file, flags, cli);
     else if ('tests' in file)
       cli.out.line(`ok: ${file.name} ${counted(file.tests.cases, 'case')} of ${file.tests.flow}`);
     else if ('function' in file && isValid(file)) cli.out.line(`ok: ${file.name} function ${file.function}`);
@@ -103,19 +107,25 @@ function print(files: readonly Checked[], cli: Cli): void {
   for (const file of files) if ('unreadable' in file) reportError(file.unreadable, cli.err);
 }
 
-function printFlow({ name, plan, unresolved }: Extract<FlowFile, { plan: unknown }>, cli: Cli): void {
+function printFlow(
+  { name, plan, unresolved }: Extract<FlowFile, { plan: unknown }>,
+  { explain }: ValidateFlags,
+  cli: Cli,
+): void {
   cli.out.line(`ok: ${name} ${plan.flow}, ${counted(countSteps(plan.tasks), 'step')}`);
   for (const what of unresolved) cli.err.line(`note: ${name}: ${what} was not looked up; check it with --catalog DIR`);
+  if (explain === true) printExplained(explainSteps(plan), cli.out);
 }
 
-function toJson(file: Checked): JsonObject {
+function toJson(file: Checked, { explain }: ValidateFlags): JsonObject {
   if ('unreadable' in file) {
     const message = file.unreadable.message;
     return { file: file.name, valid: false, problems: [{ code: 'BLW_USAGE', line: 1, column: 1, path: '', message }] };
   }
   const problems = file.problems.map(problemToJson);
   const unresolved = 'unresolved' in file && file.unresolved.length > 0 ? { unresolved: [...file.unresolved] } : {};
-  return { file: file.name, valid: problems.length === 0, ...subjectOf(file), problems, ...unresolved };
+  const steps = explain === true && 'plan' in file ? { steps: explainSteps(file.plan).map(explainedToJson) } : {};
+  return { file: file.name, valid: problems.length === 0, ...subjectOf(file), problems, ...unresolved, ...steps };
 }
 
 /** What a file that is valid is, or is of. */

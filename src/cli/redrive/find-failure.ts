@@ -1,6 +1,15 @@
 import { temporal } from '@temporalio/proto';
 import { isJsonObject, type JsonObject } from '../../dsl/json';
-import { ADMIT_WINDOW, APPROVAL, EMIT_EVENT, PREPARE_FLOW, RUN_WINDOW, SUBSCRIBE_EVENTS } from '../../dsl/names';
+import { LOCAL_BLOCKS } from '../../dsl/local-step';
+import {
+  ADMIT_WINDOW,
+  APPROVAL,
+  EMIT_EVENT,
+  PREPARE_FLOW,
+  RUN_WINDOW,
+  SUBSCRIBE_EVENTS,
+  TRY_STEPS,
+} from '../../dsl/names';
 import { childId } from '../../workflows/tasks/child-id';
 import type { HistoryEvent } from '../history-events';
 import { type ChildRun, closedChild, type RunHistory } from './run-history';
@@ -20,7 +29,7 @@ export interface FoundFailure {
 }
 
 /** Local activities whose failure is not certain to happen again. */
-const REPEATABLE = [PREPARE_FLOW, EMIT_EVENT, SUBSCRIBE_EVENTS, ADMIT_WINDOW];
+const REPEATABLE = [PREPARE_FLOW, EMIT_EVENT, SUBSCRIBE_EVENTS, ADMIT_WINDOW, TRY_STEPS, ...LOCAL_BLOCKS];
 
 /** What is said of a start that is the same for ever. */
 const FINAL = ['BLW_START_INVALID', 'BLW_FLOW_INVALID'];
@@ -37,6 +46,7 @@ export async function findFailure(
     ...(await failedActivities(history, errors)),
     ...(await failedChildren(history, errors)),
     ...(await failedLocally(history, errors)),
+    ...(await failedWithin(history, errors)),
   ].sort((left, right) => left.at - right.at);
   let found = candidates.pop();
   for (const earlier of candidates.reverse()) if (found !== undefined && found.begunAt < earlier.at) found = earlier;
@@ -134,6 +144,16 @@ async function failedLocally(history: RunHistory, errors: readonly JsonObject[])
       found.push({ at: recordedBy, begunAt: recordedBy, point: recordedBy });
   }
   return found;
+}
+
+async function failedWithin(history: RunHistory, errors: readonly JsonObject[]): Promise<FoundFailure[]> {
+  return (await history.failedWithin())
+    .filter(({ step, error: own }) => errors.some((error) => isSame(own, error) && isOf(step, error)))
+    .map(({ recordedBy }) => ({ at: recordedBy, begunAt: recordedBy, point: recordedBy }));
+}
+
+function isOf(step: string, { instance }: JsonObject): boolean {
+  return typeof instance !== 'string' || instance === step;
 }
 
 /** True of an event that ended a run with a failure. */

@@ -3,10 +3,12 @@ import type { Payload } from '@temporalio/common';
 import { temporal } from '@temporalio/proto';
 import { FlowError } from '../../dsl/errors';
 import { isJsonObject, type JsonObject } from '../../dsl/json';
-import { SEARCH_ATTRIBUTES } from '../../dsl/names';
+import { LOCAL_BLOCKS } from '../../dsl/local-step';
+import { SEARCH_ATTRIBUTES, TRY_STEPS } from '../../dsl/names';
+import { type ErrorWithin, errorsWithin } from '../../dsl/steps-together';
 import { LOCAL_ACTIVITY_MARKER } from '../flow-plan';
 import { decodePayload, type HistoryEvent, type RunAddress, readEvents } from '../history-events';
-import { unreadable } from './refusal';
+import { Refusal, unreadable } from './refusal';
 
 type Failure = temporal.api.failure.v1.IFailure;
 
@@ -36,10 +38,18 @@ export interface LocalRecord {
   /** End of the workflow task in which it ran. */
   readonly recordedBy: number;
   readonly failure: Failure | undefined;
+  readonly result: Payload | undefined;
+}
+
+/** A step that failed within the record of a local activity that ended well: tried together with others, or read ahead of another. */
+export interface FailedWithin extends ErrorWithin {
+  readonly recordedBy: number;
 }
 
 /** The history of one run, and what its events mean. */
 export class RunHistory {
+  #localActivities: Promise<readonly LocalRecord[]> | undefined;
+
   private constructor(
     private readonly client: Client,
     readonly address: RunAddress,
@@ -122,16 +132,43 @@ export class RunHistory {
     return [...children.values()];
   }
 
-  async localActivities(): Promise<LocalRecord[]> {
+  /** Read once: several look through them. */
+  localActivities(): Promise<readonly LocalRecord[]> {
+    this.#localActivities ??= this.#readLocalActivities();
+    return this.#localActivities;
+  }
+
+  async #readLocalActivities(): Promise<LocalRecord[]> {
     const records: LocalRecord[] = [];
     for (const { markerRecordedEventAttributes: marker } of this.events) {
       if (marker?.markerName !== LOCAL_ACTIVITY_MARKER) continue;
       const data = await this.decode(marker.details?.data?.payloads?.[0]);
       const type = isJsonObject(data) ? String(data.activity_type) : '';
       const failure = marker.failure ?? undefined;
-      records.push({ type, recordedBy: Number(marker.workflowTaskCompletedEventId), failure });
+      const result = marker.details?.result?.payloads?.[0];
+      records.push({ type, recordedBy: Number(marker.workflowTaskCompletedEventId), failure, result });
     }
     return records;
+  }
+
+  /** Results that cannot be read here are passed over: most are of other steps. */
+  async failedWithin(): Promise<FailedWithin[]> {
+    const found: FailedWithin[] = [];
+    for (const { type, recordedBy, result } of await this.localActivities()) {
+      if (type !== TRY_STEPS && !LOCAL_BLOCKS.includes(type)) continue;
+      const errors = errorsWithin(await this.#decodeIfPossible(result));
+      found.push(...errors.map((error) => ({ ...error, recordedBy })));
+    }
+    return found;
+  }
+
+  async #decodeIfPossible(payload: Payload | undefined): Promise<unknown> {
+    try {
+      return await this.decode(payload);
+    } catch (error) {
+      if (error instanceof Refusal) return undefined;
+      throw error;
+    }
   }
 
   /**

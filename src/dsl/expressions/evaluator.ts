@@ -17,6 +17,11 @@ export class Evaluator {
     this.#budget = { left: work, forResult };
   }
 
+  /** Expressions that are kept. */
+  get size(): number {
+    return this.#compiled.size;
+  }
+
   /** True where an evaluation has failed for want of budget: with more of it, it might not. */
   get isExhausted(): boolean {
     return this.#budget.left < 0;

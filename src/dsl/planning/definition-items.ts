@@ -1,6 +1,6 @@
-import type { BatchItem } from '../expressions/batch';
+import type { BatchItem, BatchValues } from '../expressions/batch';
 import type { Template } from '../expressions/template';
-import type { SwitchPlan, TaskPlan } from './plan';
+import type { OutputPlan, SwitchPlan, TaskPlan } from './plan';
 
 /**
  * What is evaluated of a task's definition before it runs (OWS dsl, "Task definition"), in one batch with its `if` and its
@@ -53,8 +53,34 @@ function switchItems({ cases }: SwitchPlan): BatchItem[] {
 }
 
 /** Name of the item of a case. */
-export function caseItem(index: number): string {
+function caseItem(index: number): string {
   return `case/${index}`;
+}
+
+/** The first case whose condition holds, else the one without a condition, wherever it stands. */
+export function chosenCase({ cases }: SwitchPlan, values: BatchValues): SwitchPlan['cases'][number] | undefined {
+  const matching = cases.find((_, index) => values[caseItem(index)] === true);
+  return matching ?? cases.find(({ when }) => when === undefined);
+}
+
+/** The task's `if`, on its raw input: nothing after it is evaluated where it says no. */
+export function ifItems(task: TaskPlan): BatchItem[] {
+  return conditionItem('if', task.if, 'if').map((item) => ({ ...item, stopIf: false }));
+}
+
+/** The task's `input.from`, on its raw input: what comes after it is evaluated on the transformed one. */
+export function inputItems({ input }: TaskPlan): BatchItem[] {
+  return valueItem('input', input?.from).map((item) => ({ ...item, bind: ['input', 'data'] }));
+}
+
+/** `output.as`, on the raw output: what comes after it is evaluated on the transformed one. */
+export function outputItems(output: OutputPlan | undefined): BatchItem[] {
+  return valueItem('output', output?.as).map((item) => ({ ...item, bind: ['output', 'data'] }));
+}
+
+/** `export.as`: the new context. */
+export function exportItems(exported: OutputPlan | undefined): BatchItem[] {
+  return valueItem('context', exported?.as);
 }
 
 /** An item where there is a template. */

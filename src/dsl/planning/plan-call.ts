@@ -4,6 +4,7 @@ import { parseDuration } from '../durations';
 import type { ExpressionLanguage } from '../expressions/language';
 import { compileTemplate, compileUri, type Template } from '../expressions/template';
 import { isJsonObject, type Json, type JsonObject } from '../json';
+import type { Dispatching } from '../local-step';
 import { SCRIPT_BLOCK, SCRIPT_POOL, withoutCode } from '../script';
 import type { CallPlan, TaskPlanBase } from './plan';
 import { planAuthentication, resolveAuthentication } from './plan-authentication';
@@ -21,6 +22,9 @@ export function planCall(base: TaskPlanBase, task: JsonObject, context: PlanCont
   const args = resolveAuthentication((task.with ?? {}) as JsonObject, context.use);
   const template = argumentPlanner(spec.call)(args, context.language);
   const templates = [template, ...(base.input?.from === undefined ? [] : [base.input.from])];
+  const resources =
+    spec.type === SCRIPT_BLOCK ? SCRIPT_POOL : ((metadata.resources as ResourceClass | undefined) ?? spec.resources);
+  const idempotent = (metadata.idempotent as boolean | undefined) ?? spec.idempotent;
   return {
     ...base,
     kind: 'call',
@@ -28,12 +32,12 @@ export function planCall(base: TaskPlanBase, task: JsonObject, context: PlanCont
     ...(spec.kind === 'human' ? { human: true as const } : {}),
     with: template,
     ...optional('secrets', planSecrets({ args, templates }, context.language)),
-    resources:
-      spec.type === SCRIPT_BLOCK ? SCRIPT_POOL : ((metadata.resources as ResourceClass | undefined) ?? spec.resources),
+    resources,
     startToCloseMs: durationMs(metadata.timeout) ?? spec.startToCloseMs,
     heartbeatMs,
     retry: planRetryPolicy(spec, [context.defaults.retry, (task.metadata as JsonObject | undefined)?.retry]),
-    idempotent: (metadata.idempotent as boolean | undefined) ?? spec.idempotent,
+    idempotent,
+    ...optional('dispatch', metadata.dispatch as Dispatching | undefined),
     ...optional('priorityKey', metadata.priorityKey as number | undefined),
     ...optional('fairnessWeight', metadata.fairnessWeight as number | undefined),
     ...optional('onFailure', planOnFailure(task, spec, context)),

@@ -4,6 +4,7 @@ import type { ReadMode } from '../events/cloud-event';
 import type { ExpressionLanguage } from '../expressions/language';
 import type { Template } from '../expressions/template';
 import type { Json, JsonObject } from '../json';
+import type { Dispatching } from '../local-step';
 import type { SecretsPlan } from '../secrets';
 
 /**
@@ -90,6 +91,8 @@ export interface CallPlan extends TaskPlanBase {
   readonly fairnessWeight?: number;
   /** What becomes of the flow where it fails for good; absent: it fails too. */
   readonly onFailure?: Exclude<OnFailure, 'fail'>;
+  /** Where it runs, as its author says; absent: its worker chooses (`--dispatch`). */
+  readonly dispatch?: Dispatching;
   /** Its result may be that of an earlier time. */
   readonly cache?: CachePlan;
   /** The author's one-line summary for Temporal's UI. */

@@ -1,14 +1,9 @@
 import { RESOURCE_CLASSES } from '../block-spec';
 import { ON_FAILURE } from '../dead-letter';
 import type { JsonObject } from '../json';
+import { DISPATCHES } from '../local-step';
 import { OVERLAP_POLICIES } from '../schedule/schedule';
-import {
-  KINDS_OF_METADATA_KEYS,
-  METADATA_KEYS,
-  type MetadataKey,
-  STEP_ONLY_KEYS,
-  UNSUPPORTED_METADATA_KEYS,
-} from '../validation/check-metadata';
+import { KINDS_OF_METADATA_KEYS, METADATA_KEYS, type MetadataKey, STEP_ONLY_KEYS } from '../validation/check-metadata';
 import { closed, LITERAL_DURATION, ref, refused, text } from './value-schemas';
 
 const duration = (description: string): JsonObject => ({ ...LITERAL_DURATION, description });
@@ -62,6 +57,11 @@ const KEYS: Readonly<Record<MetadataKey, JsonObject>> = {
   idempotent: {
     type: 'boolean',
     description: "The author's word that doing it twice does no harm: an attempt with an unknown outcome is repeated",
+  },
+  dispatch: {
+    enum: [...DISPATCHES],
+    description:
+      'queue: an activity on its task queue. local: in the worker that runs the flow, for short steps that may be repeated. Left out: the worker chooses, unless its --dispatch says queue',
   },
   summary: text("One line that Temporal's UI shows for the step; may hold expressions"),
   compensate: ref('taskList', 'Tasks that undo the step when the flow fails later or is cancelled'),
@@ -128,9 +128,6 @@ function metadataSchema(schemaOf: (key: MetadataKey) => JsonObject): JsonObject 
   return {
     type: 'object',
     description: 'What the specification has no word for: hints for the worker. Other keys are yours',
-    properties: Object.fromEntries([
-      ...METADATA_KEYS.map((key) => [key, schemaOf(key)]),
-      ...UNSUPPORTED_METADATA_KEYS.map((key) => [key, refused(`metadata.${key}`)]),
-    ]),
+    properties: Object.fromEntries([...METADATA_KEYS.map((key) => [key, schemaOf(key)])]),
   };
 }

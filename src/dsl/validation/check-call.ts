@@ -1,8 +1,9 @@
 import { BLOCK_SPECS, findBlockByCall } from '../block-registry';
-import type { BlockSpec } from '../block-spec';
+import type { BlockSpec, ResourceClass } from '../block-spec';
 import { parseDuration } from '../durations';
 import { hasExpression, isWholeExpression } from '../expressions/template';
 import { describeJsonType, isJsonObject, type Json, type JsonObject } from '../json';
+import { localUseOf } from '../local-step';
 import { closestName, listNames, shortJson, shortText } from '../problems';
 import { MAX_SCRIPT_CPU_MS, SCRIPT_BLOCK } from '../script';
 import { checkAuthentication } from './check-authentication';
@@ -67,6 +68,7 @@ export function checkCall({ task, path, context }: TaskSite): void {
     const argument = at.length === 0 ? name : `${name}: ${shortText(at.join('.'))}`;
     checker.report('BLW_ARG_INVALID', place, `${argument}: ${message}`, isKey ? 'key' : 'value');
   }
+  refuseLocalDispatch(spec, task, args, { path, checker });
   if (name === SCRIPT_BLOCK) refuseOtherPools(task, path, checker);
   if (name === SCRIPT_BLOCK) checkScriptCall(args, known, withPath, checker);
   if (name === 'human.approval') checkApproval(args, withPath, checker);
@@ -77,6 +79,24 @@ export function checkCall({ task, path, context }: TaskSite): void {
 }
 
 const CALL = { regex: /./s, expected: 'the name of a block, such as http' };
+
+/** Reports a step that is to run in place and may not. A method that is an expression is looked at when the step runs. */
+function refuseLocalDispatch(
+  spec: BlockSpec,
+  { metadata }: JsonObject,
+  args: JsonObject,
+  { path, checker }: { path: Path; checker: Checker },
+): void {
+  if (!isJsonObject(metadata) || metadata.dispatch !== 'local' || spec.kind !== 'activity') return;
+  const { resources = spec.resources, idempotent = spec.idempotent } = metadata;
+  const { method = 'GET' } = args;
+  const isKnown = typeof method === 'string' && !hasExpression(method);
+  const candidate = { block: spec.type, resources: resources as ResourceClass, idempotent: idempotent === true };
+  const use = localUseOf(candidate, isKnown ? { method } : {});
+  if (typeof use === 'string') return;
+  const message = `metadata.dispatch: local is not for a step that ${use.refusal}; write queue, or remove it`;
+  checker.report('BLW_UNSUPPORTED', [...path, 'metadata', 'dispatch'], message);
+}
 
 function hasEndpoint(call: string): boolean {
   return ENDPOINT_BLOCKS.has(call);

@@ -4,7 +4,6 @@ import type { ExpressionLanguage } from '../expressions/language';
 import { hasExpression, type StringPart, splitString } from '../expressions/template';
 import { describeJsonType, isJsonObject, type Json } from '../json';
 import { closestName, listNames, shortText } from '../problems';
-import { checkJsonata } from './check-jsonata';
 import type { SecretChecker } from './check-secrets';
 import type { Checker, Path } from './checker';
 import { explainExpressionError } from './explain-expression-error';
@@ -185,6 +184,8 @@ export class ExpressionChecker {
       return `an expression has ${expression.length} characters, at most ${MAX_EXPRESSION_LENGTH} are allowed`;
     const variables = [...variablesAt(site.scope, site.place).filter((name) => name !== 'data'), 'secrets'];
     if (language === 'jsonata') {
+      // Loaded where a flow has any: a worker whose flows have none does without.
+      const { checkJsonata } = require('./check-jsonata') as typeof import('./check-jsonata');
       const problem = checkJsonata(expression, variables);
       if (problem !== undefined) {
         const reason = explainForeignError(expression, problem, readableAt(site, language));

@@ -1,6 +1,7 @@
 import { RESOURCE_CLASSES } from '../block-spec';
 import { ON_FAILURE } from '../dead-letter';
 import { isJsonObject, type Json, type JsonObject } from '../json';
+import { DISPATCHES } from '../local-step';
 import { PARALLEL_KEYS } from '../planning/plan-parallel';
 import { closestName, shortJson } from '../problems';
 import { SCRIPT_POOL } from '../script';
@@ -17,6 +18,7 @@ export const METADATA_KEYS = [
   'heartbeat',
   'timeout',
   'idempotent',
+  'dispatch',
   'summary',
   'compensate',
   'cache',
@@ -25,9 +27,6 @@ export const METADATA_KEYS = [
   ...PARALLEL_KEYS,
 ] as const;
 export type MetadataKey = (typeof METADATA_KEYS)[number];
-
-/** Keys that the design has and this version does not act on; ignoring them would change what a flow promises. */
-export const UNSUPPORTED_METADATA_KEYS = ['dispatch'];
 
 /** The worker reports every half second: with less than this, a busy one would count as lost. */
 const MIN_HEARTBEAT_MS = 2_000;
@@ -46,6 +45,7 @@ export function checkMetadata(
   checkKeys(metadata, path, checker);
   checker.oneOf(metadata.resources, [...path, 'resources'], 'metadata: resources', RESOURCE_CLASSES.slice());
   checker.integer(metadata.priorityKey, [...path, 'priorityKey'], 'metadata: priorityKey', { min: 1, max: 5 });
+  checker.oneOf(metadata.dispatch, [...path, 'dispatch'], 'metadata: dispatch', DISPATCHES.slice());
   checker.oneOf(metadata.onFailure, [...path, 'onFailure'], 'metadata: onFailure', ON_FAILURE.slice());
   checkWeight(metadata.fairnessWeight, [...path, 'fairnessWeight'], checker);
   checker.literalDuration(metadata.heartbeat, [...path, 'heartbeat'], 'metadata: heartbeat', MIN_HEARTBEAT_MS);
@@ -88,7 +88,7 @@ export const KINDS_OF_METADATA_KEYS: readonly (readonly [key: MetadataKey, kind:
 ];
 
 /** Settings of an activity, which a step that people do has not. */
-const ACTIVITY_KEYS = ['resources', 'retry', 'heartbeat', 'timeout', 'idempotent'];
+const ACTIVITY_KEYS = ['resources', 'retry', 'heartbeat', 'timeout', 'idempotent', 'dispatch'];
 
 /** Reports settings of a `human.approval` that have no effect on it. */
 export function refuseActivityMetadata({ call, metadata }: JsonObject, path: Path, checker: Checker): void {
@@ -132,10 +132,6 @@ export function refuseForeignMetadata(value: Json | undefined, path: Path, kind:
 function checkKeys(metadata: JsonObject, path: Path, checker: Checker): void {
   for (const key of Object.keys(metadata)) {
     if ((METADATA_KEYS as readonly string[]).includes(key)) continue;
-    if (UNSUPPORTED_METADATA_KEYS.includes(key)) {
-      checker.report('BLW_UNSUPPORTED', [...path, key], `metadata.${key} is not supported yet`, 'key');
-      continue;
-    }
     const meant = closestName(key, METADATA_KEYS);
     if (meant !== undefined) {
       checker.report(

@@ -1,4 +1,5 @@
 import { Context } from '@temporalio/activity';
+import { recordedOnly } from '../../activities/in-place/recorded-only';
 import { localOnly } from '../../activities/local-only';
 import type { Gate, RunPlace } from '../../activities/ports/gate';
 import { ADMIT_FLOW, COUNT_FAILURE, LEAVE_QUOTA_LINE, RELEASE_FLOW } from '../../dsl/names';
@@ -31,9 +32,11 @@ export function createQuotaActivities(keeper: QuotaKeeper, gate: Gate) {
       ),
     ),
     /** Gives the place of a flow back, and takes it out of the line where it still waits. */
-    [RELEASE_FLOW]: localOnly(
-      known(({ tenant, firstRunId }: FlowOwner & { firstRunId: string }) =>
-        keeper.releaseFlow(tenant, placeOf(firstRunId)),
+    [RELEASE_FLOW]: recordedOnly(
+      localOnly(
+        known(({ tenant, firstRunId }: FlowOwner & { firstRunId: string }) =>
+          keeper.releaseFlow(tenant, placeOf(firstRunId)),
+        ),
       ),
     ),
     /** Counts a step that failed for good and whose worker could not know. */

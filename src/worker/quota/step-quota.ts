@@ -1,10 +1,12 @@
 import { CancelledFailure, Context, type Info } from '@temporalio/activity';
 import type { StepIdentity } from '../../activities/block';
 import { retryable } from '../../activities/block-failure';
+import { endsInPlace } from '../../activities/in-place/local-end';
 import type { StepMiddleware } from '../../activities/step-activities';
-import { isFinalFailure } from '../../activities/step-failure';
+import { isFinalFailure, toApplicationFailure } from '../../activities/step-failure';
 import { FlowError } from '../../dsl/errors';
 import { isJsonObject } from '../../dsl/json';
+import type { LocalAttempt } from '../../dsl/local-step';
 import type { QuotaClaim, QuotaHint, QuotaWait } from '../../dsl/quota';
 import type { StepResult } from '../../dsl/step-request';
 import type { Quotas } from '../policy/policy';
@@ -20,31 +22,43 @@ const DEFAULT_PRIORITY = 3;
  * nothing of its block was touched, no attempt is spent and its slot is free. Its place is released by {@link stepUsage}.
  */
 export function stepQuota(keeper: QuotaKeeper, worker: string): StepMiddleware {
-  return async (step, next) => {
+  return (step, next) => {
     const quotas = keeper.quotasOf(step.tenant);
     const asker = askerOf(step, worker);
-    const run = async (): Promise<StepResult> => {
-      const { memoryMb } = quotas;
-      try {
-        return await (memoryMb === undefined ? next() : next({ ...step, memoryMb }));
-      } catch (error) {
-        const needs = neededSpace(error);
-        if (needs === undefined || step.claim === undefined) throw error;
-        return waiting(step, await keeper.awaitSpace(asker, needs));
-      }
-    };
-    const limit = hintOf(quotas);
+    const run = () => runWithin(quotas, { keeper, step, asker }, next);
     // Who stands in a line takes himself out of it, also where the quota is gone.
-    if (!limitsSteps(quotas) && step.claim?.ticket === undefined) return await run();
-    const wait = await keeper.ask(asker);
-    if (wait === undefined) {
-      const outcome = await run();
-      // As of its end: the policy may have changed meanwhile.
-      return { ...outcome, ...hintOf(keeper.quotasOf(step.tenant)) };
-    }
-    if (step.claim !== undefined) return { ...waiting(step, wait), ...limit };
-    throw retryable('BLW_QUOTA_WAIT', `the tenant is over its quota ${wait.reason}`, { retryAfterMs: wait.afterMs });
+    const isFree = !limitsSteps(quotas) && step.claim?.ticket === undefined;
+    return isFree ? run() : askAndRun(keeper, { step, asker, quotas }, run);
   };
+}
+
+async function askAndRun(
+  keeper: QuotaKeeper,
+  { step, asker, quotas }: { readonly step: StepIdentity; readonly asker: Asker; readonly quotas: Quotas },
+  run: () => Promise<StepResult>,
+): Promise<StepResult> {
+  const wait = await keeper.ask(asker);
+  if (wait === undefined) {
+    const outcome = await run();
+    // As of its end: the policy may have changed meanwhile.
+    return { ...outcome, ...hintOf(keeper.quotasOf(step.tenant)) };
+  }
+  if (step.claim !== undefined) return { ...waiting(step, wait), ...hintOf(quotas) };
+  throw retryable('BLW_QUOTA_WAIT', `the tenant is over its quota ${wait.reason}`, { retryAfterMs: wait.afterMs });
+}
+
+async function runWithin(
+  { memoryMb }: Quotas,
+  { keeper, step, asker }: { readonly keeper: QuotaKeeper; readonly step: StepIdentity; readonly asker: Asker },
+  next: Parameters<StepMiddleware>[1],
+): Promise<StepResult> {
+  try {
+    return await (memoryMb === undefined ? next() : next({ ...step, memoryMb }));
+  } catch (error) {
+    const needs = neededSpace(error);
+    if (needs === undefined || step.claim === undefined) throw error;
+    return waiting(step, await keeper.awaitSpace(asker, needs));
+  }
 }
 
 function waiting({ attempt }: StepIdentity, wait: QuotaWait): StepResult {
@@ -87,6 +101,7 @@ function neededSpace(error: unknown): number | undefined {
 export function stepUsage(keeper: QuotaKeeper): StepMiddleware {
   return async (step, next, meter) => {
     const { info } = Context.current();
+    const begunAt = performance.now();
     const settle = async (end: StepEnd | undefined): Promise<void> => {
       const lease = attemptOf(info);
       await keeper.settle({
@@ -103,7 +118,7 @@ export function stepUsage(keeper: QuotaKeeper): StepMiddleware {
       await settle(outcome.waiting === undefined ? 'completed' : 'none');
       return outcome;
     } catch (error) {
-      await settle(endOf(error, info));
+      await settle(endOf(error, { info, local: step.local, tookMs: Math.ceil(performance.now() - begunAt) }));
       throw error;
     }
   };
@@ -129,9 +144,16 @@ export function stepRelease(keeper: QuotaKeeper): StepMiddleware {
 }
 
 /** Undefined where another attempt follows. */
-function endOf(error: unknown, info: Info): StepEnd | undefined {
+function endOf(
+  error: unknown,
+  { info, local, tookMs }: { info: Info; local: LocalAttempt | undefined; tookMs: number },
+): StepEnd | undefined {
   if (error instanceof CancelledFailure) return 'none';
-  return isFinalFailure(error, info) ? 'failed' : undefined;
+  const isFinal =
+    local === undefined
+      ? isFinalFailure(error, info)
+      : endsInPlace({ failure: toApplicationFailure(error, {}), local, info, tookMs });
+  return isFinal ? 'failed' : undefined;
 }
 
 function limitsSteps({ concurrentSteps, stepsPerSecond, cpuTime }: Quotas): boolean {

@@ -61,13 +61,13 @@ class SqliteStore implements StateStore {
   }
 
   /** Synchronous once it has begun, so that nothing else of this process gets in between. */
-  async #transact<T>(database: Sqlite.Database, rule: () => Rule<T>, isReading = false): Promise<T> {
-    return await untilFree(() => {
+  #transact<T>(database: Sqlite.Database, rule: () => Rule<T>, isReading = false): T | Promise<T> {
+    return untilFree(() => {
       // Who only reads waits for nobody in WAL mode, and nobody waits for him.
-      database.exec(isReading ? 'BEGIN' : 'BEGIN IMMEDIATE');
+      this.#prepare(database, isReading ? 'BEGIN' : 'BEGIN IMMEDIATE').run();
       try {
         const result = this.#drive(database, rule(), isReading);
-        database.exec('COMMIT');
+        this.#prepare(database, 'COMMIT').run();
         return result;
       } catch (error) {
         if (database.inTransaction) database.exec('ROLLBACK');
@@ -83,14 +83,19 @@ class SqliteStore implements StateStore {
   }
 
   #execute(database: Sqlite.Database, { sql, values }: Statement, isReading: boolean): readonly StateRow[] {
-    // While the tables are made, statements are prepared once only, against what is there by then.
-    const isKept = database === this.#database;
-    const prepared = (isKept ? this.#statements.get(sql) : undefined) ?? database.prepare<unknown[], StateRow>(sql);
-    if (isKept) this.#statements.set(sql, prepared);
+    const prepared = this.#prepare(database, sql);
     if (isReading && !prepared.readonly) throw new TypeError(`a rule that only reads cannot do this: ${sql}`);
     if (prepared.reader) return prepared.all(...values);
     prepared.run(...values);
     return [];
+  }
+
+  /** While the tables are made, statements are prepared once only, against what is there by then. */
+  #prepare(database: Sqlite.Database, sql: string): Sqlite.Statement<unknown[], StateRow> {
+    const isKept = database === this.#database;
+    const prepared = (isKept ? this.#statements.get(sql) : undefined) ?? database.prepare<unknown[], StateRow>(sql);
+    if (isKept) this.#statements.set(sql, prepared);
+    return prepared;
   }
 
   /** Not closed by hand: other calls may wait on it, and get the same answer. */
@@ -107,16 +112,25 @@ class SqliteStore implements StateStore {
 }
 
 /** Works once no other process is writing. SQLite's own waiting would block the event loop. */
-async function untilFree<T>(work: () => T): Promise<T> {
+function untilFree<T>(work: () => T): T | Promise<T> {
+  try {
+    return work();
+  } catch (error) {
+    if (!isBusy(error)) throw error;
+    return againUntilFree(work);
+  }
+}
+
+async function againUntilFree<T>(work: () => T): Promise<T> {
   const giveUpAt = performance.now() + MAX_WAIT_MS;
   for (;;) {
+    // At uneven times, so that no process is always late.
+    await delay(0.5 + Math.random() * 2);
     try {
       return work();
     } catch (error) {
       if (!isBusy(error) || performance.now() > giveUpAt) throw error;
     }
-    // At uneven times, so that no process is always late.
-    await delay(0.5 + Math.random() * 2);
   }
 }
 

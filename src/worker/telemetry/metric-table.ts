@@ -2,6 +2,7 @@ import { EXIT_REASONS } from '../../activities/process/exit-reason';
 import { BLOCK_SPECS } from '../../dsl/block-registry';
 import { POOL_NAMES as POOLS } from '../../dsl/block-spec';
 import { ERROR_CODES } from '../../dsl/error-codes';
+import { LOCAL_BLOCKS, LOCAL_REFUSALS } from '../../dsl/local-step';
 import { QUOTAS } from '../../dsl/quota';
 import { PARTS } from './conditions';
 import { ANY, type MetricSpec } from './metric-family';
@@ -28,6 +29,11 @@ export const WORKER_METRICS = {
     help: 'Attempts of steps that ended; waiting: sent back to wait for a quota, with nothing done.',
     labels: { type: TYPES, status: ['completed', 'failed', 'cancelled', 'waiting'] },
     startsAtZero: true,
+  },
+  worker_local_steps_total: {
+    type: 'counter',
+    help: 'Steps that were tried in place: ended there, or why they went to their queue (docs/performance.md).',
+    labels: { type: LOCAL_BLOCKS, outcome: ['ended', ...LOCAL_REFUSALS] },
   },
   worker_task_latency_ms: {
     type: 'histogram',

@@ -1,3 +1,4 @@
+import type { LocalOutcome } from '../../activities/in-place/in-place';
 import type { PortObserver } from '../../activities/port-observer';
 import type { Gate } from '../../activities/ports/gate';
 import type { StepMiddleware } from '../../activities/step-activities';
@@ -26,6 +27,8 @@ export interface Telemetry {
   readonly middleware: readonly StepMiddleware[];
   /** Told what blocks do through their ports; absent: nobody wants to know. */
   readonly observe?: PortObserver;
+  /** Told what became of steps that were tried in place. */
+  readonly tellLocal?: (blockType: string, outcome: LocalOutcome) => void;
   /** Told what steps and flows are sent to wait for. */
   readonly onWait?: (reason: QuotaReason) => void;
   /** The gate, with what it denies counted. */
@@ -82,6 +85,7 @@ export async function openTelemetry(options: {
   return {
     middleware: [stepMetrics(metrics, pools)],
     observe: portMetrics(metrics),
+    tellLocal: (blockType, outcome) => metrics.worker_local_steps_total.of(blockType, outcome).inc(),
     onWait: (reason) => metrics.beamline_quota_waits_total.of(reason).inc(),
     watchGate: (gate) => countDenials(gate, metrics),
     watch: (watched) => page.watch(watched),

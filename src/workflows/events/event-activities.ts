@@ -1,6 +1,7 @@
 import type { PreparedTrigger, Subscription, TriggeredStart } from '../../dsl/events/bus-messages';
 import type { CloudEvent } from '../../dsl/events/cloud-event';
 import type { Json } from '../../dsl/json';
+import type { RecordedOnly, Unrecorded } from '../../dsl/local-step';
 import { proxyBoundedActivities } from '../local-activities';
 
 /** Which event bus is meant. */
@@ -18,12 +19,18 @@ export interface BusAddress {
  */
 export interface EventActivities {
   /** At least once; the bus drops what has the same source and id. */
-  emitEvent(request: BusAddress & { readonly event: CloudEvent }): Promise<void>;
+  emitEvent(request: BusAddress & RecordedOnly & { readonly event: CloudEvent }): Promise<undefined | Unrecorded>;
   /** Resolves once the server has the subscription: an event that is emitted from then on comes after it. */
-  subscribeEvents(request: BusAddress & { readonly subscription: Subscription }): Promise<void>;
-  unsubscribeEvents(request: BusAddress & Omit<Subscription, 'filters'>): Promise<void>;
+  subscribeEvents(
+    request: BusAddress & RecordedOnly & { readonly subscription: Subscription },
+  ): Promise<undefined | Unrecorded>;
+  unsubscribeEvents(
+    request: BusAddress & RecordedOnly & Omit<Subscription, 'filters'>,
+  ): Promise<undefined | Unrecorded>;
   /** Resolves once it is kept for NATS, which has it at least once sooner or later. */
-  publishDeadLetter(request: BusAddress & { readonly event: CloudEvent }): Promise<void>;
+  publishDeadLetter(
+    request: BusAddress & RecordedOnly & { readonly event: CloudEvent },
+  ): Promise<undefined | Unrecorded>;
   /** Fails with BLW_TRIGGER_INVALID, not retried. */
   prepareTrigger(value: Json, tenant: string): Promise<PreparedTrigger>;
   /** False where the flow has been started before. */

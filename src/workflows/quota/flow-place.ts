@@ -61,7 +61,11 @@ export function* holdingPlace<T>(run: FlowRun, routine: Routine<T>): Routine<T> 
 function* leavePlace(run: FlowRun): Routine<void> {
   if (run.prepared.place === undefined) return;
   try {
-    yield* waitFor(CancellationScope.nonCancellable(() => quotaActivities.releaseFlow(ownerOf(run))));
+    yield* waitFor(
+      CancellationScope.nonCancellable(() =>
+        run.locals.onRecord((asked) => quotaActivities.releaseFlow({ ...ownerOf(run), ...asked })),
+      ),
+    );
   } catch (error) {
     run.progress.note(`the flow could not give its place back: ${messageOf(error)}`);
   }

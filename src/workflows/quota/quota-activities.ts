@@ -1,3 +1,4 @@
+import type { RecordedOnly, Unrecorded } from '../../dsl/local-step';
 import type { FlowOwner, QuotaWait } from '../../dsl/quota';
 import { proxyBoundedActivities } from '../local-activities';
 
@@ -5,7 +6,7 @@ import { proxyBoundedActivities } from '../local-activities';
 interface QuotaActivities {
   leaveQuotaLine(request: FlowOwner & { tickets: readonly string[] }): Promise<void>;
   admitFlow(request: FlowOwner & { firstRunId: string; since: number }): Promise<{ waiting?: QuotaWait }>;
-  releaseFlow(request: FlowOwner & { firstRunId: string }): Promise<void>;
+  releaseFlow(request: FlowOwner & { firstRunId: string } & RecordedOnly): Promise<undefined | Unrecorded>;
   countFailure(failure: FlowOwner & { id: string }): Promise<void>;
 }
 

@@ -1,4 +1,5 @@
 import { flowError } from '../../dsl/errors';
+import type { Elsewhere } from '../../dsl/local-step';
 import { needOf, type QuotaClaim, type QuotaNeed, type QuotaReason, type QuotaWait } from '../../dsl/quota';
 import type { StepSecrets } from '../../dsl/secrets';
 import type { StepResult } from '../../dsl/step-request';
@@ -21,6 +22,7 @@ export class StepTurns {
   #waitsFor: QuotaNeed | undefined;
   #attempts: number;
   #spentMs: number;
+  #failedInPlace = 0;
 
   constructor(private readonly frame: TaskFrame) {
     const from = frame.from as CallCursor | undefined;
@@ -42,6 +44,18 @@ export class StepTurns {
   /** Attempts that an earlier activity of the step made. */
   get attempts(): number {
     return this.#attempts;
+  }
+
+  /** An attempt in place was all for nothing: the step goes to its queue, with what is left of its attempts and its time. */
+  moved({ attempts, tookMs }: Elsewhere, pauseMs: number): void {
+    this.#attempts += attempts;
+    this.#failedInPlace += attempts;
+    this.#spentMs += tookMs + pauseMs;
+  }
+
+  /** Attempts in place that failed: the pauses of the retry policy go on from there. */
+  get failedInPlace(): number {
+    return this.#failedInPlace;
   }
 
   /** What is left of the step's timeout: waiting for a quota takes nothing of it. Throws BLW_STEP_TIMEOUT. */
@@ -67,16 +81,21 @@ export class StepTurns {
     if (this.#claim.ticket !== undefined) yield* this.#await(this.#claim.ticket);
   }
 
-  /** Waits until the step may be sent out again. Throws {@link Suspension}. */
-  *wait({ waiting, attempt }: StepResult & { readonly waiting: QuotaWait }, sentAt: number): Routine<void> {
-    const { ticket, since, saidAt = Date.now(), afterMs, reason } = waiting;
-    const made = attempt - 1;
-    // Only where an attempt was made has the activity run.
-    if (made > this.#attempts) this.#spentMs += Date.now() - sentAt;
-    this.#attempts = made;
+  /** The step was told to wait, by an answer for which the flow did not have to. `resume` does. */
+  note({ waiting, attempt }: Pick<StepResult, 'attempt'> & { readonly waiting: QuotaWait }): void {
+    const { ticket, since, afterMs } = waiting;
+    this.#attempts = attempt - 1;
     this.#claim = { ticket, since };
     this.#askAt = Date.now() + afterMs;
     this.#waitsFor = needOf(waiting);
+  }
+
+  /** Waits until the step may be sent out again. Throws {@link Suspension}. */
+  *wait({ waiting, attempt }: StepResult & { readonly waiting: QuotaWait }, sentAt: number): Routine<void> {
+    const { ticket, since, saidAt = Date.now(), reason } = waiting;
+    // Only where an attempt was made has the activity run.
+    if (attempt - 1 > this.#attempts) this.#spentMs += Date.now() - sentAt;
+    this.note({ waiting, attempt });
     const { run } = this.frame;
     const isLong = LONG_REASONS.includes(reason) || saidAt - since >= LONG_WAIT_MS;
     if (isLong && run.quota.isAtRest) run.status.quotaWaitBegins();

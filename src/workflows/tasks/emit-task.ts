@@ -18,7 +18,8 @@ export function* executeEmit(task: EmitPlan, frame: TaskFrame): Routine<TaskResu
   const event = completeEvent(requireObject(values, 'event'), task, frame);
   run.waits();
   try {
-    yield* waitFor(eventActivities.emitEvent({ tenant: run.tenant, taskQueue: run.taskQueue, event, ...run.proof }));
+    const request = { tenant: run.tenant, taskQueue: run.taskQueue, event, ...run.proof };
+    yield* waitFor(run.locals.onRecord((asked) => eventActivities.emitEvent({ ...request, ...asked })));
   } catch (error) {
     throw toFlowError(error);
   }

@@ -18,9 +18,13 @@ import { executeSwitch } from './switch-task';
 import { executeTry } from './try-task';
 import { executeWait } from './wait-task';
 
+/** Kinds of tasks that reads may be made ahead through (`foresee.ts`); steps that are sent out see to it themselves. */
+const FORESEEN: ReadonlySet<TaskPlan['kind']> = new Set(['call', 'set', 'switch', 'do', 'for', 'try']);
+
 /** Runs what is particular to a kind of task, between its input and its output. */
 export function* executeTask(task: TaskPlan, frame: TaskFrame): Routine<TaskResult> {
   const { rehearsal } = frame.run;
+  if (!FORESEEN.has(task.kind) || (task.kind === 'call' && task.human === true)) frame.scope.reads?.drop();
   if (rehearsal !== undefined) return yield* rehearseTask(task, frame, { rehearsal, execute: executeLive });
   return yield* executeLive(task, frame);
 }
@@ -56,8 +60,14 @@ function* executeLive(task: TaskPlan, frame: TaskFrame): Routine<TaskResult> {
   }
 }
 
-function* executeDo(task: DoPlan, { scope, input, from, runList }: TaskFrame): Routine<TaskResult> {
-  const list = runList(task.tasks, input, innerScope(scope), (from as BodyCursor | undefined)?.list);
+function* executeDo(task: DoPlan, frame: TaskFrame): Routine<TaskResult> {
+  const { scope, input, from, runList } = frame;
+  const list = runList(
+    task.tasks,
+    input,
+    innerScope(scope, { around: { frame } }),
+    (from as BodyCursor | undefined)?.list,
+  );
   const { output, endsFlow } = yield* suspendable(list, (inner) => ({ list: inner as ListCursor }));
   return { output, endsFlow };
 }

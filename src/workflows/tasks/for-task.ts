@@ -32,7 +32,8 @@ export function* executeFor(task: ForPlan, frame: TaskFrame): Routine<TaskResult
       const { holds } = yield* run.evaluate([{ name: 'holds', condition: task.while, field: 'while' }], current);
       if (holds === false) break;
     }
-    const list = frame.runList(task.tasks, output, innerScope(scope, { variables: loop, index }), listFrom);
+    const inner = innerScope(scope, { variables: loop, index, around: { frame, loop: { items, index } } });
+    const list = frame.runList(task.tasks, output, inner, listFrom);
     const before = output;
     const outcome = yield* suspendable(list, (inner) => ({ index, output: before, list: inner as ListCursor }));
     output = outcome.output;
@@ -48,6 +49,7 @@ function* runIndependent(
   frame: TaskFrame,
 ): Routine<ItemsResult> {
   const { concurrency, batchSize } = task.parallel;
+  frame.scope.reads?.drop();
   if (items.length > batchSize) return yield* runWindows(task, items, frame);
   const tolerated = toleratedOf(task.parallel, items.length);
   const result = yield* runItems({ task, items, firstIndex: 0, concurrency, tolerated }, frame);

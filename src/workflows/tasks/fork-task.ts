@@ -41,6 +41,18 @@ class ForkRace {
 
   /** Settles once every branch has ended or is suspended, so that nothing of the fork goes on after it. */
   async result(): Promise<TaskResult> {
+    const { locals } = this.frame.run;
+    await locals.together.run(() => this.#start(), { isApart: this.task.compete });
+    if (this.#branches.some((branch) => 'task' in branch)) await this.#suspend();
+    if (this.#decided !== undefined) return this.#decided;
+    const failure = this.#cancellation ?? this.#firstError;
+    if (failure !== undefined) throw failure.error;
+    // With `compete` there is neither a winner nor a failure: all were skipped.
+    if (this.task.compete) return { output: this.frame.input };
+    return { output: this.#branches.map((branch) => ('output' in branch ? branch.output : null)) };
+  }
+
+  #start(): Promise<void>[] {
     const running: Promise<void>[] = [];
     for (const [index, branch] of this.task.branches.entries()) {
       if (this.#isOver) break;
@@ -50,14 +62,7 @@ class ForkRace {
       this.#branches[index] = {};
       running.push(this.#runBranch(branch, index, from));
     }
-    await Promise.all(running);
-    if (this.#branches.some((branch) => 'task' in branch)) await this.#suspend();
-    if (this.#decided !== undefined) return this.#decided;
-    const failure = this.#cancellation ?? this.#firstError;
-    if (failure !== undefined) throw failure.error;
-    // With `compete` there is neither a winner nor a failure: all were skipped.
-    if (this.task.compete) return { output: this.frame.input };
-    return { output: this.#branches.map((branch) => ('output' in branch ? branch.output : null)) };
+    return running;
   }
 
   /** Takes those that stand still to the next run of the flow, unless the fork ends without them. */
@@ -73,9 +78,9 @@ class ForkRace {
   }
 
   #runBranch(branch: TaskPlan, index: number, { task: from }: { readonly task?: TaskCursor }): Promise<void> {
-    const { runOne, input, scope } = this.frame;
+    const { run, runOne, input, scope } = this.frame;
     return this.#sideBySide
-      .run(() => runOne(branch, input, innerScope(scope), from))
+      .run(() => runOne(branch, input, innerScope(scope, this.task.compete ? {} : { reads: run.newReads(true) }), from))
       .then(
         (outcome) => this.#completed(outcome, index),
         (error: unknown) => this.#failed(error, index),

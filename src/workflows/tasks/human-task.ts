@@ -11,7 +11,7 @@ import { childError } from '../failures';
 import { readable } from '../lost-payload';
 import type { TaskFrame, TaskResult } from '../task-frame';
 import { validateArguments } from '../validation';
-import { priorityOf, summaryOf } from './call-task';
+import { priorityOf, summaryOf } from './call-request';
 import { childId } from './child-id';
 
 /** Awaits people's decisions in a child workflow of type `approval`; no worker slot is held meanwhile. */

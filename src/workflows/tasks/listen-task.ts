@@ -41,10 +41,14 @@ export function literalFilters({ filters, until }: EventStrategyPlan): JsonObjec
 }
 
 /** Never cancelled halfway: what may be subscribed has to be unsubscribed after it, not before. */
-function* subscribe({ tenant, taskQueue, proof }: FlowRun, { id, filters }: Listener): Routine<void> {
+function* subscribe({ tenant, taskQueue, proof, locals }: FlowRun, { id, filters }: Listener): Routine<void> {
   const request = { tenant, taskQueue, subscription: { id, flowId: workflowInfo().workflowId, filters }, ...proof };
   try {
-    yield* waitFor(CancellationScope.nonCancellable(() => eventActivities.subscribeEvents(request)));
+    yield* waitFor(
+      CancellationScope.nonCancellable(() =>
+        locals.onRecord((asked) => eventActivities.subscribeEvents({ ...request, ...asked })),
+      ),
+    );
   } catch (error) {
     throw toFlowError(error);
   }
@@ -52,13 +56,17 @@ function* subscribe({ tenant, taskQueue, proof }: FlowRun, { id, filters }: List
 
 /** To be called once for every listener, unless the step goes on in the next run of the flow. */
 export function* endListening(
-  { tenant, taskQueue, inbox, progress, proof }: FlowRun,
+  { tenant, taskQueue, inbox, progress, proof, locals }: FlowRun,
   listener: Listener,
 ): Routine<void> {
   inbox.close(listener);
   const request = { tenant, taskQueue, id: listener.id, flowId: workflowInfo().workflowId, ...proof };
   try {
-    yield* waitFor(CancellationScope.nonCancellable(() => eventActivities.unsubscribeEvents(request)));
+    yield* waitFor(
+      CancellationScope.nonCancellable(() =>
+        locals.onRecord((asked) => eventActivities.unsubscribeEvents({ ...request, ...asked })),
+      ),
+    );
   } catch (error) {
     // The step has ended, whatever its subscription does: events that still come are not wanted by anybody.
     progress.note(`${listener.id} is still subscribed: ${messageOf(error)}`);

@@ -86,8 +86,10 @@ class ItemRun {
   /** Settles once every iteration that began has ended or stopped. */
   async result(): Promise<ItemsResult> {
     const left = this.items.items.length - this.#next + this.#begun.length;
-    const lanes = Array.from({ length: Math.min(this.items.concurrency, left) }, () => this.#runLane());
-    await Promise.all(lanes);
+    const { concurrency } = this.items;
+    const { locals } = this.frame.run;
+    const start = () => Array.from({ length: Math.min(concurrency, left) }, () => this.#runLane());
+    await locals.together.run(start);
     const [cursors, steps] = [[...this.#begun, ...this.#stopped], this.#suspendedSteps];
     if (!this.#isOver && this.#isSuspended) throw new Suspension(this.#cursor(), steps);
     if (cursors.length > 0) await drive(abandon(this.frame.run, { cursors, steps }));
@@ -130,11 +132,16 @@ class ItemRun {
 
   *#runItem({ index, list }: { index: number; list?: ListCursor }): Routine<void> {
     const { task, items, firstIndex } = this.items;
-    const { runList, input, scope } = this.frame;
+    const { run, runList, input, scope } = this.frame;
     const at = firstIndex + index;
     const variables = { [task.each]: items[index] ?? null, [task.at]: at };
     try {
-      const outcome = yield* runList(task.tasks, input, innerScope(scope, { variables, index: at }), list);
+      const outcome = yield* runList(
+        task.tasks,
+        input,
+        innerScope(scope, { variables, index: at, reads: run.newReads(true) }),
+        list,
+      );
       this.#outputs[index] = outcome.output;
       if (outcome.endsFlow) this.#end(outcome.output);
     } catch (error) {

@@ -15,7 +15,7 @@ import { childError } from '../failures';
 import { readable } from '../lost-payload';
 import type { TaskFrame, TaskResult } from '../task-frame';
 import { childTrace } from '../tracing/interceptors';
-import { priorityOf } from './call-task';
+import { priorityOf } from './call-request';
 import { childId } from './child-id';
 
 /**

@@ -1,4 +1,4 @@
-import { caseItem } from '../../dsl/planning/definition-items';
+import { chosenCase } from '../../dsl/planning/definition-items';
 import type { SwitchPlan } from '../../dsl/planning/plan';
 import type { TaskFrame, TaskResult } from '../task-frame';
 
@@ -7,8 +7,7 @@ import type { TaskFrame, TaskResult } from '../task-frame';
  * task's own `then` (OWS dsl-reference, "Switch"). The input passes through.
  */
 export function executeSwitch(task: SwitchPlan, { run, input, values, step }: TaskFrame): TaskResult {
-  const matching = task.cases.find((_, index) => values[caseItem(index)] === true);
-  const chosen = matching ?? task.cases.find(({ when }) => when === undefined);
+  const chosen = chosenCase(task, values);
   run.rehearsal?.choose(task, step, chosen?.name);
   return { output: input, next: chosen?.next };
 }

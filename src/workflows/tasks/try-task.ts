@@ -28,6 +28,7 @@ export function* executeTry(task: TryPlan, frame: TaskFrame): Routine<TaskResult
       return { output, endsFlow };
     } catch (error) {
       if (!(error instanceof FlowError) || isBeyondCatching(error)) throw error;
+      frame.scope.reads?.drop();
       const caught = yield* catchError(task, frame, error.data);
       if (caught === undefined) throw error;
       const elapsedMs = (yield* timeFor(task, frame)) - startedAt;
@@ -80,7 +81,7 @@ function* runAttempt(task: TryPlan, frame: TaskFrame, progress: Progress): Routi
   const from = frame.from as TryCursor | undefined;
   const current = from?.retries === progress.retries ? from : undefined;
   const list = (): Routine<TaskResult> =>
-    frame.runList(task.tasks, frame.input, innerScope(frame.scope), current?.list);
+    frame.runList(task.tasks, frame.input, innerScope(frame.scope, { around: { frame } }), current?.list);
   const { attemptDuration: limit } = frame.values;
   if (limit === undefined) {
     return yield* suspendable(list(), (inner) => ({ ...progress, list: inner as ListCursor }));

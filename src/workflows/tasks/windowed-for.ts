@@ -12,7 +12,7 @@ import { SideBySide } from '../side-by-side';
 import { type ItemFailure, type RestingBatch, Suspension, type WindowsCursor } from '../suspension';
 import type { TaskFrame } from '../task-frame';
 import type { WindowRequest } from '../window';
-import { priorityOf } from './call-task';
+import { priorityOf } from './call-request';
 import { childId } from './child-id';
 import { type ItemsResult, refuseFailures, toleratedOf } from './parallel-for';
 

@@ -263,7 +263,8 @@ describe.each(storeKinds())('keeper of quotas in $name', (kind) => {
       leases,
       { log: () => undefined },
     );
-    jest.advanceTimersByTime(60_000);
+    // What answers has answered by then.
+    await jest.advanceTimersByTimeAsync(60_000);
     expect((await ended).map(({ id }) => id)).toEqual(['a', 'b']);
   });
 

@@ -1,7 +1,6 @@
-import { uuid4 } from '@temporalio/workflow';
-import { getOwn, isJsonObject, isSameJson, type Json, type JsonObject, setOwn } from '../dsl/json';
-import type { TaskPlan } from '../dsl/planning/plan';
-import type { SecretPath, StepSecrets } from '../dsl/secrets';
+import { getOwn, isJsonObject, isSameJson, type Json, type JsonObject, setOwn } from './json';
+import type { TaskPlan } from './planning/plan';
+import type { SecretPath, StepSecrets } from './secrets';
 
 /** What every placeholder begins with. */
 export const PLACEHOLDER_PREFIX = 'blw-secret-';
@@ -9,14 +8,18 @@ const PLACEHOLDER = /blw-secret-[0-9a-f-]{36}-(\d+)-/g;
 
 /**
  * Placeholders for the secrets of a task: the variable `secrets` that has them, and what its activity is to replace. Their
- * values are never in a workflow. A placeholder is new for every run of a task, so that none that got out comes back in.
+ * values are never in a workflow. A placeholder is new for every run of a task, so that none that got out comes back in: `uuid` makes
+ * it so.
  */
-export function placeSecrets(task: TaskPlan): { secrets?: StepSecrets; variables?: { readonly secrets: JsonObject } } {
+export function placeSecrets(
+  task: TaskPlan,
+  uuid: () => string,
+): { secrets?: StepSecrets; variables?: { readonly secrets: JsonObject } } {
   if (task.kind !== 'call' || task.secrets === undefined) return {};
   const { paths, policies } = task.secrets;
   const named = policies === undefined ? {} : { policies };
   if (paths === undefined) return { secrets: named };
-  const nonce = uuid4();
+  const nonce = uuid();
   const placeholders = paths.map((path, index) => ({ text: `${PLACEHOLDER_PREFIX}${nonce}-${index}-`, path }));
   const variable: JsonObject = {};
   for (const { text, path } of placeholders) setPath(variable, path, text);

@@ -1,0 +1,45 @@
+import { StepPlaces } from '../../../src/activities/in-place/step-places';
+
+describe('the places of a pool', () => {
+  test('are as many as the pool is large, and go to those who wait in their order, whichever way they came', async () => {
+    const places = new StepPlaces(2);
+    expect([places.take(), places.isFull, places.take(), places.isFull]).toEqual([true, false, true, true]);
+    expect(places.take()).toBe(false);
+    const order: string[] = [];
+    const come = (name: string, entered: Promise<unknown>) => entered.then(() => order.push(name));
+    const waiting = [
+      come('first', places.waitInPlace(60_000)),
+      come('second', places.wait()),
+      come('third', places.waitInPlace(60_000)),
+    ];
+    for (const entered of waiting) {
+      places.leave();
+      await entered;
+    }
+    expect(order).toEqual(['first', 'second', 'third']);
+  });
+
+  test('are not waited for in place longer than is said, and who has given up gets none', async () => {
+    const places = new StepPlaces(1);
+    places.take();
+    expect(await places.waitInPlace(1)).toBe(false);
+    expect(await places.waitInPlace(0)).toBe(false);
+    const late = places.wait();
+    places.leave();
+    await late;
+    places.leave();
+    expect(places.take()).toBe(true);
+    expect(await places.waitInPlace(1)).toBe(false);
+  });
+
+  test('are not waited for in place by so many that flows could not go on beside', async () => {
+    const places = new StepPlaces(1);
+    places.take();
+    const waiting = Array.from({ length: 900 }, () => places.waitInPlace(60_000));
+    expect(await places.waitInPlace(60_000)).toBe(false);
+    for (const entered of waiting) {
+      places.leave();
+      expect(await entered).toBe(true);
+    }
+  });
+});
