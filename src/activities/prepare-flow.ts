@@ -114,6 +114,7 @@ async function prepare(
     exportsInTurn: true,
     countsFailures: true,
     tellsUnknownOutcomes: true,
+    tellsUnknownTimeouts: true,
     namesExecutions: true,
     remembersDeeds: true,
     recordsTimes: true,

@@ -74,6 +74,8 @@ export interface PreparedFlow {
   readonly countsFailures?: true;
   /** A step that was lost and is not repeated says so by a code of its own; absent in histories of before. */
   readonly tellsUnknownOutcomes?: true;
+  /** So does one whose time for all attempts passed before its worker reported; absent in histories of before. */
+  readonly tellsUnknownTimeouts?: true;
   /** Requests of steps say which run of the step they are of, which makes them larger; absent in histories of before. */
   readonly namesExecutions?: true;
   /** A dead letter that gets arguments again that it had before is that deed again; absent in histories of before. */

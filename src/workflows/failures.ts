@@ -59,6 +59,28 @@ export function isLostAttempt(error: unknown): error is ActivityFailure {
   return timeoutType === TimeoutType.HEARTBEAT || timeoutType === TimeoutType.START_TO_CLOSE;
 }
 
+/**
+ * True where the time for all attempts passed. An attempt was running then, which nobody reported on: one that no worker had taken ends by the
+ * time that it may wait for one (`call-request.ts`), and the server makes no pause that ends after all. Only a second attempt may have been waiting for a worker
+ * instead, which the failure does not tell; it is taken for running.
+ */
+export function isLateForAll(error: unknown): error is ActivityFailure {
+  return (
+    error instanceof ActivityFailure &&
+    error.cause instanceof TimeoutFailure &&
+    error.cause.timeoutType === TimeoutType.SCHEDULE_TO_CLOSE
+  );
+}
+
+/** The failure of a step that is not repeated and whose time was up while an attempt may have been running. */
+export function unknownTimeout({ cause }: ActivityFailure): FlowError {
+  return flowError(
+    'BLW_STEP_TIMEOUT',
+    'the step took longer than its timeout; it is not known whether it took effect',
+    { data: { outcome: 'unknown' }, cause },
+  );
+}
+
 /** The failure of a step that is not repeated after a lost attempt. */
 export function unknownOutcome({ cause }: ActivityFailure): FlowError {
   const what =
@@ -79,7 +101,11 @@ function timeoutError(failure: TimeoutFailure): FlowError {
   if (failure.timeoutType === TimeoutType.HEARTBEAT) {
     return flowError('BLW_STEP_STALLED', 'the worker stopped reporting on the step', { cause: failure });
   }
-  return flowError('BLW_STEP_TIMEOUT', 'the step took longer than its timeout', { cause: failure });
+  const what =
+    failure.timeoutType === TimeoutType.SCHEDULE_TO_START
+      ? 'no worker took the step before its timeout was over'
+      : 'the step took longer than its timeout';
+  return flowError('BLW_STEP_TIMEOUT', what, { cause: failure });
 }
 
 function flowErrorDataOf(failure: ApplicationFailure): FlowErrorData | undefined {

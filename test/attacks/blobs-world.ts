@@ -18,7 +18,7 @@ export const sha256 = (content: string) => createHash('sha256').update(content).
 /** A store with two tenants, and files beside it that are nobody's. */
 export class BlobWorld {
   readonly #stores: FileBlobStore[] = [];
-  readonly #folders: string[] = [];
+  readonly #folders = new Set<string>();
   readonly #releases: (() => Promise<void>)[] = [];
   readonly #templates = new Map<((world: BlobWorld) => Promise<void>) | undefined, string>();
   #base = '';
@@ -55,6 +55,7 @@ export class BlobWorld {
   async renew(prepare?: (world: BlobWorld) => Promise<void>): Promise<void> {
     for (const release of this.#releases.splice(0)) await release();
     for (const store of this.#stores.splice(0)) store.close();
+    if (this.#base !== '' && ![...this.#templates.values()].includes(this.#base)) await this.#remove(this.#base);
     const template = this.#templates.get(prepare) ?? (await this.#makeTemplate(prepare));
     await this.#makeBase();
     cpSync(template, this.#base, { recursive: true, preserveTimestamps: true });
@@ -75,9 +76,14 @@ export class BlobWorld {
     return this.#base;
   }
 
+  async #remove(folder: string): Promise<void> {
+    this.#folders.delete(folder);
+    await rm(folder, { recursive: true, force: true });
+  }
+
   async #makeBase(): Promise<void> {
     this.#base = await realpath(await mkdtemp(join(tmpdir(), 'blw-attack-blobs-')));
-    this.#folders.push(this.#base);
+    this.#folders.add(this.#base);
   }
 
   async openStore(): Promise<FileBlobStore> {
@@ -129,7 +135,7 @@ export class BlobWorld {
   async close(): Promise<void> {
     for (const release of this.#releases.splice(0)) await release();
     for (const store of this.#stores) store.close();
-    for (const folder of this.#folders) await rm(folder, { recursive: true, force: true });
+    for (const folder of this.#folders) await this.#remove(folder);
   }
 }
 

@@ -13,7 +13,7 @@ export function describeSuite(suite: RunnableSuite): void {
       running = await suite.start();
     }, 60_000);
 
-    afterAll(() => running?.close());
+    afterAll(() => running?.close(), ATTACK_LIMIT_MS);
 
     const rows = suite.cases.map(({ kind, name, isControl }, index) => {
       const verb = isControl === true ? 'allows' : 'blocks';

@@ -253,12 +253,25 @@ test.concurrent(
 );
 
 test.concurrent.each([
-  ['is not repeated where it may have taken effect', 'post', '', 1, 'BLW_OUTCOME_UNKNOWN'],
-  ['is repeated where that is harmless', 'put', '', 2, undefined],
-  ['is repeated where the author says that it is harmless', 'post', 'idempotent: true, ', 2, undefined],
+  ['is not repeated where it may have taken effect', 'post', 'metadata: {heartbeat: PT2S}', 1, 'BLW_OUTCOME_UNKNOWN'],
+  [
+    'is not repeated where its time is over before that is known',
+    'post',
+    'timeout: {after: PT8S}',
+    1,
+    'BLW_STEP_TIMEOUT',
+  ],
+  ['is repeated where that is harmless', 'put', 'metadata: {heartbeat: PT2S}', 2, undefined],
+  [
+    'is repeated where the author says that it is harmless',
+    'post',
+    'metadata: {idempotent: true, heartbeat: PT2S}',
+    2,
+    undefined,
+  ],
 ])(
   'a call whose worker is killed %s',
-  inWorld(async (world, _, method, metadata, expected, code) => {
+  inWorld(async (world, _, method, options, expected, code) => {
     const servers = new LoopbackServers();
     // The first request is never answered: its worker dies while it waits.
     const server = await servers.http((_request, response) => {
@@ -268,10 +281,10 @@ test.concurrent.each([
     const { client, close } = await connectClient(testTemporal());
     try {
       const flow = flowOf(
-        `do: [{p: {call: http, metadata: {${metadata}heartbeat: PT2S}, with: {method: ${method}, endpoint: "${server.origin}/"}}}]`,
+        `do: [{p: {call: http, ${options}, with: {method: ${method}, endpoint: "${server.origin}/"}}}]`,
       );
-      const options = { taskQueue: `${world.prefix}-io`, workflowId: `lost-${randomUUID()}`, args: [{ flow }] };
-      const handle = await client.workflow.start('runFlow', options);
+      const start = { taskQueue: `${world.prefix}-io`, workflowId: `lost-${randomUUID()}`, args: [{ flow }] };
+      const handle = await client.workflow.start('runFlow', start);
       await eventually(async () => (server.requests.length > 0 ? true : undefined));
       first.kill('SIGKILL');
       await once(first, 'exit');

@@ -75,6 +75,16 @@ describe('ends a flow in words, not its workflow task for ever, where', () => {
   });
 });
 
+test('says nothing of an effect where no worker took the step in time', async () => {
+  // Nobody serves the queue of gpu here.
+  const error = await worker.fail(
+    'do: [{a: {call: http, with: {method: post, endpoint: "http://127.0.0.1:1/"}, metadata: {resources: gpu}, timeout: {after: PT0.5S}}}]',
+  );
+  const detail = 'no worker took the step before its timeout was over';
+  expect(error).toMatchObject({ code: 'BLW_STEP_TIMEOUT', status: 408, instance: '/do/0/a', detail });
+  expect(error).not.toHaveProperty('data');
+});
+
 test('sends large arguments of several branches one after the other', async () => {
   const branches = [1, 2, 3, 4, 5].map((n) => `{b${n}: {call: fs.put, with: {path: x${n}, content: "\${ data.d }"}}}`);
   const handle = await worker.start(`do: [{f: {fork: {branches: [${branches.join(', ')}]}}}]`, MEGABYTE);

@@ -76,7 +76,7 @@ export function activityOptions(
     taskQueue: siblingTaskQueue(run.taskQueue, run.rehearsal === undefined ? task.resources : 'sandbox'),
     startToCloseTimeout:
       totalMs === undefined ? task.startToCloseMs : Math.max(1, Math.min(totalMs, task.startToCloseMs)),
-    ...(totalMs === undefined ? {} : { scheduleToCloseTimeout: Math.max(1, totalMs) }),
+    ...(totalMs === undefined ? {} : timeForAll(Math.max(1, totalMs))),
     heartbeatTimeout: task.heartbeatMs,
     retry: {
       ...pausesOf(task, run, turns),
@@ -90,6 +90,14 @@ export function activityOptions(
     summary: withoutPlaceholders(summaryOf(task, values, args)),
     priority: priorityOf(task, run),
   };
+}
+
+/**
+ * Limits of all attempts together. The one of the wait for a worker ends a moment earlier, so that the server's timeout tells whether an
+ * attempt had begun: by itself it is as long, and whichever the server looks at first is told.
+ */
+function timeForAll(totalMs: number): Pick<StepOptions, 'scheduleToCloseTimeout' | 'scheduleToStartTimeout'> {
+  return { scheduleToCloseTimeout: totalMs, scheduleToStartTimeout: Math.max(1, totalMs - 1) };
 }
 
 /** Between two attempts; a dry run does not wait unless it is to. */

@@ -11,7 +11,16 @@ import { undecodableReason } from '../../dsl/undecodable';
 import { aheadOf, answerOf } from '../ahead-reads';
 import { countFailure } from '../count-failure';
 import { type Routine, waitFor } from '../drive';
-import { attemptsOf, isLostAttempt, isUnreported, toFlowError, unknownOutcome } from '../failures';
+import {
+  attemptsOf,
+  isLateForAll,
+  isLostAttempt,
+  isUnreported,
+  toFlowError,
+  unknownOutcome,
+  unknownTimeout,
+} from '../failures';
+import type { FlowRun } from '../flow-run';
 import { tryInPlace } from '../local-steps';
 import { readable } from '../lost-payload';
 import { StepTurns } from '../quota/step-turns';
@@ -121,13 +130,16 @@ function* sendOut(task: CallPlan, frame: TaskFrame, turns: StepTurns, isMoved: b
     if (attempts !== undefined) step.update({ attempts });
     if (error instanceof ActivityFailure) step.ranOn(error.identity);
     if (isUnreported(error) && run.rehearsal === undefined) yield* countFailure(run, error);
-    if (run.prepared.tellsUnknownOutcomes === true && isLostAttempt(error) && !isRepeatable(task, args)) {
-      throw unknownOutcome(error);
-    }
-    throw toFlowError(error);
+    throw isRepeatable(task, args) ? toFlowError(error) : unrepeatedError(error, run);
   } finally {
     if (isQueued) run.dispatch.leave();
   }
+}
+
+/** Of a step that may not be repeated: whether it took effect is not known where an attempt of it was not reported on. */
+function unrepeatedError(error: unknown, { prepared }: FlowRun): unknown {
+  if (prepared.tellsUnknownOutcomes === true && isLostAttempt(error)) return unknownOutcome(error);
+  return prepared.tellsUnknownTimeouts === true && isLateForAll(error) ? unknownTimeout(error) : toFlowError(error);
 }
 
 function sentOf(
