@@ -4,9 +4,10 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { type BlockFailure, notRetryable, retryable } from '../block-failure';
 import { ensureFolder } from '../ports/blob-folder';
-import { errorCode, hasCode, isFolder, removeFile, syncFolders } from '../ports/blob-io';
+import { errorCode, hasCode, isFolder, removeFile } from '../ports/blob-io';
 import { touch } from '../ports/blob-objects';
 import { openToRead, readWhole } from '../ports/blob-read';
+import { syncFolders } from '../ports/folder-sync';
 import { writeDurably } from './durable-file';
 import { readStoreKey, type StoreKey } from './store-key';
 
@@ -128,7 +129,7 @@ export class PayloadStore {
       await removeFile(temporary).catch(() => undefined);
       throw error;
     }
-    await syncFolders(folder, root);
+    await syncFolders([folder], root);
   }
 
   async #guard<T>(work: () => Promise<T>): Promise<T> {

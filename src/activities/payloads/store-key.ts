@@ -3,7 +3,8 @@ import { link, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { retryable } from '../block-failure';
 import { ensureFolder } from '../ports/blob-folder';
-import { hasCode, isFolder, removeFile, syncFolders } from '../ports/blob-io';
+import { hasCode, isFolder, removeFile } from '../ports/blob-io';
+import { syncFolders } from '../ports/folder-sync';
 import { writeDurably } from './durable-file';
 
 /** What a payload store signs claims with. */
@@ -56,5 +57,5 @@ async function createKey(root: string, file: string): Promise<void> {
   } finally {
     await removeFile(temporary);
   }
-  await syncFolders(root, root);
+  await syncFolders([root], root);
 }

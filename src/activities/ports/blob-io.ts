@@ -1,6 +1,4 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open, realpath, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { realpath, unlink } from 'node:fs/promises';
 import { getSystemErrorMap } from 'node:util';
 import { type BlockFailure, notRetryable, retryable } from '../block-failure';
 
@@ -20,9 +18,6 @@ const LASTING = new Set([
   'EOPNOTSUPP',
   'EFBIG',
 ]);
-
-/** Folders that are open at a time while they are made durable; paths may be 512 deep. */
-const SYNCS_AT_ONCE = 8;
 
 const ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: 'Free space on the disk of the blob store',
@@ -111,39 +106,6 @@ export async function isFolder(subject: string, folder: string): Promise<boolean
     throw error;
   }
   throw damaged(subject, 'a folder of the blob store is a symbolic link');
-}
-
-/** Makes the entries of a folder durable. A folder that is gone meanwhile needs nothing: its entries are gone, too. */
-async function syncFolder(folder: string): Promise<void> {
-  // Windows cannot open folders; NTFS journals their entries itself.
-  if (process.platform === 'win32') return;
-  let handle: FileHandle;
-  try {
-    handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return;
-    throw error;
-  }
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-/**
- * Makes the entries of a folder and of every folder above it durable, up to the root. All of them each time: another
- * writer may have made one a moment ago and not be that far yet. Clean folders cost next to nothing.
- */
-export async function syncFolders(folder: string, root: string): Promise<void> {
-  const folders = [folder];
-  for (let above = folder; above !== root && above !== dirname(above); ) {
-    above = dirname(above);
-    folders.push(above);
-  }
-  for (let start = 0; start < folders.length; start += SYNCS_AT_ONCE) {
-    await Promise.all(folders.slice(start, start + SYNCS_AT_ONCE).map(syncFolder));
-  }
 }
 
 /** Removes a file; false where there was none. */

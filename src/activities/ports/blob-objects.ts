@@ -2,14 +2,18 @@ import { createHash } from 'node:crypto';
 import { link, lutimes } from 'node:fs/promises';
 import { BlockFailure } from '../block-failure';
 import { type HeldFolder, makeFolder } from './blob-folder';
-import { damaged, hasCode, removeFile, syncFolders } from './blob-io';
+import { damaged, hasCode, removeFile } from './blob-io';
 import { objectPlace, type TenantPlaces } from './blob-layout';
 import { blobSubject } from './blob-pointer';
 import { type OpenedFile, openToRead, readWhole } from './blob-read';
 import type { BlobInfo } from './blob-store';
+import { syncFolders } from './folder-sync';
 
 /** Rounds after which placing an object gives up; each takes somebody who removes it at that very moment. */
 const MAX_ROUNDS = 5;
+
+/** Bytes up to which a content is read in one go, without a stream. */
+const READ_AT_ONCE = 65_536;
 
 /** Content that is complete and durable in a temporary file. */
 export interface WrittenContent {
@@ -41,7 +45,7 @@ export async function placeObject(
   const held = await makeFolder(subject, folder, places.root);
   const place = async () => {
     await linkObject(subject, places, content, held);
-    await syncFolders(folder, places.root);
+    await syncFolders([folder], places.root);
   };
   try {
     await place();
@@ -89,13 +93,19 @@ async function isIntact(subject: string, file: string, content: WrittenContent):
   if (opened === undefined) return false;
   try {
     if (opened.size !== content.size) return false;
-    const hash = createHash('sha256');
-    const range = { autoClose: false, start: 0, end: Math.max(0, opened.size - 1) };
-    for await (const chunk of opened.handle.createReadStream(range)) hash.update(chunk);
-    return hash.digest('hex') === content.sha256;
+    return (await hashOf(opened)) === content.sha256;
   } finally {
     await opened.handle.close();
   }
+}
+
+/** SHA-256 in hex; a large content is never in memory as a whole. */
+async function hashOf(opened: OpenedFile): Promise<string> {
+  const hash = createHash('sha256');
+  if (opened.size <= READ_AT_ONCE) return hash.update(await readWhole(opened)).digest('hex');
+  const range = { autoClose: false, start: 0, end: opened.size - 1 };
+  for await (const chunk of opened.handle.createReadStream(range)) hash.update(chunk);
+  return hash.digest('hex');
 }
 
 /** Undefined also where the object is a link or a pipe, and so to be replaced. */

@@ -5,7 +5,7 @@ import { FlowError, flowError } from '../../dsl/errors';
 import { notRetryable, retryable } from '../block-failure';
 import { abandonSource, type ContentRules, TemporaryFiles, writeContent } from './blob-content';
 import { holdFolder, inFolder, releaseAfter } from './blob-folder';
-import { damaged, errorCode, guardIo, syncFolders } from './blob-io';
+import { damaged, errorCode, guardIo } from './blob-io';
 import { type BlobPlace, blobPlace, listStart, markOf, tenantPlaces } from './blob-layout';
 import { openStoreLock, type StoreLock } from './blob-lock';
 import { keepForWriter, readMark } from './blob-marks';
@@ -25,6 +25,7 @@ import { type DeleteOptions, removePointer } from './blob-removal';
 import type { BlobInfo, BlobPart, BlobStore, TakenPart } from './blob-store';
 import { sweepStore } from './blob-sweep';
 import { walkBlobs } from './blob-walk';
+import { syncFolders } from './folder-sync';
 
 /** Times a read starts over because its content was replaced and swept under it; each takes a put and a sweep. */
 const MAX_READS = 20;
@@ -163,7 +164,7 @@ class LocalBlobStore implements FileBlobStore {
     }
     // Also where an earlier attempt did it: that may have ended before this line.
     const touched = execution === undefined ? [place.folder] : [place.folder, place.tenant.deleted];
-    await Promise.all(touched.map((folder) => syncFolders(folder, this.root)));
+    await syncFolders(touched, this.root);
     return before ?? info;
   }
 
@@ -201,7 +202,7 @@ class LocalBlobStore implements FileBlobStore {
       await options.fence?.confirm();
       const wasDeleted = await this.lock.run(() => removePointer(place, options));
       // Also where nothing was there: an earlier attempt may have ended before this line.
-      await Promise.all([place.folder, place.tenant.deleted].map((folder) => syncFolders(folder, this.root)));
+      await syncFolders([place.folder, place.tenant.deleted], this.root);
       return wasDeleted;
     });
   }
