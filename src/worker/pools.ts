@@ -54,6 +54,7 @@ import { shareOf } from './policy/tenant-share';
 import { admitFlow, createFlowPlaceSinks } from './quota/flow-admission';
 import { countAskedApproval, createQuotaActivities } from './quota/quota-activities';
 import type { QuotaKeeper } from './quota/quota-keeper';
+import { settlingTogether } from './quota/settle-together';
 import { stepQuota } from './quota/step-quota';
 import { tracePreparation } from './tracing/trace-preparation';
 import { createTraceSinks } from './tracing/trace-sinks';
@@ -129,7 +130,9 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
   const choosesItself = config.dispatch === 'auto';
   const warn = (error: unknown): void =>
     parts.logger.log('error', 'what follows a step could not be foreseen', { error: messageOf(error) });
-  const inPlace = resources === 'io' ? new InPlace({ slots, choosesItself, tell: parts.tellLocal, warn }) : undefined;
+  const together = <T>(tenant: string, work: () => Promise<T>) => settlingTogether(keeper, tenant, work);
+  const inPlace =
+    resources === 'io' ? new InPlace({ slots, choosesItself, tell: parts.tellLocal, together, warn }) : undefined;
   const worker = await FlowWorker.create({
     connection,
     namespace,

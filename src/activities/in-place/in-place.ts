@@ -53,6 +53,8 @@ export class InPlace {
       readonly slots: number;
       readonly choosesItself: boolean;
       readonly tell?: ((blockType: string, outcome: LocalOutcome) => void) | undefined;
+      /** Runs what shares a local activity: the attempts of several steps of a tenant. */
+      readonly together?: (<T>(tenant: string, work: () => Promise<T>) => Promise<T>) | undefined;
       /** Told of errors that only cost reads ahead. */
       readonly warn?: ((error: unknown) => void) | undefined;
     },
@@ -81,7 +83,10 @@ export class InPlace {
     const { info } = Context.current();
     const { local } = request;
     this.#tenants.see(request.tenant);
-    if (info.isLocal && local !== undefined) return await this.#try({ blockType, request, local, info }, attempt);
+    if (info.isLocal && local !== undefined) {
+      const tries = () => this.#try({ blockType, request, local, info }, attempt);
+      return await (local.ahead === undefined ? tries() : this.#together(request.tenant, tries));
+    }
     if (!this.#places.take()) await this.#places.wait();
     const startedAt = performance.now();
     let result: StepResult;
@@ -108,12 +113,19 @@ export class InPlace {
       }));
     }
     const until = performance.now() + (isShared ? SHARED_TASK_MS : PLACE_MS);
-    return await tryTogether(steps, {
-      // Steps of others find places beside it.
-      width: isShared ? Math.ceil(this.options.slots / 2) : attempts.length,
-      attempt: (step) => this.#tryBesideOthers(step, { until, attempt }),
-      ended: () => this.#groups.leave(),
-    });
+    return await this.#together(steps.tenant, () =>
+      tryTogether(steps, {
+        // Steps of others find places beside it.
+        width: isShared ? Math.ceil(this.options.slots / 2) : attempts.length,
+        attempt: (step) => this.#tryBesideOthers(step, { until, attempt }),
+        ended: () => this.#groups.leave(),
+      }),
+    );
+  }
+
+  #together<T>(tenant: string, work: () => Promise<T>): Promise<T> {
+    const { together } = this.options;
+    return together === undefined ? work() : together(tenant, work);
   }
 
   /** The turn of a group, which takes no place from others; or why it has none, and how long it waited, ms. */

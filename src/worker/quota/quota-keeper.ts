@@ -4,19 +4,19 @@ import type { QuotaReason, QuotaWait } from '../../dsl/quota';
 import { Background } from '../background';
 import type { Logger } from '../logger';
 import type { Quotas } from '../policy/policy';
-import { execute, type Rule } from '../state/rule';
+import type { Rule } from '../state/rule';
 import type { StateStore } from '../state/state-store';
-import { type Charge, chargeOnce, countApproval, countUsage, isNothing, type UsageEntry } from '../usage/usage-rules';
+import { countApproval } from '../usage/usage-rules';
 import { type FlowProbe, findEnded } from './flow-probe';
 import { CHECKED_AT_ONCE, type HeldLease, renewLeases, restoreLeases, takeUncheckedFlows } from './lease-rules';
 import { LineReviewer } from './line-reviewer';
-import { LEASE_MS, type LineKind, lockTenant, type Offer } from './lines';
+import { LEASE_MS, type LineKind, type Offer } from './lines';
 import { OfferCourier } from './offer-courier';
 import type { OfferSender } from './offer-sender';
 import { storeRetryMs } from './outage';
-import { askForPlace, holdPlace, offerPlaces, releasePlace } from './place-rules';
-import { chargeCpu, chargeOpenWindow } from './rates';
+import { askForPlace, holdPlace, releasePlace } from './place-rules';
 import { ReportWriter } from './report-writer';
+import { isEmpty, isUrgent, type Settlement, settleAttempt, settleAttempts } from './settle-rules';
 import { SpaceKeeper } from './space-keeper';
 import { waitForSpace } from './space-rules';
 import { STORE_PATIENCE_MS, StoreAccess } from './store-access';
@@ -37,12 +37,6 @@ const BACKLOG_MS = 1_000;
 
 /** How long its end takes: what is under way, for half of it at most, and then what is left to be written. */
 const CLOSE_MS = 10_000;
-
-/** An attempt that has ended, as the store is told. */
-export interface Settlement extends UsageEntry {
-  /** Id of its lease, where it had one. */
-  readonly lease?: string;
-}
 
 /** What a keeper is made of. */
 export interface KeeperParts {
@@ -130,12 +124,32 @@ export class QuotaKeeper {
 
   /** Releases an attempt's lease and counts what it used, durably; where the store does not answer in time, later. Never throws. */
   async settle(settlement: Settlement): Promise<void> {
-    const { tenant, lease, end, usage } = settlement;
+    const { tenant, lease } = settlement;
     if (lease !== undefined) this.#held.delete(lease);
-    if (lease === undefined && end === undefined && isNothing(usage)) return;
-    const charge = randomUUID();
-    const rule = (isRepeat: boolean): Rule<readonly Offer[]> => this.#settleRule(settlement, { id: charge, isRepeat });
-    await this.#reports.report({ tenant, kind: 'step', rule });
+    if (isEmpty(settlement)) return;
+    const id = randomUUID();
+    await this.#reports.report({
+      tenant,
+      kind: 'step',
+      rule: (isRepeat) => settleAttempt(settlement, this.quotasOf(tenant), { id, isRepeat }),
+    });
+  }
+
+  /** As {@link settle}, for attempts of one tenant of which none {@link mustSettleAtOnce}, in one transaction. Never throws. */
+  async settleTogether(tenant: string, settlements: readonly Settlement[]): Promise<void> {
+    const all = settlements.filter((settlement) => !isEmpty(settlement));
+    if (all.length === 0) return;
+    const id = randomUUID();
+    await this.#reports.report({
+      tenant,
+      kind: 'step',
+      rule: (isRepeat) => settleAttempts(tenant, all, { id, isRepeat }),
+    });
+  }
+
+  /** True where others may wait for what the attempt gives back. */
+  mustSettleAtOnce(settlement: Settlement): boolean {
+    return isUrgent(settlement, this.quotasOf(settlement.tenant));
   }
 
   /** Counts an approval that a flow asked for; `id` tells it from others. Never throws. */
@@ -202,20 +216,6 @@ export class QuotaKeeper {
   #waits(wait: QuotaWait): QuotaWait {
     this.parts.onWait?.(wait.reason);
     return wait;
-  }
-
-  *#settleRule({ usage: used, ...settlement }: Settlement, charge: Charge): Rule<readonly Offer[]> {
-    const { tenant: name, lease } = settlement;
-    const quotas = this.quotasOf(name);
-    const usage = used === undefined || isNothing(used) || !(yield* chargeOnce(charge)) ? undefined : used;
-    let offers: readonly Offer[] = [];
-    if (lease !== undefined || quotas.cpuTime !== undefined) {
-      const tenant = yield* chargeCpu(yield* lockTenant(name), quotas, usage?.cpuMs ?? 0);
-      if (lease !== undefined) yield* execute('DELETE FROM beamline_leases WHERE id = ?', lease);
-      if (lease !== undefined) offers = yield* offerPlaces(tenant, 'step', quotas);
-    } else if (usage !== undefined) yield* chargeOpenWindow(name, usage.cpuMs);
-    yield* countUsage({ ...settlement, ...(usage === undefined ? {} : { usage }) });
-    return offers;
   }
 
   /** Each tenant's by itself: rows of one that are locked stop no other's. */

@@ -12,6 +12,7 @@ import type { StepResult } from '../../dsl/step-request';
 import type { Quotas } from '../policy/policy';
 import type { StepEnd } from '../usage/usage-rules';
 import type { QuotaKeeper } from './quota-keeper';
+import { settleNowOrTogether } from './settle-together';
 import type { Asker } from './tickets';
 
 /** Priority of steps that say nothing (Temporal docs, "Task Queue Priority"). */
@@ -104,7 +105,7 @@ export function stepUsage(keeper: QuotaKeeper): StepMiddleware {
     const begunAt = performance.now();
     const settle = async (end: StepEnd | undefined): Promise<void> => {
       const lease = attemptOf(info);
-      await keeper.settle({
+      await settleNowOrTogether(keeper, {
         tenant: step.tenant,
         id: activityOf(info),
         attempt: info.attempt,

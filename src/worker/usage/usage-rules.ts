@@ -7,15 +7,19 @@ import { execute, query, type Rule } from '../state/rule';
  */
 export type StepEnd = 'completed' | 'failed' | 'none';
 
-/** What is to be counted of a tenant. */
-export interface UsageEntry {
-  readonly tenant: string;
+/** How an attempt ended. */
+export interface AttemptEnd {
   /** Of the activity, `runId:activityId`: what ends once counts once, however often it is reported. */
   readonly id: string;
   /** Of the activity, from 1. */
   readonly attempt: number;
   /** Absent where the activity goes on with another attempt, or nobody knows yet. */
   readonly end?: StepEnd;
+}
+
+/** What is to be counted of a tenant. */
+export interface UsageEntry extends AttemptEnd {
+  readonly tenant: string;
   readonly usage?: StepUsage;
 }
 
@@ -28,19 +32,35 @@ interface Counts {
 }
 
 /** Adds an attempt to its tenant's day. Of a step's end counts what the newest attempt says. */
-export function* countUsage({ tenant, id, attempt, end, usage }: UsageEntry): Rule<void> {
-  // No attempt before the first can have been counted.
-  if (end === undefined || (end === 'none' && attempt === 1)) {
-    if (!isNothing(usage)) yield* addToDay(tenant, dayOf(yield* readClock()), { usage });
-    return;
+export function* countUsage({ tenant, usage, ...attempt }: UsageEntry): Rule<void> {
+  yield* countTogether(tenant, [attempt], usage);
+}
+
+/** The same for several attempts of a tenant; `usage` is what they used together. */
+export function* countTogether(
+  tenant: string,
+  attempts: readonly AttemptEnd[],
+  usage: StepUsage | undefined,
+): Rule<void> {
+  const days = new Map<string, Counts>();
+  const add = (ms: number, counts: Counts): void => {
+    days.set(dayOf(ms), sumOf(days.get(dayOf(ms)), counts));
+  };
+  let now: number | undefined;
+  for (const { id, attempt, end } of attempts) {
+    // No attempt before the first can have been counted.
+    if (end === undefined || (end === 'none' && attempt === 1)) continue;
+    const countedAt = yield* countOnce({ id, outcome: end, attempt });
+    if (countedAt !== undefined) add(countedAt, countsOf(end, 1));
+    else yield* correctEnd({ id, attempt, end }, add);
+    now = countedAt ?? now;
   }
-  const countedAt = yield* countOnce({ id, outcome: end, attempt });
-  if (countedAt !== undefined) {
-    yield* addToDay(tenant, dayOf(countedAt), { ...countsOf(end, 1), usage });
-    return;
+  if (!isNothing(usage)) {
+    const today = dayOf(now ?? (yield* readClock()));
+    days.set(today, { ...days.get(today), usage });
   }
-  if (usage !== undefined) yield* addToDay(tenant, dayOf(yield* readClock()), { usage });
-  yield* correctEnd(tenant, { id, attempt, end });
+  // Last, and always in one order: who has the row of a day waits for nobody's.
+  for (const day of [...days.keys()].sort()) yield* addToDay(tenant, day, days.get(day) ?? {});
 }
 
 /** What an attempt used is added once, however often it is reported: this names the report. */
@@ -92,8 +112,11 @@ function* countOnce({
   return row?.counted_at;
 }
 
-/** An attempt whose report was lost is made again, and may end another way, or not end the step at all. */
-function* correctEnd(tenant: string, { id, attempt, end }: { id: string; attempt: number; end: StepEnd }): Rule<void> {
+/** An attempt whose report was lost is made again, and may end another way, or not end the step at all. `add` is told what changes. */
+function* correctEnd(
+  { id, attempt, end }: Required<AttemptEnd>,
+  add: (countedAt: number, counts: Counts) => void,
+): Rule<void> {
   // Keeps others from the row until all is written, and gives what it had.
   const [counted] = yield* query<{ outcome: StepEnd; counted_at: number }>(
     'UPDATE beamline_counted SET attempt = ? WHERE id = ? AND attempt <= ? RETURNING outcome, counted_at',
@@ -103,12 +126,17 @@ function* correctEnd(tenant: string, { id, attempt, end }: { id: string; attempt
   );
   if (counted === undefined || counted.outcome === end) return;
   yield* execute('UPDATE beamline_counted SET outcome = ? WHERE id = ?', end, id);
-  yield* addToDay(tenant, dayOf(counted.counted_at), { ...countsOf(counted.outcome, -1), ...countsOf(end, 1) });
+  add(counted.counted_at, countsOf(counted.outcome, -1));
+  add(counted.counted_at, countsOf(end, 1));
 }
 
 function countsOf(end: StepEnd, count: number): Counts {
   if (end === 'none') return {};
   return end === 'completed' ? { steps: count } : { failures: count };
+}
+
+function sumOf(sum: Counts | undefined, { steps = 0, failures = 0 }: Counts): Counts {
+  return { ...sum, steps: (sum?.steps ?? 0) + steps, failures: (sum?.failures ?? 0) + failures };
 }
 
 function* addToDay(tenant: string, day: string, { steps = 0, failures = 0, approvals = 0, usage }: Counts): Rule<void> {

@@ -1,0 +1,126 @@
+import type { Quotas } from '../../../src/worker/policy/policy';
+import { QuotaKeeper } from '../../../src/worker/quota/quota-keeper';
+import type { Settlement } from '../../../src/worker/quota/settle-rules';
+import { settleNowOrTogether, settlingTogether } from '../../../src/worker/quota/settle-together';
+import { query } from '../../../src/worker/state/rule';
+import { type StateStore, StateStoreUnavailable } from '../../../src/worker/state/state-store';
+import { storeKinds } from '../../helpers/state-stores';
+
+const BUSY = new StateStoreUnavailable(new Error('a lock was not free in time'), 'call');
+
+describe.each(storeKinds())('attempts that share an activity in $name', (kind) => {
+  let store: StateStore;
+  let keeper: QuotaKeeper;
+  let quotas: Quotas;
+  let calls: number;
+  let isBusy: boolean;
+
+  beforeAll(() => kind.setUp(), 60_000);
+  afterAll(() => kind.tearDown());
+  beforeEach(async () => {
+    await kind.begin();
+    quotas = {};
+    calls = 0;
+    isBusy = false;
+    store = kind.open(Date.now);
+    keeper = new QuotaKeeper({
+      worker: 'w',
+      store: {
+        run: async (rule, options) => {
+          calls += 1;
+          if (isBusy) throw BUSY;
+          return await store.run(rule, options);
+        },
+        close: async () => undefined,
+      },
+      quotasOf: () => quotas,
+      sender: { send: async () => ({ gone: [], missed: [] }), inform: async () => undefined },
+      probe: async () => true,
+      logger: { log: () => undefined },
+    });
+  });
+  afterEach(async () => {
+    await keeper.close();
+    await store.close();
+  });
+
+  const attempt = (id: string, more: Partial<Settlement> = {}): Settlement => ({
+    tenant: 'acme',
+    id,
+    attempt: 1,
+    end: 'completed',
+    usage: { cpuMs: 2, peakMemoryBytes: id.length, bytesIn: 10, bytesOut: 20 },
+    ...more,
+  });
+  const settle = (...attempts: readonly Settlement[]) =>
+    Promise.all(attempts.map((one) => settleNowOrTogether(keeper, one)));
+  const counted = () =>
+    store.run(() =>
+      query('SELECT steps, failures, cpu_ms, peak_memory_bytes, bytes_in, bytes_out FROM beamline_usage'),
+    );
+
+  test('are counted at its end, all in one transaction', async () => {
+    const during = await settlingTogether(keeper, 'acme', async () => {
+      await settle(attempt('a'), attempt('bcd'), attempt('e', { end: 'failed' }), attempt('f', { end: 'none' }));
+      return [calls, await counted()];
+    });
+    expect(during).toEqual([0, []]);
+    expect(calls).toBe(1);
+    const sums = { cpu_ms: 8, peak_memory_bytes: 3, bytes_in: 40, bytes_out: 80 };
+    expect(await counted()).toEqual([{ steps: 2, failures: 1, ...sums }]);
+  });
+
+  test('count as they would alone where they are made again, whose ends are others then', async () => {
+    const run = (...attempts: readonly Settlement[]) => settlingTogether(keeper, 'acme', () => settle(...attempts));
+    await run(attempt('a'), attempt('b'), attempt('c', { end: 'failed' }));
+    await run(attempt('c', { attempt: 2 }), attempt('b', { attempt: 2, end: 'failed' }), attempt('d'));
+    const sums = { cpu_ms: 12, peak_memory_bytes: 1, bytes_in: 60, bytes_out: 120 };
+    expect(await counted()).toEqual([{ steps: 3, failures: 1, ...sums }]);
+  });
+
+  test('are counted also where the activity fails, and one that ends after it by itself', async () => {
+    let endLate = (): void => undefined;
+    let late: Promise<unknown> | undefined;
+    const failing = settlingTogether(keeper, 'acme', async () => {
+      late = new Promise<void>((resolve) => {
+        endLate = resolve;
+      }).then(() => settle(attempt('late')));
+      await settle(attempt('a'));
+      throw new Error('the activity');
+    });
+    await expect(failing).rejects.toThrow('the activity');
+    expect(await counted()).toMatchObject([{ steps: 1 }]);
+    endLate();
+    await late;
+    expect(await counted()).toMatchObject([{ steps: 2, cpu_ms: 4 }]);
+  });
+
+  test.each<[string, Quotas, Partial<Settlement>]>([
+    ['a place', { concurrentSteps: 1 }, { lease: 'l' }],
+    ['CPU time', { cpuTime: { maxMs: 1_000, windowMs: 60_000 } }, {}],
+  ])('give back at once what others may wait for: %s', async (_, limits, more) => {
+    quotas = limits;
+    await settlingTogether(keeper, 'acme', async () => {
+      await settle(attempt('a', more));
+      expect(await counted()).toMatchObject([{ steps: 1, cpu_ms: 2 }]);
+    });
+    expect(calls).toBe(1);
+  });
+
+  test('tell nothing where there is nothing to tell', async () => {
+    await settlingTogether(keeper, 'acme', async () => {
+      const usage = { cpuMs: 0, peakMemoryBytes: 0, bytesIn: 0, bytesOut: 0 };
+      await settleNowOrTogether(keeper, { tenant: 'acme', id: 'a', attempt: 1, usage });
+    });
+    expect(calls).toBe(0);
+  });
+
+  test('are counted once the store is back', async () => {
+    isBusy = true;
+    await settlingTogether(keeper, 'acme', () => settle(attempt('a'), attempt('b')));
+    expect(await counted()).toEqual([]);
+    isBusy = false;
+    await keeper.close();
+    expect(await counted()).toMatchObject([{ steps: 2, cpu_ms: 4 }]);
+  });
+});
