@@ -104,7 +104,8 @@ describeWithDisk(`a disk of which one operation fails${suffix}`, () => {
         attempt: `if (!(await store.delete('acme', 'x/a', { idempotencyKey: 'k' + n, isRetry: true }))) throw new Error('there was none');`,
         look: `return (await store.stat('acme', 'x/a')) === undefined ? 'gone' : 'there';`,
       })}`) as Outcome[];
-    expect(outcomes.length).toBeGreaterThan(3);
+    // The move, and folders that do not last.
+    expect(outcomes.length).toBeGreaterThan(2);
     const isRight = (outcome: Outcome): boolean =>
       isNamed(outcome, ['BLW_FS_IO']) &&
       (outcome.failure !== undefined || outcome.after === 'gone') &&

@@ -1,12 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { transformFile } from '@swc/core';
 import { openStoreLock } from '../../src/activities/ports/blob-lock';
 import { bytes, TENANT, useBlobStore } from '../helpers/blob-store-fixture';
+import { type Compiled, compileSources } from '../helpers/compiled';
 
 const blobs = useBlobStore();
 
@@ -53,41 +51,22 @@ describe('the lock', () => {
 });
 
 describe('several processes', () => {
-  let compiled: string;
+  let compiled: Compiled;
   const children: ChildProcess[] = [];
 
   /** The store as JavaScript, for processes that have no test runner around them. */
-  beforeAll(async () => {
-    compiled = await realpath(await mkdtemp(join(tmpdir(), 'blobs-compiled-')));
-    const source = resolve(__dirname, '../../src');
-    const files = [
-      ...['errors', 'error-codes', 'json'].map((name) => `dsl/${name}.ts`),
-      'activities/block-failure.ts',
-      ...(await readdir(join(source, 'activities/ports')))
-        .filter((name) => /^(file-)?blob-.*\.ts$/.test(name))
-        .map((name) => `activities/ports/${name}`),
-    ];
-    await symlink(resolve(__dirname, '../../node_modules'), join(compiled, 'node_modules'));
-    for (const file of files) {
-      const { code } = await transformFile(join(source, file), {
-        swcrc: false,
-        jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
-        module: { type: 'commonjs' },
-      });
-      const target = join(compiled, file.replace(/ts$/, 'js'));
-      await mkdir(dirname(target), { recursive: true });
-      await writeFile(target, code);
-    }
-  });
+  beforeAll(() => {
+    compiled = compileSources();
+  }, 120_000);
 
   afterEach(() => {
     for (const child of children.splice(0)) child.kill('SIGKILL');
   });
 
-  afterAll(() => rm(compiled, { recursive: true, force: true }));
+  afterAll(() => compiled?.remove());
 
   function start(script: string): { child: ChildProcess; line: Promise<string> } {
-    const child = spawn(process.execPath, ['-e', script, join(compiled, 'activities/ports'), blobs.root], {
+    const child = spawn(process.execPath, ['-e', script, compiled.path('src/activities/ports'), blobs.root], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     children.push(child);

@@ -15,6 +15,7 @@ const SLICE_BYTES = 1 << 20;
 export interface TemporaryFile {
   /** Its path until it is discarded, in a folder that is held. */
   readonly file: string;
+  readonly folder: HeldFolder;
   readonly handle: FileHandle;
   /** Closes and removes it; what cannot be removed is left to sweep. Never throws. */
   discard(): Promise<void>;
@@ -34,29 +35,36 @@ export class TemporaryFiles {
   /** A new file in the tenant's folder. */
   async create(subject: string, places: TenantPlaces, name: string = randomUUID()): Promise<TemporaryFile> {
     const folder = await makeFolder(subject, places.temporary, places.root);
-    const file = folder.at(name);
-    this.#inUse.add(name);
     try {
-      const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW;
-      const handle = await open(file, flags, 0o600);
-      return {
-        file,
-        handle,
-        discard: () => this.#end(handle, folder, name, () => removeFile(file)),
-        keep: () => this.#end(handle, folder, name),
-      };
+      return await this.#open(folder, name, () => folder.release());
     } catch (error) {
-      this.#inUse.delete(name);
       await folder.release();
       throw error;
     }
   }
 
-  async #end(handle: FileHandle, folder: HeldFolder, name: string, last?: () => Promise<unknown>): Promise<void> {
-    await handle.close().catch(() => undefined);
-    await last?.().catch(() => undefined);
-    await folder.release().catch(() => undefined);
-    this.#inUse.delete(name);
+  /** Another one in the folder of one that is not ended before it. */
+  async createBeside({ folder }: TemporaryFile): Promise<TemporaryFile> {
+    return await this.#open(folder, randomUUID(), async () => undefined);
+  }
+
+  async #open(folder: HeldFolder, name: string, release: () => Promise<void>): Promise<TemporaryFile> {
+    const file = folder.at(name);
+    this.#inUse.add(name);
+    try {
+      const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW;
+      const handle = await open(file, flags, 0o600);
+      const end = async (last?: () => Promise<unknown>): Promise<void> => {
+        await handle.close().catch(() => undefined);
+        await last?.().catch(() => undefined);
+        await release().catch(() => undefined);
+        this.#inUse.delete(name);
+      };
+      return { file, folder, handle, discard: () => end(() => removeFile(file)), keep: () => end() };
+    } catch (error) {
+      this.#inUse.delete(name);
+      throw error;
+    }
   }
 }
 

@@ -3,6 +3,7 @@ import { type FileHandle, mkdir, open, readlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { retryable } from '../block-failure';
 import { damaged, hasCode, isFolder } from './blob-io';
+import { wasMade } from './folder-sync';
 
 /** Below this, Linux has what a process holds open; a path that goes on from there goes on from the folder itself. */
 const OPEN_FILES = '/proc/self/fd';
@@ -105,6 +106,7 @@ export async function makeFolder(subject: string, folder: string, root: string):
     );
   }
   await releaseAfter(await makeFolder(subject, dirname(folder), root), (above) => makeIn(above, basename(folder)));
+  wasMade(folder);
   const made = await holdFolder(subject, folder);
   if (made === undefined) throw damaged(subject, 'a folder of the blob store is a dangling link');
   return made;

@@ -3,10 +3,10 @@ import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { FlowError, flowError } from '../../dsl/errors';
 import { notRetryable, retryable } from '../block-failure';
-import { abandonSource, type ContentRules, TemporaryFiles, writeContent } from './blob-content';
+import { abandonSource, type ContentRules, type TemporaryFile, TemporaryFiles, writeContent } from './blob-content';
 import { holdFolder, inFolder, releaseAfter } from './blob-folder';
 import { damaged, errorCode, guardIo } from './blob-io';
-import { type BlobPlace, blobPlace, listStart, markOf, tenantPlaces } from './blob-layout';
+import { type BlobPlace, blobPlace, listStart, markOf, syncPlaces, tenantPlaces } from './blob-layout';
 import { openStoreLock, type StoreLock } from './blob-lock';
 import { keepForWriter, readMark } from './blob-marks';
 import { type PlacedObject, placeObject, readObject, type WrittenContent } from './blob-objects';
@@ -25,7 +25,6 @@ import { type DeleteOptions, removePointer } from './blob-removal';
 import type { BlobInfo, BlobPart, BlobStore, TakenPart } from './blob-store';
 import { sweepStore } from './blob-sweep';
 import { walkBlobs } from './blob-walk';
-import { syncFolders } from './folder-sync';
 
 /** Times a read starts over because its content was replaced and swept under it; each takes a put and a sweep. */
 const MAX_READS = 20;
@@ -34,6 +33,14 @@ const MAX_READS = 20;
 export interface FileBlobStore extends BlobStore {
   /** Gives the lock's file back. Operations that are under way must have ended. */
   close(): void;
+}
+
+/** What there is at a path where something is put. */
+interface Before {
+  /** An earlier attempt did it. */
+  readonly done?: BlobInfo;
+  /** Null where there is no blob, undefined where its pointer is damaged. */
+  readonly replaced?: StoredPointer | null | undefined;
 }
 
 type PutOptions = NonNullable<Parameters<BlobStore['put']>[3]>;
@@ -90,8 +97,8 @@ class LocalBlobStore implements FileBlobStore {
   async #put(place: BlobPlace, source: Uint8Array | Readable, options: PutOptions): Promise<BlobInfo> {
     const subject = blobSubject(place.path);
     // Ends before a large content is fetched in vain; what counts is the look under the lock.
-    const before = await guardIo(subject, () => lookBefore(place, options));
-    if (before !== undefined) return before;
+    const { done } = await guardIo(subject, () => lookBefore(place, options));
+    if (done !== undefined) return done;
     const { after, part } = options;
     const taken = after instanceof TakenFile ? after : undefined;
     const name = part === undefined ? undefined : newPartName(place, part.key);
@@ -110,7 +117,7 @@ class LocalBlobStore implements FileBlobStore {
       return await guardIo(subject, async () => {
         await temporary.handle.sync();
         const object = await placeObject(subject, place.tenant, content);
-        return await releaseAfter(object, () => this.#publish(place, content, object, options));
+        return await releaseAfter(object, () => this.#publish(place, content, { object, beside: temporary }, options));
       });
     } catch (error) {
       isKept = part?.keepsAfter(error) === true && (await partsFit(place, part));
@@ -133,39 +140,41 @@ class LocalBlobStore implements FileBlobStore {
   async #publish(
     place: BlobPlace,
     content: WrittenContent,
-    object: PlacedObject,
+    { object, beside }: { readonly object: PlacedObject; readonly beside: TemporaryFile },
     options: PutOptions,
   ): Promise<BlobInfo> {
-    const subject = blobSubject(place.path);
     const { contentType, execution, signal, fence, onPublished } = options;
     const { size, sha256 } = content;
     const known = { path: place.path, size, sha256, modifiedAt: new Date() };
     const info: BlobInfo = contentType === undefined ? known : { ...known, contentType };
     const writer = execution === undefined ? {} : { writer: markOf(place, 'put', execution) };
-    const temporary = await this.#temporary.create(subject, place.tenant);
-    let before: BlobInfo | undefined;
+    const draft = await this.#temporary.createBeside(beside);
+    let outcome: Before | undefined;
+    let isMoved = false;
     try {
-      await temporary.handle.writeFile(formatPointer({ ...info, ...writer }));
-      await temporary.handle.sync();
+      await draft.handle.writeFile(formatPointer({ ...info, ...writer }));
+      await draft.handle.sync();
       // Before others would have to wait for the answer.
       await fence?.confirm();
       await this.lock.run(async () => {
-        before = await lookBefore(place, options);
-        if (before !== undefined) return;
-        const replaced = await readUnlessDamaged(place);
+        outcome = await lookBefore(place, options);
+        const { done, replaced } = outcome;
+        if (done !== undefined) return;
         if (replaced?.writer !== undefined) await keepReplaced(place, replaced);
         await object.refresh();
         await fence?.confirm();
-        await movePointer(temporary.file, place);
+        await movePointer(draft.file, place);
+        isMoved = true;
         onPublished?.(size, replaced === null ? 0 : replaced?.size);
       }, signal);
     } finally {
-      await temporary.discard();
+      await (isMoved ? draft.keep() : draft.discard());
     }
+    const { done, replaced } = outcome ?? {};
     // Also where an earlier attempt did it: that may have ended before this line.
-    const touched = execution === undefined ? [place.folder] : [place.folder, place.tenant.deleted];
-    await syncFolders(touched, this.root);
-    return before ?? info;
+    const hasMarks = done !== undefined || replaced?.writer !== undefined;
+    await syncPlaces(place.tenant, hasMarks ? [place.folder, place.tenant.deleted] : [place.folder]);
+    return done ?? info;
   }
 
   async stat(tenant: string, path: string): Promise<BlobInfo | undefined> {
@@ -202,7 +211,7 @@ class LocalBlobStore implements FileBlobStore {
       await options.fence?.confirm();
       const wasDeleted = await this.lock.run(() => removePointer(place, options));
       // Also where nothing was there: an earlier attempt may have ended before this line.
-      await syncFolders([place.folder, place.tenant.deleted], this.root);
+      await syncPlaces(place.tenant, [place.folder, place.tenant.deleted]);
       return wasDeleted;
     });
   }
@@ -266,16 +275,19 @@ async function readConsistently(
   throw retryable('BLW_FS_IO', `${subject} was replaced ${MAX_READS} times while it was read. The step is retried.`);
 }
 
-/** What an earlier attempt of the same step has put; else the step's precondition is checked. */
-async function lookBefore(place: BlobPlace, { execution, ifMatch }: PutOptions): Promise<BlobInfo | undefined> {
+/** What an earlier attempt of the same step has put; else the step's precondition is checked, and what there is will be replaced. */
+async function lookBefore(place: BlobPlace, { execution, ifMatch }: PutOptions): Promise<Before> {
+  const current = await readUnlessDamaged(place);
   if (execution !== undefined) {
     const mark = markOf(place, 'put', execution);
-    const current = await readUnlessDamaged(place);
     const found = current?.writer === mark ? current : await readMark(place, mark);
-    if (found !== undefined) return infoOf(found);
+    if (found !== undefined) return { done: infoOf(found) };
   }
-  if (ifMatch !== undefined) checkPrecondition(place.path, ifMatch, await readPointer(place));
-  return undefined;
+  // One that is damaged fails here.
+  if (ifMatch !== undefined) {
+    checkPrecondition(place.path, ifMatch, current === undefined ? await readPointer(place) : (current ?? undefined));
+  }
+  return { replaced: current };
 }
 
 /** Null where there is no blob, undefined where its pointer is damaged, which a put mends. */

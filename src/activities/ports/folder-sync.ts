@@ -7,22 +7,45 @@ import { SharedWork } from './shared-work';
 /** Folders that are open at a time while they are made durable; paths may be 512 deep. */
 const SYNCS_AT_ONCE = 8;
 
+/** Folders that are remembered; a store has some 260 for each tenant. */
+const MAX_SETTLED = 50_000;
+
 /**
- * Makes the entries of folders and of every folder above them durable, up to the root. All of them each time: another writer may have made
- * one a moment ago and not be that far yet. Clean folders cost next to nothing, and writers that want the same at once share it.
+ * Lasting folders that this process knows to be on the disk, with those above them. What it makes again, since somebody has removed it by hand, is
+ * none of them any more ({@link wasMade}).
  */
-export async function syncFolders(folders: readonly string[], root: string): Promise<void> {
+const settled = new Set<string>();
+
+/**
+ * Makes the entries of folders and of every folder above them durable, up to the root: also those that were there, since another writer may have made
+ * one a moment ago and not be that far yet. Of a folder that lasts, which is true of one that no writer removes, that is done once. Writers that want
+ * the same at once share it.
+ */
+export async function syncFolders(
+  folders: readonly string[],
+  root: string,
+  lasts: (folder: string) => boolean = () => false,
+): Promise<void> {
   const all = new Set<string>();
+  const lasting = new Set<string>();
   for (let folder of folders) {
     for (; !all.has(folder); folder = dirname(folder)) {
       all.add(folder);
-      if (folder === root) break;
+      if (folder === root || settled.has(folder)) break;
+      if (lasts(folder)) lasting.add(folder);
     }
   }
   const list = [...all];
   for (let start = 0; start < list.length; start += SYNCS_AT_ONCE) {
     await Promise.all(list.slice(start, start + SYNCS_AT_ONCE).map((folder) => syncs.share(folder)));
   }
+  if (settled.size > MAX_SETTLED) settled.clear();
+  for (const folder of lasting) settled.add(folder);
+}
+
+/** To be told of every folder that is made. */
+export function wasMade(folder: string): void {
+  settled.delete(folder);
 }
 
 /** Makes the entries of a folder durable. A folder that is gone meanwhile needs nothing: its entries are gone, too. */
