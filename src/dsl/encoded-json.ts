@@ -8,8 +8,9 @@ const kept = new WeakMap<object, Uint8Array>();
 /** Text is no key of a WeakMap; one is enough, since what is measured is sent next. */
 let keptText: { readonly value: string; readonly bytes: Uint8Array } | undefined;
 
-/** Texts below this are encoded again rather than kept. */
+/** Texts below this are encoded again rather than kept; above the other they are more than a flow sends as one value. */
 const KEPT_TEXT_LENGTH = 65_536;
+const MAX_KEPT_TEXT_LENGTH = 2_097_152;
 
 /**
  * Size of a value as JSON in UTF-8; Infinity where it is longer than any text may be (512 Mi characters). What was encoded is
@@ -19,12 +20,16 @@ export function measureJson(value: unknown): number {
   try {
     const bytes = encoded(value) ?? new Uint8Array();
     if (typeof value === 'object' && value !== null) kept.set(value, bytes);
-    if (typeof value === 'string' && value.length >= KEPT_TEXT_LENGTH) keptText = { value, bytes };
+    if (typeof value === 'string' && isKeptText(value)) keptText = { value, bytes };
     return bytes.length;
   } catch (error) {
     if (isTooLong(error)) return Number.POSITIVE_INFINITY;
     throw error;
   }
+}
+
+function isKeptText({ length }: string): boolean {
+  return length >= KEPT_TEXT_LENGTH && length <= MAX_KEPT_TEXT_LENGTH;
 }
 
 /** The same for what is not sent: nothing is kept. */

@@ -19,7 +19,7 @@ export function workflowBundleOptions(): BundleOptions {
 
 /**
  * Loaded once for all flows of a worker, with all that they import, instead of for each flow: that takes a flow half of the time and of the memory that
- * its code takes. They hold no state of a flow; those that do are in none of their imports (test/worker/shared-modules.test.ts).
+ * its code takes. They hold no state of a flow, but for caches; those that do are in none of their imports (test/worker/shared-modules.test.ts).
  */
 export const SHARED: readonly string[] = [
   // First, since `Error` is frozen once all of them are loaded.

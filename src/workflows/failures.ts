@@ -60,24 +60,24 @@ export function isLostAttempt(error: unknown): error is ActivityFailure {
 }
 
 /**
- * True where the time for all attempts passed. An attempt was running then, which nobody reported on: one that no worker had taken ends by the
- * time that it may wait for one (`call-request.ts`), and the server makes no pause that ends after all. Only a second attempt may have been waiting for a worker
- * instead, which the failure does not tell; it is taken for running.
+ * The failure of a step whose time for all attempts passed; undefined: it failed otherwise. Where no worker had taken it, that ends it first
+ * (`call-request.ts`). Else an attempt was running of which nobody reported: the server makes no pause that ends after all. Only a second attempt may
+ * have been waiting for a worker instead, which the failure does not tell; it is taken for running.
  */
-export function isLateForAll(error: unknown): error is ActivityFailure {
-  return (
-    error instanceof ActivityFailure &&
-    error.cause instanceof TimeoutFailure &&
-    error.cause.timeoutType === TimeoutType.SCHEDULE_TO_CLOSE
-  );
+export function lateForAll(error: unknown, mayRepeat: boolean): FlowError | undefined {
+  if (!(error instanceof ActivityFailure) || !(error.cause instanceof TimeoutFailure)) return undefined;
+  const { cause } = error;
+  if (cause.timeoutType === TimeoutType.SCHEDULE_TO_START)
+    return flowError('BLW_STEP_TIMEOUT', 'no worker took the step before its timeout was over', { cause });
+  return cause.timeoutType === TimeoutType.SCHEDULE_TO_CLOSE && !mayRepeat ? unknownTimeout(cause) : undefined;
 }
 
-/** The failure of a step that is not repeated and whose time was up while an attempt may have been running. */
-export function unknownTimeout({ cause }: ActivityFailure): FlowError {
+/** The failure of a step that must not be repeated and whose time was over while it may have been running. */
+export function unknownTimeout(cause?: Error): FlowError {
   return flowError(
     'BLW_STEP_TIMEOUT',
     'the step took longer than its timeout; it is not known whether it took effect',
-    { data: { outcome: 'unknown' }, cause },
+    { data: { outcome: 'unknown' }, ...(cause === undefined ? {} : { cause }) },
   );
 }
 
@@ -101,11 +101,7 @@ function timeoutError(failure: TimeoutFailure): FlowError {
   if (failure.timeoutType === TimeoutType.HEARTBEAT) {
     return flowError('BLW_STEP_STALLED', 'the worker stopped reporting on the step', { cause: failure });
   }
-  const what =
-    failure.timeoutType === TimeoutType.SCHEDULE_TO_START
-      ? 'no worker took the step before its timeout was over'
-      : 'the step took longer than its timeout';
-  return flowError('BLW_STEP_TIMEOUT', what, { cause: failure });
+  return flowError('BLW_STEP_TIMEOUT', 'the step took longer than its timeout', { cause: failure });
 }
 
 function flowErrorDataOf(failure: ApplicationFailure): FlowErrorData | undefined {

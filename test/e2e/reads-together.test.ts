@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { temporal } from '@temporalio/proto';
 import { Worker } from '@temporalio/worker';
+import Database from 'better-sqlite3';
 import type { Json, JsonObject } from '../../src/dsl/json';
 import { LOCAL_ATTEMPT_MS } from '../../src/dsl/local-step';
 import { TRY_STEPS } from '../../src/dsl/names';
@@ -318,4 +319,24 @@ describe('of reads that begin together, one that fails', () => {
     await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
     await replay(handle);
   });
+});
+
+test.each([
+  ['begin together', () => forkOf([get('a'), get('b'), get('c'), get('d')])],
+  ['are read ahead', () => [get('a'), get('b'), get('c'), get('d')].join(', ')],
+])('counts what steps used that %s in one transaction', async (_, tasks) => {
+  // What other tests have left under way is counted when it ends.
+  const own = await startTestWorker({ dispatch: 'auto' });
+  const store = new Database(join(own.folder, 'blobs', 'state.sqlite'), { readonly: true });
+  // Each report of usage leaves its key.
+  const count = (sql: string) => store.prepare<[], number>(sql).pluck().get();
+  try {
+    await own.run(`do: [${tasks()}]`);
+    expect(server.requests).toHaveLength(4);
+    expect(count('SELECT count(*) FROM beamline_charged')).toBe(1);
+    expect(count('SELECT sum(steps) FROM beamline_usage')).toBe(4);
+  } finally {
+    store.close();
+    await own.stop();
+  }
 });

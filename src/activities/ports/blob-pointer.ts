@@ -2,6 +2,7 @@ import { rename } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { isJsonObject, type Json } from '../../dsl/json';
 import { notRetryable } from '../block-failure';
+import type { TemporaryFile } from './blob-content';
 import { makeFolder, releaseAfter } from './blob-folder';
 import { damaged, hasCode } from './blob-io';
 import type { BlobPlace } from './blob-layout';
@@ -37,7 +38,7 @@ export interface StoredPointer extends BlobInfo {
 }
 
 /** A blob's info as the text of its pointer file. */
-export function formatPointer(info: StoredPointer): string {
+function formatPointer(info: StoredPointer): string {
   const { path, size, sha256, contentType, modifiedAt, writer } = info;
   return `${JSON.stringify({ path, size, sha256, contentType, modifiedAt: modifiedAt.toISOString(), writer })}\n`;
 }
@@ -91,8 +92,41 @@ function parseJson(text: string): Json | undefined {
   }
 }
 
-/** Moves a written pointer to its place, whose folders it makes. Only under the store's lock. */
-export async function movePointer(file: string, place: BlobPlace): Promise<void> {
+/** A pointer that is written and durable, and not in its place yet. */
+export class PointerDraft {
+  #isMoved = false;
+
+  private constructor(
+    private readonly file: TemporaryFile,
+    readonly pointer: StoredPointer,
+  ) {}
+
+  /** Writes it into a file, which is then the draft's. */
+  static async write(file: TemporaryFile, pointer: StoredPointer): Promise<PointerDraft> {
+    try {
+      await file.handle.writeFile(formatPointer(pointer));
+      await file.handle.sync();
+    } catch (error) {
+      await file.discard();
+      throw error;
+    }
+    return new PointerDraft(file, pointer);
+  }
+
+  /** Only under the store's lock. */
+  async move(place: BlobPlace): Promise<void> {
+    await movePointer(this.file.file, place);
+    this.#isMoved = true;
+  }
+
+  /** Removes what was not moved. Never throws. */
+  async release(): Promise<void> {
+    await (this.#isMoved ? this.file.keep() : this.file.discard());
+  }
+}
+
+/** Moves a written pointer to its place, whose folders it makes. */
+async function movePointer(file: string, place: BlobPlace): Promise<void> {
   const subject = blobSubject(place.path);
   await releaseAfter(await makeFolder(subject, place.folder, place.tenant.root), async (folder) => {
     try {

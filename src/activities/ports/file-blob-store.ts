@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { FlowError, flowError } from '../../dsl/errors';
 import { notRetryable, retryable } from '../block-failure';
 import { abandonSource, type ContentRules, type TemporaryFile, TemporaryFiles, writeContent } from './blob-content';
-import { holdFolder, inFolder, releaseAfter } from './blob-folder';
+import { holdFolder, inFolder } from './blob-folder';
 import { damaged, errorCode, guardIo } from './blob-io';
 import { type BlobPlace, blobPlace, listStart, markOf, syncPlaces, tenantPlaces } from './blob-layout';
 import { openStoreLock, type StoreLock } from './blob-lock';
@@ -12,15 +12,7 @@ import { keepForWriter, readMark } from './blob-marks';
 import { type PlacedObject, placeObject, readObject, type WrittenContent } from './blob-objects';
 import { newPartName, partsFit, TakenFile, takePart } from './blob-part';
 import { quote } from './blob-path';
-import {
-  blobSubject,
-  checkContentType,
-  formatPointer,
-  infoOf,
-  movePointer,
-  readPointer,
-  type StoredPointer,
-} from './blob-pointer';
+import { blobSubject, checkContentType, infoOf, PointerDraft, readPointer, type StoredPointer } from './blob-pointer';
 import { type DeleteOptions, removePointer } from './blob-removal';
 import type { BlobInfo, BlobPart, BlobStore, TakenPart } from './blob-store';
 import { sweepStore } from './blob-sweep';
@@ -114,11 +106,7 @@ class LocalBlobStore implements FileBlobStore {
           : { onBegin: (describe) => part.onBegin(() => ({ name: basename(temporary.file), ...describe() })) }),
       });
       const content: WrittenContent = { ...written, file: temporary.file };
-      return await guardIo(subject, async () => {
-        await temporary.handle.sync();
-        const object = await placeObject(subject, place.tenant, content);
-        return await releaseAfter(object, () => this.#publish(place, content, { object, beside: temporary }, options));
-      });
+      return await guardIo(subject, () => this.#keep(place, content, temporary, options));
     } catch (error) {
       isKept = part?.keepsAfter(error) === true && (await partsFit(place, part));
       throw error;
@@ -136,45 +124,63 @@ class LocalBlobStore implements FileBlobStore {
     return await takePart(blobPlace(this.root, tenant, path), options, this.#temporary);
   }
 
+  /** Places the content as an object and writes the pointer to it, side by side, since both wait for the disk; then publishes it. */
+  async #keep(
+    place: BlobPlace,
+    content: WrittenContent,
+    temporary: TemporaryFile,
+    options: PutOptions,
+  ): Promise<BlobInfo> {
+    const placing = temporary.handle.sync().then(() => placeObject(blobSubject(place.path), place.tenant, content));
+    const drafting = this.#draft(place, content, temporary, options);
+    const [object, draft] = await Promise.allSettled([placing, drafting]);
+    try {
+      return await this.#publish(place, { object: fulfilled(object), draft: fulfilled(draft) }, options);
+    } finally {
+      if (draft.status === 'fulfilled') await draft.value.release();
+      if (object.status === 'fulfilled') await object.value.release();
+    }
+  }
+
+  async #draft(
+    place: BlobPlace,
+    { size, sha256 }: WrittenContent,
+    beside: TemporaryFile,
+    { contentType, execution }: PutOptions,
+  ): Promise<PointerDraft> {
+    return await PointerDraft.write(await this.#temporary.createBeside(beside), {
+      path: place.path,
+      size,
+      sha256,
+      modifiedAt: new Date(),
+      ...(contentType === undefined ? {} : { contentType }),
+      ...(execution === undefined ? {} : { writer: markOf(place, 'put', execution) }),
+    });
+  }
+
   /** Makes a new pointer the blob's current one. */
   async #publish(
     place: BlobPlace,
-    content: WrittenContent,
-    { object, beside }: { readonly object: PlacedObject; readonly beside: TemporaryFile },
+    { object, draft }: { readonly object: PlacedObject; readonly draft: PointerDraft },
     options: PutOptions,
   ): Promise<BlobInfo> {
-    const { contentType, execution, signal, fence, onPublished } = options;
-    const { size, sha256 } = content;
-    const known = { path: place.path, size, sha256, modifiedAt: new Date() };
-    const info: BlobInfo = contentType === undefined ? known : { ...known, contentType };
-    const writer = execution === undefined ? {} : { writer: markOf(place, 'put', execution) };
-    const draft = await this.#temporary.createBeside(beside);
-    let outcome: Before | undefined;
-    let isMoved = false;
-    try {
-      await draft.handle.writeFile(formatPointer({ ...info, ...writer }));
-      await draft.handle.sync();
-      // Before others would have to wait for the answer.
+    const { signal, fence, onPublished } = options;
+    // Before others would have to wait for the answer.
+    await fence?.confirm();
+    const { done, replaced } = await this.lock.run(async () => {
+      const before = await lookBefore(place, options);
+      if (before.done !== undefined) return before;
+      if (before.replaced?.writer !== undefined) await keepReplaced(place, before.replaced);
+      await object.refresh();
       await fence?.confirm();
-      await this.lock.run(async () => {
-        outcome = await lookBefore(place, options);
-        const { done, replaced } = outcome;
-        if (done !== undefined) return;
-        if (replaced?.writer !== undefined) await keepReplaced(place, replaced);
-        await object.refresh();
-        await fence?.confirm();
-        await movePointer(draft.file, place);
-        isMoved = true;
-        onPublished?.(size, replaced === null ? 0 : replaced?.size);
-      }, signal);
-    } finally {
-      await (isMoved ? draft.keep() : draft.discard());
-    }
-    const { done, replaced } = outcome ?? {};
+      await draft.move(place);
+      onPublished?.(draft.pointer.size, before.replaced === null ? 0 : before.replaced?.size);
+      return before;
+    }, signal);
     // Also where an earlier attempt did it: that may have ended before this line.
     const hasMarks = done !== undefined || replaced?.writer !== undefined;
     await syncPlaces(place.tenant, hasMarks ? [place.folder, place.tenant.deleted] : [place.folder]);
-    return done ?? info;
+    return done ?? infoOf(draft.pointer);
   }
 
   async stat(tenant: string, path: string): Promise<BlobInfo | undefined> {
@@ -225,6 +231,11 @@ class LocalBlobStore implements FileBlobStore {
   close(): void {
     this.lock.close();
   }
+}
+
+function fulfilled<T>(outcome: PromiseSettledResult<T>): T {
+  if (outcome.status === 'rejected') throw outcome.reason;
+  return outcome.value;
 }
 
 function contentRules({ maxBytes, expectedSha256, signal, onProgress }: PutOptions): ContentRules {

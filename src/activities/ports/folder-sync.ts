@@ -26,21 +26,30 @@ export async function syncFolders(
   root: string,
   lasts: (folder: string) => boolean = () => false,
 ): Promise<void> {
-  const all = new Set<string>();
-  const lasting = new Set<string>();
-  for (let folder of folders) {
-    for (; !all.has(folder); folder = dirname(folder)) {
-      all.add(folder);
-      if (folder === root || settled.has(folder)) break;
-      if (lasts(folder)) lasting.add(folder);
-    }
-  }
-  const list = [...all];
+  const { list, lasting } = foldersOf(folders, root, lasts);
   for (let start = 0; start < list.length; start += SYNCS_AT_ONCE) {
     await Promise.all(list.slice(start, start + SYNCS_AT_ONCE).map((folder) => syncs.share(folder)));
   }
   if (settled.size > MAX_SETTLED) settled.clear();
   for (const folder of lasting) settled.add(folder);
+}
+
+/** Folders whose entries have to be made durable for these, and those of them and above that last. */
+export function foldersOf(
+  folders: readonly string[],
+  root: string,
+  lasts: (folder: string) => boolean,
+): { readonly list: readonly string[]; readonly lasting: readonly string[] } {
+  const list = new Set<string>();
+  const lasting: string[] = [];
+  for (let folder of folders) {
+    for (; !list.has(folder); folder = dirname(folder)) {
+      list.add(folder);
+      if (folder === root || settled.has(folder)) break;
+      if (lasts(folder)) lasting.push(folder);
+    }
+  }
+  return { list: [...list], lasting };
 }
 
 /** To be told of every folder that is made. */

@@ -38,6 +38,9 @@ const BACKLOG_MS = 1_000;
 /** How long its end takes: what is under way, for half of it at most, and then what is left to be written. */
 const CLOSE_MS = 10_000;
 
+/** Of what a local activity has left once its steps have ended: it loses all of them where it comes too late. */
+const TOGETHER_PATIENCE_MS = 100;
+
 /** What a keeper is made of. */
 export interface KeeperParts {
   readonly store: StateStore;
@@ -135,16 +138,16 @@ export class QuotaKeeper {
     });
   }
 
-  /** As {@link settle}, for attempts of one tenant of which none {@link mustSettleAtOnce}, in one transaction. Never throws. */
+  /**
+   * As {@link settle}, for attempts of one tenant of which none {@link mustSettleAtOnce}, in one transaction. Waits only briefly: what all of them gave
+   * waits with it. Never throws.
+   */
   async settleTogether(tenant: string, settlements: readonly Settlement[]): Promise<void> {
     const all = settlements.filter((settlement) => !isEmpty(settlement));
     if (all.length === 0) return;
     const id = randomUUID();
-    await this.#reports.report({
-      tenant,
-      kind: 'step',
-      rule: (isRepeat) => settleAttempts(tenant, all, { id, isRepeat }),
-    });
+    const rule = (isRepeat: boolean): Rule<readonly Offer[]> => settleAttempts(tenant, all, { id, isRepeat });
+    await this.#reports.report({ tenant, kind: 'step', rule }, TOGETHER_PATIENCE_MS);
   }
 
   /** True where others may wait for what the attempt gives back. */

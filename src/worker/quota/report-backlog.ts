@@ -1,4 +1,4 @@
-/** Entries that are kept while the store does not answer: some megabytes. */
+/** Entries that are kept while the store does not answer, of one attempt or of some dozens that were made together: some megabytes. */
 const MAX_KEPT = 10_000;
 
 /** What of an entry could not be written, to be kept in its place. */

@@ -43,8 +43,8 @@ export class ReportWriter {
     );
   }
 
-  /** Fulfilled once it is written, or kept for later. Never throws. */
-  async report(report: Report): Promise<void> {
+  /** Fulfilled once it is written, or kept for later, or has taken so long: then it goes on. Never throws. */
+  async report(report: Report, patienceMs = STORE_PATIENCE_MS): Promise<void> {
     const { store, background } = this.parts;
     const entry = { tenant: report.tenant, report, isRepeat: false };
     if (store.isOut) return this.#backlog.add(entry);
@@ -52,7 +52,7 @@ export class ReportWriter {
       if (unwritten !== undefined) this.#backlog.add(unwritten.entry);
     });
     background.follow(writing);
-    await within(STORE_PATIENCE_MS, writing).catch((error: unknown) => store.warn(error));
+    await within(patienceMs, writing).catch((error: unknown) => store.warn(error));
   }
 
   /** Writes what was kept, for so long at most. Never throws. */

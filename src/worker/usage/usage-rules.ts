@@ -47,7 +47,9 @@ export function* countTogether(
     days.set(dayOf(ms), sumOf(days.get(dayOf(ms)), counts));
   };
   let now: number | undefined;
-  for (const { id, attempt, end } of attempts) {
+  // Rows in one order, whatever ended first: the same attempts may be reported twice at once, and neither may wait for the other then.
+  const inOrder = [...attempts].sort((left, right) => (left.id < right.id ? -1 : 1));
+  for (const { id, attempt, end } of inOrder) {
     // No attempt before the first can have been counted.
     if (end === undefined || (end === 'none' && attempt === 1)) continue;
     const countedAt = yield* countOnce({ id, outcome: end, attempt });
@@ -59,7 +61,7 @@ export function* countTogether(
     const today = dayOf(now ?? (yield* readClock()));
     days.set(today, { ...days.get(today), usage });
   }
-  // Last, and always in one order: who has the row of a day waits for nobody's.
+  // After them, and in one order, too.
   for (const day of [...days.keys()].sort()) yield* addToDay(tenant, day, days.get(day) ?? {});
 }
 

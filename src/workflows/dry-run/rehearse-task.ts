@@ -6,10 +6,12 @@ import { formatDuration } from '../../dsl/durations';
 import { FlowError, type FlowErrorData, flowError } from '../../dsl/errors';
 import { type CloudEvent, readEvent } from '../../dsl/events/cloud-event';
 import { requireObject, requireValue } from '../../dsl/expressions/batch';
-import type { Json } from '../../dsl/json';
+import { isJsonObject, type Json } from '../../dsl/json';
 import type { CallPlan, EmitPlan, ListenPlan, SubflowPlan, TaskPlan, WaitPlan } from '../../dsl/planning/plan';
+import { isRepeatable } from '../../dsl/repeatable';
 import type { Routine } from '../drive';
 import { Listening } from '../events/listening';
+import { unknownTimeout } from '../failures';
 import type { ListenCursor } from '../suspension';
 import { Suspension } from '../suspension';
 import type { TaskFrame, TaskResult } from '../task-frame';
@@ -89,7 +91,9 @@ function* rehearseCall(
   const { ms, isUp, attempts } = made();
   if (isUp) {
     frame.step.update({ attempts });
-    end = { error: tookTooLong() };
+    const mayRepeat = isRepeatable(task, isJsonObject(frame.values.with) ? frame.values.with : {});
+    const isUnknown = !mayRepeat && frame.run.prepared.tellsUnknownTimeouts === true;
+    end = { error: isUnknown ? unknownTimeout() : tookTooLong() };
   }
   return yield* endAfter(ms, end, { frame, rehearsal });
 }

@@ -11,15 +11,7 @@ import { undecodableReason } from '../../dsl/undecodable';
 import { aheadOf, answerOf } from '../ahead-reads';
 import { countFailure } from '../count-failure';
 import { type Routine, waitFor } from '../drive';
-import {
-  attemptsOf,
-  isLateForAll,
-  isLostAttempt,
-  isUnreported,
-  toFlowError,
-  unknownOutcome,
-  unknownTimeout,
-} from '../failures';
+import { attemptsOf, isLostAttempt, isUnreported, lateForAll, toFlowError, unknownOutcome } from '../failures';
 import type { FlowRun } from '../flow-run';
 import { tryInPlace } from '../local-steps';
 import { readable } from '../lost-payload';
@@ -130,16 +122,16 @@ function* sendOut(task: CallPlan, frame: TaskFrame, turns: StepTurns, isMoved: b
     if (attempts !== undefined) step.update({ attempts });
     if (error instanceof ActivityFailure) step.ranOn(error.identity);
     if (isUnreported(error) && run.rehearsal === undefined) yield* countFailure(run, error);
-    throw isRepeatable(task, args) ? toFlowError(error) : unrepeatedError(error, run);
+    throw stepError(error, run, isRepeatable(task, args));
   } finally {
     if (isQueued) run.dispatch.leave();
   }
 }
 
-/** Of a step that may not be repeated: whether it took effect is not known where an attempt of it was not reported on. */
-function unrepeatedError(error: unknown, { prepared }: FlowRun): unknown {
-  if (prepared.tellsUnknownOutcomes === true && isLostAttempt(error)) return unknownOutcome(error);
-  return prepared.tellsUnknownTimeouts === true && isLateForAll(error) ? unknownTimeout(error) : toFlowError(error);
+/** Whether a step that must not be repeated took effect is not known where an attempt of it was not reported on. */
+function stepError(error: unknown, { prepared }: FlowRun, mayRepeat: boolean): unknown {
+  if (prepared.tellsUnknownOutcomes === true && isLostAttempt(error) && !mayRepeat) return unknownOutcome(error);
+  return (prepared.tellsUnknownTimeouts === true ? lateForAll(error, mayRepeat) : undefined) ?? toFlowError(error);
 }
 
 function sentOf(
