@@ -35,7 +35,7 @@ import { measureScale, SCALE_SHAPES } from './performance/scale.mjs';
 import { SHAPES } from './performance/shapes.mjs';
 import { startSides } from './performance/sides.mjs';
 import { compare, median, runOnce, warmUp } from './performance/throughput.mjs';
-import { memoryOf } from './performance/usage.mjs';
+import { memoryOf, memoryOfChildren } from './performance/usage.mjs';
 
 const require = createRequire(new URL('../package.json', import.meta.url));
 const { version } = require('./package.json');
@@ -252,9 +252,12 @@ async function measureGrowth({ beamline, handWritten }) {
 
 function memoryNow(sides) {
   return Object.fromEntries(
-    Object.values(sides).flatMap(({ name, workers, server }) => [
-      [`${name}: worker`, memoryOf(workers[0])],
-      [`${name}: server`, memoryOf(server)],
-    ]),
+    Object.values(sides)
+      .flatMap(({ name, workers, server }) => [
+        [`${name}: worker`, memoryOf(workers[0])],
+        [`${name}: its child processes`, memoryOfChildren(workers[0])],
+        [`${name}: server`, memoryOf(server)],
+      ])
+      .filter(([, memory]) => memory !== undefined),
   );
 }

@@ -24,7 +24,7 @@ export async function measureLone(side, work, steps) {
     p50Ms: percentile(times, 0.5),
     p95Ms: percentile(times, 0.95),
     p99Ms: percentile(times, 0.99),
-    firstStepMs: firsts.length === 0 ? undefined : Math.round(percentile(firsts, 0.5)),
+    ...(firsts.length === 0 ? {} : { firstStepMs: Math.round(percentile(firsts, 0.5)) }),
   };
 }
 

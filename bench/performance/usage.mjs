@@ -28,9 +28,18 @@ export function machineCpuMs() {
   return { used: used * TICK_MS, all: (used + idle + waiting) * TICK_MS };
 }
 
-/** Memory of a process and of all below it, MiB: now, and the sum of what each had most. */
+/** Memory of a process, MiB: now, and the most it had. */
 export function memoryOf(pid) {
-  const all = [pid, ...descendantsOf(pid)].map(memoryIn).filter((memory) => memory !== undefined);
+  return sumOf([memoryIn(pid)]);
+}
+
+/** The same of all processes below it that run now, together. */
+export function memoryOfChildren(pid) {
+  return sumOf(descendantsOf(pid).map(memoryIn));
+}
+
+function sumOf(memories) {
+  const all = memories.filter((memory) => memory !== undefined);
   if (all.length === 0) return undefined;
   const sum = (key) => Math.round(all.reduce((total, memory) => total + (memory[key] ?? 0), 0) / 1_024);
   return { nowMiB: sum('VmRSS'), peakMiB: sum('VmHWM') };
