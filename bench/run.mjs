@@ -122,7 +122,9 @@ function readFlags() {
       throw new BenchFailure(`--shape is ${shape}; expected ${SCALE_SHAPES.join(', ')}`);
     return values;
   } catch (error) {
-    console.error(`bench: ${messagesOf(error)}`);
+    console.error(
+      `bench: ${messagesOf(error)}\nExpected --quick, --json, --out FILE, or --scale with its own: docs/performance.md, "Measure it".`,
+    );
     process.exit(2);
   }
 }

@@ -222,7 +222,7 @@ export const ERROR_CODES = define({
     type: 'timeout',
     status: 408,
     title: 'A step or the flow took longer than its timeout',
-    help: 'Raise `timeout`, or look at why the work is slow, or why no worker was free for it (`beamline top`).',
+    help: 'Look at why the work is slow, or why no worker was free for it (`beamline top`), or raise `timeout`.',
   },
   BLW_STEP_STALLED: {
     type: 'timeout',

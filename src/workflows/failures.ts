@@ -64,11 +64,18 @@ export function isLostAttempt(error: unknown): error is ActivityFailure {
  * (`call-request.ts`). Else an attempt was running of which nobody reported: the server makes no pause that ends after all. Only a second attempt may
  * have been waiting for a worker instead, which the failure does not tell; it is taken for running.
  */
-export function lateForAll(error: unknown, mayRepeat: boolean): FlowError | undefined {
+export function lateForAll(
+  error: unknown,
+  { pool, mayRepeat }: { readonly pool: string; readonly mayRepeat: boolean },
+): FlowError | undefined {
   if (!(error instanceof ActivityFailure) || !(error.cause instanceof TimeoutFailure)) return undefined;
   const { cause } = error;
   if (cause.timeoutType === TimeoutType.SCHEDULE_TO_START)
-    return flowError('BLW_STEP_TIMEOUT', 'no worker took the step before its timeout was over', { cause });
+    return flowError(
+      'BLW_STEP_TIMEOUT',
+      `no worker of the pool ${pool} took the step before its timeout was over; it did not run`,
+      { cause },
+    );
   return cause.timeoutType === TimeoutType.SCHEDULE_TO_CLOSE && !mayRepeat ? unknownTimeout(cause) : undefined;
 }
 

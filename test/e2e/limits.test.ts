@@ -80,7 +80,7 @@ test('says nothing of an effect where no worker took the step in time', async ()
   const error = await worker.fail(
     'do: [{a: {call: http, with: {method: post, endpoint: "http://127.0.0.1:1/"}, metadata: {resources: gpu}, timeout: {after: PT0.5S}}}]',
   );
-  const detail = 'no worker took the step before its timeout was over';
+  const detail = 'no worker of the pool gpu took the step before its timeout was over; it did not run';
   expect(error).toMatchObject({ code: 'BLW_STEP_TIMEOUT', status: 408, instance: '/do/0/a', detail });
   expect(error).not.toHaveProperty('data');
 });

@@ -122,16 +122,20 @@ function* sendOut(task: CallPlan, frame: TaskFrame, turns: StepTurns, isMoved: b
     if (attempts !== undefined) step.update({ attempts });
     if (error instanceof ActivityFailure) step.ranOn(error.identity);
     if (isUnreported(error) && run.rehearsal === undefined) yield* countFailure(run, error);
-    throw stepError(error, run, isRepeatable(task, args));
+    throw stepError(error, run, { pool: task.resources, mayRepeat: isRepeatable(task, args) });
   } finally {
     if (isQueued) run.dispatch.leave();
   }
 }
 
 /** Whether a step that must not be repeated took effect is not known where an attempt of it was not reported on. */
-function stepError(error: unknown, { prepared }: FlowRun, mayRepeat: boolean): unknown {
-  if (prepared.tellsUnknownOutcomes === true && isLostAttempt(error) && !mayRepeat) return unknownOutcome(error);
-  return (prepared.tellsUnknownTimeouts === true ? lateForAll(error, mayRepeat) : undefined) ?? toFlowError(error);
+function stepError(
+  error: unknown,
+  { prepared }: FlowRun,
+  step: { readonly pool: string; readonly mayRepeat: boolean },
+): unknown {
+  if (prepared.tellsUnknownOutcomes === true && isLostAttempt(error) && !step.mayRepeat) return unknownOutcome(error);
+  return (prepared.tellsUnknownTimeouts === true ? lateForAll(error, step) : undefined) ?? toFlowError(error);
 }
 
 function sentOf(
