@@ -53,7 +53,7 @@ export async function startTunedServer(releases) {
 }
 
 /**
- * Our worker as users run it, the command with all that is on by default, in one or more processes. `arguments` are further flags, `preload` a module
+ * Our worker as users run it, the command with all that is on by default, in one or more processes. `flags` are further ones, `preload` a module
  * that Node loads first. A side has `start(shape, id)`, which resolves once that flow has begun, and the ids of its processes.
  */
 export async function startBeamline({ address, namespace = 'default', client, server, database, url }, options) {

@@ -9,7 +9,7 @@ import { FlowError, flowErrorData, flowErrorToJson } from '../dsl/errors';
 import type { Json, JsonObject } from '../dsl/json';
 import type { CallPlan, FlowPlan } from '../dsl/planning/plan';
 import { flowInputSchema, planFlow } from '../dsl/planning/plan-flow';
-import { tasksOf } from '../dsl/planning/tasks-of';
+import { callsOf } from '../dsl/planning/tasks-of';
 import { formatProblem, type Problem, toJsonPointer } from '../dsl/problems';
 import { type PreparedFlow, parseStartInput, type StartInput } from '../dsl/start';
 import { compileSchema } from '../dsl/validation/json-schemas';
@@ -130,8 +130,9 @@ async function prepare(
 }
 
 function quickStepsOf(plan: FlowPlan, tenant: string, isQuick: NonNullable<FlowPlace['isQuick']>): string[] {
-  const calls = [...tasksOf(plan).values()].filter(({ kind }) => kind === 'call');
-  return calls.map(({ path }) => path).filter((path) => isQuick(tenant, plan.flow, path));
+  return callsOf(plan)
+    .map(({ path }) => path)
+    .filter((path) => isQuick(tenant, plan.flow, path));
 }
 
 /** A live flow on a worker of the sandbox would do nothing and say that it did; a dry run elsewhere would do everything. */

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../dsl/json';
 import { localUseOf } from '../dsl/local-step';
 import type { CallPlan, FlowPlan } from '../dsl/planning/plan';
-import { tasksOf } from '../dsl/planning/tasks-of';
+import { callsOf } from '../dsl/planning/tasks-of';
 import type { TextOutput } from './output';
 import { printable } from './output';
 import { formatTable } from './table';
@@ -18,8 +18,7 @@ export interface ExplainedStep {
 
 /** How each call of a plan would be dispatched, in the order of the document. */
 export function explainSteps(plan: FlowPlan): ExplainedStep[] {
-  const calls = [...tasksOf(plan).values()].filter((task): task is CallPlan => task.kind === 'call');
-  return calls.map((task) => ({ path: task.path, block: task.block, pool: poolOf(task), ...dispatchOf(task) }));
+  return callsOf(plan).map((task) => ({ path: task.path, block: task.block, pool: poolOf(task), ...dispatchOf(task) }));
 }
 
 /** Prints the steps as a table. */

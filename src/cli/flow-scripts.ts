@@ -2,15 +2,15 @@ import type { ScriptText } from '../activities/script/check-scripts';
 import { isWholeExpression } from '../dsl/expressions/template';
 import { isJsonObject, type JsonObject, jsonAt } from '../dsl/json';
 import type { FlowPlan } from '../dsl/planning/plan';
-import { tasksOf } from '../dsl/planning/tasks-of';
+import { callsOf } from '../dsl/planning/tasks-of';
 import { fromJsonPointer, type Problem } from '../dsl/problems';
 import { isScriptTask, SCRIPT_BLOCK } from '../dsl/script';
 
 /** What is wrong with the scripts of a flow: those that stand in its document, which is all but what catalogs have. */
 export async function findScriptProblems(flow: JsonObject, plan: FlowPlan): Promise<readonly Problem[]> {
   const problems: Problem[] = [];
-  const inSteps = [...tasksOf(plan).values()]
-    .filter((task) => task.kind === 'call' && task.block === SCRIPT_BLOCK)
+  const inSteps = callsOf(plan)
+    .filter(({ block }) => block === SCRIPT_BLOCK)
     .map(({ path }) => scriptAt(flow, fromJsonPointer(path)));
   for (const found of [...inSteps, ...scriptsBelow(flow, ['use', 'functions'])]) {
     if (found === undefined || isWholeExpression(found.code, plan.language ?? 'cel')) continue;

@@ -2,6 +2,8 @@ import type { ResourceClass } from './block-spec';
 import { isSafeMethod } from './http-methods';
 import type { Json, JsonObject } from './json';
 import type { ReadAhead } from './read-ahead/read-ahead';
+import { READING_BLOCKS } from './reading-blocks';
+import { RECORDED_BLOCKS } from './recorded-blocks';
 
 /** How steps may be dispatched (`metadata.dispatch`): as an activity of the task queue, or in place. */
 export const DISPATCHES = ['queue', 'local'] as const;
@@ -19,11 +21,11 @@ export const LOCAL_ATTEMPT_MS = 1_000;
  */
 export type LocalUse = 'reads' | 'recorded';
 
-const READING: ReadonlySet<string> = new Set(['fs.get', 'fs.list', 'fs.stat', 'sql.query']);
-const RECORDED: ReadonlySet<string> = new Set(['fs.put', 'fs.delete', 'sql.execute', 'sql.transaction']);
+/** Blocks whose effect is found again under its key: in the ledger, or by what is kept of the blob. */
+const FOUND_AGAIN: ReadonlySet<string> = new Set(['fs.put', 'fs.delete', ...RECORDED_BLOCKS]);
 
 /** Blocks some of whose steps may run in place. */
-export const LOCAL_BLOCKS: readonly string[] = [...READING, ...RECORDED, 'http.request'];
+export const LOCAL_BLOCKS: readonly string[] = [...READING_BLOCKS, ...FOUND_AGAIN, 'http.request'];
 
 /** What a step is judged by. */
 export interface LocalCandidate {
@@ -42,14 +44,14 @@ export function localUseOf(
 ): LocalUse | { readonly refusal: string } {
   if (resources !== 'io')
     return { refusal: `runs in the pool ${resources}; flows, and what runs in place, are on the pool io` };
-  if (READING.has(block)) return 'reads';
+  if (READING_BLOCKS.has(block)) return 'reads';
   if (block === 'http.request') {
     return isSafe(method)
       ? 'reads'
       : { refusal: 'sends a method that changes something; only in the queue a late attempt is kept from doing so' };
   }
-  if (!RECORDED.has(block)) return { refusal: `is a ${block}; there are: ${LOCAL_BLOCKS.join(', ')}` };
-  if (block.startsWith('sql.') && idempotent)
+  if (!FOUND_AGAIN.has(block)) return { refusal: `is a ${block}; there are: ${LOCAL_BLOCKS.join(', ')}` };
+  if (RECORDED_BLOCKS.has(block) && idempotent)
     return { refusal: 'writes without the ledger, as metadata.idempotent says, and would not be found again' };
   return 'recorded';
 }

@@ -21,7 +21,7 @@ import { ApprovalLedger } from './approval-ledger';
 import { asWorkflowFailure, toFlowError, toWorkflowFailure } from './failures';
 import { tellNews } from './flow-news';
 import { belongToStated } from './flow-owner';
-import { localActivities } from './flow-run';
+import { interpreterActivities } from './interpreter-activities';
 import { proxyBoundedActivities } from './local-activities';
 import { readable } from './lost-payload';
 import { runOrigin } from './run-origin';
@@ -134,7 +134,7 @@ async function decide(ledger: ApprovalLedger, input: Json): Promise<ApprovalStat
     const decider = await deciderOf(ledger, decision);
     const { form } = ledger.request;
     if (form !== undefined && decision.decision === 'approved')
-      await localActivities.validateData({ schema: form, data: decision.form ?? null, what: 'form' });
+      await interpreterActivities.validateData({ schema: form, data: decision.form ?? null, what: 'form' });
     // During a wait, however short, others may have decided, the same person too, or time may have run out.
     ledger.record(ledger.check(sent, decider), Date.now());
     return inline(ledger.state());

@@ -3,7 +3,7 @@ import { isJsonObject } from '../dsl/json';
 import { TENANT } from '../dsl/start';
 
 /**
- * Whose payloads these are, for the codec around the workflow. Modules of workflow code are loaded for each workflow, so this is
+ * Whose payloads these are, for the codec around the workflow. This module is loaded for each workflow (`workflow-bundle-options.ts`), so this is
  * the state of one.
  */
 let owner: string | undefined;

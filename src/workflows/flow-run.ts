@@ -1,13 +1,7 @@
 import { sleep, workflowInfo } from '@temporalio/workflow';
 import { jsonBytes } from '../dsl/encoded-json';
 import { flowError } from '../dsl/errors';
-import {
-  type BatchItem,
-  type BatchValues,
-  type ExpressionRequest,
-  evaluateBatch,
-  type Variables,
-} from '../dsl/expressions/batch';
+import { type BatchItem, type BatchValues, evaluateBatch, type Variables } from '../dsl/expressions/batch';
 import { Evaluator } from '../dsl/expressions/evaluator';
 import type { ExpressionLanguage } from '../dsl/expressions/language';
 import { variablesOf } from '../dsl/expressions/references';
@@ -29,7 +23,7 @@ import type { EventInbox } from './events/event-inbox';
 import { toFlowError } from './failures';
 import { FlowStatus } from './flow-status';
 import { isHistoryCrowded, isHistoryFull, refuseFullHistory } from './history-room';
-import { proxyBoundedActivities } from './local-activities';
+import { interpreterActivities } from './interpreter-activities';
 import { hearInRounds } from './local-rounds';
 import { LocalSteps } from './local-steps';
 import { readable } from './lost-payload';
@@ -44,19 +38,6 @@ const MAX_REPEATS_WITHOUT_WAIT = 20_000;
 
 /** After so many steps without a wait a flow lets the others have the worker's workflow thread: some 0.1 s. */
 const STEPS_BETWEEN_PAUSES = 2_000;
-
-/** Local activities that the interpreter uses: what needs libraries that are not in the workflow's bundle. */
-export interface FlowLocalActivities {
-  evaluateExpressions(request: ExpressionRequest): Promise<BatchValues>;
-  validateData(request: { schema: Json; data: Json; what: string }): Promise<void>;
-  validateArguments(request: { block: string; args: Json; tenant: string; grant?: string }): Promise<void>;
-}
-
-/** Validation takes milliseconds; a failure of the machinery is tried again, a verdict is not. */
-export const localActivities = proxyBoundedActivities<FlowLocalActivities>({
-  startToCloseTimeout: '10 s',
-  retry: { initialInterval: '100 ms', maximumAttempts: 5 },
-});
 
 /** What there is of a run before it is known what it runs. */
 export interface RunParts {
@@ -280,7 +261,7 @@ export class FlowRun {
     let bytes = 0;
     try {
       const request = { language, items, variables: variablesOf(language, items, variables) };
-      const answer = yield* waitFor(localActivities.evaluateExpressions(request));
+      const answer = yield* waitFor(interpreterActivities.evaluateExpressions(request));
       const values = readable(answer, 'the values of the expressions');
       bytes = jsonBytes(values);
       return values;

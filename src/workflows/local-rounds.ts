@@ -13,7 +13,7 @@ interface Ended {
   readonly settle: () => void;
 }
 
-/** Modules of workflow code are loaded for each workflow: the state of one. */
+/** This module is loaded for each workflow (`workflow-bundle-options.ts`): the state of one. */
 let isOn = false;
 let underWay = 0;
 let last = 0;

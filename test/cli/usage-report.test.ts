@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openSqliteStore } from '../../src/worker/state/sqlite-store';
-import { countApproval, countUsage } from '../../src/worker/usage/usage-rules';
+import { countApproval, countAttempts } from '../../src/worker/usage/usage-rules';
 import { runInProcess } from '../helpers/cli-in-process';
 
 let folder: string;
@@ -13,7 +13,7 @@ beforeAll(async () => {
   const store = openSqliteStore(join(folder, 'blobs', 'state.sqlite'), () => now);
   const usage = { cpuMs: 1_500, peakMemoryBytes: 100 * 1_024 ** 2, bytesIn: 1_000, bytesOut: 2_048 };
   const count = (tenant: string, id: string, end: 'completed' | 'failed') =>
-    store.run(() => countUsage({ tenant, id, attempt: 1, end, usage }));
+    store.run(() => countAttempts(tenant, [{ id, attempt: 1, end }], usage));
   await count('acme', 'a', 'completed');
   await count('globex', 'b', 'failed');
   now += 86_400_000;

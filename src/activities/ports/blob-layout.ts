@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
-import { join, sep } from 'node:path';
+import { join } from 'node:path';
 import { encodeBlob, encodeFolders, encodeTenant, parseBlobPath, parseListPrefix } from './blob-path';
-import { syncFolders } from './folder-sync';
 
 /**
  * Where a tenant's files lie, as absolute paths:
@@ -80,9 +79,4 @@ export function markOf(place: BlobPlace, use: 'delete' | 'put', key: string): st
 /** Where that pointer is kept. */
 export function markPlace(place: BlobPlace, mark: string): string {
   return join(place.tenant.deleted, mark);
-}
-
-/** Makes entries of a tenant's folders durable. All folders last but those of the paths, which go with their last blob. */
-export async function syncPlaces({ root, blobs }: TenantPlaces, folders: readonly string[]): Promise<void> {
-  await syncFolders(folders, root, (folder) => !folder.startsWith(join(blobs, sep)));
 }

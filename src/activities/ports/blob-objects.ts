@@ -3,10 +3,11 @@ import { link, lutimes } from 'node:fs/promises';
 import { BlockFailure } from '../block-failure';
 import { type HeldFolder, makeFolder } from './blob-folder';
 import { damaged, hasCode, removeFile } from './blob-io';
-import { objectPlace, syncPlaces, type TenantPlaces } from './blob-layout';
+import { objectPlace, type TenantPlaces } from './blob-layout';
 import { blobSubject } from './blob-pointer';
 import { type OpenedFile, openToRead, readWhole } from './blob-read';
 import type { BlobInfo } from './blob-store';
+import { syncPlaces } from './folder-sync';
 
 /** Rounds after which placing an object gives up; each takes somebody who removes it at that very moment. */
 const MAX_ROUNDS = 5;

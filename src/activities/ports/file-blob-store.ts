@@ -3,20 +3,21 @@ import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { FlowError, flowError } from '../../dsl/errors';
 import { notRetryable, retryable } from '../block-failure';
+import { keepReplaced, lookBefore } from './blob-before';
 import { abandonSource, type ContentRules, type TemporaryFile, TemporaryFiles, writeContent } from './blob-content';
-import { holdFolder, inFolder } from './blob-folder';
+import { holdFolder } from './blob-folder';
 import { damaged, errorCode, guardIo } from './blob-io';
-import { type BlobPlace, blobPlace, listStart, markOf, syncPlaces, tenantPlaces } from './blob-layout';
+import { type BlobPlace, blobPlace, listStart, markOf, tenantPlaces } from './blob-layout';
 import { openStoreLock, type StoreLock } from './blob-lock';
-import { keepForWriter, readMark } from './blob-marks';
 import { type PlacedObject, placeObject, readObject, type WrittenContent } from './blob-objects';
 import { newPartName, partsFit, TakenFile, takePart } from './blob-part';
 import { quote } from './blob-path';
-import { blobSubject, checkContentType, infoOf, PointerDraft, readPointer, type StoredPointer } from './blob-pointer';
+import { blobSubject, checkContentType, infoOf, PointerDraft, readPointer } from './blob-pointer';
 import { type DeleteOptions, removePointer } from './blob-removal';
 import type { BlobInfo, BlobPart, BlobStore, TakenPart } from './blob-store';
 import { sweepStore } from './blob-sweep';
 import { walkBlobs } from './blob-walk';
+import { syncPlaces } from './folder-sync';
 
 /** Times a read starts over because its content was replaced and swept under it; each takes a put and a sweep. */
 const MAX_READS = 20;
@@ -25,14 +26,6 @@ const MAX_READS = 20;
 export interface FileBlobStore extends BlobStore {
   /** Gives the lock's file back. Operations that are under way must have ended. */
   close(): void;
-}
-
-/** What there is at a path where something is put. */
-interface Before {
-  /** An earlier attempt did it. */
-  readonly done?: BlobInfo;
-  /** Null where there is no blob, undefined where its pointer is damaged. */
-  readonly replaced?: StoredPointer | null | undefined;
 }
 
 type PutOptions = NonNullable<Parameters<BlobStore['put']>[3]>;
@@ -247,19 +240,6 @@ function contentRules({ maxBytes, expectedSha256, signal, onProgress }: PutOptio
   };
 }
 
-function checkPrecondition(path: string, ifMatch: string, current: BlobInfo | undefined): void {
-  const expected = ifMatch.toLowerCase();
-  const actual = current?.sha256 ?? 'none';
-  if (expected === actual) return;
-  const got = current === undefined ? 'it does not exist' : `its SHA-256 is ${actual}`;
-  const wanted = expected === 'none' ? 'that it does not exist' : `SHA-256 ${expected}`;
-  throw notRetryable(
-    'BLW_FS_PRECONDITION',
-    `${blobSubject(path)}: ${got}, expected ${wanted}; nothing was written. Read it again and decide.`,
-    { data: { expected, actual } },
-  );
-}
-
 async function readConsistently(
   place: BlobPlace,
   maxBytes: number,
@@ -284,35 +264,4 @@ async function readConsistently(
     previous = info;
   }
   throw retryable('BLW_FS_IO', `${subject} was replaced ${MAX_READS} times while it was read. The step is retried.`);
-}
-
-/** What an earlier attempt of the same step has put; else the step's precondition is checked, and what there is will be replaced. */
-async function lookBefore(place: BlobPlace, { execution, ifMatch }: PutOptions): Promise<Before> {
-  const current = await readUnlessDamaged(place);
-  if (execution !== undefined) {
-    const mark = markOf(place, 'put', execution);
-    const found = current?.writer === mark ? current : await readMark(place, mark);
-    if (found !== undefined) return { done: infoOf(found) };
-  }
-  // One that is damaged fails here.
-  if (ifMatch !== undefined) {
-    checkPrecondition(place.path, ifMatch, current === undefined ? await readPointer(place) : (current ?? undefined));
-  }
-  return { replaced: current };
-}
-
-/** Null where there is no blob, undefined where its pointer is damaged, which a put mends. */
-async function readUnlessDamaged(place: BlobPlace): Promise<StoredPointer | null | undefined> {
-  try {
-    return (await readPointer(place)) ?? null;
-  } catch (error) {
-    if (error instanceof FlowError) return undefined;
-    throw error;
-  }
-}
-
-async function keepReplaced(place: BlobPlace, replaced: StoredPointer): Promise<void> {
-  await inFolder(blobSubject(place.path), place.folder, (folder) =>
-    keepForWriter(folder.at(basename(place.pointer)), replaced, place),
-  );
 }

@@ -1,7 +1,8 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join, sep } from 'node:path';
 import { hasCode } from './blob-io';
+import type { TenantPlaces } from './blob-layout';
 import { SharedWork } from './shared-work';
 
 /** Folders that are open at a time while they are made durable; paths may be 512 deep. */
@@ -50,6 +51,12 @@ export function foldersOf(
     }
   }
   return { list: [...list], lasting };
+}
+
+/** The same for a tenant's folders of a blob store. All of them last but those of the paths, which go with their last blob. */
+export async function syncPlaces({ root, blobs }: TenantPlaces, folders: readonly string[]): Promise<void> {
+  const below = join(blobs, sep);
+  await syncFolders(folders, root, (folder) => !folder.startsWith(below));
 }
 
 /** To be told of every folder that is made. */

@@ -1,4 +1,4 @@
-import type { FlowPlan, TaskPlan } from './plan';
+import type { CallPlan, FlowPlan, TaskPlan } from './plan';
 
 /** Every task of a plan by its path: also those of branches, functions and compensations. */
 export function tasksOf({ tasks }: Pick<FlowPlan, 'tasks'>): ReadonlyMap<string, TaskPlan> {
@@ -12,6 +12,11 @@ export function tasksOf({ tasks }: Pick<FlowPlan, 'tasks'>): ReadonlyMap<string,
   };
   visit(tasks);
   return found;
+}
+
+/** Its calls of blocks, likewise. */
+export function callsOf(plan: Pick<FlowPlan, 'tasks'>): readonly CallPlan[] {
+  return [...tasksOf(plan).values()].filter((task): task is CallPlan => task.kind === 'call');
 }
 
 function listsOf(task: TaskPlan): readonly (readonly TaskPlan[] | undefined)[] {

@@ -128,6 +128,6 @@ function metadataSchema(schemaOf: (key: MetadataKey) => JsonObject): JsonObject 
   return {
     type: 'object',
     description: 'What the specification has no word for: hints for the worker. Other keys are yours',
-    properties: Object.fromEntries([...METADATA_KEYS.map((key) => [key, schemaOf(key)])]),
+    properties: Object.fromEntries(METADATA_KEYS.map((key) => [key, schemaOf(key)])),
   };
 }

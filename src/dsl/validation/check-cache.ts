@@ -1,6 +1,8 @@
 import { findBlockByCall } from '../block-registry';
 import { parseDuration } from '../durations';
 import { isJsonObject, type Json, type JsonObject } from '../json';
+import { READING_BLOCKS } from '../reading-blocks';
+import { SCRIPT_BLOCK } from '../script';
 import type { TaskSite } from './check-context';
 import type { Checker, Path } from './checker';
 
@@ -8,7 +10,7 @@ import type { Checker, Path } from './checker';
 const MAX_AGE_MS = 30 * 86_400_000;
 
 /** Blocks that only read, or do nothing but compute. Every other one changes something that may have been changed back since. */
-const READING_BLOCKS: ReadonlySet<string> = new Set(['fs.get', 'fs.list', 'fs.stat', 'sql.query', 'script.run']);
+const WITHOUT_EFFECT: ReadonlySet<string> = new Set([...READING_BLOCKS, SCRIPT_BLOCK]);
 
 /** Methods of HTTP that only read (RFC 9110, section 9.2.1). */
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -54,7 +56,7 @@ function requireKey(task: JsonObject, path: Path, checker: Checker): void {
 
 function whyKeyIsNeeded({ call, with: args, metadata }: JsonObject): string | undefined {
   const name = String(call);
-  if (findBlockByCall(name) === undefined || READING_BLOCKS.has(name)) return undefined;
+  if (findBlockByCall(name) === undefined || WITHOUT_EFFECT.has(name)) return undefined;
   if (isJsonObject(metadata) && metadata.idempotent === true) return undefined;
   if (name === 'openapi') return 'what openapi changes is known only when it runs';
   if (name !== 'http') return `${name} changes something`;

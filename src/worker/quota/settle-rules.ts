@@ -1,7 +1,7 @@
 import { StepMeter, type StepUsage } from '../../activities/step-meter';
 import type { Quotas } from '../policy/policy';
 import { execute, type Rule } from '../state/rule';
-import { type Charge, chargeOnce, countTogether, countUsage, isNothing, type UsageEntry } from '../usage/usage-rules';
+import { type Charge, chargeOnce, countAttempts, isNothing, type UsageEntry } from '../usage/usage-rules';
 import { lockTenant, type Offer } from './lines';
 import { offerPlaces } from './place-rules';
 import { chargeCpu, chargeOpenWindow } from './rates';
@@ -23,20 +23,14 @@ export function isUrgent({ lease }: Settlement, { cpuTime }: Quotas): boolean {
 }
 
 /** Counts what an attempt used and how it ended, and releases its lease; gives who is next in the line then. */
-export function* settleAttempt(
-  { usage: used, ...settlement }: Settlement,
-  quotas: Quotas,
-  charge: Charge,
-): Rule<readonly Offer[]> {
-  const { tenant: name, lease } = settlement;
+export function* settleAttempt(settlement: Settlement, quotas: Quotas, charge: Charge): Rule<readonly Offer[]> {
+  const { tenant: name, lease, usage: used } = settlement;
+  if (!isUrgent(settlement, quotas)) return yield* settleAttempts(name, [settlement], charge);
   const usage = yield* newUsage(used, charge);
-  let offers: readonly Offer[] = [];
-  if (isUrgent(settlement, quotas)) {
-    const tenant = yield* chargeCpu(yield* lockTenant(name), quotas, usage?.cpuMs ?? 0);
-    if (lease !== undefined) yield* execute('DELETE FROM beamline_leases WHERE id = ?', lease);
-    if (lease !== undefined) offers = yield* offerPlaces(tenant, 'step', quotas);
-  } else if (usage !== undefined) yield* chargeOpenWindow(name, usage.cpuMs);
-  yield* countUsage({ ...settlement, ...(usage === undefined ? {} : { usage }) });
+  const tenant = yield* chargeCpu(yield* lockTenant(name), quotas, usage?.cpuMs ?? 0);
+  if (lease !== undefined) yield* execute('DELETE FROM beamline_leases WHERE id = ?', lease);
+  const offers = lease === undefined ? [] : yield* offerPlaces(tenant, 'step', quotas);
+  yield* countAttempts(name, [settlement], usage);
   return offers;
 }
 
@@ -50,7 +44,7 @@ export function* settleAttempts(
   for (const { usage } of settlements) if (usage !== undefined) sum.add(usage);
   const usage = yield* newUsage(sum.usage(), charge);
   if (usage !== undefined) yield* chargeOpenWindow(tenant, usage.cpuMs);
-  yield* countTogether(tenant, settlements, usage);
+  yield* countAttempts(tenant, settlements, usage);
   return [];
 }
 

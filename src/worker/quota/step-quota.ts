@@ -4,6 +4,7 @@ import { retryable } from '../../activities/block-failure';
 import { endsInPlace } from '../../activities/in-place/local-end';
 import type { StepMiddleware } from '../../activities/step-activities';
 import { isFinalFailure, toApplicationFailure } from '../../activities/step-failure';
+import type { StepMeter } from '../../activities/step-meter';
 import { FlowError } from '../../dsl/errors';
 import { isJsonObject } from '../../dsl/json';
 import type { LocalAttempt } from '../../dsl/local-step';
@@ -12,6 +13,7 @@ import type { StepResult } from '../../dsl/step-request';
 import type { Quotas } from '../policy/policy';
 import type { StepEnd } from '../usage/usage-rules';
 import type { QuotaKeeper } from './quota-keeper';
+import type { Settlement } from './settle-rules';
 import { settleNowOrTogether } from './settle-together';
 import type { Asker } from './tickets';
 
@@ -103,17 +105,11 @@ export function stepUsage(keeper: QuotaKeeper): StepMiddleware {
   return async (step, next, meter) => {
     const { info } = Context.current();
     const begunAt = performance.now();
-    const settle = async (end: StepEnd | undefined): Promise<void> => {
-      const lease = attemptOf(info);
-      await settleNowOrTogether(keeper, {
-        tenant: step.tenant,
-        id: activityOf(info),
-        attempt: info.attempt,
-        usage: meter.usage(),
+    const settle = (end: StepEnd | undefined): Promise<void> =>
+      settleNowOrTogether(keeper, {
+        ...settlementOf(step, { keeper, info, meter }),
         ...(end === undefined ? {} : { end }),
-        ...(keeper.holds(lease) ? { lease } : {}),
       });
-    };
     try {
       const outcome = await next();
       await settle(outcome.waiting === undefined ? 'completed' : 'none');
@@ -127,20 +123,28 @@ export function stepUsage(keeper: QuotaKeeper): StepMiddleware {
 
 /** Releases the place of a step of a dry run, which is not counted itself: only what a script that really ran has used. */
 export function stepRelease(keeper: QuotaKeeper): StepMiddleware {
-  return async ({ tenant }, next, meter) => {
+  return async (step, next, meter) => {
     const { info } = Context.current();
-    const lease = attemptOf(info);
     try {
       return await next();
     } finally {
-      await keeper.settle({
-        tenant,
-        id: activityOf(info),
-        attempt: info.attempt,
-        usage: meter.usage(),
-        ...(keeper.holds(lease) ? { lease } : {}),
-      });
+      await keeper.settle(settlementOf(step, { keeper, info, meter }));
     }
+  };
+}
+
+/** What the store is told of an attempt that has ended, but for how. */
+function settlementOf(
+  { tenant }: StepIdentity,
+  { keeper, info, meter }: { readonly keeper: QuotaKeeper; readonly info: Info; readonly meter: StepMeter },
+): Settlement {
+  const lease = attemptOf(info);
+  return {
+    tenant,
+    id: activityOf(info),
+    attempt: info.attempt,
+    usage: meter.usage(),
+    ...(keeper.holds(lease) ? { lease } : {}),
   };
 }
 

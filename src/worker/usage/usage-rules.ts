@@ -31,13 +31,8 @@ interface Counts {
   readonly usage?: StepUsage | undefined;
 }
 
-/** Adds an attempt to its tenant's day. Of a step's end counts what the newest attempt says. */
-export function* countUsage({ tenant, usage, ...attempt }: UsageEntry): Rule<void> {
-  yield* countTogether(tenant, [attempt], usage);
-}
-
-/** The same for several attempts of a tenant; `usage` is what they used together. */
-export function* countTogether(
+/** Adds attempts to their tenant's day; `usage` is what they used together. Of a step's end counts what the newest attempt says. */
+export function* countAttempts(
   tenant: string,
   attempts: readonly AttemptEnd[],
   usage: StepUsage | undefined,

@@ -6,7 +6,7 @@ import { formatDuration } from '../../dsl/durations';
 import { FlowError, type FlowErrorData, flowError } from '../../dsl/errors';
 import { type CloudEvent, readEvent } from '../../dsl/events/cloud-event';
 import { requireObject, requireValue } from '../../dsl/expressions/batch';
-import { isJsonObject, type Json } from '../../dsl/json';
+import type { Json } from '../../dsl/json';
 import type { CallPlan, EmitPlan, ListenPlan, SubflowPlan, TaskPlan, WaitPlan } from '../../dsl/planning/plan';
 import { isRepeatable } from '../../dsl/repeatable';
 import type { Routine } from '../drive';
@@ -91,7 +91,7 @@ function* rehearseCall(
   const { ms, isUp, attempts } = made();
   if (isUp) {
     frame.step.update({ attempts });
-    const mayRepeat = isRepeatable(task, isJsonObject(frame.values.with) ? frame.values.with : {});
+    const mayRepeat = isRepeatable(task, requireObject(frame.values, 'with'));
     const isUnknown = !mayRepeat && frame.run.prepared.tellsUnknownTimeouts === true;
     end = { error: isUnknown ? unknownTimeout() : tookTooLong() };
   }

@@ -5,7 +5,7 @@ import { variablesOf } from '../../dsl/expressions/references';
 import { INLINE_WORK } from '../../dsl/expressions/work-limit';
 import { type Routine, waitFor } from '../drive';
 import { toFlowError } from '../failures';
-import { localActivities } from '../flow-run';
+import { interpreterActivities } from '../interpreter-activities';
 
 /**
  * Evaluates the expressions of triggers: CEL at once; what takes long, and the other languages, in a local activity. Throws
@@ -31,7 +31,7 @@ export class BusExpressions {
     if (constant.done === true) return constant.value;
     try {
       const request = { language, items, variables: variablesOf(language, items, variables) };
-      return yield* waitFor(localActivities.evaluateExpressions(request));
+      return yield* waitFor(interpreterActivities.evaluateExpressions(request));
     } catch (error) {
       throw toFlowError(error);
     }

@@ -3,7 +3,7 @@ import type { WorkflowInterceptors } from '@temporalio/workflow';
 import { parseTraceHeader, type SpanContext, TRACE_HEADER, type TraceHeader, traceHeaderOf } from '../../dsl/trace';
 import { flushSpans } from './span-sink';
 
-/** That of the workflow's start. Modules of workflow code are loaded for each workflow: the state of one. */
+/** That of the workflow's start. This module is loaded for each workflow (`workflow-bundle-options.ts`): the state of one. */
 let received: TraceHeader | undefined;
 
 /** The trace header that the workflow was started with; undefined where there was none that names a span. */

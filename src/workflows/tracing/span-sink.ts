@@ -3,7 +3,7 @@ import type { SpanRecord, TraceSinks } from '../../dsl/trace';
 
 const { traces } = proxySinks<TraceSinks>();
 
-/** Spans that have ended in the present activation. Modules of workflow code are loaded for each workflow: the state of one. */
+/** Spans that have ended in the present activation. This module is loaded for each workflow (`workflow-bundle-options.ts`): the state of one. */
 let finished: SpanRecord[] = [];
 
 /** Hands a span to the worker, at the end of the activation. */

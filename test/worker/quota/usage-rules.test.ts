@@ -1,6 +1,6 @@
 import { query } from '../../../src/worker/state/rule';
 import type { StateStore } from '../../../src/worker/state/state-store';
-import { countApproval, countUsage, type UsageEntry } from '../../../src/worker/usage/usage-rules';
+import { countApproval, countAttempts, type UsageEntry } from '../../../src/worker/usage/usage-rules';
 import { storeKinds } from '../../helpers/state-stores';
 
 describe.each(storeKinds())('usage in $name', (kind) => {
@@ -17,8 +17,8 @@ describe.each(storeKinds())('usage in $name', (kind) => {
   afterEach(() => store.close());
 
   const usage = { cpuMs: 1.5, peakMemoryBytes: 100, bytesIn: 10, bytesOut: 20 };
-  const count = (entry: Partial<UsageEntry>) =>
-    store.run(() => countUsage({ tenant: 'acme', id: 'a', attempt: 1, usage, ...entry }));
+  const count = ({ tenant = 'acme', usage: used = usage, ...attempt }: Partial<UsageEntry>) =>
+    store.run(() => countAttempts(tenant, [{ id: 'a', attempt: 1, ...attempt }], used));
   const days = () =>
     store.run(() =>
       query(
@@ -212,7 +212,7 @@ describe.each(storeKinds())('usage in $name', (kind) => {
         others.flatMap((other, worker) =>
           Array.from({ length: 50 }, (__, index) =>
             other.run(() =>
-              countUsage({ tenant: 'acme', id: `${worker % 2}:${index}`, attempt: 1, end: 'completed', usage }),
+              countAttempts('acme', [{ id: `${worker % 2}:${index}`, attempt: 1, end: 'completed' }], usage),
             ),
           ),
         ),

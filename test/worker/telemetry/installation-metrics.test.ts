@@ -8,7 +8,7 @@ import { type StateStore, StateStoreUnavailable } from '../../../src/worker/stat
 import type { FlowFigures } from '../../../src/worker/telemetry/flow-survey';
 import { InstallationMetrics, type InstallationParts } from '../../../src/worker/telemetry/installation-metrics';
 import type { QueueStates } from '../../../src/worker/telemetry/queue-survey';
-import { countUsage } from '../../../src/worker/usage/usage-rules';
+import { countAttempts } from '../../../src/worker/usage/usage-rules';
 import { MetricsText } from '../../helpers/metrics-text';
 
 const FIGURES: FlowFigures = {
@@ -90,7 +90,7 @@ function open(
 }
 
 const count = (id: string, tenant = 'acme') =>
-  store.run(() => countUsage({ tenant, id, attempt: 1, end: 'completed' }));
+  store.run(() => countAttempts(tenant, [{ id, attempt: 1, end: 'completed' }], undefined));
 
 test('only one worker shows them, and the next one goes on where it stopped', async () => {
   await count('a');

@@ -1,7 +1,7 @@
 import { execute } from '../../../src/worker/state/rule';
 import type { StateStore } from '../../../src/worker/state/state-store';
 import { countUsageSinceBegin } from '../../../src/worker/usage/usage-counters';
-import { countApproval, countUsage } from '../../../src/worker/usage/usage-rules';
+import { countApproval, countAttempts } from '../../../src/worker/usage/usage-rules';
 import { storeKinds } from '../../helpers/state-stores';
 
 const DAY_MS = 86_400_000;
@@ -11,7 +11,7 @@ describe.each(storeKinds())('counters of usage in $name', (kind) => {
   let now: number;
   let store: StateStore;
   const count = (id: string, end: 'completed' | 'failed', attempt = 1) =>
-    store.run(() => countUsage({ tenant: 'acme', id, attempt, end, usage: USAGE }));
+    store.run(() => countAttempts('acme', [{ id, attempt, end }], USAGE));
   const counters = async () => (await store.run(() => countUsageSinceBegin(new Set(['acme', 'idle'])))).get('acme');
 
   beforeAll(() => kind.setUp(), 60_000);
@@ -28,7 +28,7 @@ describe.each(storeKinds())('counters of usage in $name', (kind) => {
     await count('b', 'failed');
     now += DAY_MS;
     await store.run(() => countApproval({ tenant: 'acme', id: 'c' }));
-    await store.run(() => countUsage({ tenant: 'other', id: 'd', attempt: 1, end: 'completed', usage: USAGE }));
+    await store.run(() => countAttempts('other', [{ id: 'd', attempt: 1, end: 'completed' }], USAGE));
     const sums = { steps: 1, failures: 1, cpu_ms: 3, bytes_in: 20, bytes_out: 40, approvals: 1 };
     expect(await counters()).toEqual({ ...sums, peak_memory_bytes: 0 });
     await count('e', 'completed');
