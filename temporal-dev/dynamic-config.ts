@@ -30,6 +30,12 @@ export const DYNAMIC_CONFIG: DynamicConfig = {
   'history.transferProcessorMaxPollRPS': 2_000,
   // The timer queue looks ahead by this much: with the default of one second a timer of 50 ms takes a second.
   'history.timerProcessorMaxTimeShift': '20ms',
+  // The CLI has every start and every search attribute of a flow read the namespace from the database, so that new search attributes are
+  // there at once. Without it they are within two seconds, as on any cluster, and the server takes a tenth less CPU time for a short flow.
+  'system.forceSearchAttributesCacheRefreshOnRead': false,
+  // What lists show is written up to so many times a second, in place of 20: within half a second. Of a flow that has ended by then only the end
+  // is written, the dearest of all writes to SQLite: a tenth less CPU time again.
+  'history.visibilityProcessorMaxPollRPS': 2,
   // Per-host limits meant for clusters (1,200 to 9,000 a second); a flood of short steps meets them on one node.
   'frontend.rps': NO_LIMIT,
   'frontend.namespaceRPS': NO_LIMIT,

@@ -19,6 +19,7 @@ import { requireScope } from './access/access';
 import { needWord } from './access/scopes';
 import { checkJqExpressions } from './expressions/check-jq-expressions';
 import type { ExpressionEngine } from './expressions/expression-engine';
+import { type PlannedFlow, PlannedFlows } from './planned-flows';
 import type { Admission } from './ports/gate';
 import { toApplicationFailure } from './step-failure';
 import { describeViolations } from './validate-data';
@@ -29,22 +30,27 @@ const SPELLED_OUT = 10;
 /** A plan is read again whenever a flow is rebuilt; 20,000 steps take about 6 MB. */
 const MAX_PLAN_BYTES = 33_554_432;
 
+/** What a flow is prepared with. */
+export interface Preparation {
+  readonly engine: Pick<ExpressionEngine, 'checkJq'>;
+  /** Absent: what a document refers to is not looked up, which is a check before the start: its plan does not run. */
+  readonly catalog?: Catalog;
+  /** Comes before all else, so that nobody who may not start flows learns anything; absent: nobody is checked. */
+  readonly admit?: Admit;
+  /** Where the flow runs; absent: either mode is prepared. */
+  readonly place?: FlowPlace;
+  /** Plans of earlier starts; absent: each is made anew. */
+  readonly plannedFlows?: PlannedFlows;
+}
+
 /**
  * Local activity: reads the start input, finds the document where the input names one of the catalog, validates it, makes its
  * plan, and checks the flow's input against the document's schema. Fails, not retried, with BLW_START_INVALID,
- * BLW_FLOW_UNKNOWN, BLW_FLOW_INVALID, BLW_DATA_INVALID or BLW_CATALOG_INVALID. Without a catalog, what a document refers to is
- * not looked up: a check before the start, whose plan does not run. `admit` comes before all else, so that nobody who may not
- * start flows learns anything; without it nobody is checked. `place` is where the flow runs; without it either mode is prepared.
+ * BLW_FLOW_UNKNOWN, BLW_FLOW_INVALID, BLW_DATA_INVALID or BLW_CATALOG_INVALID.
  */
-export async function prepareFlow(
-  value: unknown,
-  engine: Pick<ExpressionEngine, 'checkJq'>,
-  catalog?: Catalog,
-  admit: Admit = admitAnybody,
-  place?: FlowPlace,
-): Promise<PreparedFlow> {
+export async function prepareFlow(value: unknown, preparation: Preparation): Promise<PreparedFlow> {
   try {
-    return await prepare(value, { engine, catalog, admit, place });
+    return await prepare(value, preparation);
   } catch (error) {
     throw error instanceof FlowError ? toApplicationFailure(error, { attempt: 1 }) : error;
   }
@@ -63,17 +69,7 @@ type Admit = (start: StartInput, sent: { tenant: string | undefined }) => Promis
 
 async function prepare(
   value: unknown,
-  {
-    engine,
-    catalog,
-    admit,
-    place,
-  }: {
-    engine: Pick<ExpressionEngine, 'checkJq'>;
-    catalog: Catalog | undefined;
-    admit: Admit;
-    place: FlowPlace | undefined;
-  },
+  { engine, catalog, admit = admitAnybody, place, plannedFlows = new PlannedFlows() }: Preparation,
 ): Promise<PreparedFlow> {
   const parsed = parseStartInput(value);
   if ('problems' in parsed) throw refuse('BLW_START_INVALID', parsed.problems.join('; '), parsed.problems);
@@ -84,19 +80,12 @@ async function prepare(
   const { tenant, requestedBy, grant, access, share } = await admit(start, sent);
   const library = catalog === undefined ? undefined : await readLibrary(catalog);
   const { document, source } = documentOf(start, library);
-  const result = await checkJqExpressions(validateFlow(document, { library }), engine);
-  if (result.flow === undefined) throw refuseFlow(result.problems, source);
-  checkInput(start, flowInputSchema(result.flow));
-  const plan = planFlow(result.flow, { library, isDryRun: start.mode === 'dry-run' });
+  const isDryRun = start.mode === 'dry-run';
+  const { plan, inputSchema } = await plannedFlows.planned(document, { library, isDryRun }, () =>
+    makePlan({ document, source }, { engine, library, isDryRun }),
+  );
+  checkInput(start, inputSchema);
   const dryRun = planDryRun(start, plan);
-  const bytes = Buffer.byteLength(JSON.stringify(plan));
-  if (bytes > MAX_PLAN_BYTES) {
-    throw refuse(
-      'BLW_FLOW_INVALID',
-      `the flow's plan has ${bytes} bytes, at most ${MAX_PLAN_BYTES} fit; split the flow`,
-      null,
-    );
-  }
   if (access !== undefined && asksForApproval(plan)) {
     // Approvals are workflows of their own, which no worker checks as it checks steps.
     requireScope(access, needWord('approval', 'request'));
@@ -127,6 +116,26 @@ async function prepare(
     ...(dryRun === undefined ? {} : { dryRun }),
     ...(quickSteps === undefined ? {} : { quickSteps, triesTogether: true as const }),
   };
+}
+
+async function makePlan(
+  { document, source }: { readonly document: JsonObject; readonly source: string },
+  { engine, library, isDryRun }: Pick<Preparation, 'engine'> & Parameters<PlannedFlows['planned']>[1],
+): Promise<PlannedFlow> {
+  const { flow, problems } = await checkJqExpressions(validateFlow(document, { library }), engine);
+  if (flow === undefined) throw refuseFlow(problems, source);
+  const inputSchema = flowInputSchema(flow);
+  const plan = planFlow(flow, { library, isDryRun });
+  const json = JSON.stringify(plan);
+  const bytes = Buffer.byteLength(json);
+  if (bytes > MAX_PLAN_BYTES) {
+    throw refuse(
+      'BLW_FLOW_INVALID',
+      `the flow's plan has ${bytes} bytes, at most ${MAX_PLAN_BYTES} fit; split the flow`,
+      null,
+    );
+  }
+  return { plan, planSize: json.length, ...(inputSchema === undefined ? {} : { inputSchema }) };
 }
 
 function quickStepsOf(plan: FlowPlan, tenant: string, isQuick: NonNullable<FlowPlace['isQuick']>): string[] {

@@ -128,7 +128,7 @@ async function runStep(
     const { access } = admitted;
     try {
       const vault = { store: scopeSecrets(secrets, access), tenant: request.tenant, mask };
-      const args = await resolve(request.with, request.secrets ?? {}, vault);
+      const args = request.secrets === undefined ? request.with : await resolve(request.with, request.secrets, vault);
       const problem = findArgumentError(blockType, args);
       if (problem !== undefined) throw problem;
       const context = blockContext(admitted, ports.of(access), temporal, { beat, fence, mask });

@@ -52,7 +52,7 @@ export async function checkStart(input: SentStart, catalog?: Catalog): Promise<v
     });
   }
   try {
-    await prepareFlow(input, CHECKED_BEFORE, catalog);
+    await prepareFlow(input, { engine: CHECKED_BEFORE, ...(catalog === undefined ? {} : { catalog }) });
   } catch (error) {
     if (!(error instanceof ApplicationFailure)) throw error;
     const data = failureToJson(error) as unknown as FlowErrorData;

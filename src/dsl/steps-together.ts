@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject } from './json';
 import { LOCAL_ATTEMPT_MS } from './local-step';
-import { READ_AHEAD_MS, readsIn, WITH_AHEAD_MS } from './read-ahead/read-ahead';
+import { READ_AHEAD_MS, READ_AHEAD_TOGETHER_MS, readsIn, withAheadMs } from './read-ahead/read-ahead';
 import type { RecordedFailure } from './recorded-failure';
 import type { StepRequest, StepResult } from './step-request';
 
@@ -43,9 +43,14 @@ export type AnswerTogether = {
   readonly step: string;
 } & ({ readonly result: StepResult } | { readonly failure: RecordedFailure });
 
-/** Longest time of one attempt in place, with what is read ahead of it, ms. */
-export function attemptMs(startToCloseMs: number, { local }: Pick<StepRequest, 'local'>): number {
-  return local?.ahead === undefined ? Math.min(LOCAL_ATTEMPT_MS, startToCloseMs) : WITH_AHEAD_MS + READ_AHEAD_MS;
+/** Longest time of one attempt in place, with what is read ahead of it for so long, ms. */
+export function attemptMs(
+  startToCloseMs: number,
+  { local }: Pick<StepRequest, 'local'>,
+  readAheadMs: number = READ_AHEAD_MS,
+): number {
+  if (local?.ahead === undefined) return Math.min(LOCAL_ATTEMPT_MS, startToCloseMs);
+  return withAheadMs(readAheadMs) + readAheadMs;
 }
 
 /** The same of all attempts that are made together, with the waits before. */
@@ -54,7 +59,9 @@ export function togetherMs(attempts: readonly Pick<AttemptTogether, 'startToClos
     TURN_MS +
     PLACE_MS +
     ANSWER_MS +
-    Math.max(...attempts.map(({ startToCloseMs, request }) => attemptMs(startToCloseMs, request)))
+    Math.max(
+      ...attempts.map(({ startToCloseMs, request }) => attemptMs(startToCloseMs, request, READ_AHEAD_TOGETHER_MS)),
+    )
   );
 }
 

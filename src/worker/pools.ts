@@ -11,12 +11,13 @@ import { LOCAL_SLOTS } from '../activities/in-place/step-places';
 import { localOnly } from '../activities/local-only';
 import type { KeyRing } from '../activities/payloads/key-ring';
 import type { PayloadStore } from '../activities/payloads/payload-store';
+import { PlannedFlows } from '../activities/planned-flows';
 import type { PortObserver } from '../activities/port-observer';
 import type { EventPort } from '../activities/ports/events';
 import type { Gate } from '../activities/ports/gate';
 import type { Outbox } from '../activities/ports/outbox';
 import type { SecretStore } from '../activities/ports/secret-store';
-import { type FlowPlace, prepareFlow } from '../activities/prepare-flow';
+import { type FlowPlace, type Preparation, prepareFlow } from '../activities/prepare-flow';
 import { type BlockProcessPool, createBlockProcessPool } from '../activities/process/block-process-pool';
 import type { ResultCache } from '../activities/result-cache';
 import type { ScriptPool } from '../activities/script/script-pool';
@@ -191,15 +192,16 @@ export function flowActivities(
 ) {
   const isLive = place.mode === 'live';
   const evaluate = createEvaluateExpressions(expressions);
+  const plannedFlows = new PlannedFlows();
   return {
     [PREPARE_FLOW]: localOnly(async (at, value: unknown, origin: RunOrigin, traceHeader?: unknown) => {
-      const admit: Parameters<typeof prepareFlow>[3] = async (start, sent) => {
+      const admit: NonNullable<Preparation['admit']> = async (start, sent) => {
         const admission = await gate.admitStart(start, sent, { ...at, ...origin });
         const share = shareOf(policy, admission.tenant);
         return { ...admission, ...(share === undefined ? {} : { share }) };
       };
       const prepared = await tracePreparation({ traces, header: traceHeader, at }, () =>
-        prepareFlow(value, expressions, catalog, admit, place),
+        prepareFlow(value, { engine: expressions, catalog, admit, place, plannedFlows }),
       );
       const flow = { firstRunId: origin.firstRunId, isAwaited: isAwaited(value, origin) };
       const published = config.nats === undefined || !isLive ? {} : { publishesDeadLetters: true as const };

@@ -1,13 +1,16 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import type { AddressInfo, Server } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Connection } from '@temporalio/client';
+import { Client, Connection } from '@temporalio/client';
+import { defineSearchAttributeKey } from '@temporalio/common';
 import { SEARCH_ATTRIBUTES } from '../../temporal-dev/dynamic-config';
 import { isServing } from '../../temporal-dev/health-probe';
+import { findTemporal } from '../../temporal-dev/locate-temporal';
 import { freePort } from '../../temporal-dev/ports';
 import { startTemporalServer, type TemporalServer, type TemporalServerOptions } from '../../temporal-dev/server';
 import { makeFolder, removeFolders, writeScript } from './fake-commands';
@@ -43,6 +46,20 @@ async function searchAttributes(address: string, namespace: string): Promise<str
     connection.operatorService.listSearchAttributes({ namespace }),
   );
   return Object.keys(customAttributes ?? {});
+}
+
+/** Makes a database as it was before there were search attributes; the result ends the server that did. */
+async function startWithoutAttributes(dbFile: string): Promise<() => Promise<void>> {
+  const cli = await findTemporal({ log: (line) => lines.push(line) });
+  const port = await freePort('127.0.0.1');
+  const args = ['server', 'start-dev', '--headless', '--port', String(port), '--db-filename', dbFile];
+  const child = spawn(cli, args, { stdio: 'ignore' });
+  const exited = once(child, 'exit');
+  while (!(await isServing(`127.0.0.1:${port}`))) await delay(20);
+  return async () => {
+    child.kill('SIGTERM');
+    await exited;
+  };
 }
 
 /** A process that ended but that nobody has waited for yet (state Z) is not alive. */
@@ -122,6 +139,24 @@ describe('a started server', () => {
     expect(await searchAttributes(second.address, 'kept')).toEqual(
       expect.arrayContaining(Object.keys(SEARCH_ATTRIBUTES)),
     );
+  });
+
+  test('adds search attributes to the database of an earlier release, and knows them from its first flow on', async () => {
+    const dbFile = join(makeFolder(), 'temporal.db');
+    await (await startWithoutAttributes(dbFile))();
+    const { address } = await start({ dbFile });
+    const names = Object.keys(SEARCH_ATTRIBUTES);
+    expect(await searchAttributes(address, 'default')).toEqual(expect.arrayContaining(names));
+    const searchAttributesOfFlow = names.map((name) => ({
+      key: defineSearchAttributeKey(name, 'KEYWORD'),
+      value: 'some',
+    }));
+    await withConnection(address, async (connection) => {
+      const { workflow } = new Client({ connection });
+      const options = { taskQueue: 'nobody', workflowId: 'first', typedSearchAttributes: searchAttributesOfFlow };
+      const { workflowId } = await workflow.start('any', options);
+      expect(workflowId).toBe('first');
+    });
   });
 
   test('is not disturbed by the profile of another Temporal', async () => {

@@ -3,7 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { measureJson } from '../../dsl/encoded-json';
 import { isJsonObject } from '../../dsl/json';
 import { type Elsewhere, LOCAL_ATTEMPT_MS, type LocalAttempt, localUseOf } from '../../dsl/local-step';
-import type { ReadAhead } from '../../dsl/read-ahead/read-ahead';
+import { READ_AHEAD_MS, READ_AHEAD_TOGETHER_MS, type ReadAhead, withAheadMs } from '../../dsl/read-ahead/read-ahead';
 import { CLAIM_THRESHOLD_BYTES, type StepRequest, type StepResult } from '../../dsl/step-request';
 import { type AnswerTogether, PLACE_MS, type StepsTogether, TURN_MS } from '../../dsl/steps-together';
 import { inContextOf, type TriedStep } from './attempt-context';
@@ -186,17 +186,26 @@ export class InPlace {
 
   /** Runs a step, and while its flow waits for it the reads that follow. */
   async #runAndReadOn(step: InPlaceStep, ahead: ReadAhead, attempt: StepAttempt): Promise<StepResult> {
-    const since = performance.now();
+    const { patienceMs: ofGroupMs } = step;
+    const readAheadMs = ofGroupMs === undefined ? READ_AHEAD_MS : READ_AHEAD_TOGETHER_MS;
+    const endsBy = performance.now() + withAheadMs(readAheadMs);
+    let begunAt = 0;
     const { ahead: _, ...local } = step.local;
     // Temporal gives the local activity more time, for what follows.
     const info = { ...step.info, startToCloseTimeoutMs: Math.min(LOCAL_ATTEMPT_MS, ahead.attemptMs) };
     const own = { ...step, request: { ...step.request, local }, local, info };
-    const result = await inContextOf(info, () => this.#tell(own, attempt));
+    // It may have waited for its place.
+    const begin: StepAttempt = (blockType, request) => {
+      begunAt = performance.now();
+      return attempt(blockType, request);
+    };
+    const result = await inContextOf(info, () => this.#tell(own, begin));
     if (result.elsewhere !== undefined || result.waiting !== undefined) return result;
     const reads = await this.#reader.readOn(own, {
       ahead,
       output: result.output,
-      since,
+      beginsBy: Math.min(begunAt + readAheadMs, endsBy),
+      endsBy,
       warn: (error) => this.options.warn?.(error),
       isExpected: (request, bytes) => {
         const key = paceKey(request);
@@ -238,7 +247,7 @@ export class InPlace {
     // What it would do on the word of an answer that is not in the history, it might do otherwise on another one.
     if (local.use === 'recorded' && (account.hasUnrecorded || local.isUnrecorded)) return elsewhere('unrecorded');
     account.expectedBytes += expected;
-    if (!this.#places.take() && !(await this.#places.waitInPlace(patienceMs))) {
+    if (!this.#places.take() && !(await this.#places.waitInPlace(patienceMs, { goesOn: step.isAhead === true }))) {
       account.expectedBytes -= expected;
       if (step.isAhead !== true) this.#crowdedUntil = performance.now() + CROWDED_MS;
       return elsewhere('busy');

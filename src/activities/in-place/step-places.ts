@@ -9,6 +9,8 @@ export class StepPlaces {
   #taken = 0;
   #waitingInPlace = 0;
   readonly #line: (() => void)[] = [];
+  /** Of those that go on with what has begun, who come first. */
+  readonly #goingOn: (() => void)[] = [];
 
   constructor(private readonly size: number) {}
 
@@ -25,15 +27,19 @@ export class StepPlaces {
   }
 
   /** For a step of the queue: waits for a place. `leave` has to follow. */
-  async wait(): Promise<void> {
-    await new Promise<void>((resolve) => this.#line.push(resolve));
+  wait(): Promise<void> {
+    return new Promise((resolve) => void this.#line.push(resolve));
   }
 
-  /** For a step in place: false where there is none within `patienceMs`, or too many wait. `leave` has to follow where there is one. */
-  async waitInPlace(patienceMs: number): Promise<boolean> {
-    if (patienceMs <= 0 || this.#waitingInPlace >= MAX_WAITING) return false;
+  /**
+   * For a step in place: false where there is none within `patienceMs`, or too many wait. `leave` has to follow where there is one. One that goes on with
+   * what has begun comes before those that begin: so flows end one after the other, and not all of them late.
+   */
+  waitInPlace(patienceMs: number, { goesOn }: { readonly goesOn: boolean }): Promise<boolean> {
+    if (patienceMs <= 0 || this.#waitingInPlace >= MAX_WAITING) return Promise.resolve(false);
     this.#waitingInPlace += 1;
-    return await new Promise<boolean>((resolve) => {
+    const line = goesOn ? this.#goingOn : this.#line;
+    return new Promise<boolean>((resolve) => {
       const end = (has: boolean): void => {
         this.#waitingInPlace -= 1;
         resolve(has);
@@ -43,17 +49,17 @@ export class StepPlaces {
         end(true);
       };
       const giveUp = (): void => {
-        this.#line.splice(this.#line.indexOf(admit), 1);
+        line.splice(line.indexOf(admit), 1);
         end(false);
       };
       const timer = setTimeout(giveUp, patienceMs);
-      this.#line.push(admit);
+      line.push(admit);
     });
   }
 
-  /** The place goes to the first who waits. */
+  /** The place goes to the first in line. */
   leave(): void {
-    const next = this.#line.shift();
+    const next = this.#goingOn.shift() ?? this.#line.shift();
     if (next === undefined) this.#taken -= 1;
     else next();
   }

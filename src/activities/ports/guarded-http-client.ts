@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import type { Readable } from 'node:stream';
 import { isNativeError } from 'node:util/types';
 import { Agent, type Dispatcher } from 'undici';
+import { setOwn } from '../../dsl/json';
 import { BlockFailure, notRetryable, retryable } from '../block-failure';
 import { checkHttpUrl, describeUrl } from '../http/url';
 import {
@@ -93,23 +94,21 @@ function isPrivateLiteral(hostname: string): boolean {
   return isIP(address) !== 0 && !isPublicAddress(address);
 }
 
-async function exchange(hop: Hop, agent: Agent, { signal, onSending }: HttpRequest): Promise<Dispatcher.ResponseData> {
+function exchange(hop: Hop, agent: Agent, { signal, onSending }: HttpRequest): Promise<Dispatcher.ResponseData> {
   const { method, url, headers, body } = hop;
   const sending = watchSending(agent, onSending);
   const path = `${url.pathname}${url.search}`;
-  try {
-    return await untilAborted(
-      sending.dispatcher.request({ origin: url.origin, path, method, headers, body: body ?? null, signal }),
-      signal,
-    );
-  } catch (error) {
-    if (signal.aborted) throw signal.reason;
-    throw sendFailure(error, hop, sending.hasStarted());
-  }
+  return untilAborted(
+    sending.dispatcher.request({ origin: url.origin, path, method, headers, body: body ?? null, signal }),
+    { signal, translate: (error) => sendFailure(error, hop, sending.hasStarted()) },
+  );
 }
 
-/** undici looks at the signal only once it is connected; a step must stop at once. */
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+/** undici looks at the signal only once it is connected; a step must stop at once. Else it fails with what `translate` makes of the failure. */
+function untilAborted<T>(
+  promise: Promise<T>,
+  { signal, translate }: { readonly signal: AbortSignal; readonly translate: (error: unknown) => Error },
+): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);
     const settle = (finish: () => void) => {
@@ -120,7 +119,7 @@ function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
     if (signal.aborted) onAbort();
     promise.then(
       (value) => settle(() => resolve(value)),
-      (error: unknown) => settle(() => reject(error)),
+      (error: unknown) => settle(() => reject(signal.aborted ? signal.reason : translate(error))),
     );
   });
 }
@@ -155,12 +154,12 @@ function stopWithSignal(body: Readable, signal: AbortSignal): void {
 
 /** Repeated headers are joined as RFC 9110 section 5.3 says; `set-cookie`, which has commas inside, line by line. */
 function flattenHeaders(headers: Dispatcher.ResponseData['headers']): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(headers).flatMap(([name, value]) => {
-      if (value === undefined) return [];
-      return [[name, typeof value === 'string' ? value : value.join(name === 'set-cookie' ? '\n' : ', ')]];
-    }),
-  );
+  const flat: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (value === undefined) continue;
+    setOwn(flat, name, typeof value === 'string' ? value : value.join(name === 'set-cookie' ? '\n' : ', '));
+  }
+  return flat;
 }
 
 function discard(body: Readable): void {

@@ -5,11 +5,16 @@ import type { TaskPlan } from '../planning/plan';
 import type { RecordedFailure } from '../recorded-failure';
 import type { StepResult } from '../step-request';
 
-/** A step in place begins no further read after so long, ms: meanwhile its flow hears of nothing. */
-export const READ_AHEAD_MS = 250;
+/** A step in place begins no further read so long after it has begun itself, ms: meanwhile its flow hears of nothing. */
+export const READ_AHEAD_MS = 600;
+
+/** The same of one that began together with others, whose answers wait for it. */
+export const READ_AHEAD_TOGETHER_MS = 250;
 
 /** Longest time of a step in place and the reads after it, ms: the last of them may take as long as any step in place. */
-export const WITH_AHEAD_MS = LOCAL_ATTEMPT_MS + READ_AHEAD_MS;
+export function withAheadMs(readAheadMs: number): number {
+  return LOCAL_ATTEMPT_MS + readAheadMs;
+}
 
 /**
  * What a flow that tries a step in place tells its worker of what comes after it. Only the worker sees it: what is asked of a local activity is in no

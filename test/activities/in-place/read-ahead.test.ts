@@ -3,7 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { InPlace, type LocalOutcome, type StepAttempt } from '../../../src/activities/in-place/in-place';
 import { LOCAL_ATTEMPT_MS } from '../../../src/dsl/local-step';
 import { planFlow } from '../../../src/dsl/planning/plan-flow';
-import { READ_AHEAD_MS } from '../../../src/dsl/read-ahead/read-ahead';
+import { READ_AHEAD_MS, readsIn, type StepAhead } from '../../../src/dsl/read-ahead/read-ahead';
 import type { StepRequest, StepResult } from '../../../src/dsl/step-request';
 import { validateFlow } from '../../../src/dsl/validation/validate-flow';
 import { flowOf } from '../../helpers/test-worker';
@@ -75,30 +75,59 @@ interface Seen {
 /** Runs the step, and what it reads ahead, with the attempts that it made. */
 async function runWith(
   attempt: StepAttempt,
-  { request = requestOf(), choosesItself = false, stop = new AbortController(), slots = 16 } = {},
+  { request = requestOf(), choosesItself = false, stop = new AbortController(), slots = 16, isPlaceTaken = false } = {},
 ) {
   const outcomes: LocalOutcome[] = [];
   const seen: Seen[] = [];
   const inPlace = new InPlace({ slots, choosesItself, tell: (_, outcome) => outcomes.push(outcome) });
+  const own: StepAttempt = (blockType, asked) => {
+    seen.push({ request: asked, info: Context.current().info });
+    return attempt(blockType, asked);
+  };
+  const free = isPlaceTaken ? takePlace(inPlace) : () => undefined;
+  const running = inContext(() => inPlace.run('http.request', request, own), { stop });
+  await free();
+  const result = await running;
+  return { ahead: result.ahead ?? [], seen, outcomes };
+}
+
+function inContext<T>(work: () => T, { stop = new AbortController(), isLocal = true } = {}): T {
   const info = {
-    isLocal: true,
+    isLocal,
     activityId: '5',
     workflowExecution: { workflowId: 'flow', runId: 'run' },
     startToCloseTimeoutMs: LOCAL_ATTEMPT_MS + 2 * READ_AHEAD_MS,
     retryPolicy: {},
   };
-  const { signal: cancellationSignal } = stop;
-  const own: StepAttempt = (blockType, asked) => {
-    seen.push({ request: asked, info: Context.current().info });
-    return attempt(blockType, asked);
-  };
-  const result = await asyncLocalStorage.run({ info, cancellationSignal } as unknown as Context, () =>
-    inPlace.run('http.request', request, own),
-  );
-  return { ahead: result.ahead ?? [], seen, outcomes };
+  return asyncLocalStorage.run({ info, cancellationSignal: stop.signal } as unknown as Context, work);
 }
 
-afterEach(() => jest.restoreAllMocks());
+/** Has a step of the queue take the one place, until the result is called: as long as reads ahead have. */
+function takePlace(inPlace: InPlace): () => Promise<void> {
+  let end = (_: StepResult): void => undefined;
+  const attempt = () => new Promise<StepResult>((resolve) => (end = resolve));
+  const { local: _, ...request } = requestOf();
+  const running = inContext(() => inPlace.run('http.request', request, attempt), { isLocal: false });
+  return async () => {
+    jest.advanceTimersByTime(READ_AHEAD_MS);
+    end({ output: null, attempt: 1 });
+    await running;
+  };
+}
+
+/** What is read ahead of a step that began together with others. */
+async function aheadInGroup(attempt: StepAttempt): Promise<readonly StepAhead[]> {
+  const inPlace = new InPlace({ slots: 16, choosesItself: false });
+  const retry = { initialInterval: 1, backoffCoefficient: 1, maximumInterval: 1, nonRetryableErrorTypes: [] };
+  const attempts = [{ block: 'http.request', request: requestOf(), startToCloseMs: 700, retry }];
+  const [answer] = await inContext(() => inPlace.runTogether({ tenant: 'acme', attempts }, attempt));
+  return readsIn(answer !== undefined && 'result' in answer ? answer.result : undefined);
+}
+
+afterEach(() => {
+  jest.restoreAllMocks();
+  jest.useRealTimers();
+});
 
 describe('reads ahead of a step', () => {
   test('are steps of their own: with their keys, names, times and contexts', async () => {
@@ -134,15 +163,24 @@ describe('reads ahead of a step', () => {
     });
   });
 
-  test('end after a while', async () => {
+  test.each<[string, number, (attempt: StepAttempt) => Promise<readonly StepAhead[]>]>([
+    // The step itself until 100, those ahead until 200 and so on to 600, of which the last began in time.
+    ['of a step that came alone', 5, async (attempt) => (await runWith(attempt)).ahead],
+    ['of one that began together with others', 2, aheadInGroup],
+  ])('end after a while: %s', async (_, count, run) => {
     let now = 0;
     jest.spyOn(performance, 'now').mockImplementation(() => now);
-    const { ahead } = await runWith(async () => {
+    const ahead = await run(async () => {
       now += 100;
       return { output: 'x', attempt: 1 };
     });
-    // The step itself until 100, those ahead until 200 and 300, of which the latter began in time.
-    expect(ahead).toHaveLength(2);
+    expect(ahead).toHaveLength(count);
+  });
+
+  test('have all of their time after a step that waited for its place', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    const { ahead } = await runWith(giving('x'), { slots: 1, isPlaceTaken: true });
+    expect(ahead).toHaveLength(64);
   });
 
   test('are stopped when the time is up, and the answers before them count', async () => {
