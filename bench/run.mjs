@@ -1,18 +1,6 @@
 /**
  * `npm run bench`: how fast flows are, beside a hand-written workflow that does the same: on the same tuned server, and on a stock
  * `temporal server start-dev` with a database file. Processes are those of production: our command, a worker of the SDK, the servers, a service.
- *
- *   --quick      the main ratios, in less than 45 seconds
- *   --json       the last line is one JSON object: medians, tasks/s and ms
- *   --out FILE   everything that was measured, as JSON
- *
- *   --scale      in place of that: more worker processes, other settings, and what limits them (performance/scale.mjs)
- *     --postgres             with Temporal on PostgreSQL, both started here: needs Go and PostgreSQL
- *     --address HOST:PORT    with a cluster that runs
- *     --only workers         or `settings`: one of the two
- *     --shape sequential     or `parallel`, `local` (workers only), `slow` (settings only: a service that takes 100 ms): one of them
- *     --patience N           how often a run that others disturbed is done again (2)
- *     --quick                once, for a moment: whether it works
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -40,6 +28,22 @@ import { memoryOf, memoryOfChildren } from './performance/usage.mjs';
 const require = createRequire(new URL('../package.json', import.meta.url));
 const { version } = require('./package.json');
 const { DefaultLogger, Runtime } = require('@temporalio/worker');
+
+const USAGE = `npm run bench -- [FLAGS]: flows beside hand-written workflows that do the same, all on this machine; some ten minutes
+
+  --quick      the main ratios, in less than 45 seconds
+  --json       the last line is one JSON object: medians, tasks/s and ms
+  --out FILE   everything that was measured, as JSON
+
+  --scale      in place of that: more worker processes, other settings, and what limits them
+    --postgres             with Temporal on PostgreSQL, both started here: needs Go and PostgreSQL
+    --address HOST:PORT    with a cluster that runs
+    --only workers         or settings: one of the two
+    --shape sequential     or parallel, local (workers only), slow (settings only: a service that takes 100 ms): one of them
+    --patience N           how often a run that others disturbed is done again (2)
+    --quick                once, for a moment: whether it works
+
+What the figures mean: docs/performance.md, "Measure it".`;
 
 const TITLES = {
   sequential: 'flows of 20 sequential steps, an HTTP GET on loopback each',
@@ -97,7 +101,12 @@ function readFlags() {
   try {
     const { values } = parseArgs({
       options: {
-        ...{ quick: { type: 'boolean' }, json: { type: 'boolean' }, out: { type: 'string' } },
+        ...{
+          help: { type: 'boolean', short: 'h' },
+          quick: { type: 'boolean' },
+          json: { type: 'boolean' },
+          out: { type: 'string' },
+        },
         ...{ scale: { type: 'boolean' }, postgres: { type: 'boolean' } },
         ...{
           address: { type: 'string' },
@@ -107,6 +116,10 @@ function readFlags() {
         },
       },
     });
+    if (values.help) {
+      console.log(USAGE);
+      process.exit(0);
+    }
     const { scale, json, postgres, address, only, shape, patience } = values;
     const isForScale = [postgres, address, only, shape, patience].some((flag) => flag !== undefined);
     if (isForScale && !scale)
@@ -122,9 +135,7 @@ function readFlags() {
       throw new BenchFailure(`--shape is ${shape}; expected ${SCALE_SHAPES.join(', ')}`);
     return values;
   } catch (error) {
-    console.error(
-      `bench: ${messagesOf(error)}\nExpected --quick, --json, --out FILE, or --scale with its own: docs/performance.md, "Measure it".`,
-    );
+    console.error(`bench: ${messagesOf(error)}\nWhat there is: npm run bench -- --help`);
     process.exit(2);
   }
 }

@@ -78,20 +78,25 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
   await choosePorts(options);
   if (options.dbFile !== undefined) assertDatabaseFree(resolve(options.dbFile));
   const cli = options.cli ?? (await findTemporal({ log: options.log }));
+  let hasAddedAttributes = false;
   for (let attempt = 1; ; attempt++) {
     const launch = await prepareLaunch(options, cli);
     const server = await startProcess(launch);
     if (options.dbFile !== undefined) claimDatabase(launch.files.dbFile, server.pid);
     const problem = await waitUntilServing(server, launch.address);
     if (problem === undefined) {
-      if (await isComplete(launch, server)) return running(launch, server);
+      if (hasAddedAttributes || (await isComplete(launch, server))) return running(launch, server);
+      hasAddedAttributes = true;
+      options.log(
+        'search attributes were added to the database; starting the Temporal server anew, which reads them then',
+      );
       await server.stop();
       continue;
     }
     const logTail = await readLogTail(launch.files);
     await server.stop();
     // The server chooses more ports for itself; any may have been taken between choice and use.
-    if (!/address already in use/i.test(logTail) || attempt === MAX_ATTEMPTS) throw startFailure(problem, logTail);
+    if (!/address already in use/i.test(logTail) || attempt >= MAX_ATTEMPTS) throw startFailure(problem, logTail);
     options.log('a port was taken while the Temporal server started; trying again');
   }
 }
@@ -182,15 +187,23 @@ function startFailure(problem: string, logTail: string): Error {
   return flowError('BLW_TEMPORAL_UNREACHABLE', `the Temporal server ${problem}. ${log}`);
 }
 
-/** False where it has to be started anew: a database of an earlier release lacked search attributes, which a server reads when it starts. */
+/**
+ * False where it has to be started anew: `start-dev` registers search attributes only with a new database, and a server that has read those of an
+ * old one learns of others late.
+ */
 async function isComplete(launch: Launch, server: GuardedProcess): Promise<boolean> {
   if (!launch.files.isOldDatabase) return true;
   try {
-    const known = await runOnAttributes(launch, 'list');
-    const missing = Object.entries(SEARCH_ATTRIBUTES).filter(([name]) => !known.includes(name));
-    if (missing.length === 0) return true;
-    await addSearchAttributes(launch, missing);
-    return false;
+    let hasAll = true;
+    for (const namespace of new Set([DEFAULT_NAMESPACE, launch.namespace])) {
+      const known = new Set((await runOnAttributes(launch, namespace, 'list')).split(/\s+/));
+      const missing = Object.entries(SEARCH_ATTRIBUTES).filter(([name]) => !known.has(name));
+      if (missing.length === 0) continue;
+      hasAll = false;
+      const pairs = missing.flatMap(([name, type]) => ['--name', name, '--type', type]);
+      await runOnAttributes(launch, namespace, 'create', pairs);
+    }
+    return hasAll;
   } catch (error) {
     await server.stop();
     throw error;
@@ -208,14 +221,9 @@ function running({ address, uiUrl, namespace }: Launch, server: GuardedProcess):
   };
 }
 
-/** `start-dev` registers search attributes only with a new database. */
-async function addSearchAttributes(launch: Launch, attributes: readonly (readonly [string, string])[]): Promise<void> {
-  const pairs = attributes.flatMap(([name, type]) => ['--name', name, '--type', type]);
-  await runOnAttributes(launch, 'create', pairs);
-}
-
 async function runOnAttributes(
-  { cli, address, namespace }: Launch,
+  { cli, address }: Launch,
+  namespace: string,
   verb: 'list' | 'create',
   args: readonly string[] = [],
 ): Promise<string> {

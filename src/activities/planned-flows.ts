@@ -20,7 +20,6 @@ export interface PlannedFlow {
 
 interface KeptFlow {
   readonly planned: PlannedFlow;
-  readonly library: FlowLibrary | undefined;
   readonly size: number;
 }
 
@@ -29,6 +28,8 @@ export class PlannedFlows {
   /** By the text of the document, the one used last at the end. */
   readonly #kept = new Map<string, KeptFlow>();
   #size = 0;
+  /** With which all of them were made. */
+  #library: FlowLibrary | undefined;
 
   /**
    * What `make` made of that document at an earlier time, if that was with the same library, else what it makes now. Its errors pass through, and are not
@@ -39,17 +40,27 @@ export class PlannedFlows {
     { library, isDryRun }: { readonly library: FlowLibrary | undefined; readonly isDryRun: boolean },
     make: () => Promise<PlannedFlow>,
   ): Promise<PlannedFlow> {
-    const key = `${isDryRun ? 'dry-run' : 'live'} ${JSON.stringify(document)}`;
+    const key = keyOf(document, isDryRun);
+    if (key === undefined) return await make();
+    if (library !== this.#library) this.#forgetAll(library);
     const known = this.#take(key);
-    if (known !== undefined && known.library === library) {
+    if (known !== undefined) {
       this.#keep(key, known);
       return known.planned;
     }
     const planned = await make();
-    this.#take(key);
     const size = key.length + planned.planSize;
-    if (size <= MAX_CHARACTERS_EACH) this.#keep(key, { planned, library, size });
+    // Meanwhile another start may have made it as well, or come with another library.
+    if (library !== this.#library || size > MAX_CHARACTERS_EACH) return planned;
+    this.#take(key);
+    this.#keep(key, { planned, size });
     return planned;
+  }
+
+  #forgetAll(library: FlowLibrary | undefined): void {
+    this.#kept.clear();
+    this.#size = 0;
+    this.#library = library;
   }
 
   #take(key: string): KeptFlow | undefined {
@@ -66,5 +77,15 @@ export class PlannedFlows {
       if (this.#kept.size <= MAX_FLOWS && this.#size <= MAX_CHARACTERS) return;
       this.#take(oldest);
     }
+  }
+}
+
+/** Undefined for what is nested too deep to be written, which its checks refuse. */
+function keyOf(document: JsonObject, isDryRun: boolean): string | undefined {
+  try {
+    return `${isDryRun ? 'dry-run' : 'live'} ${JSON.stringify(document)}`;
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
   }
 }

@@ -21,7 +21,11 @@ const MAX_KEPT_TEXT_LENGTH = 2_097_152;
  */
 export function measureJson(value: unknown): number {
   return measure(value, (text) => {
-    if (text.length < KEPT_LENGTH) return utf8Length(text);
+    if (text.length < KEPT_LENGTH) {
+      // It may have been larger before.
+      if (typeof value === 'object' && value !== null) kept.delete(value);
+      return utf8Length(text);
+    }
     const bytes = encoder.encode(text);
     if (typeof value === 'object' && value !== null) kept.set(value, bytes);
     if (typeof value === 'string' && isKeptText(value)) keptText = { value, bytes };

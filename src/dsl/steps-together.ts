@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject } from './json';
 import { LOCAL_ATTEMPT_MS } from './local-step';
-import { READ_AHEAD_MS, READ_AHEAD_TOGETHER_MS, readsIn, withAheadMs } from './read-ahead/read-ahead';
+import { readAheadMs, readsIn, withAheadMs } from './read-ahead/read-ahead';
 import type { RecordedFailure } from './recorded-failure';
 import type { StepRequest, StepResult } from './step-request';
 
@@ -9,6 +9,9 @@ export const TURN_MS = 4_000;
 
 /** Longest wait of one of them for a place in the pool, ms: then it still has its whole time. */
 export const PLACE_MS = 900;
+
+/** Longest wait for a place of a step that begins a row of reads, ms: rows that have begun come first. */
+export const BEGIN_MS = 1_500;
 
 /** Kept back for the answer to get to Temporal before it gives up all of them for the sake of one, ms. */
 export const ANSWER_MS = 100;
@@ -43,14 +46,11 @@ export type AnswerTogether = {
   readonly step: string;
 } & ({ readonly result: StepResult } | { readonly failure: RecordedFailure });
 
-/** Longest time of one attempt in place, with what is read ahead of it for so long, ms. */
-export function attemptMs(
-  startToCloseMs: number,
-  { local }: Pick<StepRequest, 'local'>,
-  readAheadMs: number = READ_AHEAD_MS,
-): number {
-  if (local?.ahead === undefined) return Math.min(LOCAL_ATTEMPT_MS, startToCloseMs);
-  return withAheadMs(readAheadMs) + readAheadMs;
+/** Longest time of one attempt in place, with what is read ahead of it, and the wait before of one that begins a row of reads, ms. */
+export function attemptMs(startToCloseMs: number, { local }: Pick<StepRequest, 'local'>): number {
+  const { ahead } = local ?? {};
+  if (ahead === undefined) return Math.min(LOCAL_ATTEMPT_MS, startToCloseMs);
+  return withAheadMs(ahead) + (ahead.isBeside === true ? readAheadMs(ahead) : BEGIN_MS + ANSWER_MS);
 }
 
 /** The same of all attempts that are made together, with the waits before. */
@@ -59,9 +59,7 @@ export function togetherMs(attempts: readonly Pick<AttemptTogether, 'startToClos
     TURN_MS +
     PLACE_MS +
     ANSWER_MS +
-    Math.max(
-      ...attempts.map(({ startToCloseMs, request }) => attemptMs(startToCloseMs, request, READ_AHEAD_TOGETHER_MS)),
-    )
+    Math.max(...attempts.map(({ startToCloseMs, request }) => attemptMs(startToCloseMs, request)))
   );
 }
 

@@ -123,6 +123,7 @@ export function aheadOf(task: CallPlan, frame: TaskFrame, attemptMs: number): Re
     attemptMs,
     stepOutputs: run.plan.stepOutputs,
     ...(run.plan.language === undefined ? {} : { language: run.plan.language }),
+    ...(reads.isBeside ? { isBeside: true as const } : {}),
   };
   const told = isNamed('steps') ? lists : lists.map((list) => ({ ...list, steps: {} }));
   const left = texts.reduce((bytes, text) => bytes - text.length, MAX_BYTES);

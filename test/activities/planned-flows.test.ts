@@ -78,6 +78,17 @@ describe('flows of a document that was started before', () => {
     expect(count()).toBe(2);
   });
 
+  test('are refused as before where the document is nested too deep to be written', async () => {
+    const deep = JSON.parse(`${'['.repeat(100_000)}${']'.repeat(100_000)}`) as JsonObject;
+    const plannedFlows = new PlannedFlows();
+    await expect(plannedFlows.planned(deep, LIVE, async () => made())).resolves.toEqual(made());
+    const flow = { ...greeting('a'), do: [{ greet: { set: { deep: JSON.parse('[]') } } }] };
+    const nested = JSON.parse(`${'['.repeat(300)}${']'.repeat(300)}`);
+    const tooDeep = { ...flow, do: [{ greet: { set: { nested } } }] };
+    const refused = prepareFlow({ flow: tooDeep }, { engine, plannedFlows });
+    await expect(refused).rejects.toMatchObject({ type: 'BLW_FLOW_INVALID' });
+  });
+
   test('are refused each time where the document is not valid', async () => {
     const { plannedFlows, made: count } = counting();
     const flow = { ...greeting('a'), do: [{ greet: { sett: {} } }] };
@@ -88,6 +99,26 @@ describe('flows of a document that was started before', () => {
 });
 
 describe('what is kept', () => {
+  test('is of one library: what was made with another is never asked for again', async () => {
+    const [first, second] = [await NO_CATALOG.read(), { ...(await NO_CATALOG.read()) }];
+    const flows = new PlannedFlows();
+    let count = 0;
+    const make = async () => {
+      count += 1;
+      return made();
+    };
+    for (const library of [first, first, second, second, first])
+      await flows.planned(document(1), { library, isDryRun: false }, make);
+    expect(count).toBe(3);
+    const late = flows.planned(document(2), { library: first, isDryRun: false }, async () => {
+      await flows.planned(document(3), { library: second, isDryRun: false }, make);
+      return make();
+    });
+    await late;
+    await flows.planned(document(2), { library: second, isDryRun: false }, make);
+    expect(count).toBe(6);
+  });
+
   const planAll = async (flows: PlannedFlows, documents: readonly JsonObject[], planSize?: number) => {
     let count = 0;
     for (const each of documents)

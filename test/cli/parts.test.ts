@@ -125,13 +125,24 @@ describe('a connection that is lost', () => {
 });
 
 describe('printFlowFailure', () => {
-  const linesOf = (compensation: JsonObject) => {
+  const linesOfError = (more: JsonObject) => {
     const text = new CollectedText();
-    const error = { type: 'https://example.com/no', status: 409, compensation };
+    const error = { type: 'https://example.com/no', status: 409, ...more };
     printFlowFailure({ status: 'Failed', error }, createOutput(text, { env: {}, onBroken: () => undefined }));
     return text.lines();
   };
+  const linesOf = (compensation: JsonObject) => linesOfError({ compensation });
   const failed = (step: string) => ({ step, error: { type: 't', status: 404, detail: 'gone\u001b', code: 'BLW_X' } });
+
+  it('shows what programs find in its data, as long as that is short', () => {
+    expect(linesOfError({ data: { outcome: 'unknown', text: 'a\u001b' } })).toContain(
+      '  data:      {"outcome":"unknown","text":"a\\u001b"}',
+    );
+    expect(linesOfError({ data: 'x'.repeat(299) }).at(-1)).toMatch(/^ {2}data: {6}"x{298}… \(--json has all of it\)$/);
+    expect(linesOfError({ data: null }).join()).not.toContain('data');
+    const script = { code: 'BLW_SCRIPT_FAILED', data: { stdout: 'said', stderr: '' } };
+    expect(linesOfError(script).join()).not.toContain('data:');
+  });
 
   it('tells what was undone, and which steps were not and why', () => {
     expect(linesOf({ completed: 1, failed: [failed('/do/1/b')] }).slice(-2)).toEqual([

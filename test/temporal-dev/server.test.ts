@@ -55,7 +55,10 @@ async function startWithoutAttributes(dbFile: string): Promise<() => Promise<voi
   const args = ['server', 'start-dev', '--headless', '--port', String(port), '--db-filename', dbFile];
   const child = spawn(cli, args, { stdio: 'ignore' });
   const exited = once(child, 'exit');
-  while (!(await isServing(`127.0.0.1:${port}`))) await delay(20);
+  while (!(await isServing(`127.0.0.1:${port}`))) {
+    if (child.exitCode !== null) throw new Error('the server ended early');
+    await delay(20);
+  }
   return async () => {
     child.kill('SIGTERM');
     await exited;

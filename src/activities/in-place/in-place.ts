@@ -3,9 +3,9 @@ import { ApplicationFailure } from '@temporalio/common';
 import { measureJson } from '../../dsl/encoded-json';
 import { isJsonObject } from '../../dsl/json';
 import { type Elsewhere, LOCAL_ATTEMPT_MS, type LocalAttempt, localUseOf } from '../../dsl/local-step';
-import { READ_AHEAD_MS, READ_AHEAD_TOGETHER_MS, type ReadAhead, withAheadMs } from '../../dsl/read-ahead/read-ahead';
+import { type ReadAhead, readAheadMs, withAheadMs } from '../../dsl/read-ahead/read-ahead';
 import { CLAIM_THRESHOLD_BYTES, type StepRequest, type StepResult } from '../../dsl/step-request';
-import { type AnswerTogether, PLACE_MS, type StepsTogether, TURN_MS } from '../../dsl/steps-together';
+import { type AnswerTogether, BEGIN_MS, PLACE_MS, type StepsTogether, TURN_MS } from '../../dsl/steps-together';
 import { inContextOf, type TriedStep } from './attempt-context';
 import { GroupLine } from './group-line';
 import { elsewhere, endsInPlace, type FailedInPlace, inQueue, lacksTime, pauseOf } from './local-end';
@@ -14,7 +14,15 @@ import { RecentTenants } from './recent-tenants';
 import { paceKey, StepPaces } from './step-paces';
 import { StepPlaces } from './step-places';
 import { tryTogether } from './steps-together';
-import { expectedBytes, isUsedUp, SHARED_TASK_MS, sentBytes, TASK_MS, TaskAccounts } from './task-accounts';
+import {
+  expectedBytes,
+  isUsedUp,
+  SHARED_TASK_MS,
+  sentBytes,
+  TASK_MS,
+  type TaskAccount,
+  TaskAccounts,
+} from './task-accounts';
 
 /** After one has found no place, no step is chosen for so long, ms. */
 const CROWDED_MS = 1_000;
@@ -26,6 +34,8 @@ interface InPlaceStep extends TriedStep {
   readonly patienceMs?: number;
   /** The flow has not come to it. */
   readonly isAhead?: true;
+  /** The first of a row of reads. */
+  readonly begins?: true;
 }
 
 /** Makes one attempt of a step. */
@@ -186,14 +196,12 @@ export class InPlace {
 
   /** Runs a step, and while its flow waits for it the reads that follow. */
   async #runAndReadOn(step: InPlaceStep, ahead: ReadAhead, attempt: StepAttempt): Promise<StepResult> {
-    const { patienceMs: ofGroupMs } = step;
-    const readAheadMs = ofGroupMs === undefined ? READ_AHEAD_MS : READ_AHEAD_TOGETHER_MS;
-    const endsBy = performance.now() + withAheadMs(readAheadMs);
     let begunAt = 0;
     const { ahead: _, ...local } = step.local;
     // Temporal gives the local activity more time, for what follows.
     const info = { ...step.info, startToCloseTimeoutMs: Math.min(LOCAL_ATTEMPT_MS, ahead.attemptMs) };
-    const own = { ...step, request: { ...step.request, local }, local, info };
+    const begins = ahead.isBeside === true ? {} : { begins: true as const };
+    const own = { ...step, request: { ...step.request, local }, local, info, ...begins };
     // It may have waited for its place.
     const begin: StepAttempt = (blockType, request) => {
       begunAt = performance.now();
@@ -204,8 +212,8 @@ export class InPlace {
     const reads = await this.#reader.readOn(own, {
       ahead,
       output: result.output,
-      beginsBy: Math.min(begunAt + readAheadMs, endsBy),
-      endsBy,
+      beginsBy: begunAt + readAheadMs(ahead),
+      endsBy: begunAt + withAheadMs(ahead),
       warn: (error) => this.options.warn?.(error),
       isExpected: (request, bytes) => {
         const key = paceKey(request);
@@ -243,11 +251,11 @@ export class InPlace {
     const isShared = this.#tenants.hasOthersThan(request.tenant);
     if (isUsedUp(account, { expected, taskMs: isShared ? SHARED_TASK_MS : TASK_MS })) return elsewhere('long');
     // Where there are other tenants the queue is the fairer way.
-    const patienceMs = step.patienceMs ?? (isShared ? 0 : account.since + account.turnMs + TASK_MS - performance.now());
+    const patienceMs = step.patienceMs ?? (isShared ? 0 : leftOfTaskMs(account, step));
     // What it would do on the word of an answer that is not in the history, it might do otherwise on another one.
     if (local.use === 'recorded' && (account.hasUnrecorded || local.isUnrecorded)) return elsewhere('unrecorded');
     account.expectedBytes += expected;
-    if (!this.#places.take() && !(await this.#places.waitInPlace(patienceMs, { goesOn: step.isAhead === true }))) {
+    if (!this.#places.take() && !(await this.#places.waitInPlace(patienceMs, step))) {
       account.expectedBytes -= expected;
       if (step.isAhead !== true) this.#crowdedUntil = performance.now() + CROWDED_MS;
       return elsewhere('busy');
@@ -272,6 +280,12 @@ export class InPlace {
       this.#places.leave();
     }
   }
+}
+
+/** How long a step may wait for its place, ms. */
+function leftOfTaskMs({ since, turnMs }: TaskAccount, { begins }: Pick<InPlaceStep, 'begins'>): number {
+  const leftMs = since + turnMs + TASK_MS - performance.now();
+  return begins === true ? Math.min(leftMs, BEGIN_MS) : leftMs;
 }
 
 /** True where a block has left what is found under its key, so that it would give the same again. */

@@ -4,13 +4,18 @@ export const LOCAL_SLOTS = 1_000;
 /** Steps in place that wait for a place at once: some slots are left for what flows need beside. */
 const MAX_WAITING = 900;
 
+/** Places that others may get before one of those that begin a row of reads. */
+const MAX_PASSED_BY = 15;
+
 /** The steps of a pool that run at once, whichever way they came: those in place take none of the slots that Temporal's worker counts. */
 export class StepPlaces {
   #taken = 0;
   #waitingInPlace = 0;
   readonly #line: (() => void)[] = [];
-  /** Of those that go on with what has begun, who come first. */
-  readonly #goingOn: (() => void)[] = [];
+  /** Of those that begin a row of reads, behind all others. */
+  readonly #beginning: (() => void)[] = [];
+  /** Places that went to others since one of these got one. */
+  #passedBy = 0;
 
   constructor(private readonly size: number) {}
 
@@ -32,13 +37,13 @@ export class StepPlaces {
   }
 
   /**
-   * For a step in place: false where there is none within `patienceMs`, or too many wait. `leave` has to follow where there is one. One that goes on with
-   * what has begun comes before those that begin: so flows end one after the other, and not all of them late.
+   * For a step in place: false where there is none within `patienceMs`, or too many wait. `leave` has to follow where there is one. One that begins a row
+   * of reads comes after those that have begun: so flows end one after the other, and not all of them late.
    */
-  waitInPlace(patienceMs: number, { goesOn }: { readonly goesOn: boolean }): Promise<boolean> {
+  waitInPlace(patienceMs: number, { begins = false }: { readonly begins?: boolean } = {}): Promise<boolean> {
     if (patienceMs <= 0 || this.#waitingInPlace >= MAX_WAITING) return Promise.resolve(false);
     this.#waitingInPlace += 1;
-    const line = goesOn ? this.#goingOn : this.#line;
+    const line = begins ? this.#beginning : this.#line;
     return new Promise<boolean>((resolve) => {
       const end = (has: boolean): void => {
         this.#waitingInPlace -= 1;
@@ -57,9 +62,12 @@ export class StepPlaces {
     });
   }
 
-  /** The place goes to the first in line. */
+  /** The place goes to the first in line, or to one of those that begin where none is in line, or has been passed by for long. */
   leave(): void {
-    const next = this.#goingOn.shift() ?? this.#line.shift();
+    const isTheirs = this.#line.length === 0 || this.#passedBy >= MAX_PASSED_BY;
+    const beginning = isTheirs ? this.#beginning.shift() : undefined;
+    this.#passedBy = beginning === undefined && this.#beginning.length > 0 ? this.#passedBy + 1 : 0;
+    const next = beginning ?? this.#line.shift();
     if (next === undefined) this.#taken -= 1;
     else next();
   }

@@ -104,7 +104,7 @@ function exchange(hop: Hop, agent: Agent, { signal, onSending }: HttpRequest): P
   );
 }
 
-/** undici looks at the signal only once it is connected; a step must stop at once. Else it fails with what `translate` makes of the failure. */
+/** undici looks at the signal only once it is connected; a step must stop at once. Else it fails with what `translate`, which does not throw, makes of the failure. */
 function untilAborted<T>(
   promise: Promise<T>,
   { signal, translate }: { readonly signal: AbortSignal; readonly translate: (error: unknown) => Error },

@@ -8,12 +8,17 @@ import type { StepResult } from '../step-request';
 /** A step in place begins no further read so long after it has begun itself, ms: meanwhile its flow hears of nothing. */
 export const READ_AHEAD_MS = 600;
 
-/** The same of one that began together with others, whose answers wait for it. */
-export const READ_AHEAD_TOGETHER_MS = 250;
+/** The same where other tasks of the flow run beside it: theirs waits, too. */
+export const READ_AHEAD_BESIDE_MS = 250;
+
+/** How long reads begin after the step, ms. */
+export function readAheadMs({ isBeside }: Pick<ReadAhead, 'isBeside'>): number {
+  return isBeside === true ? READ_AHEAD_BESIDE_MS : READ_AHEAD_MS;
+}
 
 /** Longest time of a step in place and the reads after it, ms: the last of them may take as long as any step in place. */
-export function withAheadMs(readAheadMs: number): number {
-  return LOCAL_ATTEMPT_MS + readAheadMs;
+export function withAheadMs(ahead: Pick<ReadAhead, 'isBeside'>): number {
+  return LOCAL_ATTEMPT_MS + readAheadMs(ahead);
 }
 
 /**
@@ -34,6 +39,8 @@ export interface ReadAhead {
   readonly stepOutputs: readonly string[] | true;
   /** As in the plan: of expressions in other languages than CEL nothing is foreseen. */
   readonly language?: ExpressionLanguage;
+  /** Other tasks of the flow run beside it. */
+  readonly isBeside?: true;
 }
 
 /** A list of tasks that runs. */

@@ -11,7 +11,7 @@ import { flowOf } from '../../helpers/test-worker';
 const STEPS = 100;
 
 /** A loop over one read, in its first iteration. */
-function requestOf(metadata = 'dispatch: local', more = ''): StepRequest {
+function requestOf(metadata = 'dispatch: local', more = '', place: { readonly isBeside?: true } = {}): StepRequest {
   const { flow } = validateFlow(
     flowOf(`do:
   - all:
@@ -51,6 +51,7 @@ function requestOf(metadata = 'dispatch: local', more = ''): StepRequest {
         flowId: 'flow',
         attemptMs: 700,
         stepOutputs: [],
+        ...place,
       },
     },
   };
@@ -115,11 +116,13 @@ function takePlace(inPlace: InPlace): () => Promise<void> {
   };
 }
 
+const BESIDE = requestOf('dispatch: local', '', { isBeside: true });
+
 /** What is read ahead of a step that began together with others. */
 async function aheadInGroup(attempt: StepAttempt): Promise<readonly StepAhead[]> {
   const inPlace = new InPlace({ slots: 16, choosesItself: false });
   const retry = { initialInterval: 1, backoffCoefficient: 1, maximumInterval: 1, nonRetryableErrorTypes: [] };
-  const attempts = [{ block: 'http.request', request: requestOf(), startToCloseMs: 700, retry }];
+  const attempts = [{ block: 'http.request', request: BESIDE, startToCloseMs: 700, retry }];
   const [answer] = await inContext(() => inPlace.runTogether({ tenant: 'acme', attempts }, attempt));
   return readsIn(answer !== undefined && 'result' in answer ? answer.result : undefined);
 }
@@ -131,6 +134,8 @@ afterEach(() => {
 
 describe('reads ahead of a step', () => {
   test('are steps of their own: with their keys, names, times and contexts', async () => {
+    // However slow the machine is.
+    jest.spyOn(performance, 'now').mockReturnValue(0);
     const { ahead, seen, outcomes } = await runWith(giving('x'));
     expect(ahead).toHaveLength(64);
     expect(outcomes).toEqual(Array(65).fill('ended'));
@@ -166,6 +171,7 @@ describe('reads ahead of a step', () => {
   test.each<[string, number, (attempt: StepAttempt) => Promise<readonly StepAhead[]>]>([
     // The step itself until 100, those ahead until 200 and so on to 600, of which the last began in time.
     ['of a step that came alone', 5, async (attempt) => (await runWith(attempt)).ahead],
+    ['of one that runs beside others', 2, async (attempt) => (await runWith(attempt, { request: BESIDE })).ahead],
     ['of one that began together with others', 2, aheadInGroup],
   ])('end after a while: %s', async (_, count, run) => {
     let now = 0;
