@@ -7,6 +7,7 @@ import { type CatalogFolder, flowText, makeCatalogFolder } from '../helpers/cata
 import { startForeignWorker } from '../helpers/foreign-worker';
 import { ALL_SCOPES, tenantPolicy } from '../helpers/identity';
 import { type IdentityWorker, startIdentityWorker } from '../helpers/identity-worker';
+import { LISTS_AT_ONCE } from '../helpers/lists-at-once';
 import { errorOf, eventually, startTestWorker, type TestWorker } from '../helpers/test-worker';
 import { type AttackCase, shown } from './attack';
 
@@ -122,7 +123,13 @@ export async function openIdentityWorld(): Promise<IdentityWorld> {
   try {
     const log = () => undefined;
     const cli = await findTemporal({ log, canInstall: false });
-    const server = await startTemporalServer({ cli, headless: true, log, namespace: 'elsewhere' });
+    const server = await startTemporalServer({
+      cli,
+      headless: true,
+      log,
+      namespace: 'elsewhere',
+      dynamicConfig: LISTS_AT_ONCE,
+    });
     onClose(() => server.stop());
     const { address } = server;
     const catalog = makeCatalogFolder();

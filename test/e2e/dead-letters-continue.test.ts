@@ -3,6 +3,7 @@ import type { DeadLetters } from '../../src/dsl/dead-letter';
 import { findTemporal } from '../../temporal-dev/locate-temporal';
 import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
 import { BrokenService, lettersOf, resolveLetter, statusOf } from '../helpers/broken-service';
+import { LISTS_AT_ONCE } from '../helpers/lists-at-once';
 import { eventually, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 /** A step that costs history, and does nothing else. */
@@ -20,7 +21,11 @@ beforeAll(async () => {
     cli: await findTemporal({ log, canInstall: false }),
     headless: true,
     log,
-    dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 40, 'history.workflowIdReuseMinimalInterval': '1ms' },
+    dynamicConfig: {
+      ...LISTS_AT_ONCE,
+      'limit.historyCount.suggestContinueAsNew': 40,
+      'history.workflowIdReuseMinimalInterval': '1ms',
+    },
   });
   // Steps in place leave too few events.
   worker = await startTestWorker({ dispatch: 'queue' }, temporal);

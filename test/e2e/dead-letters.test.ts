@@ -11,6 +11,7 @@ import type { Json, JsonObject } from '../../src/dsl/json';
 import { findTemporal } from '../../temporal-dev/locate-temporal';
 import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
 import { historyText } from '../helpers/history-text';
+import { LISTS_AT_ONCE } from '../helpers/lists-at-once';
 import { errorOf, eventually, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 const SECRET = 'a-secret-of-some-length';
@@ -45,7 +46,11 @@ beforeAll(async () => {
     cli: await findTemporal({ log, canInstall: false }),
     headless: true,
     log,
-    dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 60, 'history.workflowIdReuseMinimalInterval': '1ms' },
+    dynamicConfig: {
+      ...LISTS_AT_ONCE,
+      'limit.historyCount.suggestContinueAsNew': 60,
+      'history.workflowIdReuseMinimalInterval': '1ms',
+    },
   });
   worker = await startTestWorker({}, temporal);
   await worker.stop();

@@ -10,6 +10,7 @@ import { findTemporal } from '../../temporal-dev/locate-temporal';
 import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
 import { startCli } from '../helpers/cli';
 import { runInProcess } from '../helpers/cli-in-process';
+import { LISTS_AT_ONCE } from '../helpers/lists-at-once';
 import { eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 /** One of its own, so that counts are those of this file. */
@@ -23,7 +24,12 @@ const WAITS = flowOf('do: [{ read: { call: fs.get, with: { path: a } } }, { rest
 
 beforeAll(async () => {
   const log = () => undefined;
-  server = await startTemporalServer({ cli: await findTemporal({ log, canInstall: false }), headless: true, log });
+  server = await startTemporalServer({
+    cli: await findTemporal({ log, canInstall: false }),
+    headless: true,
+    log,
+    dynamicConfig: LISTS_AT_ONCE,
+  });
   folder = mkdtempSync(join(tmpdir(), 'beamline-dry-runs-'));
   const { address, namespace } = server;
   test = await startTestWorker({ pools: 'io,sandbox' }, { address, namespace });

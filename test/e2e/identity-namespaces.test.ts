@@ -11,6 +11,7 @@ import { flowText } from '../helpers/catalog-folder';
 import { runInProcess } from '../helpers/cli-in-process';
 import { ALL_SCOPES, tenantPolicy } from '../helpers/identity';
 import { type IdentityWorker, startIdentityWorker } from '../helpers/identity-worker';
+import { LISTS_AT_ONCE } from '../helpers/lists-at-once';
 import { errorOf, eventually, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 /** Two namespaces of one server, whose workers have all in common: key, policy, names of task queues. */
@@ -20,7 +21,13 @@ let elsewhere: TestWorker;
 beforeAll(async () => {
   const log = () => undefined;
   const cli = await findTemporal({ log, canInstall: false });
-  server = await startTemporalServer({ cli, headless: true, log, namespace: 'elsewhere' });
+  server = await startTemporalServer({
+    cli,
+    headless: true,
+    log,
+    namespace: 'elsewhere',
+    dynamicConfig: LISTS_AT_ONCE,
+  });
   const { address } = server;
   acme = await startIdentityWorker([tenantPolicy('acme', ALL_SCOPES)], {}, { address, namespace: 'default' });
   const flags = { auth: 'jwt', 'auth-key': acme.identity.authKeyFile, policy: acme.policyFile };

@@ -1,5 +1,6 @@
 const { existsSync } = require('node:fs');
 const { join } = require('node:path');
+const { LISTS_AT_ONCE } = require('./lists-at-once.ts');
 
 const COMPILED = join(__dirname, '..', '..', 'dist', 'temporal-dev');
 
@@ -26,5 +27,5 @@ async function startServer() {
   const log = (line) => console.error(`tests: ${line}`);
   // A download or a build is no matter of a test run: `npm test` has done it before, in setup.
   const cli = await findTemporal({ log, canInstall: false });
-  return startTemporalServer({ cli, headless: true, log });
+  return startTemporalServer({ cli, headless: true, log, dynamicConfig: LISTS_AT_ONCE });
 }

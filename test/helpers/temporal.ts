@@ -1,5 +1,6 @@
 import { findTemporal } from '../../temporal-dev/locate-temporal';
 import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
+import { LISTS_AT_ONCE } from './lists-at-once';
 
 /** The Temporal server that the whole test run shares: use task queues and workflow ids of your own. */
 export interface TestTemporal {
@@ -34,6 +35,7 @@ export async function startTemporalOfShortHistories(events: number): Promise<Tem
     headless: true,
     log,
     dynamicConfig: {
+      ...LISTS_AT_ONCE,
       'limit.historyCount.suggestContinueAsNew': events,
       'history.workflowIdReuseMinimalInterval': '1ms',
     },
