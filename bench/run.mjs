@@ -29,7 +29,7 @@ const require = createRequire(new URL('../package.json', import.meta.url));
 const { version } = require('./package.json');
 const { DefaultLogger, Runtime } = require('@temporalio/worker');
 
-const USAGE = `npm run bench -- [FLAGS]: flows beside hand-written workflows that do the same, all on this machine; some ten minutes
+const USAGE = `npm run bench -- [FLAGS]: flows beside hand-written workflows that do the same, all on this machine; 10 to 30 minutes
 
   --quick      the main ratios, in less than 45 seconds
   --json       the last line is one JSON object: medians, tasks/s and ms
