@@ -24,6 +24,9 @@ server.once('exit', (code, signal) => {
   onServerEnded();
 });
 
+// Whoever ends many processes at once may well end it before our own, and the server would be nobody's: it goes when our process has let go.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
+
 process.stdin.setEncoding('utf8');
 process.stdin.on('data', (text: string) => {
   isStopRequested ||= text.includes(STOP_COMMAND);

@@ -65,6 +65,11 @@ async function startWithoutAttributes(dbFile: string): Promise<() => Promise<voi
   };
 }
 
+/** Its parent. */
+function watchdogOf({ pid }: TemporalServer): number {
+  return Number(/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+}
+
 /** A process that ended but that nobody has waited for yet (state Z) is not alive. */
 function isAlive(pid: number): boolean {
   try {
@@ -179,10 +184,18 @@ describe('a started server', () => {
     await server.stop();
   });
 
+  test('stays where its watchdog is asked to end, and is ended by it afterwards', async () => {
+    const server = await start();
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.kill(watchdogOf(server), signal);
+    expect(await isServing(server.address)).toBe(true);
+    await server.stop();
+    expect(await server.exited).toBe('exit code 0');
+    expect(isAlive(server.pid)).toBe(false);
+  });
+
   test('ends with its watchdog', async () => {
     const server = await start();
-    const watchdog = Number(/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1]);
-    process.kill(watchdog, 'SIGKILL');
+    process.kill(watchdogOf(server), 'SIGKILL');
     expect(await server.exited).toBe('its watchdog ended with SIGKILL');
     expect(await goneWithinMs(server.pid, 2_000)).toBeDefined();
     await server.stop();
