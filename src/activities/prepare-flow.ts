@@ -19,7 +19,7 @@ import { requireScope } from './access/access';
 import { needWord } from './access/scopes';
 import { checkJqExpressions } from './expressions/check-jq-expressions';
 import type { ExpressionEngine } from './expressions/expression-engine';
-import { type PlannedFlow, PlannedFlows } from './planned-flows';
+import type { PlannedFlow, PlannedFlows } from './planned-flows';
 import type { Admission } from './ports/gate';
 import { toApplicationFailure } from './step-failure';
 import { describeViolations } from './validate-data';
@@ -69,7 +69,7 @@ type Admit = (start: StartInput, sent: { tenant: string | undefined }) => Promis
 
 async function prepare(
   value: unknown,
-  { engine, catalog, admit = admitAnybody, place, plannedFlows = new PlannedFlows() }: Preparation,
+  { engine, catalog, admit = admitAnybody, place, plannedFlows }: Preparation,
 ): Promise<PreparedFlow> {
   const parsed = parseStartInput(value);
   if ('problems' in parsed) throw refuse('BLW_START_INVALID', parsed.problems.join('; '), parsed.problems);
@@ -81,9 +81,9 @@ async function prepare(
   const library = catalog === undefined ? undefined : await readLibrary(catalog);
   const { document, source } = documentOf(start, library);
   const isDryRun = start.mode === 'dry-run';
-  const { plan, inputSchema } = await plannedFlows.planned(document, { library, isDryRun }, () =>
-    makePlan({ document, source }, { engine, library, isDryRun }),
-  );
+  const make = () => makePlan({ document, source }, { engine, library, isDryRun });
+  const planned = plannedFlows?.planned(document, { library, isDryRun }, make) ?? make();
+  const { plan, inputSchema } = await planned;
   checkInput(start, inputSchema);
   const dryRun = planDryRun(start, plan);
   if (access !== undefined && asksForApproval(plan)) {

@@ -1,13 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { JsonObject } from '../../src/dsl/json';
-import { findTemporal } from '../../temporal-dev/locate-temporal';
-import { startTemporalServer } from '../../temporal-dev/server';
 import { type CatalogFolder, flowText, makeCatalogFolder } from '../helpers/catalog-folder';
 import { startForeignWorker } from '../helpers/foreign-worker';
 import { ALL_SCOPES, tenantPolicy } from '../helpers/identity';
 import { type IdentityWorker, startIdentityWorker } from '../helpers/identity-worker';
-import { LISTS_AT_ONCE } from '../helpers/lists-at-once';
+import { startOwnTemporal } from '../helpers/temporal';
 import { errorOf, eventually, startTestWorker, type TestWorker } from '../helpers/test-worker';
 import { type AttackCase, shown } from './attack';
 
@@ -121,15 +119,7 @@ export async function openIdentityWorld(): Promise<IdentityWorld> {
   const releases: Release[] = [];
   const onClose = (release: Release) => void releases.unshift(release);
   try {
-    const log = () => undefined;
-    const cli = await findTemporal({ log, canInstall: false });
-    const server = await startTemporalServer({
-      cli,
-      headless: true,
-      log,
-      namespace: 'elsewhere',
-      dynamicConfig: LISTS_AT_ONCE,
-    });
+    const server = await startOwnTemporal({ namespace: 'elsewhere' });
     onClose(() => server.stop());
     const { address } = server;
     const catalog = makeCatalogFolder();

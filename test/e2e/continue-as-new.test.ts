@@ -2,8 +2,8 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { watchFlow } from '../../src/cli/flow-watcher';
 import type { Json } from '../../src/dsl/json';
 import type { FlowProgress } from '../../src/dsl/progress';
-import { findTemporal } from '../../temporal-dev/locate-temporal';
-import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
+import type { TemporalServer } from '../../temporal-dev/server';
+import { startTemporalOfShortHistories } from '../helpers/temporal';
 import {
   errorOf,
   eventually,
@@ -18,14 +18,7 @@ import {
 let server: TemporalServer;
 let worker: TestWorker;
 beforeAll(async () => {
-  const log = () => undefined;
-  server = await startTemporalServer({
-    cli: await findTemporal({ log, canInstall: false }),
-    headless: true,
-    log,
-    // Without the interval the server holds each further run back until the one before is a second old.
-    dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 20, 'history.workflowIdReuseMinimalInterval': '1ms' },
-  });
+  server = await startTemporalOfShortHistories(20);
   // Steps in place leave too few events for short flows to meet it.
   worker = await startTestWorker({ dispatch: 'queue' }, server);
 }, 30_000);

@@ -1,9 +1,8 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import type { DeadLetters } from '../../src/dsl/dead-letter';
-import { findTemporal } from '../../temporal-dev/locate-temporal';
-import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
+import type { TemporalServer } from '../../temporal-dev/server';
 import { BrokenService, lettersOf, resolveLetter, statusOf } from '../helpers/broken-service';
-import { LISTS_AT_ONCE } from '../helpers/lists-at-once';
+import { startTemporalOfShortHistories } from '../helpers/temporal';
 import { eventually, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 /** A step that costs history, and does nothing else. */
@@ -15,18 +14,8 @@ let service: BrokenService;
 
 beforeAll(async () => {
   service = await new BrokenService().open();
-  const log = () => undefined;
   // Suggests a new history after a few steps.
-  temporal = await startTemporalServer({
-    cli: await findTemporal({ log, canInstall: false }),
-    headless: true,
-    log,
-    dynamicConfig: {
-      ...LISTS_AT_ONCE,
-      'limit.historyCount.suggestContinueAsNew': 40,
-      'history.workflowIdReuseMinimalInterval': '1ms',
-    },
-  });
+  temporal = await startTemporalOfShortHistories(40);
   // Steps in place leave too few events.
   worker = await startTestWorker({ dispatch: 'queue' }, temporal);
 }, 60_000);

@@ -8,10 +8,9 @@ import { parse } from 'yaml';
 import { resolveLetter } from '../../src/cli/dead-letter-client';
 import type { DeadLetters, Resolution, ResolveAnswer } from '../../src/dsl/dead-letter';
 import type { Json, JsonObject } from '../../src/dsl/json';
-import { findTemporal } from '../../temporal-dev/locate-temporal';
-import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
+import type { TemporalServer } from '../../temporal-dev/server';
 import { historyText } from '../helpers/history-text';
-import { LISTS_AT_ONCE } from '../helpers/lists-at-once';
+import { startTemporalOfShortHistories } from '../helpers/temporal';
 import { errorOf, eventually, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 const SECRET = 'a-secret-of-some-length';
@@ -40,18 +39,8 @@ beforeAll(async () => {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const log = () => undefined;
   // Suggests a new history after a few events, so that flows with dead letters meet it.
-  temporal = await startTemporalServer({
-    cli: await findTemporal({ log, canInstall: false }),
-    headless: true,
-    log,
-    dynamicConfig: {
-      ...LISTS_AT_ONCE,
-      'limit.historyCount.suggestContinueAsNew': 60,
-      'history.workflowIdReuseMinimalInterval': '1ms',
-    },
-  });
+  temporal = await startTemporalOfShortHistories(60);
   worker = await startTestWorker({}, temporal);
   await worker.stop();
   worker = await startTestWorker({ secret: [`token=file:${secretFile(worker.folder)}`] }, temporal);

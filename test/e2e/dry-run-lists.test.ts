@@ -6,11 +6,10 @@ import type { JsonObject } from '../../src/dsl/json';
 import { RUN_FLOW } from '../../src/dsl/names';
 import { FlowSurvey } from '../../src/worker/telemetry/flow-survey';
 import { connectWorker } from '../../src/worker/temporal-connection';
-import { findTemporal } from '../../temporal-dev/locate-temporal';
-import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
+import type { TemporalServer } from '../../temporal-dev/server';
 import { startCli } from '../helpers/cli';
 import { runInProcess } from '../helpers/cli-in-process';
-import { LISTS_AT_ONCE } from '../helpers/lists-at-once';
+import { startOwnTemporal } from '../helpers/temporal';
 import { eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 /** One of its own, so that counts are those of this file. */
@@ -23,13 +22,7 @@ const READ = flowOf("do: [{ read: { call: fs.get, with: { path: '${ data }' } } 
 const WAITS = flowOf('do: [{ read: { call: fs.get, with: { path: a } } }, { rest: { wait: PT1H } }]');
 
 beforeAll(async () => {
-  const log = () => undefined;
-  server = await startTemporalServer({
-    cli: await findTemporal({ log, canInstall: false }),
-    headless: true,
-    log,
-    dynamicConfig: LISTS_AT_ONCE,
-  });
+  server = await startOwnTemporal();
   folder = mkdtempSync(join(tmpdir(), 'beamline-dry-runs-'));
   const { address, namespace } = server;
   test = await startTestWorker({ pools: 'io,sandbox' }, { address, namespace });

@@ -2,11 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
-import { findTemporal } from '../../temporal-dev/locate-temporal';
-import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
+import type { TemporalServer } from '../../temporal-dev/server';
 import type { CliResult } from '../helpers/cli';
 import { runInProcess } from '../helpers/cli-in-process';
-import { testTemporal } from '../helpers/temporal';
+import { startTemporalOfShortHistories, testTemporal } from '../helpers/temporal';
 import { eventually, flowOf, progressWhen, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 /** A server that suggests a new history after a few events already. */
@@ -14,14 +13,8 @@ let eager: TemporalServer;
 let eagerWorker: TestWorker;
 let worker: TestWorker;
 beforeAll(async () => {
-  const log = () => undefined;
   worker = await startTestWorker();
-  eager = await startTemporalServer({
-    cli: await findTemporal({ log, canInstall: false }),
-    headless: true,
-    log,
-    dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': 20, 'history.workflowIdReuseMinimalInterval': '1ms' },
-  });
+  eager = await startTemporalOfShortHistories(20);
   eagerWorker = await startTestWorker({ dispatch: 'queue' }, eager);
 }, 40_000);
 afterAll(async () => {

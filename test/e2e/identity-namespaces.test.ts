@@ -5,13 +5,12 @@ import type { WorkflowHandle } from '@temporalio/client';
 import type { BusOverview } from '../../src/dsl/events/bus-messages';
 import type { Json, JsonObject } from '../../src/dsl/json';
 import { RUN_FLOW } from '../../src/dsl/names';
-import { findTemporal } from '../../temporal-dev/locate-temporal';
-import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
+import type { TemporalServer } from '../../temporal-dev/server';
 import { flowText } from '../helpers/catalog-folder';
 import { runInProcess } from '../helpers/cli-in-process';
 import { ALL_SCOPES, tenantPolicy } from '../helpers/identity';
 import { type IdentityWorker, startIdentityWorker } from '../helpers/identity-worker';
-import { LISTS_AT_ONCE } from '../helpers/lists-at-once';
+import { startOwnTemporal } from '../helpers/temporal';
 import { errorOf, eventually, startTestWorker, type TestWorker } from '../helpers/test-worker';
 
 /** Two namespaces of one server, whose workers have all in common: key, policy, names of task queues. */
@@ -19,15 +18,7 @@ let server: TemporalServer;
 let acme: IdentityWorker;
 let elsewhere: TestWorker;
 beforeAll(async () => {
-  const log = () => undefined;
-  const cli = await findTemporal({ log, canInstall: false });
-  server = await startTemporalServer({
-    cli,
-    headless: true,
-    log,
-    namespace: 'elsewhere',
-    dynamicConfig: LISTS_AT_ONCE,
-  });
+  server = await startOwnTemporal({ namespace: 'elsewhere' });
   const { address } = server;
   acme = await startIdentityWorker([tenantPolicy('acme', ALL_SCOPES)], {}, { address, namespace: 'default' });
   const flags = { auth: 'jwt', 'auth-key': acme.identity.authKeyFile, policy: acme.policyFile };

@@ -1,5 +1,5 @@
 import { findTemporal } from '../../temporal-dev/locate-temporal';
-import { startTemporalServer, type TemporalServer } from '../../temporal-dev/server';
+import { startTemporalServer, type TemporalServer, type TemporalServerOptions } from '../../temporal-dev/server';
 import { LISTS_AT_ONCE } from './lists-at-once';
 
 /** The Temporal server that the whole test run shares: use task queues and workflow ids of your own. */
@@ -25,18 +25,27 @@ export function testTemporal(): TestTemporal {
   return { address, namespace: process.env.BEAMLINE_TEST_TEMPORAL_NAMESPACE || 'default' };
 }
 
-/**
- * Starts a Temporal server that suggests a new history after so many events, so that flows continue as new early. The caller stops it.
- */
-export async function startTemporalOfShortHistories(events: number): Promise<TemporalServer> {
+/** Starts a Temporal server for one suite, with lists that are written at once. The caller stops it. */
+export async function startOwnTemporal({
+  dynamicConfig = {},
+  ...options
+}: Pick<TemporalServerOptions, 'namespace' | 'dynamicConfig'> = {}): Promise<TemporalServer> {
   const log = () => undefined;
   return await startTemporalServer({
+    ...options,
     cli: await findTemporal({ log, canInstall: false }),
     headless: true,
     log,
+    dynamicConfig: { ...LISTS_AT_ONCE, ...dynamicConfig },
+  });
+}
+
+/** The same with one that suggests a new history after so many events, so that flows continue as new early. */
+export function startTemporalOfShortHistories(events: number): Promise<TemporalServer> {
+  return startOwnTemporal({
     dynamicConfig: {
-      ...LISTS_AT_ONCE,
       'limit.historyCount.suggestContinueAsNew': events,
+      // Else the server holds each further run back until the one before is a second old.
       'history.workflowIdReuseMinimalInterval': '1ms',
     },
   });

@@ -1,28 +1,19 @@
-import { CancelledFailure, Context } from '@temporalio/activity';
-import { ApplicationFailure } from '@temporalio/common';
+import { Context } from '@temporalio/activity';
 import { measureJson } from '../../dsl/encoded-json';
 import { isJsonObject } from '../../dsl/json';
 import { type Elsewhere, LOCAL_ATTEMPT_MS, type LocalAttempt, localUseOf } from '../../dsl/local-step';
-import { type ReadAhead, readAheadMs, withAheadMs } from '../../dsl/read-ahead/read-ahead';
+import type { ReadAhead } from '../../dsl/read-ahead/read-ahead';
 import { CLAIM_THRESHOLD_BYTES, type StepRequest, type StepResult } from '../../dsl/step-request';
 import { type AnswerTogether, BEGIN_MS, PLACE_MS, type StepsTogether, TURN_MS } from '../../dsl/steps-together';
 import { inContextOf, type TriedStep } from './attempt-context';
 import { GroupLine } from './group-line';
-import { elsewhere, endsInPlace, type FailedInPlace, inQueue, lacksTime, pauseOf } from './local-end';
+import { elsewhere, moved } from './local-end';
 import { ReaderAhead } from './read-ahead';
 import { RecentTenants } from './recent-tenants';
 import { paceKey, StepPaces } from './step-paces';
 import { StepPlaces } from './step-places';
 import { tryTogether } from './steps-together';
-import {
-  expectedBytes,
-  isUsedUp,
-  SHARED_TASK_MS,
-  sentBytes,
-  TASK_MS,
-  type TaskAccount,
-  TaskAccounts,
-} from './task-accounts';
+import { expectedBytes, isUsedUp, leftMs, SHARED_TASK_MS, sentBytes, TASK_MS, TaskAccounts } from './task-accounts';
 
 /** After one has found no place, no step is chosen for so long, ms. */
 const CROWDED_MS = 1_000;
@@ -212,8 +203,7 @@ export class InPlace {
     const reads = await this.#reader.readOn(own, {
       ahead,
       output: result.output,
-      beginsBy: begunAt + readAheadMs(ahead),
-      endsBy: begunAt + withAheadMs(ahead),
+      begunAt,
       warn: (error) => this.options.warn?.(error),
       isExpected: (request, bytes) => {
         const key = paceKey(request);
@@ -251,7 +241,9 @@ export class InPlace {
     const isShared = this.#tenants.hasOthersThan(request.tenant);
     if (isUsedUp(account, { expected, taskMs: isShared ? SHARED_TASK_MS : TASK_MS })) return elsewhere('long');
     // Where there are other tenants the queue is the fairer way.
-    const patienceMs = step.patienceMs ?? (isShared ? 0 : leftOfTaskMs(account, step));
+    const patienceMs =
+      step.patienceMs ??
+      (isShared ? 0 : Math.min(leftMs(account, TASK_MS), step.begins ? BEGIN_MS : Number.POSITIVE_INFINITY));
     // What it would do on the word of an answer that is not in the history, it might do otherwise on another one.
     if (local.use === 'recorded' && (account.hasUnrecorded || local.isUnrecorded)) return elsewhere('unrecorded');
     account.expectedBytes += expected;
@@ -282,12 +274,6 @@ export class InPlace {
   }
 }
 
-/** How long a step may wait for its place, ms. */
-function leftOfTaskMs({ since, turnMs }: TaskAccount, { begins }: Pick<InPlaceStep, 'begins'>): number {
-  const leftMs = since + turnMs + TASK_MS - performance.now();
-  return begins === true ? Math.min(leftMs, BEGIN_MS) : leftMs;
-}
-
 /** True where a block has left what is found under its key, so that it would give the same again. */
 function hasTakenEffect(blockType: string, { output, waiting }: StepResult): boolean {
   if (waiting !== undefined || !isJsonObject(output)) return false;
@@ -296,17 +282,4 @@ function hasTakenEffect(blockType: string, { output, waiting }: StepResult): boo
   // One that only reads is not recorded (sqlite-database.ts).
   const { results } = output;
   return Array.isArray(results) && results.some((result) => isJsonObject(result) && Number(result.rowsAffected) > 0);
-}
-
-/** A failure after which there is another attempt sends the step to its queue, for that; the others are the step's. */
-function moved(error: unknown, { local, info, tookMs }: Omit<FailedInPlace, 'failure'>): StepResult {
-  if (error instanceof CancelledFailure) return elsewhere('stopped', tookMs);
-  if (!(error instanceof ApplicationFailure)) throw error;
-  const failed = { failure: error, local, info, tookMs };
-  if (endsInPlace(failed)) throw error;
-  const code = typeof error.type === 'string' ? { code: error.type } : {};
-  if (lacksTime(failed)) return inQueue({ reason: 'slow', attempts: 0, tookMs, ...code });
-  const pauseMs = pauseOf(failed);
-  const pause = pauseMs === undefined ? {} : { pauseMs };
-  return inQueue({ reason: 'failed', attempts: 1, tookMs, ...code, ...pause });
 }

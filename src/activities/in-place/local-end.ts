@@ -1,4 +1,4 @@
-import type { ApplicationFailure, Info } from '@temporalio/activity';
+import { ApplicationFailure, CancelledFailure, type Info } from '@temporalio/activity';
 import { type Elsewhere, LOCAL_ATTEMPT_MS, type LocalAttempt } from '../../dsl/local-step';
 import type { StepResult } from '../../dsl/step-request';
 
@@ -47,4 +47,17 @@ export function elsewhere(reason: Elsewhere['reason'], tookMs = 0): StepResult {
 /** Sends a step to its queue. */
 export function inQueue(why: Elsewhere): StepResult {
   return { output: null, attempt: why.attempts, elsewhere: why };
+}
+
+/** A failure after which there is another attempt sends the step to its queue, for that; the others are the step's. */
+export function moved(error: unknown, { local, info, tookMs }: Omit<FailedInPlace, 'failure'>): StepResult {
+  if (error instanceof CancelledFailure) return elsewhere('stopped', tookMs);
+  if (!(error instanceof ApplicationFailure)) throw error;
+  const failed = { failure: error, local, info, tookMs };
+  if (endsInPlace(failed)) throw error;
+  const code = typeof error.type === 'string' ? { code: error.type } : {};
+  if (lacksTime(failed)) return inQueue({ reason: 'slow', attempts: 0, tookMs, ...code });
+  const pauseMs = pauseOf(failed);
+  const pause = pauseMs === undefined ? {} : { pauseMs };
+  return inQueue({ reason: 'failed', attempts: 1, tookMs, ...code, ...pause });
 }

@@ -8,7 +8,7 @@ import { Evaluator } from '../../dsl/expressions/evaluator';
 import type { Json } from '../../dsl/json';
 import { LOCAL_ATTEMPT_MS } from '../../dsl/local-step';
 import { type ForeseenRead, foresee } from '../../dsl/read-ahead/foresee';
-import type { ReadAhead, StepAhead } from '../../dsl/read-ahead/read-ahead';
+import { type ReadAhead, readAheadMs, type StepAhead, withAheadMs } from '../../dsl/read-ahead/read-ahead';
 import { cacheOf, idempotencyKey, type StepRequest, type StepResult } from '../../dsl/step-request';
 import { attemptInfo, inContextOf, recordedFailure, StopClock, type TriedStep } from './attempt-context';
 
@@ -34,9 +34,8 @@ interface Following {
   readonly ahead: ReadAhead;
   /** Of the step. */
   readonly output: Json;
-  /** No further read begins after it, and all of them end by then, as `performance.now()`. */
-  readonly beginsBy: number;
-  readonly endsBy: number;
+  /** When the step began, as `performance.now()`. */
+  readonly begunAt: number;
   warn(error: unknown): void;
   /** The step may be tried in place, and gives at most so many bytes. */
   isExpected(request: StepRequest, bytes: number): boolean;
@@ -53,14 +52,14 @@ export class ReaderAhead {
    * no answer: the step's own may not be lost by it.
    */
   async readOn({ request, info }: TriedStep, following: Following): Promise<StepAhead[]> {
-    const { ahead, output, beginsBy, endsBy } = following;
+    const { ahead, output, begunAt } = following;
     const reads = foresee(ahead, output, { evaluate: this.#evaluation(request, ahead), uuid: randomUUID });
     const answers: StepAhead[] = [];
-    const clock = new StopClock(Context.current().cancellationSignal, endsBy);
+    const clock = new StopClock(Context.current().cancellationSignal, begunAt + withAheadMs(ahead));
     let bytes = 0;
     try {
       for (let next = reads.next(); next.done !== true; ) {
-        const leftMs = beginsBy - performance.now();
+        const leftMs = begunAt + readAheadMs(ahead) - performance.now();
         const isOver = clock.signal.aborted || answers.length >= MAX_READS || bytes > MAX_BYTES || leftMs <= 0;
         const step = isOver
           ? undefined

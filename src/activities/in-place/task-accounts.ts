@@ -65,13 +65,19 @@ export class TaskAccounts {
   }
 }
 
+/** What is left of the time of steps in place in the workflow task, ms; less than nothing where it is over. */
+export function leftMs({ since, turnMs }: TaskAccount, taskMs: number): number {
+  return since + turnMs + taskMs - performance.now();
+}
+
 /** True where no further step may begin in the workflow task that gives at most `expected` bytes. */
 export function isUsedUp(
-  { since, turnMs, steps, bytes, expectedBytes }: TaskAccount,
+  account: TaskAccount,
   { expected, taskMs }: { readonly expected: number; readonly taskMs: number },
 ): boolean {
+  const { steps, bytes, expectedBytes } = account;
   return (
-    performance.now() - since - turnMs > taskMs ||
+    leftMs(account, taskMs) < 0 ||
     steps >= TASK_STEPS ||
     bytes > TASK_BYTES ||
     bytes + expectedBytes + expected > EXPECTED_BYTES
