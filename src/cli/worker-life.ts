@@ -11,7 +11,7 @@ import { connectionConfig } from '../worker/temporal-connection';
 import { translateClientError } from './client-errors';
 import { errorDataOf } from './command-error';
 import { EXIT, type ExitCode } from './exit-codes';
-import { keepHeapsSmall } from './small-heaps';
+import { setHeapFlags } from './heap-flags';
 import type { StopRequest } from './stop-request';
 
 /** The log of a worker, and the conditions that know whether it can be written. */
@@ -27,7 +27,7 @@ export function createWorkerLog(config: WorkerConfig, workerId: string): { logge
 
 /** Starts a worker; what Temporal refuses comes out as an error for people. */
 export async function startWorkerFor(options: Parameters<typeof startWorker>[0]): Promise<RunningWorker> {
-  keepHeapsSmall();
+  setHeapFlags();
   try {
     return await startWorker(options);
   } catch (error) {

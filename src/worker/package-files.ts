@@ -26,6 +26,9 @@ export const FAILURE_CONVERTER = join(PACKAGE_ROOT, 'dist', 'src', 'workflows', 
 /** Entry of the processes that run cpu and gpu blocks, and SQL on SQLite. */
 export const CHILD_ENTRY = join(PACKAGE_ROOT, 'dist', 'src', 'activities', 'process', 'child-main.js');
 
+/** Entry of the thread that runs the code of all flows of a worker. */
+export const FLOW_THREAD_ENTRY = join(PACKAGE_ROOT, 'dist', 'src', 'worker', 'flow-thread', 'thread-main.js');
+
 /** Entry of the processes that run one script each. */
 export const SCRIPT_ENTRY = join(PACKAGE_ROOT, 'dist', 'src', 'activities', 'script', 'child', 'child-main.js');
 

@@ -46,7 +46,7 @@ import { blockRunner } from './block-runners';
 import type { WorkerConfig } from './config';
 import { workerDataConverter } from './data-converter';
 import { createFlowLogSinks } from './flow-log';
-import { FlowWorker } from './flow-worker';
+import { FlowWorker } from './flow-thread/flow-worker';
 import type { Logger } from './logger';
 import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
 import type { PolicySource } from './policy/policy';

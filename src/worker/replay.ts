@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { historyFromJSON } from '@temporalio/common/lib/proto-utils';
-import { Worker } from '@temporalio/worker';
 import { replayDataConverter } from './data-converter';
 import { createFlowLogSinks } from './flow-log';
+import { FlowWorker } from './flow-thread/flow-worker';
 import { WORKFLOW_BUNDLE } from './package-files';
 import { createTraceSinks } from './tracing/trace-sinks';
 
@@ -38,7 +38,7 @@ async function* replayFile(
   histories: Record<string, unknown>,
   store: ReplayStore,
 ): AsyncGenerator<ReplayOutcome> {
-  const results = Worker.runReplayHistories(
+  const results = FlowWorker.runReplayHistories(
     {
       workflowBundle: { codePath: WORKFLOW_BUNDLE },
       dataConverter: replayDataConverter(store),

@@ -9,7 +9,7 @@ import type { WindowAdmission } from '../dsl/admission';
 import { ADMIT_WINDOW, taskQueueOf } from '../dsl/names';
 import { workerDataConverter } from './data-converter';
 import { createFlowLogSinks } from './flow-log';
-import { FlowWorker } from './flow-worker';
+import { FlowWorker } from './flow-thread/flow-worker';
 import { stepIdentity } from './identity/step-identity';
 import { stepAccess } from './policy/step-access';
 import { flowActivities, flowOptions, type Pool, type PoolParts, versioning } from './pools';

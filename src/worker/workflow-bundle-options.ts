@@ -22,8 +22,6 @@ export function workflowBundleOptions(): BundleOptions {
  * its code takes. They hold no state of a flow, but for caches; those that do are in none of their imports (test/worker/shared-modules.test.ts).
  */
 export const SHARED: readonly string[] = [
-  // First, since `Error` is frozen once all of them are loaded.
-  'workflows/stack-traces',
   'dsl/expressions/cel',
   'dsl/expressions/evaluator',
   'workflows/dead-letters',

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { flagsBeside } from '../../src/cli/small-heaps';
+import { flagsBeside } from '../../src/cli/heap-flags';
 
 const ROOT = join(__dirname, '..', '..');
 
@@ -36,8 +36,8 @@ describe('the memory of a worker', () => {
   });
 
   it('is tuned but for what the command line or NODE_OPTIONS says', () => {
-    expect(flagsBeside([])).toEqual(['--heap-growing-percent=50', '--max-semi-space-size=8']);
-    expect(flagsBeside(['--max_semi_space_size=32'])).toEqual(['--heap-growing-percent=50']);
-    expect(flagsBeside(['', '--heap-growing-percent 400 --max-semi-space-size=16'])).toEqual([]);
+    expect(flagsBeside([])).toEqual(['--heap-growing-percent=50', '--max-semi-space-size=8', '--no-parallel-scavenge']);
+    expect(flagsBeside(['--max_semi_space_size=32'])).toEqual(['--heap-growing-percent=50', '--no-parallel-scavenge']);
+    expect(flagsBeside(['', '--heap-growing-percent 400 --max-semi-space-size=16 --parallel-scavenge'])).toEqual([]);
   });
 });

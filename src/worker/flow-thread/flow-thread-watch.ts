@@ -1,6 +1,6 @@
 import { Session } from 'node:inspector';
 import type { Workflow, WorkflowCreator } from '@temporalio/worker/lib/workflow/interface';
-import { within } from '../activities/within';
+import { within } from '../../activities/within';
 
 /** The thread is looked after so often within its limit. A machine that was suspended makes one look late, not all of them. */
 const LOOKS = 12;

@@ -9,10 +9,12 @@ const FLAGS = [
   '--heap-growing-percent=50',
   // MiB of half of the young part, of threads that start from now on: that of the flows.
   '--max-semi-space-size=8',
+  // Young objects are collected by the thread that made them, without helpers: with them it was hardly sooner done, for 5 % more CPU time of the process.
+  '--no-parallel-scavenge',
 ];
 
-/** Keeps the heaps of this process small, but for what its command line or NODE_OPTIONS says. To be called before threads are started. */
-export function keepHeapsSmall({ execArgv, env }: Pick<NodeJS.Process, 'execArgv' | 'env'> = process): void {
+/** Sets the flags of this process, but for what its command line or NODE_OPTIONS says. To be called before threads are started. */
+export function setHeapFlags({ execArgv, env }: Pick<NodeJS.Process, 'execArgv' | 'env'> = process): void {
   for (const flag of flagsBeside([...execArgv, env.NODE_OPTIONS ?? ''])) setFlagsFromString(flag);
 }
 
@@ -23,5 +25,5 @@ export function flagsBeside(options: readonly string[]): readonly string[] {
 }
 
 function nameOf(flag: string): string {
-  return flag.replace(/^--/, '').replace(/=.*$/, '');
+  return flag.replace(/^--(no-)?/, '').replace(/=.*$/, '');
 }

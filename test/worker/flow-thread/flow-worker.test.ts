@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection } from '@temporalio/worker';
-import { FlowWorker } from '../../src/worker/flow-worker';
-import { testTemporal } from '../helpers/temporal';
+import { FlowWorker } from '../../../src/worker/flow-thread/flow-worker';
+import { testTemporal } from '../../helpers/temporal';
 
 test.each(['endless', 'restless'])(
   'stops code that is %s, fails its workflow task, and goes on with other flows',
@@ -13,7 +13,7 @@ test.each(['endless', 'restless'])(
     const clientConnection = await Connection.connect({ address });
     const client = new Client({ connection: clientConnection, namespace });
     try {
-      const workflowsPath = join(__dirname, '../helpers/endless-workflows.ts');
+      const workflowsPath = join(__dirname, '../../helpers/endless-workflows.ts');
       const { code } = await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('ERROR') });
       const taskQueue = `flow-worker-${randomUUID()}`;
       const worker = await FlowWorker.create({
