@@ -1,5 +1,12 @@
 import { FlowError } from '../errors';
-import { type Batch, type BatchValues, requireObject, requireValue, type Variables } from '../expressions/batch';
+import {
+  type Batch,
+  type BatchItem,
+  type BatchValues,
+  requireObject,
+  requireValue,
+  type Variables,
+} from '../expressions/batch';
 import { type Json, type JsonObject, setOwn } from '../json';
 import { localUseOf, mayChoose } from '../local-step';
 import { placeSecrets } from '../placeholders';
@@ -66,6 +73,9 @@ type Foreseeing<T> = Generator<ForeseenRead, T, Json>;
 /** Tasks and iterations that are gone through for one step's reads: the flows of others wait meanwhile. */
 const MAX_TASKS = 1_000;
 
+/** Of what reads none. */
+const NO_VARIABLES: Variables = { data: null };
+
 class Foresight {
   #context: Json;
   #tasks = 0;
@@ -118,13 +128,12 @@ class Foresight {
     if (task.input?.schema !== undefined) throw new Unforeseen();
     const { secrets, variables: named } = placeSecrets(task, this.tools.uuid);
     const about = { name: task.name, reference: task.path, input: rawInput };
-    const variables = {
+    const items = [...ifItems(task), ...inputItems(task), ...definitionItems(task)];
+    const values = this.#evaluate(items, () => ({
       ...this.#variables(scope, rawInput),
       task: this.#unknown(about, ['startedAt', 'definition']),
       ...named,
-    };
-    const items = [...ifItems(task), ...inputItems(task), ...definitionItems(task)];
-    const values = this.#evaluate({ items, variables });
+    }));
     if (values.if === false) return { output: rawInput, next: 'continue' };
     const { input = rawInput } = values;
     let result: { readonly output: Json; readonly next?: string | undefined };
@@ -161,18 +170,24 @@ class Foresight {
   *#iterations(
     task: ForPlan,
     { items, from, isCut }: NonNullable<ListAhead['loop']>,
-    { input, output: before, scope }: { input: Json; output: Json; scope: ScopeAhead },
+    { input, output: first, scope }: { input: Json; output: Json; scope: ScopeAhead },
   ): Foreseeing<Json> {
     if (task.parallel !== undefined) throw new Unforeseen();
-    let output = before;
+    let output = first;
     for (const [offset, item] of items.entries()) {
       this.#count();
       const index = from + offset;
       const loop = { [task.each]: item, [task.at]: index };
       if (task.while !== undefined) {
-        const variables = { ...this.#variables(scope, input), ...this.#unknownTask(task), ...loop, data: output };
         const items = conditionItem('holds', task.while, 'while');
-        if (this.#evaluate({ items, variables }).holds === false) return output;
+        const before = output;
+        const variables = () => ({
+          ...this.#variables(scope, input),
+          ...this.#unknownTask(task),
+          ...loop,
+          data: before,
+        });
+        if (this.#evaluate(items, variables).holds === false) return output;
       }
       output = yield* this.#list(task.tasks, output, {
         variables: { ...scope.variables, ...loop },
@@ -190,10 +205,13 @@ class Foresight {
     { scope, input, output: raw, next }: { scope: ScopeAhead; input: Json; output: Json; next?: string | undefined },
   ): OutcomeAhead {
     if (task.output?.schema !== undefined || task.export?.schema !== undefined) throw new Unforeseen();
-    const values = this.#evaluate({
-      items: [...outputItems(task.output), ...exportItems(task.export)],
-      variables: { ...this.#variables(scope, input), ...this.#unknownTask(task), output: raw, data: raw },
-    });
+    const items = [...outputItems(task.output), ...exportItems(task.export)];
+    const values = this.#evaluate(items, () => ({
+      ...this.#variables(scope, input),
+      ...this.#unknownTask(task),
+      output: raw,
+      data: raw,
+    }));
     const { output = raw, context = this.#context } = values;
     this.#context = context;
     const { stepOutputs } = this.ahead;
@@ -223,8 +241,10 @@ class Foresight {
     return known;
   }
 
-  #evaluate(batch: Batch): BatchValues {
-    const values = this.tools.evaluate(batch);
+  /** `variables` are made only where an expression may read them: most values of most steps are constants. */
+  #evaluate(items: readonly BatchItem[], variables: () => Variables): BatchValues {
+    const isConstant = items.every((item) => 'template' in item && 'value' in item.template);
+    const values = this.tools.evaluate({ items, variables: isConstant ? NO_VARIABLES : variables() });
     if (this.#isLost) throw new Unforeseen();
     return values;
   }
