@@ -14,6 +14,11 @@ export async function telling(): Promise<string> {
   return 'told';
 }
 
+/** Tells others what no message can carry. */
+export async function babbling(): Promise<void> {
+  news.tell((() => 'code') as unknown as string);
+}
+
 /** Tells others, and fails in the same workflow task. */
 export async function failing(): Promise<never> {
   news.tell('fails');

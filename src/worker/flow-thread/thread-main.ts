@@ -27,14 +27,31 @@ start(workerData as FlowThreadData).catch((error: unknown) => {
 
 async function start({ bundle, activityNames }: FlowThreadData): Promise<void> {
   const creator = await ReusableVMWorkflowCreator.create(bundle, NO_TIMEOUT, new Set(activityNames));
-  port.on('message', (task: ThreadTask) => {
-    if ('dispose' in task) void ReusableVMWorkflowCreator.workflowByRunId.get(task.dispose)?.dispose();
-    else void answer(task, creator);
-  });
+  port.on('message', (task: ThreadTask) => void handle(task, creator));
   port.postMessage(READY);
 }
 
-async function answer(request: TurnRequest, creator: ReusableVMWorkflowCreator): Promise<void> {
+/** Never rejects: what is left rejected here ends the thread, and with it all flows of the worker. */
+async function handle(task: ThreadTask, creator: ReusableVMWorkflowCreator): Promise<void> {
+  if ('dispose' in task) return await dispose(task.dispose);
+  try {
+    port.postMessage(await turnOf(task, creator));
+  } catch (error) {
+    // What the flow told others cannot be sent.
+    port.postMessage({ id: task.id, error: errorOf(error) } satisfies Turn);
+  }
+}
+
+async function dispose(runId: string): Promise<void> {
+  try {
+    await ReusableVMWorkflowCreator.workflowByRunId.get(runId)?.dispose();
+  } catch {
+    // It was to be forgotten, and is; as in the SDK, nobody hears of more.
+    ReusableVMWorkflowCreator.workflowByRunId.delete(runId);
+  }
+}
+
+async function turnOf(request: TurnRequest, creator: ReusableVMWorkflowCreator): Promise<Turn> {
   const { id, runId } = request;
   let turn: Turn;
   try {
@@ -43,7 +60,7 @@ async function answer(request: TurnRequest, creator: ReusableVMWorkflowCreator):
     turn = { id, error: errorOf(error) };
   }
   const calls = await callsOf(runId);
-  port.postMessage(calls.length === 0 ? turn : { ...turn, calls });
+  return calls.length === 0 ? turn : { ...turn, calls };
 }
 
 async function takeTurn(

@@ -53,16 +53,19 @@ test('hands on what a flow tells others, also where its code fails', async () =>
   expect(told).toEqual(['begun', 'ended', 'fails']);
 });
 
-test('fails the workflow task of a flow that leaves a promise rejected, and no other', async () => {
+test.each([
+  ['careless', 'leaves a promise rejected', 'nobody hears of it'],
+  ['babbling', 'tells others what cannot be sent', 'could not be cloned'],
+])('fails the workflow task of a flow (%s) that %s, and no other', async (type, _, message) => {
   await withWorker(async (start, client) => {
-    const careless = await start('careless');
-    const handle = client.workflow.getHandle(careless.workflowId);
+    const bad = await start(type);
+    const handle = client.workflow.getHandle(bad.workflowId);
     for (;;) {
       expect(await (await start('telling')).result()).toBe('told');
       const { events } = await handle.fetchHistory();
       const failed = events?.find(({ workflowTaskFailedEventAttributes: failure }) => failure);
       if (failed === undefined) continue;
-      expect(failed.workflowTaskFailedEventAttributes?.failure?.message).toContain('nobody hears of it');
+      expect(failed.workflowTaskFailedEventAttributes?.failure?.message).toContain(message);
       break;
     }
     await handle.terminate();
