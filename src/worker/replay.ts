@@ -33,6 +33,9 @@ export async function* replayHistories(folder: string, store: ReplayStore = {}):
   }
 }
 
+/** The SDK replays in its debug mode, in the main thread, unless it is told otherwise; both options are the SDK's, but not in its types. */
+const IN_THE_THREAD = { debugMode: false, isolateExecutionTimeout: '60s' };
+
 async function* replayFile(
   name: string,
   histories: Record<string, unknown>,
@@ -42,6 +45,7 @@ async function* replayFile(
     {
       workflowBundle: { codePath: WORKFLOW_BUNDLE },
       dataConverter: replayDataConverter(store),
+      ...IN_THE_THREAD,
       // The SDK complains of sinks that nobody offers, although none is called.
       sinks: { ...createFlowLogSinks({ log: () => undefined }), ...createTraceSinks(undefined) },
     },

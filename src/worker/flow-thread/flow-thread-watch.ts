@@ -43,7 +43,8 @@ export class FlowThreadWatch {
   /** The same creator, and flows that are looked after. */
   wrap(creator: WorkflowCreator): WorkflowCreator {
     return {
-      createWorkflow: async (options) => this.#wrapWorkflow(await this.#watch(() => creator.createWorkflow(options))),
+      // Not an answer of the thread, which makes the flow when it goes on for the first time.
+      createWorkflow: async (options) => this.#wrapWorkflow(await creator.createWorkflow(options)),
       destroy: async () => {
         clearInterval(this.#timer);
         await creator.destroy();
@@ -53,7 +54,15 @@ export class FlowThreadWatch {
 
   #wrapWorkflow(workflow: Workflow): Workflow {
     return {
-      activate: (activation) => this.#watch(() => workflow.activate(activation)),
+      activate: async (activation) => {
+        try {
+          return await this.#watch(() => workflow.activate(activation));
+        } catch (error) {
+          // The SDK forgets it here, and would leave it in the thread.
+          await workflow.dispose();
+          throw error;
+        }
+      },
       getAndResetSinkCalls: () => workflow.getAndResetSinkCalls(),
       dispose: () => workflow.dispose(),
     };

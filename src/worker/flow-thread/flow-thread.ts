@@ -3,9 +3,18 @@ import { IllegalStateError, UnexpectedError } from '@temporalio/worker';
 import type { Workflow, WorkflowCreateOptions, WorkflowCreator } from '@temporalio/worker/lib/workflow/interface';
 import type { SinkCall } from '@temporalio/workflow';
 import { createUnsafeRandomSource } from '@temporalio/workflow/lib/random-helpers';
-import { type FlowThreadData, READY, type ThreadError, type ThreadTask, type Turn, type TurnRequest } from './protocol';
+import {
+  type FlowThreadData,
+  READY,
+  type ThreadError,
+  type ThreadTask,
+  type Turn,
+  type TurnRequest,
+  withoutFunctions,
+} from './protocol';
 
 interface Waiting {
+  readonly runId: string;
   resolve(turn: Turn): void;
   reject(error: Error): void;
 }
@@ -20,16 +29,20 @@ export class FlowThread implements WorkflowCreator {
   readonly #waiting = new Map<number, Waiting>();
   #count = 0;
   #whyEnded: Error | undefined;
+  #isDestroyed = false;
   readonly #ready: Promise<void>;
 
-  /** `entry`: file of thread-main. Resolves when flows can begin. Throws UnexpectedError where the thread ends before. */
-  static async start(entry: string, data: FlowThreadData): Promise<FlowThread> {
-    const thread = new FlowThread(entry, data);
+  /**
+   * `entry`: file of thread-main. Resolves when flows can begin. Throws UnexpectedError where the thread ends before. `onEnd` is told why it
+   * ended, where nobody had asked it to.
+   */
+  static async start(entry: string, data: FlowThreadData, onEnd?: (why: Error) => void): Promise<FlowThread> {
+    const thread = new FlowThread(entry, data, onEnd);
     await thread.#ready;
     return thread;
   }
 
-  private constructor(entry: string, workerData: FlowThreadData) {
+  private constructor(entry: string, workerData: FlowThreadData, onEnd?: (why: Error) => void) {
     this.#thread = new Worker(entry, { workerData });
     this.#ready = new Promise((resolve, reject) => {
       this.#thread.on('message', (message: Turn | typeof READY) => {
@@ -37,9 +50,13 @@ export class FlowThread implements WorkflowCreator {
         else this.#receive(message);
       });
       const end = (why: string, cause?: unknown): void => {
-        this.#whyEnded ??= new UnexpectedError(why, cause);
-        reject(this.#whyEnded);
-        this.#rejectAll(this.#whyEnded);
+        // An error is followed by the end.
+        if (this.#whyEnded !== undefined) return;
+        const error = new UnexpectedError(why, cause);
+        this.#whyEnded = error;
+        reject(error);
+        this.#rejectAll(error);
+        if (!this.#isDestroyed) onEnd?.(error);
       };
       this.#thread.on('error', (cause) => end(`the thread of the flows failed: ${cause}`, cause));
       this.#thread.on('exit', () => end('the thread of the flows has ended'));
@@ -54,22 +71,25 @@ export class FlowThread implements WorkflowCreator {
     return new ThreadedFlow(this, options);
   }
 
-  /** Has a flow go on. Throws what the SDK throws in the thread, and UnexpectedError where there is no thread any more, which ends the worker. */
+  /** Has a flow go on. Throws UnexpectedError where there is no thread any more, which ends the worker. */
   takeTurn(request: Omit<TurnRequest, 'id'>): Promise<Turn> {
     if (this.#whyEnded !== undefined) return Promise.reject(this.#whyEnded);
     this.#count += 1;
     const id = this.#count;
     return new Promise((resolve, reject) => {
       this.#send({ ...request, id });
-      this.#waiting.set(id, { resolve, reject });
+      this.#waiting.set(id, { runId: request.runId, resolve, reject });
     });
   }
 
+  /** Forgets a flow, and what is still waited for where it was given up. */
   dispose(runId: string): void {
     this.#send({ dispose: runId });
+    for (const [id, waiting] of this.#waiting) if (waiting.runId === runId) this.#waiting.delete(id);
   }
 
   async destroy(): Promise<void> {
+    this.#isDestroyed = true;
     await this.#thread.terminate();
   }
 
@@ -100,9 +120,10 @@ class ThreadedFlow implements Workflow {
     options: WorkflowCreateOptions,
   ) {
     this.#runId = options.info.runId;
-    this.#toCreate = withoutFunctions(options);
+    this.#toCreate = { ...options, info: withoutFunctions(options.info) };
   }
 
+  /** Throws what the SDK throws in the thread, too. */
   async activate(activation: TurnRequest['activation']): ReturnType<Workflow['activate']> {
     const create = this.#toCreate;
     this.#toCreate = undefined;
@@ -122,12 +143,6 @@ class ThreadedFlow implements Workflow {
   async dispose(): Promise<void> {
     this.thread.dispose(this.#runId);
   }
-}
-
-/** Functions cannot be sent; the SDK sets these anew in the thread. */
-function withoutFunctions(options: WorkflowCreateOptions): WorkflowCreateOptions {
-  const { now, random, ...unsafe } = options.info.unsafe;
-  return { ...options, info: { ...options.info, unsafe: unsafe as typeof options.info.unsafe } };
 }
 
 function withFunctions(call: SinkCall): SinkCall {

@@ -17,8 +17,9 @@ export class FlowWorker extends Worker {
   ): Promise<WorkflowCreator> {
     // In the SDK's debug mode there is no thread.
     if (options.debugMode) return await Worker.createWorkflowCreator(bundle, options, logger);
-    const activityNames = new Set(options.activities.keys());
-    const thread = await FlowThread.start(FLOW_THREAD_ENTRY, { bundle: withoutMap(bundle), activityNames });
+    refuseOthers(options);
+    const data = { bundle: withoutMap(bundle), activityNames: new Set(options.activities.keys()) };
+    const thread = await FlowThread.start(FLOW_THREAD_ENTRY, data, (error) => logger.error(error.message, { error }));
     return new FlowThreadWatch({
       threadId: thread.threadId,
       limitMs: options.isolateExecutionTimeoutMs,
@@ -27,7 +28,24 @@ export class FlowWorker extends Worker {
   }
 }
 
+/** What the SDK offers and this worker does not have. */
+function refuseOthers({
+  reuseV8Context,
+  workflowThreadPoolSize,
+  patchActivationCallback,
+}: CompiledWorkerOptions): void {
+  if (reuseV8Context === false || workflowThreadPoolSize !== 1 || patchActivationCallback !== undefined)
+    throw new TypeError('flows run in one thread with one context, and nobody is asked about patches');
+}
+
+const MAP_COMMENT = '//# sourceMappingURL=data:';
+
 /** What maps stack traces of the flows' code is off in that thread (thread-main.ts). */
-function withoutMap(bundle: WorkflowBundleWithSourceMapAndFilename): WorkflowBundleWithSourceMapAndFilename {
-  return { ...bundle, sourceMap: { ...bundle.sourceMap, sources: [], names: [], mappings: '' } };
+function withoutMap({
+  code,
+  filename,
+}: WorkflowBundleWithSourceMapAndFilename): WorkflowBundleWithSourceMapAndFilename {
+  const at = code.lastIndexOf(MAP_COMMENT);
+  const sourceMap = { version: 3, file: filename, sources: [], names: [], mappings: '' };
+  return { code: at === -1 ? code : code.slice(0, at), filename, sourceMap };
 }

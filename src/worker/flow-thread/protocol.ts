@@ -1,7 +1,7 @@
 import type { coresdk } from '@temporalio/proto';
 import type { WorkflowCreateOptions } from '@temporalio/worker/lib/workflow/interface';
 import type { WorkflowBundleWithSourceMapAndFilename } from '@temporalio/worker/lib/workflow/workflow-worker-thread/input';
-import type { SinkCall } from '@temporalio/workflow';
+import type { SinkCall, WorkflowInfo } from '@temporalio/workflow';
 
 /** What the thread of the flows begins with. */
 export interface FlowThreadData {
@@ -39,3 +39,9 @@ export interface ThreadError {
 
 /** The thread is there for flows. */
 export const READY = 'ready';
+
+/** What a message can carry of it: functions it cannot. Who gets it sets them anew. */
+export function withoutFunctions(info: WorkflowInfo): WorkflowInfo {
+  const { now, random, ...unsafe } = info.unsafe;
+  return { ...info, unsafe: unsafe as WorkflowInfo['unsafe'] };
+}

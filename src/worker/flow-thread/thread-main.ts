@@ -1,10 +1,19 @@
 /** Entry of the thread that runs the code of all flows of a worker. */
+import { isNativeError } from 'node:util/types';
 import { parentPort, workerData } from 'node:worker_threads';
 import { coresdk } from '@temporalio/proto';
 import { ReusableVMWorkflowCreator } from '@temporalio/worker/lib/workflow/reusable-vm';
 import { globalHandlers } from '@temporalio/worker/lib/workflow/vm-shared';
 import type { SinkCall } from '@temporalio/workflow';
-import { type FlowThreadData, READY, type ThreadError, type ThreadTask, type Turn, type TurnRequest } from './protocol';
+import {
+  type FlowThreadData,
+  READY,
+  type ThreadError,
+  type ThreadTask,
+  type Turn,
+  type TurnRequest,
+  withoutFunctions,
+} from './protocol';
 
 /** Node's `vm` starts a thread for every call that has a timeout, and none where it is undefined: FlowThreadWatch looks after this thread. */
 const NO_TIMEOUT = undefined as unknown as number;
@@ -31,13 +40,13 @@ async function start({ bundle, activityNames }: FlowThreadData): Promise<void> {
   port.postMessage(READY);
 }
 
-/** Never rejects: what is left rejected here ends the thread, and with it all flows of the worker. */
+/** What is left rejected here would end the thread, and with it all flows of the worker. */
 async function handle(task: ThreadTask, creator: ReusableVMWorkflowCreator): Promise<void> {
   if ('dispose' in task) return await dispose(task.dispose);
   try {
     port.postMessage(await turnOf(task, creator));
   } catch (error) {
-    // What the flow told others cannot be sent.
+    // It cannot be sent: what the flow told others may hold functions.
     port.postMessage({ id: task.id, error: errorOf(error) } satisfies Turn);
   }
 }
@@ -74,17 +83,15 @@ async function takeTurn(
   return await workflow.activate(WorkflowActivation.fromObject(activation));
 }
 
-/** What a message can carry of what the flow told others: functions it cannot. */
 async function callsOf(runId: string): Promise<SinkCall[]> {
   const calls = (await ReusableVMWorkflowCreator.workflowByRunId.get(runId)?.getAndResetSinkCalls()) ?? [];
-  return calls.map((call) => {
-    const { now, random, ...unsafe } = call.workflowInfo.unsafe;
-    return { ...call, workflowInfo: { ...call.workflowInfo, unsafe } } as SinkCall;
-  });
+  return calls.map((call) => ({ ...call, workflowInfo: withoutFunctions(call.workflowInfo) }));
 }
 
+/** An error of the context in which flows run is native, and no `Error` of ours; one about what cannot be cloned is the other way round. */
 function errorOf(error: unknown): ThreadError {
-  if (!(error instanceof Error)) return { name: 'Error', message: String(error), stack: undefined };
+  if (!isNativeError(error) && !(error instanceof Error))
+    return { name: 'Error', message: String(error), stack: undefined };
   const { name, message, stack } = error;
   return { name, message, stack };
 }

@@ -2,8 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, UnexpectedError } from '@temporalio/worker';
+import type { WorkflowCreateOptions } from '@temporalio/worker/lib/workflow/interface';
 import { FlowThread } from '../../../src/worker/flow-thread/flow-thread';
 import { FlowWorker } from '../../../src/worker/flow-thread/flow-worker';
+import type { FlowThreadData } from '../../../src/worker/flow-thread/protocol';
 import { FLOW_THREAD_ENTRY } from '../../../src/worker/package-files';
 import { testTemporal } from '../../helpers/temporal';
 
@@ -80,13 +82,24 @@ test('keeps no record of promises', async () => {
   });
 });
 
-describe('where there is no thread any more', () => {
-  const dataOf = (code: string) => ({
-    bundle: { code, filename: '/bundle.js', sourceMap: { version: 3, sources: [], names: [], mappings: '' } as never },
-    activityNames: new Set<string>(),
-  });
-  const MINIMAL = 'globalThis.__webpack_module_cache__; globalThis.__TEMPORAL__ = { api: {} };';
+const MINIMAL = 'globalThis.__webpack_module_cache__; globalThis.__TEMPORAL__ = { api: {} };';
 
+/** A bundle that does this to make a flow. */
+function withRuntime(code: string): string {
+  return `${MINIMAL} globalThis.__TEMPORAL__.api.initRuntime = () => { ${code} };`;
+}
+
+function dataOf(code: string): FlowThreadData {
+  const sourceMap = { version: 3, file: '/bundle.js', sources: [], names: [], mappings: '' };
+  return { bundle: { code, filename: '/bundle.js', sourceMap }, activityNames: new Set() };
+}
+
+/** Of a flow, as far as the thread looks at them before its code does. */
+function optionsOf(runId: string): WorkflowCreateOptions {
+  return { info: { runId, unsafe: {} } } as unknown as WorkflowCreateOptions;
+}
+
+describe('where there is no thread any more', () => {
   it('fails at the start with what the thread failed with', async () => {
     const starting = FlowThread.start(FLOW_THREAD_ENTRY, dataOf(`${MINIMAL} throw new Error('a broken bundle');`));
     await expect(starting).rejects.toThrow(UnexpectedError);
@@ -99,7 +112,34 @@ describe('where there is no thread any more', () => {
     await expect(thread.takeTurn({ runId: 'r', activation: {} })).rejects.toThrow(UnexpectedError);
   });
 
-  it('refuses a run that the thread does not know', async () => {
+  it('has those fail that it was to answer, and tells why it ended unless it was to', async () => {
+    const ends: Error[] = [];
+    const thread = await FlowThread.start(FLOW_THREAD_ENTRY, dataOf(withRuntime('for (;;);')), (why) => ends.push(why));
+    const turn = thread.takeTurn({ runId: 'r', create: optionsOf('r'), activation: {} });
+    await Promise.all([expect(turn).rejects.toThrow(UnexpectedError), thread.destroy()]);
+    expect(ends).toEqual([]);
+  });
+});
+
+describe('what goes wrong in the thread', () => {
+  it('is told with name, message and stack, also of errors of the context in which flows run', async () => {
+    const thread = await FlowThread.start(
+      FLOW_THREAD_ENTRY,
+      dataOf(withRuntime("throw new RangeError('made there');")),
+    );
+    try {
+      const { error } = await thread.takeTurn({ runId: 'r', create: optionsOf('r'), activation: {} });
+      expect(error).toEqual({
+        name: 'RangeError',
+        message: 'made there',
+        stack: expect.stringContaining('/bundle.js'),
+      });
+    } finally {
+      await thread.destroy();
+    }
+  });
+
+  it('is that a run is not known', async () => {
     const thread = await FlowThread.start(FLOW_THREAD_ENTRY, dataOf(MINIMAL));
     try {
       const { error } = await thread.takeTurn({ runId: 'r', activation: {} });
