@@ -61,10 +61,10 @@ const TITLES = {
 };
 
 /** How long one run takes with --quick, where that is enough flows. */
-const QUICK_RUN_S = 0.9;
+const QUICK_RUN_S = 0.8;
 
 /** Fewest flows at once. */
-const LEAST_FLOWS = 7;
+const LEAST_FLOWS = 6;
 
 /** Loops of one flow, for what a step costs as a flow grows. */
 const GROWTH = [10, 100, 1_000, 10_000];
