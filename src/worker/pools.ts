@@ -46,7 +46,7 @@ import { blockRunner } from './block-runners';
 import type { WorkerConfig } from './config';
 import { workerDataConverter } from './data-converter';
 import { createFlowLogSinks } from './flow-log';
-import { FlowWorker } from './flow-thread/flow-worker';
+import { FLOW_CODE_LIMIT, FlowWorker } from './flow-thread/flow-worker';
 import type { Logger } from './logger';
 import { CHILD_ENTRY, WORKFLOW_BUNDLE } from './package-files';
 import type { PolicySource } from './policy/policy';
@@ -263,13 +263,6 @@ export function flowOptions(config: WorkerConfig): Partial<WorkerOptions> {
     maxCachedWorkflows: config.maxCachedFlows,
     maxConcurrentWorkflowTaskExecutions: Math.min(MAX_WORKFLOW_TASKS, config.maxCachedFlows),
     reuseV8Context: true,
-    ...LARGE_VALUES,
+    ...FLOW_CODE_LIMIT,
   };
 }
-
-/**
- * How long workflow code may run between two waits: the SDK's default of 5 s is too short to read 100 MB of small objects
- * (measured: 3 s to parse on an idle machine). The option is the SDK's, but not in its types; flow-worker.ts sees to it. Endless code is stopped by our own
- * limits (work-limit.ts, MAX_STEPS_WITHOUT_WAIT) long before.
- */
-const LARGE_VALUES = { isolateExecutionTimeout: '60s' };

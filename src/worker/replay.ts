@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { historyFromJSON } from '@temporalio/common/lib/proto-utils';
 import { replayDataConverter } from './data-converter';
 import { createFlowLogSinks } from './flow-log';
-import { FlowWorker } from './flow-thread/flow-worker';
+import { FLOW_CODE_LIMIT, FlowWorker } from './flow-thread/flow-worker';
 import { WORKFLOW_BUNDLE } from './package-files';
 import { createTraceSinks } from './tracing/trace-sinks';
 
@@ -33,8 +33,8 @@ export async function* replayHistories(folder: string, store: ReplayStore = {}):
   }
 }
 
-/** The SDK replays in its debug mode, in the main thread, unless it is told otherwise; both options are the SDK's, but not in its types. */
-const IN_THE_THREAD = { debugMode: false, isolateExecutionTimeout: '60s' };
+/** The SDK replays in its debug mode, in the main thread, unless it is told otherwise, for which its types have no option. */
+const IN_THE_THREAD = { debugMode: false };
 
 async function* replayFile(
   name: string,
@@ -45,6 +45,7 @@ async function* replayFile(
     {
       workflowBundle: { codePath: WORKFLOW_BUNDLE },
       dataConverter: replayDataConverter(store),
+      ...FLOW_CODE_LIMIT,
       ...IN_THE_THREAD,
       // The SDK complains of sinks that nobody offers, although none is called.
       sinks: { ...createFlowLogSinks({ log: () => undefined }), ...createTraceSinks(undefined) },

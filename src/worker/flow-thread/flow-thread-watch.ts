@@ -1,5 +1,4 @@
 import { Session } from 'node:inspector';
-import type { Workflow, WorkflowCreator } from '@temporalio/worker/lib/workflow/interface';
 import { within } from '../../activities/within';
 
 /** The thread is looked after so often within its limit. A machine that was suspended makes one look late, not all of them. */
@@ -14,8 +13,17 @@ const ANSWER_MS = 10_000;
 /** Has the code that a thread runs stopped at once, as if it had thrown; the thread goes on with what comes next. */
 export type InterruptThread = (threadId: number) => Promise<void>;
 
-interface Running {
-  readonly reject: (error: Error) => void;
+/** What is watched, and who hears of it. */
+interface WatchOptions {
+  readonly threadId: number;
+  readonly limitMs: number;
+  /** Whether the thread has been asked for something that it has not answered. */
+  isAsked(): boolean;
+  /** Does without the answer that is waited for longest: the thread takes one after the other, and what was stopped never answers. */
+  giveUp(why: Error): void;
+  /** Told of what went wrong when the thread was to be interrupted. */
+  onError(error: unknown): void;
+  readonly interrupt?: InterruptThread;
 }
 
 /**
@@ -24,89 +32,35 @@ interface Running {
  * a workflow task (measured: 0.4 ms of CPU time a step, a tenth of what one costs a worker).
  */
 export class FlowThreadWatch {
-  readonly #running = new Set<Running>();
   readonly #timer: NodeJS.Timeout;
   #looksWithoutAnswer = 0;
 
-  constructor(
-    private readonly options: {
-      readonly threadId: number;
-      readonly limitMs: number;
-      /** Told of what went wrong when the thread was to be interrupted. */
-      readonly onError: (error: unknown) => void;
-      readonly interrupt?: InterruptThread;
-    },
-  ) {
+  constructor(private readonly options: WatchOptions) {
     this.#timer = setInterval(() => this.#look(), options.limitMs / LOOKS).unref();
   }
 
-  /** The same creator, and flows that are looked after. */
-  wrap(creator: WorkflowCreator): WorkflowCreator {
-    return {
-      // Not an answer of the thread, which makes the flow when it goes on for the first time.
-      createWorkflow: async (options) => this.#wrapWorkflow(await creator.createWorkflow(options)),
-      destroy: async () => {
-        clearInterval(this.#timer);
-        await creator.destroy();
-      },
-    };
+  /** The thread has answered. */
+  answered(): void {
+    this.#looksWithoutAnswer = 0;
   }
 
-  #wrapWorkflow(workflow: Workflow): Workflow {
-    return {
-      activate: async (activation) => {
-        try {
-          return await this.#watch(() => workflow.activate(activation));
-        } catch (error) {
-          // The SDK forgets it here, and would leave it in the thread.
-          await workflow.dispose();
-          throw error;
-        }
-      },
-      getAndResetSinkCalls: () => workflow.getAndResetSinkCalls(),
-      dispose: () => workflow.dispose(),
-    };
-  }
-
-  #watch<T>(ask: () => Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      if (this.#running.size === 0) this.#looksWithoutAnswer = 0;
-      const running = { reject };
-      this.#running.add(running);
-      const answered = (): void => {
-        this.#running.delete(running);
-        this.#looksWithoutAnswer = 0;
-      };
-      ask().then(
-        (answer) => {
-          answered();
-          resolve(answer);
-        },
-        (error: unknown) => {
-          answered();
-          reject(error);
-        },
-      );
-    });
+  end(): void {
+    clearInterval(this.#timer);
   }
 
   #look(): void {
-    if (this.#running.size === 0) return;
+    const { threadId, interrupt = interruptThread, onError, isAsked } = this.options;
+    if (!isAsked()) return;
     this.#looksWithoutAnswer += 1;
     if (this.#looksWithoutAnswer <= LOOKS) return;
     this.#looksWithoutAnswer = 0;
-    const { threadId, interrupt = interruptThread, onError } = this.options;
-    interrupt(threadId).then(() => setTimeout(() => this.#fail(), SETTLE_MS), onError);
+    interrupt(threadId).then(() => setTimeout(() => this.#giveUp(), SETTLE_MS), onError);
   }
 
-  /** The thread takes one after the other: the oldest that is left is the one that was stopped, and will never answer. */
-  #fail(): void {
-    const [stopped] = this.#running;
-    if (stopped === undefined) return;
-    this.#running.delete(stopped);
-    stopped.reject(
-      new Error(`the flow's code ran for more than ${this.options.limitMs} ms without a wait, and was stopped`),
-    );
+  #giveUp(): void {
+    const { limitMs, giveUp } = this.options;
+    this.#looksWithoutAnswer = 0;
+    giveUp(new Error(`the flow's code ran for more than ${limitMs} ms without a wait, and was stopped`));
   }
 }
 

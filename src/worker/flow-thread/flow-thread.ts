@@ -3,9 +3,9 @@ import { IllegalStateError, UnexpectedError } from '@temporalio/worker';
 import type { Workflow, WorkflowCreateOptions, WorkflowCreator } from '@temporalio/worker/lib/workflow/interface';
 import type { SinkCall } from '@temporalio/workflow';
 import { createUnsafeRandomSource } from '@temporalio/workflow/lib/random-helpers';
+import { FlowThreadWatch } from './flow-thread-watch';
 import {
   type FlowThreadData,
-  READY,
   type ThreadError,
   type ThreadTask,
   type Turn,
@@ -14,9 +14,16 @@ import {
 } from './protocol';
 
 interface Waiting {
-  readonly runId: string;
   resolve(turn: Turn): void;
   reject(error: Error): void;
+}
+
+/** How the thread is looked after ({@link FlowThreadWatch}). */
+export interface ThreadCare {
+  /** Longest time that code of a flow may run without a wait. */
+  readonly limitMs: number;
+  /** Told what went wrong with the thread that no flow hears of: it ended, and nobody had asked it to, or could not be interrupted. */
+  onError(what: string, error: unknown): void;
 }
 
 /**
@@ -26,66 +33,62 @@ interface Waiting {
  */
 export class FlowThread implements WorkflowCreator {
   readonly #thread: Worker;
+  readonly #watch: FlowThreadWatch;
+  /** By the number of the request, the oldest first. */
   readonly #waiting = new Map<number, Waiting>();
   #count = 0;
   #whyEnded: Error | undefined;
   #isDestroyed = false;
-  readonly #ready: Promise<void>;
 
-  /**
-   * `entry`: file of thread-main. Resolves when flows can begin. Throws UnexpectedError where the thread ends before. `onEnd` is told why it
-   * ended, where nobody had asked it to.
-   */
-  static async start(entry: string, data: FlowThreadData, onEnd?: (why: Error) => void): Promise<FlowThread> {
-    const thread = new FlowThread(entry, data, onEnd);
-    await thread.#ready;
-    return thread;
-  }
-
-  private constructor(entry: string, workerData: FlowThreadData, onEnd?: (why: Error) => void) {
-    this.#thread = new Worker(entry, { workerData });
-    this.#ready = new Promise((resolve, reject) => {
-      this.#thread.on('message', (message: Turn | typeof READY) => {
-        if (message === READY) resolve();
-        else this.#receive(message);
-      });
-      const end = (why: string, cause?: unknown): void => {
-        // An error is followed by the end.
-        if (this.#whyEnded !== undefined) return;
-        const error = new UnexpectedError(why, cause);
-        this.#whyEnded = error;
-        reject(error);
-        this.#rejectAll(error);
-        if (!this.#isDestroyed) onEnd?.(error);
-      };
-      this.#thread.on('error', (cause) => end(`the thread of the flows failed: ${cause}`, cause));
-      this.#thread.on('exit', () => end('the thread of the flows has ended'));
+  /** `entry`: file of thread-main. Resolves when flows can begin. Throws UnexpectedError where the thread ends before. */
+  static async start(entry: string, data: FlowThreadData, care: ThreadCare): Promise<FlowThread> {
+    const flows = new FlowThread(entry, data, care);
+    const thread = flows.#thread;
+    await new Promise<void>((resolve, reject) => {
+      thread.once('message', () => resolve());
+      thread.once('exit', () => reject(flows.#whyEnded));
     });
+    thread.on('message', (turn: Turn) => flows.#receive(turn));
+    thread.on('exit', () => {
+      if (!flows.#isDestroyed) care.onError('the thread of the flows has ended', flows.#whyEnded);
+    });
+    return flows;
   }
 
-  get threadId(): number {
-    return this.#thread.threadId;
+  private constructor(entry: string, workerData: FlowThreadData, { limitMs, onError }: ThreadCare) {
+    this.#thread = new Worker(entry, { workerData });
+    // Is followed by the end.
+    this.#thread.on('error', (cause) => this.#end(`the thread of the flows failed: ${cause}`, cause));
+    this.#thread.on('exit', () => this.#end('the thread of the flows has ended'));
+    this.#watch = new FlowThreadWatch({
+      threadId: this.#thread.threadId,
+      limitMs,
+      isAsked: () => this.#waiting.size > 0,
+      giveUp: (why) => this.#giveUp(why),
+      onError: (error) => onError('the thread of the flows could not be interrupted', error),
+    });
   }
 
   async createWorkflow(options: WorkflowCreateOptions): Promise<Workflow> {
     return new ThreadedFlow(this, options);
   }
 
-  /** Has a flow go on. Throws UnexpectedError where there is no thread any more, which ends the worker. */
+  /**
+   * Has a flow go on. Throws UnexpectedError where there is no thread any more, which ends the worker, and what the watch gives up an
+   * answer with.
+   */
   takeTurn(request: Omit<TurnRequest, 'id'>): Promise<Turn> {
     if (this.#whyEnded !== undefined) return Promise.reject(this.#whyEnded);
     this.#count += 1;
     const id = this.#count;
     return new Promise((resolve, reject) => {
       this.#send({ ...request, id });
-      this.#waiting.set(id, { runId: request.runId, resolve, reject });
+      this.#waiting.set(id, { resolve, reject });
     });
   }
 
-  /** Forgets a flow, and what is still waited for where it was given up. */
   dispose(runId: string): void {
     this.#send({ dispose: runId });
-    for (const [id, waiting] of this.#waiting) if (waiting.runId === runId) this.#waiting.delete(id);
   }
 
   async destroy(): Promise<void> {
@@ -98,13 +101,23 @@ export class FlowThread implements WorkflowCreator {
   }
 
   #receive(turn: Turn): void {
-    const waiting = this.#waiting.get(turn.id);
+    this.#watch.answered();
+    this.#waiting.get(turn.id)?.resolve(turn);
     this.#waiting.delete(turn.id);
-    waiting?.resolve(turn);
   }
 
-  #rejectAll(why: Error): void {
-    for (const { reject } of this.#waiting.values()) reject(why);
+  #giveUp(why: Error): void {
+    const [oldest] = this.#waiting;
+    if (oldest === undefined) return;
+    const [id, { reject }] = oldest;
+    this.#waiting.delete(id);
+    reject(why);
+  }
+
+  #end(why: string, cause?: unknown): void {
+    this.#watch.end();
+    this.#whyEnded ??= new UnexpectedError(why, cause);
+    for (const { reject } of this.#waiting.values()) reject(this.#whyEnded);
     this.#waiting.clear();
   }
 }
@@ -125,6 +138,16 @@ class ThreadedFlow implements Workflow {
 
   /** Throws what the SDK throws in the thread, too. */
   async activate(activation: TurnRequest['activation']): ReturnType<Workflow['activate']> {
+    try {
+      return await this.#takeTurn(activation);
+    } catch (error) {
+      // The SDK forgets it here, and would leave it in the thread.
+      await this.dispose();
+      throw error;
+    }
+  }
+
+  async #takeTurn(activation: TurnRequest['activation']): ReturnType<Workflow['activate']> {
     const create = this.#toCreate;
     this.#toCreate = undefined;
     const request = { runId: this.#runId, activation, ...(create === undefined ? {} : { create }) };

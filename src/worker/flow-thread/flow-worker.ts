@@ -3,12 +3,15 @@ import type { WorkflowCreator } from '@temporalio/worker/lib/workflow/interface'
 import type { WorkflowBundleWithSourceMapAndFilename } from '@temporalio/worker/lib/workflow/workflow-worker-thread/input';
 import { FLOW_THREAD_ENTRY } from '../package-files';
 import { FlowThread } from './flow-thread';
-import { FlowThreadWatch } from './flow-thread-watch';
 
 /**
- * The SDK's worker, but for the thread that runs the flows' code, which is a {@link FlowThread}, and for how it is seen to that this code does not run longer than
- * `isolateExecutionTimeout` between two waits: by a {@link FlowThreadWatch}, which costs nothing while all is well.
+ * How long workflow code may run between two waits: the SDK's default of 5 s is too short to read 100 MB of small objects
+ * (measured: 3 s to parse on an idle machine). The option is the SDK's, but not in its types. Endless code is stopped by our own
+ * limits (work-limit.ts, MAX_STEPS_WITHOUT_WAIT) long before.
  */
+export const FLOW_CODE_LIMIT = { isolateExecutionTimeout: '60s' };
+
+/** The SDK's worker, but for the thread that runs the flows' code, and how that is looked after: a {@link FlowThread}. */
 export class FlowWorker extends Worker {
   protected static override async createWorkflowCreator(
     bundle: WorkflowBundleWithSourceMapAndFilename,
@@ -19,12 +22,10 @@ export class FlowWorker extends Worker {
     if (options.debugMode) return await Worker.createWorkflowCreator(bundle, options, logger);
     refuseOthers(options);
     const data = { bundle: withoutMap(bundle), activityNames: new Set(options.activities.keys()) };
-    const thread = await FlowThread.start(FLOW_THREAD_ENTRY, data, (error) => logger.error(error.message, { error }));
-    return new FlowThreadWatch({
-      threadId: thread.threadId,
+    return await FlowThread.start(FLOW_THREAD_ENTRY, data, {
       limitMs: options.isolateExecutionTimeoutMs,
-      onError: (error) => logger.error('the thread of the flows could not be interrupted', { error }),
-    }).wrap(thread);
+      onError: (what, error) => logger.error(what, { error }),
+    });
   }
 }
 

@@ -1,82 +1,47 @@
-import type { Workflow, WorkflowCreateOptions, WorkflowCreator } from '@temporalio/worker/lib/workflow/interface';
 import { FlowThreadWatch } from '../../../src/worker/flow-thread/flow-thread-watch';
 
 const LIMIT_MS = 60_000;
-const OPTIONS = {} as WorkflowCreateOptions;
 
-interface Flow extends Workflow {
-  answer(): void;
-  readonly isDisposed: boolean;
-}
-
-/** A thread whose flows answer when they are told to. */
-function stubThread(): { creator: WorkflowCreator; flows: Flow[] } {
-  const flows: Flow[] = [];
-  const creator: WorkflowCreator = {
-    createWorkflow: async () => {
-      const answers: (() => void)[] = [];
-      let isDisposed = false;
-      const flow: Flow = {
-        activate: () => new Promise((resolve) => answers.push(() => resolve({}))),
-        getAndResetSinkCalls: async () => [],
-        dispose: async () => {
-          isDisposed = true;
-        },
-        answer: () => answers.shift()?.(),
-        get isDisposed() {
-          return isDisposed;
-        },
-      };
-      flows.push(flow);
-      return flow;
-    },
-    destroy: async () => undefined,
-  };
-  return { creator, flows };
-}
-
-function watched(creator: WorkflowCreator): { creator: WorkflowCreator; interrupted: number[] } {
+/** A watch over a thread that was asked for something, and what it did. */
+function watched(isAsked = () => true) {
   const interrupted: number[] = [];
+  const givenUp: string[] = [];
   const watch = new FlowThreadWatch({
     threadId: 7,
     limitMs: LIMIT_MS,
+    isAsked,
+    giveUp: ({ message }) => void givenUp.push(message),
     onError: (error) => {
       throw error;
     },
     interrupt: async (threadId) => void interrupted.push(threadId),
   });
-  return { creator: watch.wrap(creator), interrupted };
+  return { watch, interrupted, givenUp };
 }
 
 beforeEach(() => jest.useFakeTimers());
 afterEach(() => jest.useRealTimers());
 
-test('interrupts a thread that does not answer, although new flows are made meanwhile, and forgets the flow', async () => {
-  const { creator, flows } = stubThread();
-  const { creator: own, interrupted } = watched(creator);
-  const stuck = (await own.createWorkflow(OPTIONS)).activate({});
-  const failing = expect(stuck).rejects.toThrow('ran for more than 60000 ms without a wait');
-  for (let passedMs = 0; passedMs < LIMIT_MS + 10_000; passedMs += 5_000) {
-    await jest.advanceTimersByTimeAsync(5_000);
-    await own.createWorkflow(OPTIONS);
-  }
+test('interrupts a thread that does not answer, and gives up what it was asked for', async () => {
+  const { watch, interrupted, givenUp } = watched();
+  await jest.advanceTimersByTimeAsync(LIMIT_MS);
+  expect(interrupted).toEqual([]);
+  await jest.advanceTimersByTimeAsync(10_000);
   expect(interrupted).toEqual([7]);
-  await failing;
-  expect(flows.map(({ isDisposed }) => isDisposed)).toEqual([true, ...flows.slice(1).map(() => false)]);
-  await own.destroy();
+  expect(givenUp).toEqual(["the flow's code ran for more than 60000 ms without a wait, and was stopped"]);
+  watch.end();
 });
 
-test('leaves a thread alone that answers one flow after the other', async () => {
-  const { creator, flows } = stubThread();
-  const { creator: own, interrupted } = watched(creator);
-  void (await own.createWorkflow(OPTIONS)).activate({});
-  const busy = await own.createWorkflow(OPTIONS);
+test('leaves a thread alone that answers now and then, was asked for nothing, or has ended', async () => {
+  const busy = watched();
+  const idle = watched(() => false);
+  const over = watched();
+  over.watch.end();
   for (let passedMs = 0; passedMs < 3 * LIMIT_MS; passedMs += 30_000) {
-    const turn = busy.activate({});
     await jest.advanceTimersByTimeAsync(30_000);
-    flows[1]?.answer();
-    await turn;
+    busy.watch.answered();
   }
-  expect(interrupted).toEqual([]);
-  await own.destroy();
+  expect([busy, idle, over].flatMap(({ interrupted }) => interrupted)).toEqual([]);
+  busy.watch.end();
+  idle.watch.end();
 });

@@ -1,46 +1,14 @@
-import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
-import { Client, Connection } from '@temporalio/client';
-import { bundleWorkflowCode, DefaultLogger, NativeConnection, UnexpectedError } from '@temporalio/worker';
+import { UnexpectedError } from '@temporalio/worker';
 import type { WorkflowCreateOptions } from '@temporalio/worker/lib/workflow/interface';
 import { FlowThread } from '../../../src/worker/flow-thread/flow-thread';
-import { FlowWorker } from '../../../src/worker/flow-thread/flow-worker';
 import type { FlowThreadData } from '../../../src/worker/flow-thread/protocol';
 import { FLOW_THREAD_ENTRY } from '../../../src/worker/package-files';
-import { testTemporal } from '../../helpers/temporal';
+import { type Start, taskFailureBeside, withFlowWorker } from '../../helpers/flow-worker';
 
-const WORKFLOWS = join(__dirname, '../../helpers/thread-workflows.ts');
-
-/** Runs `work` beside a worker of these workflows, which tells sinks to `told`. */
-async function withWorker(
-  work: (
-    start: (type: string) => Promise<{ workflowId: string; result(): Promise<unknown> }>,
-    client: Client,
-  ) => Promise<void>,
-  told: (message: string) => void = () => undefined,
-): Promise<void> {
-  const { address, namespace } = testTemporal();
-  const connection = await NativeConnection.connect({ address });
-  const clientConnection = await Connection.connect({ address });
-  const client = new Client({ connection: clientConnection, namespace });
-  try {
-    const { code } = await bundleWorkflowCode({ workflowsPath: WORKFLOWS, logger: new DefaultLogger('ERROR') });
-    const taskQueue = `flow-thread-${randomUUID()}`;
-    const worker = await FlowWorker.create({
-      connection,
-      namespace,
-      taskQueue,
-      workflowBundle: { code },
-      reuseV8Context: true,
-      sinks: { news: { tell: { fn: (_info, message: string) => told(message) } } },
-    });
-    await worker.runUntil(() =>
-      work((type) => client.workflow.start(type, { taskQueue, workflowId: `${type}-${randomUUID()}` }), client),
-    );
-  } finally {
-    await clientConnection.close();
-    await connection.close();
-  }
+/** Runs `work` beside a worker whose workflows tell others by a sink, which gives what they said to `told`. */
+async function withWorker(work: (start: Start) => Promise<void>, told?: (message: string) => void): Promise<void> {
+  const sinks = { news: { tell: { fn: (_info: unknown, message: string) => told?.(message) } } };
+  await withFlowWorker({ file: 'thread-workflows.ts', sinks }, work);
 }
 
 test('hands on what a flow tells others, also where its code fails', async () => {
@@ -59,26 +27,19 @@ test.each([
   ['careless', 'leaves a promise rejected', 'nobody hears of it'],
   ['babbling', 'tells others what cannot be sent', 'could not be cloned'],
 ])('fails the workflow task of a flow (%s) that %s, and no other', async (type, _, message) => {
-  await withWorker(async (start, client) => {
+  await withWorker(async (start) => {
     const bad = await start(type);
-    const handle = client.workflow.getHandle(bad.workflowId);
-    for (;;) {
-      expect(await (await start('telling')).result()).toBe('told');
-      const { events } = await handle.fetchHistory();
-      const failed = events?.find(({ workflowTaskFailedEventAttributes: failure }) => failure);
-      if (failed === undefined) continue;
-      expect(failed.workflowTaskFailedEventAttributes?.failure?.message).toContain(message);
-      break;
-    }
-    await handle.terminate();
+    const runOther = async () => expect(await (await start('telling')).result()).toBe('told');
+    expect(await taskFailureBeside(bad, runOther)).toContain(message);
+    await bad.terminate();
   });
 });
 
 test('keeps no record of promises', async () => {
-  await withWorker(async (start, client) => {
+  await withWorker(async (start) => {
     const handle = await start('telling');
     await handle.result();
-    await expect(client.workflow.getHandle(handle.workflowId).query('__stack_trace')).rejects.toThrow('not enabled');
+    await expect(handle.query('__stack_trace')).rejects.toThrow('not enabled');
   });
 });
 
@@ -99,34 +60,52 @@ function optionsOf(runId: string): WorkflowCreateOptions {
   return { info: { runId, unsafe: {} } } as unknown as WorkflowCreateOptions;
 }
 
+/** A thread with that bundle, and what it tells that no flow hears of. */
+async function startThread(
+  code: string,
+  limitMs = 60_000,
+): Promise<{ thread: FlowThread; errors: [string, unknown][] }> {
+  const errors: [string, unknown][] = [];
+  const onError = (...error: [string, unknown]) => void errors.push(error);
+  return { thread: await FlowThread.start(FLOW_THREAD_ENTRY, dataOf(code), { limitMs, onError }), errors };
+}
+
+const UNKNOWN = 'there is no run r in the thread of the flows';
+
 describe('where there is no thread any more', () => {
   it('fails at the start with what the thread failed with', async () => {
-    const starting = FlowThread.start(FLOW_THREAD_ENTRY, dataOf(`${MINIMAL} throw new Error('a broken bundle');`));
+    const starting = startThread(`${MINIMAL} throw new Error('a broken bundle');`);
     await expect(starting).rejects.toThrow(UnexpectedError);
     await expect(starting).rejects.toThrow('a broken bundle');
   });
 
   it('has a flow that goes on fail at once', async () => {
-    const thread = await FlowThread.start(FLOW_THREAD_ENTRY, dataOf(MINIMAL));
+    const { thread } = await startThread(MINIMAL);
     await thread.destroy();
     await expect(thread.takeTurn({ runId: 'r', activation: {} })).rejects.toThrow(UnexpectedError);
   });
 
-  it('has those fail that it was to answer, and tells why it ended unless it was to', async () => {
-    const ends: Error[] = [];
-    const thread = await FlowThread.start(FLOW_THREAD_ENTRY, dataOf(withRuntime('for (;;);')), (why) => ends.push(why));
+  it('has those fail that it was to answer, and tells nothing where it was to end', async () => {
+    const { thread, errors } = await startThread(withRuntime('for (;;);'));
     const turn = thread.takeTurn({ runId: 'r', create: optionsOf('r'), activation: {} });
     await Promise.all([expect(turn).rejects.toThrow(UnexpectedError), thread.destroy()]);
-    expect(ends).toEqual([]);
+    expect(errors).toEqual([]);
+  });
+
+  it('tells why it ended, where it was not to', async () => {
+    const { thread, errors } = await startThread(withRuntime("Promise.reject(new Error('of nobody'));"));
+    const take = () => thread.takeTurn({ runId: 'r', create: optionsOf('r'), activation: {} });
+    await take().catch(() => undefined);
+    // The thread ends after it has answered.
+    while (errors.length === 0) await new Promise(setImmediate);
+    expect(errors).toEqual([['the thread of the flows has ended', expect.any(UnexpectedError)]]);
+    await expect(take()).rejects.toThrow('of nobody');
   });
 });
 
-describe('what goes wrong in the thread', () => {
+describe('a flow that fails', () => {
   it('is told with name, message and stack, also of errors of the context in which flows run', async () => {
-    const thread = await FlowThread.start(
-      FLOW_THREAD_ENTRY,
-      dataOf(withRuntime("throw new RangeError('made there');")),
-    );
+    const { thread } = await startThread(withRuntime("throw new RangeError('made there');"));
     try {
       const { error } = await thread.takeTurn({ runId: 'r', create: optionsOf('r'), activation: {} });
       expect(error).toEqual({
@@ -139,11 +118,36 @@ describe('what goes wrong in the thread', () => {
     }
   });
 
-  it('is that a run is not known', async () => {
-    const thread = await FlowThread.start(FLOW_THREAD_ENTRY, dataOf(MINIMAL));
+  it('is forgotten, as one is that the thread never knew', async () => {
+    // It can be made, and not go on.
+    const { thread } = await startThread(withRuntime(''));
     try {
-      const { error } = await thread.takeTurn({ runId: 'r', activation: {} });
-      expect(error?.message).toBe('there is no run r in the thread of the flows');
+      expect((await thread.takeTurn({ runId: 'r', activation: {} })).error?.message).toBe(UNKNOWN);
+      const flow = await thread.createWorkflow(optionsOf('r'));
+      await expect(flow.activate({})).rejects.toThrow('Cannot read properties of undefined');
+      expect((await thread.takeTurn({ runId: 'r', activation: {} })).error?.message).toBe(UNKNOWN);
+    } finally {
+      await thread.destroy();
+    }
+  });
+
+  it('is stopped where its code never waits, although new flows are made meanwhile', async () => {
+    const { thread, errors } = await startThread(withRuntime('for (;;);'), 600);
+    try {
+      let isStopped = false;
+      const turn = thread.takeTurn({ runId: 'r', create: optionsOf('r'), activation: {} });
+      const stopped = expect(turn)
+        .rejects.toThrow('ran for more than 600 ms without a wait')
+        .then(() => {
+          isStopped = true;
+        });
+      while (!isStopped) {
+        await thread.createWorkflow(optionsOf('new'));
+        await new Promise(setImmediate);
+      }
+      await stopped;
+      expect((await thread.takeTurn({ runId: 'r', activation: {} })).error?.message).toBe(UNKNOWN);
+      expect(errors).toEqual([]);
     } finally {
       await thread.destroy();
     }
