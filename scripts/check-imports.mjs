@@ -22,7 +22,7 @@ const RULES = {
   worker: { areas: ['worker', 'workflows', 'activities', 'dsl', 'temporal-dev'] },
   cli: { areas: ['cli', 'worker', 'workflows', 'activities', 'dsl', 'temporal-dev'] },
   conformance: { areas: ['conformance', 'cli', 'worker', 'workflows', 'activities', 'dsl', 'temporal-dev'] },
-  'temporal-dev': { areas: ['temporal-dev'], files: ['src/dsl/errors', 'src/dsl/names'], packages: [] },
+  'temporal-dev': { areas: ['temporal-dev'], files: ['src/dsl/errors', 'src/dsl/names'], packages: ['better-sqlite3'] },
 };
 const OTHER_AREAS = ['cli', 'worker', 'workflows', 'activities', 'dsl'];
 

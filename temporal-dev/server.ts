@@ -9,6 +9,7 @@ import { findTemporal } from './locate-temporal';
 import { assertPortFree, freePort, joinAddress, reachableIp } from './ports';
 import { runCommand } from './run-command';
 import { prepareFiles, readLogTail, type ServerFiles } from './server-files';
+import { leaveOutMissingValues } from './visibility-indexes';
 
 const DEFAULT_IP = '127.0.0.1';
 const DEFAULT_NAMESPACE = 'default';
@@ -26,6 +27,8 @@ const DATABASE_SETTINGS = [
   'synchronous=normal',
   'wal_autocheckpoint=10000',
   'cache_size=-65536',
+  // Of those who look into the file beside the server.
+  'busy_timeout=5000',
 ] as const;
 
 /** Settings of {@link startTemporalServer}. */
@@ -81,10 +84,14 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
   let hasAddedAttributes = false;
   for (let attempt = 1; ; attempt++) {
     const launch = await prepareLaunch(options, cli);
+    const { isOldDatabase, dbFile } = launch.files;
+    // Of an old one, which may be large, while nobody waits for it.
+    if (isOldDatabase) tuneIndexes(dbFile, options.log);
     const server = await startProcess(launch);
     if (options.dbFile !== undefined) claimDatabase(launch.files.dbFile, server.pid);
     const problem = await waitUntilServing(server, launch.address);
     if (problem === undefined) {
+      if (!isOldDatabase) tuneIndexes(dbFile, options.log);
       if (hasAddedAttributes || (await isComplete(launch, server))) return running(launch, server);
       hasAddedAttributes = true;
       options.log(
@@ -185,6 +192,16 @@ async function waitUntilServing(server: GuardedProcess, address: string): Promis
 function startFailure(problem: string, logTail: string): Error {
   const log = logTail === '' ? 'It wrote nothing to its log' : `The end of its log:\n${logTail}`;
   return flowError('BLW_TEMPORAL_UNREACHABLE', `the Temporal server ${problem}. ${log}`);
+}
+
+function tuneIndexes(dbFile: string, log: (line: string) => void): void {
+  try {
+    leaveOutMissingValues(dbFile);
+  } catch (error) {
+    // The server works without, and says itself what is wrong with its database.
+    const reason = error instanceof Error ? error.message : String(error);
+    log(`the indexes of ${dbFile} stay as they are, which is slower: ${reason}`);
+  }
 }
 
 /**

@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
+import Sqlite from 'better-sqlite3';
 import { SEARCH_ATTRIBUTES } from '../../temporal-dev/dynamic-config';
 import { isServing } from '../../temporal-dev/health-probe';
 import { findTemporal } from '../../temporal-dev/locate-temporal';
@@ -167,6 +168,70 @@ describe('a started server', () => {
     });
   });
 
+  test.each([
+    ['a new database', false],
+    ['the database of an earlier release', true],
+  ])(
+    'keeps flows out of the indexes of attributes that they do not have, in %s, and finds them by what they have',
+    async (_, isOld) => {
+      const dbFile = join(makeFolder(), 'temporal.db');
+      if (isOld) await (await startWithoutAttributes(dbFile))();
+      const { address } = await start({ dbFile });
+      const key = defineSearchAttributeKey(Object.keys(SEARCH_ATTRIBUTES)[0] ?? '', 'KEYWORD');
+      const parent = "ParentWorkflowId IS NULL AND WorkflowType = 'any'";
+      await withConnection(address, async (connection) => {
+        const { workflow } = new Client({ connection });
+        const common = { taskQueue: 'nobody' };
+        await workflow.start('any', { ...common, workflowId: 'with', typedSearchAttributes: [{ key, value: 'some' }] });
+        await workflow.start('any', { ...common, workflowId: 'without' });
+        const find = async (query: string): Promise<string[]> => {
+          const found: string[] = [];
+          for await (const { workflowId } of workflow.list({ query })) found.push(workflowId);
+          return found.sort();
+        };
+        while ((await find(parent)).length < 2) await delay(20);
+        expect(await find(`${key.name} = 'some'`)).toEqual(['with']);
+        expect(await find(`${key.name} IN ('some', 'other') AND ExecutionStatus = 'Running'`)).toEqual(['with']);
+        expect(await find(`${key.name} STARTS_WITH 'so'`)).toEqual(['with']);
+        expect(await find(`${key.name} IS NULL AND WorkflowType = 'any'`)).toEqual(['without']);
+        expect(await find(parent)).toEqual(['with', 'without']);
+      });
+      const database = new Sqlite(dbFile, { readonly: true });
+      try {
+        const rowsOf = (index: string): unknown =>
+          database
+            .prepare(`SELECT count(*) AS rows FROM executions_visibility INDEXED BY ${index} WHERE Int03 IS NOT NULL`)
+            .get();
+        expect(rowsOf('by_int_03')).toEqual({ rows: 0 });
+        const [plan] = database
+          .prepare<[], { detail: string }>(
+            "EXPLAIN QUERY PLAN SELECT run_id FROM executions_visibility WHERE namespace_id = 'a' AND Keyword01 = 'b'",
+          )
+          .all();
+        expect(plan?.detail).toMatch(/USING (?:COVERING )?INDEX by_keyword_01/);
+        const whole = database
+          .prepare(
+            "SELECT name FROM sqlite_schema WHERE tbl_name = 'executions_visibility' AND sql LIKE 'CREATE INDEX by_%' AND sql NOT LIKE '%) WHERE %'",
+          )
+          .pluck()
+          .all();
+        // Of what every flow has.
+        expect(whole.sort()).toEqual([
+          'by_execution_time',
+          'by_root_run_id',
+          'by_root_workflow_id',
+          'by_status',
+          'by_task_queue',
+          'by_workflow_id',
+          'by_workflow_type',
+        ]);
+      } finally {
+        database.close();
+      }
+      expect(lines.filter((line) => line.includes('indexes'))).toEqual([]);
+    },
+  );
+
   test('is not disturbed by the profile of another Temporal', async () => {
     process.env.TEMPORAL_CONFIG_FILE = '/nowhere/temporal.toml';
     try {
@@ -238,6 +303,7 @@ describe('a server that cannot start', () => {
     const refusal = start({ dbFile });
     await expect(refusal).rejects.toMatchObject({ data: { code: 'BLW_TEMPORAL_UNREACHABLE' } });
     await expect(refusal).rejects.toThrow(/ended early \(exit code 1\)\. The end of its log:\n.*not a database/s);
+    expect(lines).toEqual([`the indexes of ${dbFile} stay as they are, which is slower: file is not a database`]);
   });
 
   test('is reported when it cannot be run at all', async () => {

@@ -43,13 +43,14 @@ export function* countAttempts(
   };
   let now: number | undefined;
   // Rows in one order, whatever ended first: the same attempts may be reported twice at once, and neither may wait for the other then.
-  const inOrder = [...attempts].sort((left, right) => (left.id < right.id ? -1 : 1));
-  for (const { id, attempt, end } of inOrder) {
-    // No attempt before the first can have been counted.
-    if (end === undefined || (end === 'none' && attempt === 1)) continue;
-    const countedAt = yield* countOnce({ id, outcome: end, attempt });
-    if (countedAt !== undefined) add(countedAt, countsOf(end, 1));
-    else yield* correctEnd({ id, attempt, end }, add);
+  const ended = attempts.filter(canCount).sort((left, right) => (left.id < right.id ? -1 : 1));
+  const counted = yield* countOnce(ended.map(({ id, attempt, end }) => ({ id, attempt, outcome: end })));
+  for (const { id, attempt, end } of ended) {
+    const countedAt = counted.get(id);
+    if (countedAt === undefined) yield* correctEnd({ id, attempt, end }, add);
+    else add(countedAt, countsOf(end, 1));
+    // Whoever else has the same id finds it counted.
+    counted.delete(id);
     now = countedAt ?? now;
   }
   if (!isNothing(usage)) {
@@ -58,6 +59,11 @@ export function* countAttempts(
   }
   // After them, and in one order, too.
   for (const day of [...days.keys()].sort()) yield* addToDay(tenant, day, days.get(day) ?? {});
+}
+
+/** No attempt before the first can have been counted: where that did not end its step, there is nothing to take back. */
+function canCount(attempt: AttemptEnd): attempt is Required<AttemptEnd> {
+  return attempt.end !== undefined && !(attempt.end === 'none' && attempt.attempt === 1);
 }
 
 /** What an attempt used is added once, however often it is reported: this names the report. */
@@ -85,28 +91,33 @@ export function isNothing(usage: StepUsage | undefined): boolean {
 
 /** Counts an approval that was asked for. */
 export function* countApproval({ tenant, id }: { tenant: string; id: string }): Rule<void> {
-  const countedAt = yield* countOnce({ id, outcome: 'approval', attempt: 1 });
+  const countedAt = (yield* countOnce([{ id, outcome: 'approval', attempt: 1 }])).get(id);
   if (countedAt !== undefined) yield* addToDay(tenant, dayOf(countedAt), { approvals: 1 });
 }
 
-/** The store's time where this is the first that is heard of it; undefined where it has been counted. */
-function* countOnce({
-  id,
-  outcome,
-  attempt,
-}: {
-  id: string;
-  outcome: string;
-  attempt: number;
-}): Rule<number | undefined> {
-  const [row] = yield* query<{ counted_at: number }>(
-    `INSERT INTO beamline_counted (id, outcome, attempt, counted_at) VALUES (?, ?, ?, now_ms())
-       ON CONFLICT (id) DO NOTHING RETURNING counted_at`,
-    id,
-    outcome,
-    attempt,
-  );
-  return row?.counted_at;
+/** What is counted once, by its id. */
+interface Counted {
+  readonly id: string;
+  readonly outcome: string;
+  readonly attempt: number;
+}
+
+/** Of one statement. Each number of rows is a text of its own, which a store keeps. */
+const MAX_ROWS = 50;
+
+/** The store's time for each id that it has heard of for the first time. */
+function* countOnce(rows: readonly Counted[]): Rule<Map<string, number>> {
+  const times = new Map<string, number>();
+  for (let start = 0; start < rows.length; start += MAX_ROWS) {
+    const some = rows.slice(start, start + MAX_ROWS);
+    const counted = yield* query<{ id: string; counted_at: number }>(
+      `INSERT INTO beamline_counted (id, outcome, attempt, counted_at) VALUES ${some.map(() => '(?, ?, ?, now_ms())').join(', ')}
+         ON CONFLICT (id) DO NOTHING RETURNING id, counted_at`,
+      ...some.flatMap(({ id, outcome, attempt }) => [id, outcome, attempt]),
+    );
+    for (const { id, counted_at } of counted) times.set(id, counted_at);
+  }
+  return times;
 }
 
 /** An attempt whose report was lost is made again, and may end another way, or not end the step at all. `add` is told what changes. */

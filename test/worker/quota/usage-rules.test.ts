@@ -28,6 +28,22 @@ describe.each(storeKinds())('usage in $name', (kind) => {
   const sums = async () =>
     (await days()).map(({ steps, failures }) => ({ steps: Number(steps), failures: Number(failures) }));
 
+  test('counts many attempts at once, each id once: what was counted before, or comes twice, as its newest attempt ended', async () => {
+    await count({ id: 'step-007', end: 'completed' });
+    const many = Array.from({ length: 120 }, (_, index) => ({
+      id: `step-${String(index).padStart(3, '0')}`,
+      attempt: 1,
+      end: 'completed' as const,
+    }));
+    const again = { id: 'step-008', attempt: 2, end: 'failed' as const };
+    const unclear = { id: 'step-500', attempt: 1 };
+    const together = [unclear, ...many.reverse(), again];
+    await store.run(() => countAttempts('acme', together, usage));
+    expect(await sums()).toEqual([{ steps: 119, failures: 1 }]);
+    await store.run(() => countAttempts('acme', together, undefined));
+    expect(await sums()).toEqual([{ steps: 119, failures: 1 }]);
+  });
+
   test('adds up by tenant and day, and keeps the highest peak', async () => {
     await count({ end: 'completed' });
     await count({ id: 'b', end: 'failed', usage: { ...usage, peakMemoryBytes: 50 } });
