@@ -104,9 +104,10 @@ function meterBlobs(store: BlobStore, observe: PortObserver | undefined): BlobSt
     takePart: (...args) => store.takePart(...args),
     stat: (...args) => watch('stat', () => store.stat(...args)),
     read: async (...args) => {
+      const meter = StepMeter.current();
       const found = await watch('read', () => store.read(...args));
       const bytes = found?.content.length ?? 0;
-      StepMeter.current()?.read(bytes);
+      meter?.read(bytes);
       moved('in', bytes);
       return found;
     },
@@ -122,38 +123,31 @@ function meterDatabases(databases: SqlDatabases, observe: PortObserver | undefin
 
 function meterDatabase(database: SqlDatabase, observe: PortObserver | undefined): SqlDatabase {
   const { kind } = database;
-  const wrote = ({ parameters }: SqlStatement): void => {
-    if (parameters !== undefined) StepMeter.current()?.wrote(jsonBytes(parameters));
+  /** `rowsOf`: what the database gave, once for each statement. */
+  const call = async <T>(
+    operation: string,
+    work: () => Promise<T>,
+    about: { readonly sent: readonly SqlStatement[]; rowsOf?(result: T): readonly unknown[] },
+  ): Promise<T> => {
+    const meter = StepMeter.current();
+    for (const { parameters } of about.sent) if (parameters !== undefined) meter?.wrote(jsonBytes(parameters));
+    const idly = (): Promise<T> => meter?.idly(work) ?? work();
+    const told = (ms: number, ended?: object): void =>
+      observe?.({ port: 'sql', kind, operation, isOk: ended !== undefined, ms });
+    const result = await (observe === undefined ? idly() : timed(idly, told));
+    for (const rows of about.rowsOf?.(result) ?? []) if (rows !== undefined) meter?.read(jsonBytes(rows));
+    return result;
   };
-  const idly = <T>(work: () => Promise<T>): Promise<T> => StepMeter.current()?.idly(work) ?? work();
-  const read = (rows: unknown): void => {
-    if (rows !== undefined) StepMeter.current()?.read(jsonBytes(rows));
-  };
-  const call = <T>(operation: string, work: () => Promise<T>): Promise<T> =>
-    observe === undefined
-      ? idly(work)
-      : timed(
-          () => idly(work),
-          (ms, ended) => observe({ port: 'sql', kind, operation, isOk: ended !== undefined, ms }),
-        );
   return {
     kind,
-    query: async (statement, ...rest) => {
-      wrote(statement);
-      const result = await call('query', () => database.query(statement, ...rest));
-      read(result.rows);
-      return result;
-    },
-    execute: async (statement, ...rest) => {
-      wrote(statement);
-      return await call('execute', () => database.execute(statement, ...rest));
-    },
-    transaction: async (statements, ...rest) => {
-      for (const statement of statements) wrote(statement);
-      const results = await call('transaction', () => database.transaction(statements, ...rest));
-      for (const { rows } of results) read(rows);
-      return results;
-    },
+    query: (statement, ...rest) =>
+      call('query', () => database.query(statement, ...rest), { sent: [statement], rowsOf: ({ rows }) => [rows] }),
+    execute: (statement, ...rest) => call('execute', () => database.execute(statement, ...rest), { sent: [statement] }),
+    transaction: (statements, ...rest) =>
+      call('transaction', () => database.transaction(statements, ...rest), {
+        sent: statements,
+        rowsOf: (results) => results.map(({ rows }) => rows),
+      }),
     close: () => database.close(),
   };
 }

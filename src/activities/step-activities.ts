@@ -1,4 +1,4 @@
-import { CancelledFailure, Context } from '@temporalio/activity';
+import { CancelledFailure, Context, type Info } from '@temporalio/activity';
 import { BLOCK_SPECS } from '../dsl/block-registry';
 import { measureJson } from '../dsl/encoded-json';
 import { isJsonObject, type Json, type JsonObject } from '../dsl/json';
@@ -9,13 +9,15 @@ import { MAX_PAYLOAD_BYTES, type StepRequest, type StepResult } from '../dsl/ste
 import type { AnswerTogether, StepsTogether } from '../dsl/steps-together';
 import { lostPayloadOf } from '../dsl/undecodable';
 import { type ScopedPorts, scopeSecrets } from './access/scoped-ports';
+import { AttemptPorts } from './attempt-ports';
 import type { BlockContext, BlockExecutor, Ports, StepIdentity } from './block';
 import { type BlockFailure, notRetryable } from './block-failure';
 import { argumentsDigest } from './cache-digest';
 import type { CpuShare } from './cpu-share';
 import type { Fence } from './fence';
 import { Heartbeat } from './heartbeat';
-import type { InPlace } from './in-place/in-place';
+import type { AttemptGroup, TriedStep } from './in-place/attempt-context';
+import type { InPlace, StepAttempt } from './in-place/in-place';
 import { localOnly } from './local-only';
 import { outcomeUnknown, withUnknownOutcome } from './outcome-unknown';
 import type { SecretStore } from './ports/secret-store';
@@ -46,13 +48,23 @@ export type BlockRunner = (blockType: string, args: JsonObject, context: BlockCo
 
 /**
  * Adds something around every step: logs, access, quotas, metrics. The model is a middleware: call `next` once, with what is
- * known of the step by then where that is more, or refuse. Once `next` has ended, `meter` has what the attempt used.
+ * known of the step by then where that is more, or refuse.
  */
 export type StepMiddleware = (
   step: StepIdentity,
   next: (step?: StepIdentity) => Promise<StepResult>,
-  meter: StepMeter,
+  running: RunningAttempt,
 ) => Promise<StepResult>;
+
+/** An attempt of a step, for what is around it. */
+export interface RunningAttempt {
+  /** Of the activity that it is. */
+  readonly info: Info;
+  /** Has what the attempt used, once `next` has ended. */
+  readonly meter: StepMeter;
+  /** What shares a local activity with it. */
+  readonly group: AttemptGroup | undefined;
+}
 
 /** The activities of a worker: one for each block that is an activity, and one for several in place. */
 export function createStepActivities(options: {
@@ -71,12 +83,14 @@ export function createStepActivities(options: {
   inPlace?: Pick<InPlace, 'run' | 'runTogether'> | undefined;
 }): Record<string, StepActivity | TogetherActivity> {
   const { inPlace } = options;
-  const attempt = (blockType: string, asked: StepRequest) => runStep(blockType, asked, options);
+  const attempt: StepAttempt = (blockType, request, at) => runStep({ blockType, request, ...at }, options);
   const activities: Record<string, StepActivity | TogetherActivity> = {};
   for (const { type, kind } of BLOCK_SPECS) {
     if (kind !== 'activity') continue;
     activities[type] = (request: StepRequest) =>
-      inPlace === undefined ? attempt(type, request) : inPlace.run(type, request, attempt);
+      inPlace === undefined
+        ? attempt(type, request, { temporal: Context.current() })
+        : inPlace.run(type, request, attempt);
   }
   if (inPlace !== undefined)
     activities[TRY_STEPS] = localOnly((_, steps: StepsTogether) => inPlace.runTogether(steps, attempt));
@@ -84,8 +98,7 @@ export function createStepActivities(options: {
 }
 
 async function runStep(
-  blockType: string,
-  request: StepRequest,
+  { blockType, request, temporal, group }: TriedStep,
   {
     ports,
     secrets,
@@ -97,7 +110,6 @@ async function runStep(
     isSandbox = false,
   }: Parameters<typeof createStepActivities>[0],
 ): Promise<StepResult> {
-  const temporal = Context.current();
   const attempt = temporal.info.attempt + attemptsBefore(request);
   const lost = lostPayloadOf(request);
   if (lost !== undefined) throw toApplicationFailure(notRetryable(lost.code, `arguments: ${lost.detail}`), {});
@@ -131,7 +143,8 @@ async function runStep(
       const args = request.secrets === undefined ? request.with : await resolve(request.with, request.secrets, vault);
       const problem = findArgumentError(blockType, args);
       if (problem !== undefined) throw problem;
-      const context = blockContext(admitted, ports.of(access), temporal, { beat, fence, mask });
+      const own = new AttemptPorts(ports.of(access), meter);
+      const context = blockContext(admitted, own, temporal, { beat, fence, mask });
       const mayRepeat = isRepeatable({ block: blockType, idempotent: step.idempotent }, args);
       // What is kept has been masked.
       const run = async () => {
@@ -151,8 +164,9 @@ async function runStep(
       throw mask.error(error);
     }
   };
+  const around: RunningAttempt = { info: temporal.info, meter, group };
   const run = middleware.reduceRight<(known: StepIdentity) => Promise<StepResult>>(
-    (next, layer) => (known) => layer(known, (more) => next(more ?? known), meter),
+    (next, layer) => (known) => layer(known, (more) => next(more ?? known), around),
     execute,
   );
   try {

@@ -1,5 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
-
 /** What an attempt of a step used; JSON. */
 export interface StepUsage {
   readonly cpuMs: number;
@@ -11,7 +9,8 @@ export interface StepUsage {
   readonly bytesOut: number;
 }
 
-const current = new AsyncLocalStorage<StepMeter>();
+/** Set while code of a step runs, until that waits: never between two turns of the event loop. */
+let current: StepMeter | undefined;
 
 /** Adds up what one attempt of a step uses while it runs. */
 export class StepMeter implements StepUsage {
@@ -23,14 +22,24 @@ export class StepMeter implements StepUsage {
   onWait: ((isWaiting: boolean) => void) | undefined;
   #waits = 0;
 
-  /** The meter of the step whose code is running. */
+  /** The meter of the step whose code is running, for what has been called through {@link run} and has not waited since. */
   static current(): StepMeter | undefined {
-    return current.getStore();
+    return current;
   }
 
-  /** Runs work of the step. */
-  run<T>(work: () => Promise<T>): Promise<T> {
-    return current.run(this, work);
+  /**
+   * Calls something in the name of the step. It is known there until the first wait, and not after it: what a block does later with its ports is
+   * counted since each call of these comes through here (attempt-ports.ts). AsyncLocalStorage would know it for longer, for a tenth and more of a
+   * worker's CPU time before Node 24 (docs/performance.md).
+   */
+  run<T>(work: () => T): T {
+    const around = current;
+    current = this;
+    try {
+      return work();
+    } finally {
+      current = around;
+    }
   }
 
   /** Work of which the step only awaits the end: what is computed meanwhile is not its own. */

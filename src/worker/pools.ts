@@ -55,7 +55,7 @@ import { shareOf } from './policy/tenant-share';
 import { admitFlow, createFlowPlaceSinks } from './quota/flow-admission';
 import { countAskedApproval, createQuotaActivities } from './quota/quota-activities';
 import type { QuotaKeeper } from './quota/quota-keeper';
-import { settlingTogether } from './quota/settle-together';
+import { SettleGroup } from './quota/settle-together';
 import { stepQuota } from './quota/step-quota';
 import { tracePreparation } from './tracing/trace-preparation';
 import { createTraceSinks } from './tracing/trace-sinks';
@@ -131,9 +131,9 @@ export async function createPool(resources: ResourceClass, parts: PoolParts): Pr
   const choosesItself = config.dispatch === 'auto';
   const warn = (error: unknown): void =>
     parts.logger.log('error', 'what follows a step could not be foreseen', { error: messageOf(error) });
-  const together = <T>(tenant: string, work: () => Promise<T>) => settlingTogether(keeper, tenant, work);
+  const groupOf = (tenant: string) => new SettleGroup(keeper, tenant);
   const inPlace =
-    resources === 'io' ? new InPlace({ slots, choosesItself, tell: parts.tellLocal, together, warn }) : undefined;
+    resources === 'io' ? new InPlace({ slots, choosesItself, tell: parts.tellLocal, groupOf, warn }) : undefined;
   const worker = await FlowWorker.create({
     connection,
     namespace,
@@ -203,7 +203,7 @@ export function flowActivities(
       const prepared = await tracePreparation({ traces, header: traceHeader, at }, () =>
         prepareFlow(value, { engine: expressions, catalog, admit, place, plannedFlows }),
       );
-      const flow = { firstRunId: origin.firstRunId, isAwaited: isAwaited(value, origin) };
+      const flow = { firstRunId: origin.firstRunId, isAwaited: isAwaited(value, origin), at };
       const published = config.nats === undefined || !isLive ? {} : { publishesDeadLetters: true as const };
       return { ...prepared, ...published, ...(await admitFlow(keeper, prepared.tenant, flow)) };
     }),
@@ -214,7 +214,7 @@ export function flowActivities(
         const { tenant, grant } = request;
         if (tenant === undefined) return;
         await gate.recognize({ tenant, ...(grant === undefined ? {} : { grant }) }, at);
-        if (isLive) await countAskedApproval(keeper, tenant);
+        if (isLive) await countAskedApproval(keeper, tenant, at);
       },
     ),
     [EVALUATE_EXPRESSIONS]: localOnly((_, request: Parameters<typeof evaluate>[0]) => evaluate(request)),

@@ -21,6 +21,7 @@ import { keyRingOf, type WarnOfFile } from './encryption-keys';
 import { prepareGate } from './identity/create-gate';
 import { gateFor } from './identity/mode-gate';
 import { stepIdentity } from './identity/step-identity';
+import { knowAtCallOnly } from './known-at-call';
 import type { Logger } from './logger';
 import { NamespaceClients } from './namespace-clients';
 import { openMessaging } from './nats/open-messaging';
@@ -145,6 +146,7 @@ export async function startWorker(options: {
     health.begins(`it connects to Temporal at ${address}`);
     const { connection } = await connectWorker(target);
     releases.push(() => connection.close());
+    knowAtCallOnly(connection);
     await ensureSearchAttributes(connection, namespace);
     const watch = new PartWatch({ connection, blobRoot: config.blobRoot, conditions });
     releases.push(() => watch.close());

@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { OpenPorts } from '../../src/activities/access/scoped-ports';
+import { AttemptPorts } from '../../src/activities/attempt-ports';
 import type { BlockContext } from '../../src/activities/block';
 import { BlockFailure } from '../../src/activities/block-failure';
 import { httpStream } from '../../src/activities/blocks/http-stream';
@@ -339,9 +340,12 @@ test('counts what is read and written by each attempt, and asks for room for the
     blobs: accountBlobs(blobs.store, space),
   };
   const metered = meterPorts({ ...open, databases: {} } as unknown as OpenPorts);
-  const ports = { http: metered.http.reaching([]), blobs: metered.blobs };
   const meter = new StepMeter();
-  const { output } = await meter.run(() => attempts(server.origin, {}, { ports }));
+  const ports = new AttemptPorts(
+    { http: metered.http.reaching([]), blobs: metered.blobs, databases: metered.databases },
+    meter,
+  );
+  const { output } = await attempts(server.origin, {}, { ports });
   expect(output).toMatchObject({ sha256: SHA256 });
   expect(meter.usage()).toMatchObject({ bytesIn: SIZE, bytesOut: SIZE });
   expect(asked).toEqual([SIZE, SIZE]);

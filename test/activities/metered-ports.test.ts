@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { ScopedPorts } from '../../src/activities/access/scoped-ports';
+import { AttemptPorts } from '../../src/activities/attempt-ports';
 import type { Ports } from '../../src/activities/block';
 import { CpuShare } from '../../src/activities/cpu-share';
 import { meterPorts } from '../../src/activities/metered-ports';
@@ -19,6 +20,7 @@ let folder: string;
 let http: HttpClients;
 let blobs: FileBlobStore;
 let databases: SqlDatabases;
+let shared: Ports;
 let ports: Ports;
 let meter: StepMeter;
 
@@ -27,8 +29,9 @@ beforeEach(async () => {
   http = createHttpClients({ allowHosts: ['127.0.0.1'] });
   blobs = await createFileBlobStore({ root: join(folder, 'blobs') });
   databases = createSqlDatabases([{ name: 'test', kind: 'sqlite', file: join(folder, 'test.db') }]);
-  ports = new ScopedPorts(meterPorts({ http, blobs, databases })).of(undefined);
   meter = new StepMeter();
+  shared = new ScopedPorts(meterPorts({ http, blobs, databases })).of(undefined);
+  ports = new AttemptPorts(shared, meter);
 });
 afterEach(async () => {
   await Promise.all([http.close(), databases.close(), servers.close()]);
@@ -56,51 +59,59 @@ async function send(body: string | undefined, read: 'all' | 'nothing'): Promise<
 }
 
 test('bodies of HTTP count as they are sent and as they are decompressed', async () => {
-  await meter.run(() => send('äöü', 'all'));
+  await send('äöü', 'all');
   expect(bytes()).toEqual({ in: 5_000, out: 6 });
 });
 
 test('what nobody reads of an answer hardly counts', async () => {
-  await meter.run(() => send(undefined, 'nothing'));
+  await send(undefined, 'nothing');
   expect(meter.bytesOut).toBe(0);
   expect(meter.bytesIn).toBeLessThanOrEqual(5_000);
 });
 
 test('contents of blobs count, of bytes and of streams', async () => {
-  await meter.run(async () => {
-    await ports.blobs.put('acme', 'a', Buffer.alloc(700));
-    await ports.blobs.put('acme', 'b', Readable.from([Buffer.alloc(200), Buffer.alloc(100)]));
-    await ports.blobs.read('acme', 'a', 1_000);
-    await ports.blobs.read('acme', 'none', 1_000);
-  });
+  await ports.blobs.put('acme', 'a', Buffer.alloc(700));
+  await ports.blobs.put('acme', 'b', Readable.from([Buffer.alloc(200), Buffer.alloc(100)]));
+  await ports.blobs.read('acme', 'a', 1_000);
+  await ports.blobs.read('acme', 'none', 1_000);
   expect(bytes()).toEqual({ in: 700, out: 1_000 });
 });
 
 test('rows and parameters of SQL count as JSON', async () => {
   const limits = { signal: new AbortController().signal, deadline: Date.now() + 10_000 };
-  await meter.run(async () => {
-    const database = ports.databases.get('test', 'acme');
-    await database.execute({ statement: 'CREATE TABLE t (a TEXT)' }, limits);
-    await database.execute({ statement: 'INSERT INTO t VALUES (:a)', parameters: { a: 'xyz' } }, limits);
-    await database.query({ statement: 'SELECT a FROM t' }, 10, limits);
-  });
+  const database = ports.databases.get('test', 'acme');
+  await database.execute({ statement: 'CREATE TABLE t (a TEXT)' }, limits);
+  await database.execute({ statement: 'INSERT INTO t VALUES (:a)', parameters: { a: 'xyz' } }, limits);
+  await database.query({ statement: 'SELECT a FROM t' }, 10, limits);
   expect(bytes()).toEqual({ in: '[{"a":"xyz"}]'.length, out: '{"a":"xyz"}'.length });
+  await database.transaction([{ statement: 'INSERT INTO t VALUES (:a)', parameters: { a: 'more' } }], limits);
+  expect(bytes().out).toBe('{"a":"xyz"}{"a":"more"}'.length);
 });
 
 test("steps that run at the same time are told apart, and what runs for none is nobody's", async () => {
   const other = new StepMeter();
+  const put = async (own: Ports, path: string, size: number): Promise<void> => {
+    await own.blobs.put('acme', `${path}1`, Buffer.alloc(size));
+    // Long after it began.
+    await own.blobs.put('acme', `${path}2`, Buffer.alloc(size));
+  };
   await Promise.all([
-    meter.run(async () => void (await ports.blobs.put('acme', 'a', Buffer.alloc(10)))),
-    other.run(async () => void (await ports.blobs.put('acme', 'b', Buffer.alloc(20)))),
-    ports.blobs.put('acme', 'c', Buffer.alloc(40)),
+    put(ports, 'a', 10),
+    put(new AttemptPorts(shared, other), 'b', 20),
+    put(shared, 'c', 40),
+    meter.run(() => put(shared, 'd', 1)),
   ]);
-  expect([meter.bytesOut, other.bytesOut]).toEqual([10, 20]);
+  // What is called in the name of a step is known as its own until it first waits.
+  expect([meter.bytesOut, other.bytesOut]).toEqual([21, 40]);
+  expect(StepMeter.current()).toBeUndefined();
 });
 
 test('the clients stay the same, so that caches keyed by them work', () => {
   expect(new ScopedPorts(meterPorts({ http, blobs, databases })).of(undefined).http).toBeDefined();
   const metered = meterPorts({ http, blobs, databases });
   expect(metered.http.reaching([])).toBe(metered.http.reaching([]));
+  const clients = [ports, new AttemptPorts(shared, new StepMeter()), shared].map((each) => AttemptPorts.clientOf(each));
+  expect(new Set(clients)).toEqual(new Set([shared.http]));
 });
 
 test('CPU time is shared evenly between those that run at the moment', async () => {

@@ -1,5 +1,5 @@
 import type { StepIdentity } from '../../src/activities/block';
-import type { StepMeter } from '../../src/activities/step-meter';
+import type { RunningAttempt } from '../../src/activities/step-activities';
 import { flowError } from '../../src/dsl/errors';
 import type { LogFields } from '../../src/worker/logger';
 import { stepLog } from '../../src/worker/step-log';
@@ -9,7 +9,7 @@ const step = { tenant: 'acme', flowId: 'f', stepId: '/do/0/a', blockType: 'http.
 async function failWith(error: Error): Promise<LogFields | undefined> {
   const lines: { message: string; fields: LogFields | undefined }[] = [];
   const log = stepLog({ log: (_, message, fields) => lines.push({ message, fields }) });
-  const failing = log(step, () => Promise.reject(error), {} as StepMeter);
+  const failing = log(step, () => Promise.reject(error), {} as RunningAttempt);
   await expect(failing).rejects.toBe(error);
   expect(lines).toHaveLength(1);
   expect(lines[0]?.message).toBe('step failed');

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isSafeMethod } from '../../dsl/http-methods';
+import { AttemptPorts } from '../attempt-ports';
 import type { BlockContext } from '../block';
 import { notRetryable } from '../block-failure';
 import { type Fence, outdated } from '../fence';
@@ -98,7 +99,7 @@ async function sendWithDigest(
   call: HttpCall,
   { send, digest, context }: { send: Send; digest: PasswordCredentials; context: BlockContext },
 ): Promise<HttpResponse> {
-  const nonces = noncesOf(context.ports.http);
+  const nonces = noncesOf(AttemptPorts.clientOf(context.ports));
   const identity = [context.step.tenant, call.url.origin, digest.username, digest.password];
   const key = createHash('sha256').update(JSON.stringify(identity)).digest('hex');
   const authorization = (url: URL): Record<string, string> => {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { AttemptPorts } from '../attempt-ports';
 import type { BlockContext } from '../block';
 import type { HttpClient } from '../ports/http-client';
 import type { OAuth2Policy } from './authentication';
@@ -84,7 +85,7 @@ export async function obtainToken(
   options: { readonly signal: AbortSignal; readonly refused?: string },
 ): Promise<ObtainedToken> {
   const { signal, refused } = options;
-  const cache = cacheOf(context.ports.http);
+  const cache = cacheOf(AttemptPorts.clientOf(context.ports));
   const key = createHash('sha256')
     .update(JSON.stringify([context.step.tenant, scheme, policy]))
     .digest('hex');

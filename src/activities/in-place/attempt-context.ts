@@ -1,13 +1,26 @@
-import { type ApplicationFailure, asyncLocalStorage, CancelledFailure, Context, type Info } from '@temporalio/activity';
+import { type ApplicationFailure, CancelledFailure, type Context, type Info } from '@temporalio/activity';
 import type { Json } from '../../dsl/json';
 import type { RecordedFailure } from '../../dsl/recorded-failure';
 import type { StepRequest } from '../../dsl/step-request';
 
+/** What attempts of one local activity have in common. */
+export interface AttemptGroup {
+  /** All of them have ended, or were given up. Never throws. */
+  end(): Promise<void>;
+}
+
+/** Where an attempt is made. */
+export interface AttemptPlace {
+  /** Of the activity; of its own where several share one. */
+  readonly temporal: Context;
+  /** Absent: it shares nothing. */
+  readonly group?: AttemptGroup | undefined;
+}
+
 /** A step that is tried in place, and how. */
-export interface TriedStep {
+export interface TriedStep extends AttemptPlace {
   readonly blockType: string;
   readonly request: StepRequest;
-  readonly info: Info;
 }
 
 /** What one of several attempts within a local activity has for itself. */
@@ -27,11 +40,10 @@ export function attemptInfo(around: Info, suffix: string, own: OwnInfo): Info {
   };
 }
 
-/** Runs something as the activity that `info` is of, with the connection of the one that runs, and with its cancellation unless there is a `signal`. */
-export function inContextOf<T>(info: Info, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+/** The context of the activity that `info` is of, with the connection of the one `around` it, and with that one's cancellation unless there is a `signal`. */
+export function contextOf(around: Context, info: Info, signal?: AbortSignal): Context {
   const cancellation = signal === undefined ? {} : { cancellationSignal: { value: signal } };
-  const own: Context = Object.create(Context.current(), { info: { value: info }, ...cancellation });
-  return asyncLocalStorage.run(own, work);
+  return Object.create(around, { info: { value: info }, ...cancellation });
 }
 
 /** Stops what is under way when the time is up, or when what it is part of is stopped. */

@@ -5,7 +5,7 @@ import { type Elsewhere, LOCAL_ATTEMPT_MS, type LocalAttempt, localUseOf } from 
 import type { ReadAhead } from '../../dsl/read-ahead/read-ahead';
 import { CLAIM_THRESHOLD_BYTES, type StepRequest, type StepResult } from '../../dsl/step-request';
 import { type AnswerTogether, BEGIN_MS, PLACE_MS, type StepsTogether, TURN_MS } from '../../dsl/steps-together';
-import { inContextOf, type TriedStep } from './attempt-context';
+import { type AttemptGroup, type AttemptPlace, contextOf, type TriedStep } from './attempt-context';
 import { GroupLine } from './group-line';
 import { elsewhere, moved } from './local-end';
 import { ReaderAhead } from './read-ahead';
@@ -30,7 +30,7 @@ interface InPlaceStep extends TriedStep {
 }
 
 /** Makes one attempt of a step. */
-export type StepAttempt = (blockType: string, request: StepRequest) => Promise<StepResult>;
+export type StepAttempt = (blockType: string, request: StepRequest, at: AttemptPlace) => Promise<StepResult>;
 
 /** What became of a step that was tried in place: it ended, well or not, or went to its queue. */
 export type LocalOutcome = 'ended' | Elsewhere['reason'];
@@ -54,8 +54,8 @@ export class InPlace {
       readonly slots: number;
       readonly choosesItself: boolean;
       readonly tell?: ((blockType: string, outcome: LocalOutcome) => void) | undefined;
-      /** Runs what shares a local activity: the attempts of several steps of a tenant. */
-      readonly together?: (<T>(tenant: string, work: () => Promise<T>) => Promise<T>) | undefined;
+      /** What attempts of a tenant have in common that share a local activity. */
+      readonly groupOf?: ((tenant: string) => AttemptGroup) | undefined;
       /** Told of errors that only cost reads ahead. */
       readonly warn?: ((error: unknown) => void) | undefined;
     },
@@ -81,18 +81,18 @@ export class InPlace {
 
   /** Runs a step's attempt, whichever way it came. */
   async run(blockType: string, request: StepRequest, attempt: StepAttempt): Promise<StepResult> {
-    const { info } = Context.current();
+    const temporal = Context.current();
     const { local } = request;
     this.#tenants.see(request.tenant);
-    if (info.isLocal && local !== undefined) {
-      const tries = () => this.#try({ blockType, request, local, info }, attempt);
+    if (temporal.info.isLocal && local !== undefined) {
+      const tries = (group?: AttemptGroup) => this.#try({ blockType, request, local, temporal, group }, attempt);
       return await (local.ahead === undefined ? tries() : this.#together(request.tenant, tries));
     }
     if (!this.#places.take()) await this.#places.wait();
     const startedAt = performance.now();
     let result: StepResult;
     try {
-      result = await attempt(blockType, request);
+      result = await attempt(blockType, request, { temporal });
     } finally {
       this.#places.leave();
     }
@@ -103,10 +103,11 @@ export class InPlace {
 
   /** Tries steps that began together in one flow. Nothing fails but single steps. */
   async runTogether(steps: StepsTogether, attempt: StepAttempt): Promise<AnswerTogether[]> {
+    const temporal = Context.current();
     this.#tenants.see(steps.tenant);
     const { attempts } = steps;
     const isShared = this.#tenants.hasOthersThan(steps.tenant);
-    const turn = await this.#takeTurn(attempts, isShared);
+    const turn = await this.#takeTurn(attempts, { temporal, isShared });
     if ('reason' in turn) {
       return attempts.map(({ block, request }) => ({
         step: request.stepId,
@@ -114,8 +115,9 @@ export class InPlace {
       }));
     }
     const until = performance.now() + (isShared ? SHARED_TASK_MS : PLACE_MS);
-    return await this.#together(steps.tenant, () =>
+    return await this.#together(steps.tenant, (group) =>
       tryTogether(steps, {
+        at: { temporal, group },
         // Steps of others find places beside it.
         width: isShared ? Math.ceil(this.options.slots / 2) : attempts.length,
         attempt: (step) => this.#tryBesideOthers(step, { until, attempt }),
@@ -124,17 +126,21 @@ export class InPlace {
     );
   }
 
-  #together<T>(tenant: string, work: () => Promise<T>): Promise<T> {
-    const { together } = this.options;
-    return together === undefined ? work() : together(tenant, work);
+  async #together<T>(tenant: string, work: (group: AttemptGroup | undefined) => Promise<T>): Promise<T> {
+    const group = this.options.groupOf?.(tenant);
+    try {
+      return await work(group);
+    } finally {
+      await group?.end();
+    }
   }
 
   /** The turn of a group, which takes no place from others; or why it has none, and how long it waited, ms. */
   async #takeTurn(
     attempts: StepsTogether['attempts'],
-    isShared: boolean,
+    { temporal, isShared }: { readonly temporal: Context; readonly isShared: boolean },
   ): Promise<{ readonly reason: Elsewhere['reason']; readonly tookMs: number } | Record<never, never>> {
-    const { info, cancellationSignal: signal } = Context.current();
+    const { info, cancellationSignal: signal } = temporal;
     const account = this.#accounts.of(info.workflowExecution?.runId ?? '', attempts[0]?.request.local?.task ?? -1);
     const taskMs = isShared ? SHARED_TASK_MS : TASK_MS;
     if (isUsedUp(account, { expected: 0, taskMs })) return { reason: 'long', tookMs: 0 };
@@ -190,15 +196,17 @@ export class InPlace {
     let begunAt = 0;
     const { ahead: _, ...local } = step.local;
     // Temporal gives the local activity more time, for what follows.
-    const info = { ...step.info, startToCloseTimeoutMs: Math.min(LOCAL_ATTEMPT_MS, ahead.attemptMs) };
+    const { info } = step.temporal;
+    const startToCloseTimeoutMs = Math.min(LOCAL_ATTEMPT_MS, ahead.attemptMs);
+    const temporal = contextOf(step.temporal, { ...info, startToCloseTimeoutMs });
     const begins = ahead.isBeside === true ? {} : { begins: true as const };
-    const own = { ...step, request: { ...step.request, local }, local, info, ...begins };
+    const own = { ...step, request: { ...step.request, local }, local, temporal, ...begins };
     // It may have waited for its place.
-    const begin: StepAttempt = (blockType, request) => {
+    const begin: StepAttempt = (...args) => {
       begunAt = performance.now();
-      return attempt(blockType, request);
+      return attempt(...args);
     };
-    const result = await inContextOf(info, () => this.#tell(own, begin));
+    const result = await this.#tell(own, begin);
     if (result.elsewhere !== undefined || result.waiting !== undefined) return result;
     const reads = await this.#reader.readOn(own, {
       ahead,
@@ -231,9 +239,10 @@ export class InPlace {
   }
 
   async #runInPlace(
-    { blockType, request, local, info, ...step }: InPlaceStep,
+    { blockType, request, local, temporal, group, ...step }: InPlaceStep,
     attempt: StepAttempt,
   ): Promise<StepResult> {
+    const { info } = temporal;
     const key = paceKey(request);
     if (!local.isAsked && !this.#isQuick(key)) return elsewhere('slow');
     const account = this.#accounts.of(info.workflowExecution?.runId ?? '', local.task);
@@ -257,7 +266,7 @@ export class InPlace {
     let isFoundAgain = false;
     let bytes = 0;
     try {
-      const result = await attempt(blockType, request);
+      const result = await attempt(blockType, request, { temporal, group });
       isFoundAgain = local.use === 'recorded' && hasTakenEffect(blockType, result);
       bytes = measureJson(result);
       return result;

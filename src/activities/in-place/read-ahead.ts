@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { ApplicationFailure, Context, type Info } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/activity';
 import { parseDuration } from '../../dsl/durations';
 import { measureJson } from '../../dsl/encoded-json';
 import { flowError } from '../../dsl/errors';
@@ -10,7 +10,14 @@ import { LOCAL_ATTEMPT_MS } from '../../dsl/local-step';
 import { type ForeseenRead, foresee } from '../../dsl/read-ahead/foresee';
 import { type ReadAhead, readAheadMs, type StepAhead, withAheadMs } from '../../dsl/read-ahead/read-ahead';
 import { cacheOf, idempotencyKey, type StepRequest, type StepResult } from '../../dsl/step-request';
-import { attemptInfo, inContextOf, recordedFailure, StopClock, type TriedStep } from './attempt-context';
+import {
+  type AttemptPlace,
+  attemptInfo,
+  contextOf,
+  recordedFailure,
+  StopClock,
+  type TriedStep,
+} from './attempt-context';
 
 /** Reads ahead of one step, and what they may bring along: it is all in one record of the history. */
 const MAX_READS = 64;
@@ -51,23 +58,22 @@ export class ReaderAhead {
    * Reads one after the other, in the order of the flow, to the first that fails or goes to its queue. What is under way when the time is up is stopped, and
    * no answer: the step's own may not be lost by it.
    */
-  async readOn({ request, info }: TriedStep, following: Following): Promise<StepAhead[]> {
+  async readOn({ request, temporal, group }: TriedStep, following: Following): Promise<StepAhead[]> {
     const { ahead, output, begunAt } = following;
     const reads = foresee(ahead, output, { evaluate: this.#evaluation(request, ahead), uuid: randomUUID });
     const answers: StepAhead[] = [];
-    const clock = new StopClock(Context.current().cancellationSignal, begunAt + withAheadMs(ahead));
+    const clock = new StopClock(temporal.cancellationSignal, begunAt + withAheadMs(ahead));
+    const at = { temporal: contextOf(temporal, temporal.info, clock.signal), group };
     let bytes = 0;
     try {
       for (let next = reads.next(); next.done !== true; ) {
         const leftMs = begunAt + readAheadMs(ahead) - performance.now();
         const isOver = clock.signal.aborted || answers.length >= MAX_READS || bytes > MAX_BYTES || leftMs <= 0;
-        const step = isOver
-          ? undefined
-          : stepOf(next.value, { first: request, info, ahead, number: answers.length + 1 });
+        const step = isOver ? undefined : stepOf(next.value, { first: request, at, ahead, number: answers.length + 1 });
         if (step === undefined) break;
         const argumentBytes = measureJson(step.request.with);
         if (argumentBytes > MAX_STEP_BYTES || !following.isExpected(step.request, MAX_STEP_BYTES)) break;
-        const answering = this.#answer(step, next.value, () => following.attempt(step, leftMs), clock.signal);
+        const answering = this.#answer(step, next.value, () => following.attempt(step, leftMs));
         const answer = await Promise.race([answering, clock.stopped]);
         const outcome = answer === undefined ? undefined : resultOf(answer);
         const resultBytes = outcome === undefined ? 0 : measureJson(outcome.output);
@@ -89,15 +95,14 @@ export class ReaderAhead {
 
   /** Undefined where nothing was done. */
   async #answer(
-    { request: { stepId, with: args }, info }: TriedStep,
+    { request: { stepId, with: args } }: TriedStep,
     { iteration }: ForeseenRead,
     attempt: () => Promise<StepResult>,
-    signal: AbortSignal,
   ): Promise<StepAhead | undefined> {
     const startedAt = Date.now();
     const about = () => ({ step: stepId, iteration, with: args, startedAt, endedAt: Date.now() });
     try {
-      const result = await inContextOf(info, attempt, signal);
+      const result = await attempt();
       const { elsewhere } = result;
       const isUntried = elsewhere !== undefined && (elsewhere.reason === 'stopped' || elsewhere.tookMs === 0);
       return isUntried ? undefined : { ...about(), result };
@@ -154,10 +159,10 @@ function stepOf(
   { task, iteration, values, with: args, secrets }: ForeseenRead,
   {
     first,
-    info,
+    at: { temporal, group },
     ahead: { flowId },
     number,
-  }: { readonly first: StepRequest; readonly info: Info; readonly ahead: ReadAhead; readonly number: number },
+  }: { readonly first: StepRequest; readonly at: AttemptPlace; readonly ahead: ReadAhead; readonly number: number },
 ): TriedStep | undefined {
   const { tenant, flow, execution, grant, quota, local, trace } = first;
   // A place of its own in its tenant's line is the flow's to give.
@@ -188,18 +193,15 @@ function stepOf(
       ...(leftMs === undefined ? {} : { leftMs }),
     },
   };
-  return {
-    blockType: task.block,
-    request,
-    info: attemptInfo(info, `-${number}`, {
-      activityType: task.block,
-      startToCloseTimeoutMs: Math.min(LOCAL_ATTEMPT_MS, task.startToCloseMs, leftMs ?? LOCAL_ATTEMPT_MS),
-      retryPolicy: {
-        initialInterval: retry.initialIntervalMs,
-        nonRetryableErrorTypes: [...(retry.nonRetryableErrorTypes ?? [])],
-      },
-    }),
-  };
+  const info = attemptInfo(temporal.info, `-${number}`, {
+    activityType: task.block,
+    startToCloseTimeoutMs: Math.min(LOCAL_ATTEMPT_MS, task.startToCloseMs, leftMs ?? LOCAL_ATTEMPT_MS),
+    retryPolicy: {
+      initialInterval: retry.initialIntervalMs,
+      nonRetryableErrorTypes: [...(retry.nonRetryableErrorTypes ?? [])],
+    },
+  });
+  return { blockType: task.block, request, temporal: contextOf(temporal, info), group };
 }
 
 function msOf(duration: Json): number | undefined {

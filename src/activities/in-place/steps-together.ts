@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { ApplicationFailure, CancelledFailure, Context, type Info } from '@temporalio/activity';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/activity';
 import { measureJson } from '../../dsl/encoded-json';
 import { messageOf } from '../../dsl/errors';
 import type { RecordedFailure } from '../../dsl/recorded-failure';
@@ -13,7 +13,14 @@ import {
   TURN_MS,
   togetherMs,
 } from '../../dsl/steps-together';
-import { attemptInfo, inContextOf, recordedFailure, StopClock, type TriedStep } from './attempt-context';
+import {
+  type AttemptPlace,
+  attemptInfo,
+  contextOf,
+  recordedFailure,
+  StopClock,
+  type TriedStep,
+} from './attempt-context';
 import { elsewhere } from './local-end';
 
 /** Results of all, in bytes of JSON: they are in one record of the history, and no claim. */
@@ -24,16 +31,21 @@ type Attempt = (step: TriedStep) => Promise<StepResult>;
 
 /**
  * Makes attempts side by side, now that it is their turn, `width` at once; none has to do with the others but that their results share a record, and
- * that one answers for all. `ended` is told of each, once.
+ * that one answers for all. `at`: of the activity that they share; `ended` is told of each, once.
  */
 export async function tryTogether(
   { attempts }: StepsTogether,
-  { width, attempt, ended }: { readonly width: number; readonly attempt: Attempt; readonly ended: () => void },
+  {
+    at,
+    width,
+    attempt,
+    ended,
+  }: { readonly at: AttemptPlace; readonly width: number; readonly attempt: Attempt; readonly ended: () => void },
 ): Promise<AnswerTogether[]> {
-  const { info, cancellationSignal } = Context.current();
   const endsAt = performance.now() + togetherMs(attempts) - TURN_MS - ANSWER_MS / 2;
-  const clock = new StopClock(cancellationSignal, endsAt);
+  const clock = new StopClock(at.temporal.cancellationSignal, endsAt);
   const { signal } = clock;
+  const own: AttemptPlace = { ...at, temporal: contextOf(at.temporal, at.temporal.info, signal) };
   // Each of them listens, some more than once.
   setMaxListeners(0, signal);
   const record = new SharedRecord();
@@ -43,8 +55,7 @@ export async function tryTogether(
     const tookMs = (): number => Date.now() - since;
     try {
       if (signal.aborted) return { step: stepId, result: elsewhere(clock.isTimeUp ? 'slow' : 'stopped') };
-      const step = stepOf(one, info, index);
-      const result = await Promise.race([inContextOf(step.info, () => attempt(step), signal), clock.stopped]);
+      const result = await Promise.race([attempt(stepOf(one, own, index)), clock.stopped]);
       return { step: stepId, result: result === undefined ? elsewhere('slow', tookMs()) : record.add(result) };
     } catch (error) {
       if (error instanceof CancelledFailure) return { step: stepId, result: elsewhere('stopped', tookMs()) };
@@ -85,17 +96,18 @@ class SharedRecord {
   }
 }
 
-function stepOf({ block, request, startToCloseMs, retry }: AttemptTogether, info: Info, index: number): TriedStep {
-  return {
-    blockType: block,
-    request,
-    // What is read ahead of it has numbers behind that.
-    info: attemptInfo(info, `-t${index}`, {
-      activityType: block,
-      startToCloseTimeoutMs: attemptMs(startToCloseMs, request),
-      retryPolicy: retry,
-    }),
-  };
+function stepOf(
+  { block, request, startToCloseMs, retry }: AttemptTogether,
+  { temporal, group }: AttemptPlace,
+  index: number,
+): TriedStep {
+  // What is read ahead of it has numbers behind that.
+  const info = attemptInfo(temporal.info, `-t${index}`, {
+    activityType: block,
+    startToCloseTimeoutMs: attemptMs(startToCloseMs, request),
+    retryPolicy: retry,
+  });
+  return { blockType: block, request, temporal: contextOf(temporal, info), group };
 }
 
 /** Whatever it is, it is one step's. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { AttemptPorts } from '../attempt-ports';
 import type { BlockContext } from '../block';
 import { readBody } from '../http/answer';
 import { buildHttpCall, type HttpArguments, type HttpCall, sendCall } from '../http/call';
@@ -27,7 +28,7 @@ export async function fetchDocument(
   endpoint: HttpArguments['endpoint'],
   context: BlockContext,
 ): Promise<OpenApiDocument> {
-  const cache = cacheOf(context.ports.http);
+  const cache = cacheOf(AttemptPorts.clientOf(context.ports));
   const key = cacheKey(endpoint, context);
   const known = cache.get(key);
   if (known !== undefined && known.freshUntil > Date.now()) return known.document;

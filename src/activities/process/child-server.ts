@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Json } from '../../dsl/json';
 import type { ScopedPorts } from '../access/scoped-ports';
+import { AttemptPorts } from '../attempt-ports';
 import type { BlockContext, BlockExecutor } from '../block';
 import { notRetryable } from '../block-failure';
 import { AttemptFence, CONFIRM_PATIENCE_MS, type FreshUntil, outdated } from '../fence';
@@ -117,7 +118,7 @@ class ChildServer {
         throw notRetryable('BLW_BLOCK_UNKNOWN', `block ${blockType}: this worker has no executor for it`);
       }
       this.#ports ??= await this.options.createPorts(this.#init, this.#space.port, this.#calls?.add);
-      const ports = this.#ports.ports.of(step.access);
+      const ports = new AttemptPorts(this.#ports.ports.of(step.access), meter);
       const heartbeat = (details: Json): void => heartbeats.push(mask.json(details));
       const conceal = (credential: string): void => mask.add(credential);
       const { lastHeartbeat } = job;

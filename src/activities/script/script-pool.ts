@@ -90,6 +90,7 @@ export class ScriptPool {
    */
   async run(args: JsonObject, context: BlockContext): Promise<Json> {
     const { signal, step } = context;
+    const meter = StepMeter.current();
     const request = scriptRequest(args, Math.min(this.options.memoryMb, step.memoryMb ?? this.options.memoryMb));
     const isolation = await this.#isolate();
     signal.throwIfAborted();
@@ -101,7 +102,7 @@ export class ScriptPool {
       process.run(request.job, wallMsOf(request.job.limits.cpuMs)),
     );
     const answer = end.answer === undefined ? undefined : readAnswer(end.answer);
-    StepMeter.current()?.add({
+    meter?.add({
       // The process counts more finely than the system, but is not trusted with less, nor with more than can be.
       cpuMs: Math.max(Math.min(answer?.cpuMs ?? 0, mostCpuMs(performance.now() - begunAt)), end.cpuMs - CPU_TICKS_MS),
       peakMemoryBytes: end.peakMemoryBytes ?? Math.min(answer?.peakMemoryBytes ?? 0, this.#mostBytes()),

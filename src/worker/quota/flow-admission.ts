@@ -1,5 +1,5 @@
-import { Context } from '@temporalio/activity';
 import type { InjectedSinks } from '@temporalio/worker';
+import type { LocalCall } from '../../activities/local-only';
 import type { Gate } from '../../activities/ports/gate';
 import { FlowError } from '../../dsl/errors';
 import type { FlowPlaceSinks, QuotaWait } from '../../dsl/quota';
@@ -20,12 +20,12 @@ type Admission = Pick<PreparedFlow, 'concurrentSteps' | 'place' | 'waiting'>;
 export async function admitFlow(
   keeper: QuotaKeeper,
   tenant: string,
-  { firstRunId, isAwaited }: { readonly firstRunId: string; readonly isAwaited: boolean },
+  { firstRunId, isAwaited, at }: { readonly firstRunId: string; readonly isAwaited: boolean; readonly at: LocalCall },
 ): Promise<Admission> {
   const { concurrentSteps, flows } = keeper.quotasOf(tenant);
   const hint = concurrentSteps === undefined ? {} : { concurrentSteps };
   if (flows === undefined || isAwaited) return hint;
-  const { waiting } = await askForFlow(keeper, { tenant, firstRunId });
+  const { waiting } = await askForFlow(keeper, { tenant, firstRunId }, at);
   return { ...hint, place: placeOf(firstRunId), ...(waiting === undefined ? {} : { waiting }) };
 }
 
@@ -33,9 +33,9 @@ export async function admitFlow(
 export async function askForFlow(
   keeper: QuotaKeeper,
   { tenant, firstRunId, since }: { tenant: string; firstRunId: string; since?: number },
+  { namespace, workflowId }: LocalCall,
 ): Promise<{ waiting?: QuotaWait }> {
-  const { workflowExecution, namespace } = Context.current().info;
-  const asker = askerOf({ tenant, firstRunId, namespace, flowId: workflowExecution?.workflowId ?? '' });
+  const asker = askerOf({ tenant, firstRunId, namespace, flowId: workflowId });
   const waiting = await keeper.ask({ ...asker, ...(since === undefined ? {} : { since }) });
   return waiting === undefined ? {} : { waiting };
 }

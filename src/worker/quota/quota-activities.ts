@@ -1,7 +1,6 @@
-import { Context } from '@temporalio/activity';
 import { recordedOnly } from '../../activities/in-place/recorded-only';
-import { localOnly } from '../../activities/local-only';
-import type { Gate, RunPlace } from '../../activities/ports/gate';
+import { type LocalCall, localOnly } from '../../activities/local-only';
+import type { Gate } from '../../activities/ports/gate';
 import { ADMIT_FLOW, COUNT_FAILURE, LEAVE_QUOTA_LINE, RELEASE_FLOW } from '../../dsl/names';
 import type { FlowOwner } from '../../dsl/quota';
 import { askForFlow, placeOf } from './flow-admission';
@@ -13,10 +12,10 @@ const LAST_ATTEMPT = 1_000_000_000;
 /** What flows ask of the keeper of quotas, as local activities. Nothing is done for a flow that the gate does not know. */
 export function createQuotaActivities(keeper: QuotaKeeper, gate: Gate) {
   const known =
-    <Request extends FlowOwner, R>(act: (request: Request) => Promise<R>) =>
-    async (at: RunPlace, request: Request): Promise<R> => {
+    <Request extends FlowOwner, R>(act: (request: Request, at: LocalCall) => Promise<R>) =>
+    async (at: LocalCall, request: Request): Promise<R> => {
       await gate.recognize(request, at);
-      return await act(request);
+      return await act(request, at);
     };
   return {
     /** Takes steps out of their tenant's line. */
@@ -27,8 +26,8 @@ export function createQuotaActivities(keeper: QuotaKeeper, gate: Gate) {
     ),
     /** Asks again for a flow that waits to begin. */
     [ADMIT_FLOW]: localOnly(
-      known(({ tenant, firstRunId, since }: FlowOwner & { firstRunId: string; since: number }) =>
-        askForFlow(keeper, { tenant, firstRunId, since }),
+      known(({ tenant, firstRunId, since }: FlowOwner & { firstRunId: string; since: number }, at) =>
+        askForFlow(keeper, { tenant, firstRunId, since }, at),
       ),
     ),
     /** Gives the place of a flow back, and takes it out of the line where it still waits. */
@@ -49,8 +48,10 @@ export function createQuotaActivities(keeper: QuotaKeeper, gate: Gate) {
 }
 
 /** Called in the activity that checks an approval's arguments, the only one that each goes through once. */
-export async function countAskedApproval(keeper: QuotaKeeper, tenant: string): Promise<void> {
-  const { workflowExecution, activityId } = Context.current().info;
-  // Local activities have numbers of their own.
-  await keeper.countApproval(tenant, `approval:${workflowExecution?.runId}:${activityId}`);
+export async function countAskedApproval(
+  keeper: QuotaKeeper,
+  tenant: string,
+  { runId, activityId }: LocalCall,
+): Promise<void> {
+  await keeper.countApproval(tenant, `approval:${runId}:${activityId}`);
 }

@@ -1,10 +1,9 @@
-import { CancelledFailure, Context, type Info } from '@temporalio/activity';
+import { CancelledFailure, type Info } from '@temporalio/activity';
 import type { StepIdentity } from '../../activities/block';
 import { retryable } from '../../activities/block-failure';
 import { endsInPlace } from '../../activities/in-place/local-end';
-import type { StepMiddleware } from '../../activities/step-activities';
+import type { RunningAttempt, StepMiddleware } from '../../activities/step-activities';
 import { isFinalFailure, toApplicationFailure } from '../../activities/step-failure';
-import type { StepMeter } from '../../activities/step-meter';
 import { FlowError } from '../../dsl/errors';
 import { isJsonObject } from '../../dsl/json';
 import type { LocalAttempt } from '../../dsl/local-step';
@@ -25,9 +24,9 @@ const DEFAULT_PRIORITY = 3;
  * nothing of its block was touched, no attempt is spent and its slot is free. Its place is released by {@link stepUsage}.
  */
 export function stepQuota(keeper: QuotaKeeper, worker: string): StepMiddleware {
-  return (step, next) => {
+  return (step, next, { info }) => {
     const quotas = keeper.quotasOf(step.tenant);
-    const asker = askerOf(step, worker);
+    const asker = askerOf(step, { info, worker });
     const run = () => runWithin(quotas, { keeper, step, asker }, next);
     // Who stands in a line takes himself out of it, also where the quota is gone.
     const isFree = !limitsSteps(quotas) && step.claim?.ticket === undefined;
@@ -68,8 +67,10 @@ function waiting({ attempt }: StepIdentity, wait: QuotaWait): StepResult {
   return { output: null, attempt, waiting: wait };
 }
 
-function askerOf({ tenant, claim, flowId }: StepIdentity, worker: string): Asker {
-  const { info } = Context.current();
+function askerOf(
+  { tenant, claim, flowId }: StepIdentity,
+  { info, worker }: { readonly info: Info; readonly worker: string },
+): Asker {
   const { ticket, since, priority } = readClaim(claim);
   return {
     tenant,
@@ -102,14 +103,13 @@ function neededSpace(error: unknown): number | undefined {
 
 /** Counts what a step used and how it ended, and releases its place, before Temporal hears of the end. */
 export function stepUsage(keeper: QuotaKeeper): StepMiddleware {
-  return async (step, next, meter) => {
-    const { info } = Context.current();
+  return async (step, next, running) => {
+    const { info, group } = running;
     const begunAt = performance.now();
-    const settle = (end: StepEnd | undefined): Promise<void> =>
-      settleNowOrTogether(keeper, {
-        ...settlementOf(step, { keeper, info, meter }),
-        ...(end === undefined ? {} : { end }),
-      });
+    const settle = (end: StepEnd | undefined): Promise<void> => {
+      const settlement = { ...settlementOf(keeper, step, running), ...(end === undefined ? {} : { end }) };
+      return settleNowOrTogether(keeper, settlement, group);
+    };
     try {
       const outcome = await next();
       await settle(outcome.waiting === undefined ? 'completed' : 'none');
@@ -123,21 +123,17 @@ export function stepUsage(keeper: QuotaKeeper): StepMiddleware {
 
 /** Releases the place of a step of a dry run, which is not counted itself: only what a script that really ran has used. */
 export function stepRelease(keeper: QuotaKeeper): StepMiddleware {
-  return async (step, next, meter) => {
-    const { info } = Context.current();
+  return async (step, next, running) => {
     try {
       return await next();
     } finally {
-      await keeper.settle(settlementOf(step, { keeper, info, meter }));
+      await keeper.settle(settlementOf(keeper, step, running));
     }
   };
 }
 
 /** What the store is told of an attempt that has ended, but for how. */
-function settlementOf(
-  { tenant }: StepIdentity,
-  { keeper, info, meter }: { readonly keeper: QuotaKeeper; readonly info: Info; readonly meter: StepMeter },
-): Settlement {
+function settlementOf(keeper: QuotaKeeper, { tenant }: StepIdentity, { info, meter }: RunningAttempt): Settlement {
   const lease = attemptOf(info);
   return {
     tenant,

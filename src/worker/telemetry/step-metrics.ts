@@ -1,4 +1,4 @@
-import { CancelledFailure, Context } from '@temporalio/activity';
+import { CancelledFailure } from '@temporalio/activity';
 import type { StepMiddleware } from '../../activities/step-activities';
 import type { PoolName } from '../../dsl/block-spec';
 import { FlowError } from '../../dsl/errors';
@@ -8,9 +8,9 @@ import type { WorkerMetrics } from './worker-metrics';
 
 /** Counts every attempt of a step: how it ended, how long it ran, how long it waited for a slot. `pools` are by task queue. */
 export function stepMetrics(metrics: WorkerMetrics, pools: ReadonlyMap<string, PoolName>): StepMiddleware {
-  return async ({ blockType, attempt }, next) => {
+  return async ({ blockType, attempt }, next, { info }) => {
     const startedAt = performance.now();
-    const { taskQueue, currentAttemptScheduledTimestampMs: scheduledAt } = Context.current().info;
+    const { taskQueue, currentAttemptScheduledTimestampMs: scheduledAt } = info;
     // Clocks of two machines: it may seem to have begun before.
     const waitedMs = Math.max(0, Date.now() - scheduledAt);
     metrics.worker_task_schedule_to_start_ms.of(pools.get(taskQueue) ?? OTHER).observe(waitedMs);

@@ -1,4 +1,4 @@
-import { asyncLocalStorage, CancelledFailure, Context, type Info } from '@temporalio/activity';
+import { asyncLocalStorage, CancelledFailure, type Context, type Info } from '@temporalio/activity';
 import { ApplicationFailure } from '@temporalio/common';
 import { InPlace, type LocalOutcome, type StepAttempt } from '../../../src/activities/in-place/in-place';
 import { LOCAL_ATTEMPT_MS } from '../../../src/dsl/local-step';
@@ -60,11 +60,11 @@ function requestOf(metadata = 'dispatch: local', more = '', place: { readonly is
 const giving = (output: string) => async (): Promise<StepResult> => ({ output, attempt: 1 });
 
 /** As the attempts before give, then so. */
-const then = (after: number, last: () => Promise<StepResult>): StepAttempt => {
+const then = (after: number, last: StepAttempt): StepAttempt => {
   let count = 0;
-  return () => {
+  return (...args) => {
     count += 1;
-    return count > after ? last() : giving('x')();
+    return count > after ? last(...args) : giving('x')();
   };
 };
 
@@ -81,9 +81,9 @@ async function runWith(
   const outcomes: LocalOutcome[] = [];
   const seen: Seen[] = [];
   const inPlace = new InPlace({ slots, choosesItself, tell: (_, outcome) => outcomes.push(outcome) });
-  const own: StepAttempt = (blockType, asked) => {
-    seen.push({ request: asked, info: Context.current().info });
-    return attempt(blockType, asked);
+  const own: StepAttempt = (blockType, asked, at) => {
+    seen.push({ request: asked, info: at.temporal.info });
+    return attempt(blockType, asked, at);
   };
   const free = isPlaceTaken ? takePlace(inPlace) : () => undefined;
   const running = inContext(() => inPlace.run('http.request', request, own), { stop });
@@ -193,8 +193,8 @@ describe('reads ahead of a step', () => {
     jest.useFakeTimers({ doNotFake: ['performance', 'setImmediate', 'nextTick', 'queueMicrotask'] });
     let signal: AbortSignal | undefined;
     const running = runWith(
-      then(3, () => {
-        signal = Context.current().cancellationSignal;
+      then(3, (_, __, { temporal }) => {
+        signal = temporal.cancellationSignal;
         jest.advanceTimersByTime(LOCAL_ATTEMPT_MS + READ_AHEAD_MS);
         return new Promise(() => undefined);
       }),
@@ -208,9 +208,9 @@ describe('reads ahead of a step', () => {
     const stop = new AbortController();
     const reason = new CancelledFailure('WORKER_SHUTDOWN');
     const { ahead, seen } = await runWith(
-      then(1, async () => {
+      then(1, async (_, __, { temporal }) => {
         stop.abort(reason);
-        Context.current().cancellationSignal.throwIfAborted();
+        temporal.cancellationSignal.throwIfAborted();
         return { output: 'x', attempt: 1 };
       }),
       { stop },

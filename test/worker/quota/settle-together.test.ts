@@ -1,7 +1,7 @@
 import type { Quotas } from '../../../src/worker/policy/policy';
 import { QuotaKeeper } from '../../../src/worker/quota/quota-keeper';
 import { type Settlement, settleAttempts } from '../../../src/worker/quota/settle-rules';
-import { settleNowOrTogether, settlingTogether } from '../../../src/worker/quota/settle-together';
+import { SettleGroup, settleNowOrTogether } from '../../../src/worker/quota/settle-together';
 import { query, type StateValue } from '../../../src/worker/state/rule';
 import { type StateStore, StateStoreUnavailable } from '../../../src/worker/state/state-store';
 import { storeKinds } from '../../helpers/state-stores';
@@ -77,15 +77,24 @@ describe.each(storeKinds())('attempts that share an activity in $name', (kind) =
     usage: { cpuMs: 2, peakMemoryBytes: id.length, bytesIn: 10, bytesOut: 20 },
     ...more,
   });
-  const settle = (...attempts: readonly Settlement[]) =>
-    Promise.all(attempts.map((one) => settleNowOrTogether(keeper, one)));
+  /** Makes attempts, with what they settle, as one local activity of the tenant. */
+  const together = async <T>(
+    work: (settle: (...attempts: readonly Settlement[]) => Promise<unknown>) => T | Promise<T>,
+  ) => {
+    const group = new SettleGroup(keeper, 'acme');
+    try {
+      return await work((...attempts) => Promise.all(attempts.map((one) => settleNowOrTogether(keeper, one, group))));
+    } finally {
+      await group.end();
+    }
+  };
   const counted = () =>
     store.run(() =>
       query('SELECT steps, failures, cpu_ms, peak_memory_bytes, bytes_in, bytes_out FROM beamline_usage'),
     );
 
   test('are counted at its end, all in one transaction', async () => {
-    const during = await settlingTogether(keeper, 'acme', async () => {
+    const during = await together(async (settle) => {
       await settle(attempt('a'), attempt('bcd'), attempt('e', { end: 'failed' }), attempt('f', { end: 'none' }));
       return [calls, await counted()];
     });
@@ -96,7 +105,7 @@ describe.each(storeKinds())('attempts that share an activity in $name', (kind) =
   });
 
   test('count as they would alone where they are made again, whose ends are others then', async () => {
-    const run = (...attempts: readonly Settlement[]) => settlingTogether(keeper, 'acme', () => settle(...attempts));
+    const run = (...attempts: readonly Settlement[]) => together((settle) => settle(...attempts));
     await run(attempt('a'), attempt('b'), attempt('c', { end: 'failed' }));
     await untilCounted({ steps: 2, failures: 1 });
     await run(attempt('c', { attempt: 2 }), attempt('b', { attempt: 2, end: 'failed' }), attempt('d'));
@@ -125,7 +134,7 @@ describe.each(storeKinds())('attempts that share an activity in $name', (kind) =
 
   test('hold up the answers of all only briefly where the store is slow, and are written all the same', async () => {
     const held = holdStore();
-    await settlingTogether(keeper, 'acme', () => settle(attempt('a'), attempt('b')));
+    await together((settle) => settle(attempt('a'), attempt('b')));
     expect(await counted()).toEqual([]);
     held();
     await keeper.close();
@@ -135,7 +144,7 @@ describe.each(storeKinds())('attempts that share an activity in $name', (kind) =
   test('are counted also where the activity fails, and one that ends after it by itself', async () => {
     let endLate = (): void => undefined;
     let late: Promise<unknown> | undefined;
-    const failing = settlingTogether(keeper, 'acme', async () => {
+    const failing = together(async (settle) => {
       late = new Promise<void>((resolve) => {
         endLate = resolve;
       }).then(() => settle(attempt('late')));
@@ -154,7 +163,7 @@ describe.each(storeKinds())('attempts that share an activity in $name', (kind) =
     ['CPU time', { cpuTime: { maxMs: 1_000, windowMs: 60_000 } }, {}],
   ])('give back at once what others may wait for: %s', async (_, limits, more) => {
     quotas = limits;
-    await settlingTogether(keeper, 'acme', async () => {
+    await together(async (settle) => {
       await settle(attempt('a', more));
       expect(await counted()).toMatchObject([{ steps: 1, cpu_ms: 2 }]);
     });
@@ -162,16 +171,16 @@ describe.each(storeKinds())('attempts that share an activity in $name', (kind) =
   });
 
   test('tell nothing where there is nothing to tell', async () => {
-    await settlingTogether(keeper, 'acme', async () => {
+    await together(async (settle) => {
       const usage = { cpuMs: 0, peakMemoryBytes: 0, bytesIn: 0, bytesOut: 0 };
-      await settleNowOrTogether(keeper, { tenant: 'acme', id: 'a', attempt: 1, usage });
+      await settle({ tenant: 'acme', id: 'a', attempt: 1, usage });
     });
     expect(calls).toBe(0);
   });
 
   test('are counted once the store is back', async () => {
     isBusy = true;
-    await settlingTogether(keeper, 'acme', () => settle(attempt('a'), attempt('b')));
+    await together((settle) => settle(attempt('a'), attempt('b')));
     expect(await counted()).toEqual([]);
     isBusy = false;
     await keeper.close();

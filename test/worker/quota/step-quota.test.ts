@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { asyncLocalStorage, CancelledFailure, type Context } from '@temporalio/activity';
+import { CancelledFailure, type Info } from '@temporalio/activity';
 import type { StepIdentity } from '../../../src/activities/block';
 import { notRetryable, retryable } from '../../../src/activities/block-failure';
 import { StepMeter } from '../../../src/activities/step-meter';
@@ -68,12 +68,9 @@ function runStep(
     retryPolicy: { maximumAttempts },
   };
   const step: StepIdentity = { ...makeContext({}).step, attempt, ...(claim === undefined ? {} : { claim }) };
-  const meter = new StepMeter();
+  const running = { info: info as unknown as Info, meter: new StepMeter(), group: undefined };
   const inner = stepQuota(keeper, 'worker');
-  const outer = stepUsage(keeper);
-  return asyncLocalStorage.run({ info } as unknown as Context, () =>
-    outer(step, (known = step) => inner(known, block, meter), meter),
-  );
+  return stepUsage(keeper)(step, (known = step) => inner(known, block, running), running);
 }
 
 const done = async (): Promise<StepResult> => ({ output: 'done', attempt: 1 });

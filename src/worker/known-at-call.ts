@@ -1,0 +1,32 @@
+import type { AsyncLocalStorage } from 'node:async_hooks';
+import { asyncLocalStorage as activities } from '@temporalio/activity';
+import type { NativeConnection } from '@temporalio/worker';
+
+/**
+ * Has the SDK tell whose activity runs, and which deadline a request has, to what is called, until it first waits; not to what comes after that. Activities take their
+ * context as they begin and hand it on (`Context.current()` throws after a wait), requests are made within the function that `withDeadline` is given.
+ *
+ * Before Node 24 an AsyncLocalStorage that is used once has Node call hooks for each promise of the thread from then on: a fifth of a worker's
+ * CPU time (docs/performance.md). Nothing else in a worker uses one while it runs steps that are not traced.
+ */
+export function knowAtCallOnly(connection: NativeConnection): void {
+  tellAtCallOnly(activities);
+  // Private, in the SDK's own typing; without it each activity would use it for requests that it makes.
+  const { callContextStorage } = connection as unknown as { callContextStorage: AsyncLocalStorage<unknown> };
+  tellAtCallOnly(callContextStorage);
+}
+
+/** Replaces what the SDK uses of a storage. */
+function tellAtCallOnly<Store>(storage: AsyncLocalStorage<Store>): void {
+  let current: Store | undefined;
+  const run = <R>(store: Store, work: (...args: unknown[]) => R, ...args: unknown[]): R => {
+    const around = current;
+    current = store;
+    try {
+      return work(...args);
+    } finally {
+      current = around;
+    }
+  };
+  Object.assign(storage, { run, getStore: () => current });
+}
