@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { flowError } from '../src/dsl/errors';
+import { flowError, messageOf } from '../src/dsl/errors';
 import { assertDatabaseFree, claimDatabase } from './database-owner';
 import { configArguments, type DynamicConfig, SEARCH_ATTRIBUTES } from './dynamic-config';
 import { type GuardedProcess, startGuarded } from './guarded-process';
@@ -27,7 +27,7 @@ const DATABASE_SETTINGS = [
   'synchronous=normal',
   'wal_autocheckpoint=10000',
   'cache_size=-65536',
-  // Of those who look into the file beside the server.
+  // For others who write to the file: visibility-indexes.ts.
   'busy_timeout=5000',
 ] as const;
 
@@ -85,7 +85,7 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
   for (let attempt = 1; ; attempt++) {
     const launch = await prepareLaunch(options, cli);
     const { isOldDatabase, dbFile } = launch.files;
-    // Of an old one, which may be large, while nobody waits for it.
+    // Of an old one while nobody writes to it.
     if (isOldDatabase) tuneIndexes(dbFile, options.log);
     const server = await startProcess(launch);
     if (options.dbFile !== undefined) claimDatabase(launch.files.dbFile, server.pid);
@@ -199,7 +199,7 @@ function tuneIndexes(dbFile: string, log: (line: string) => void): void {
     leaveOutMissingValues(dbFile);
   } catch (error) {
     // The server works without, and says itself what is wrong with its database.
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     log(`the indexes of ${dbFile} stay as they are, which is slower: ${reason}`);
   }
 }

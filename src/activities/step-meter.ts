@@ -29,8 +29,8 @@ export class StepMeter implements StepUsage {
 
   /**
    * Calls something in the name of the step. It is known there until the first wait, and not after it: what a block does later with its ports is
-   * counted since each call of these comes through here (attempt-ports.ts). AsyncLocalStorage would know it for longer, for a tenth and more of a
-   * worker's CPU time before Node 24 (docs/performance.md).
+   * counted since each call of these comes through here (attempt-ports.ts). AsyncLocalStorage would know it for longer, and
+   * cost too much: docs/decisions/023-known-at-the-call.md.
    */
   run<T>(work: () => T): T {
     const around = current;

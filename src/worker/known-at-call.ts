@@ -6,8 +6,8 @@ import type { NativeConnection } from '@temporalio/worker';
  * Has the SDK tell whose activity runs, and which deadline a request has, to what is called, until it first waits; not to what comes after that. Activities take their
  * context as they begin and hand it on (`Context.current()` throws after a wait), requests are made within the function that `withDeadline` is given.
  *
- * Before Node 24 an AsyncLocalStorage that is used once has Node call hooks for each promise of the thread from then on: a fifth of a worker's
- * CPU time (docs/performance.md). Nothing else in a worker uses one while it runs steps that are not traced.
+ * Before Node 24 an AsyncLocalStorage that is used once has Node call hooks for each promise of the thread from then on, a seventh of a worker's
+ * CPU time: docs/decisions/023-known-at-the-call.md. Nothing else in a worker that does not trace uses one.
  */
 export function knowAtCallOnly(connection: NativeConnection): void {
   tellAtCallOnly(activities);
