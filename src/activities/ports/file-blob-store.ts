@@ -81,11 +81,9 @@ class LocalBlobStore implements FileBlobStore {
 
   async #put(place: BlobPlace, source: Uint8Array | Readable, options: PutOptions): Promise<BlobInfo> {
     const subject = blobSubject(place.path);
-    if (mayBeInVain(source, options)) {
-      // What counts is the look under the lock.
-      const { done } = await guardIo(subject, () => lookBefore(place, options));
-      if (done !== undefined) return done;
-    }
+    // Ends before a large content is fetched in vain; what counts is the look under the lock.
+    const { done } = await guardIo(subject, () => lookBefore(place, options));
+    if (done !== undefined) return done;
     const { after, part } = options;
     const taken = after instanceof TakenFile ? after : undefined;
     const name = part === undefined ? undefined : newPartName(place, part.key);
@@ -231,11 +229,6 @@ class LocalBlobStore implements FileBlobStore {
 function fulfilled<T>(outcome: PromiseSettledResult<T>): T {
   if (outcome.status === 'rejected') throw outcome.reason;
   return outcome.value;
-}
-
-/** True where it is worth a look before: a large content would have to be fetched, or nothing may be written. What is there in memory is seldom put twice. */
-function mayBeInVain(source: Uint8Array | Readable, { ifMatch }: PutOptions): boolean {
-  return !(source instanceof Uint8Array) || ifMatch !== undefined;
 }
 
 function contentRules({ maxBytes, expectedSha256, signal, onProgress }: PutOptions): ContentRules {
