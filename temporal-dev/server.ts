@@ -88,7 +88,7 @@ export async function startTemporalServer(options: TemporalServerOptions): Promi
     // Of an old one while nobody writes to it.
     if (isOldDatabase) tuneIndexes(dbFile, options.log);
     const server = await startProcess(launch);
-    if (options.dbFile !== undefined) claimDatabase(launch.files.dbFile, server.pid);
+    if (options.dbFile !== undefined) claimDatabase(dbFile, server.pid);
     const problem = await waitUntilServing(server, launch.address);
     if (problem === undefined) {
       if (!isOldDatabase) tuneIndexes(dbFile, options.log);
@@ -199,8 +199,7 @@ function tuneIndexes(dbFile: string, log: (line: string) => void): void {
     leaveOutMissingValues(dbFile);
   } catch (error) {
     // The server works without, and says itself what is wrong with its database.
-    const reason = messageOf(error);
-    log(`the indexes of ${dbFile} stay as they are, which is slower: ${reason}`);
+    log(`the indexes of ${dbFile} stay as they are, which is slower: ${messageOf(error)}`);
   }
 }
 

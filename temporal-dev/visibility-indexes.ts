@@ -5,7 +5,7 @@ const TABLE = 'executions_visibility';
 /** How long to wait for a server that is writing; the caller stands still meanwhile. */
 const MAX_WAIT_MS = 1_000;
 
-/** Flows that a database may have: with so many it takes a third of a second. */
+/** Flows that a database may have: with so many it takes 0.1 s. */
 const MAX_FLOWS = 10_000;
 
 /** `CREATE INDEX by_int_01 ON executions_visibility (namespace_id, Int01, …)`: of one column, within a namespace. */
@@ -17,7 +17,7 @@ const ASKED_FOR_NONE = 'TemporalNamespaceDivision';
 /**
  * Leaves flows that have no value for an attribute out of that attribute's index, in the database of an embedded server, whether it runs or not. Temporal's schema
  * puts every flow into the indexes of all attributes, of which most flows have few, whenever what lists show of it changes: a seventh of the server's CPU time for a
- * flow of 20 reads. Lists find the same: comparisons with a value by what is left (https://www.sqlite.org/partialindex.html, section 3), flows that have no value by
+ * flow of 20 reads at once. Lists find the same: comparisons with a value by what is left (https://www.sqlite.org/partialindex.html, section 3), flows that have no value by
  * the index of all. Does nothing where that is done already, or the schema is another one.
  *
  * Throws an Error where the file is not to be written, a server writes for more than 1 s, or there are more than 10,000 flows.

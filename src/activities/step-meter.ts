@@ -1,3 +1,5 @@
+import { CallScope } from './call-scope';
+
 /** What an attempt of a step used; JSON. */
 export interface StepUsage {
   readonly cpuMs: number;
@@ -9,8 +11,7 @@ export interface StepUsage {
   readonly bytesOut: number;
 }
 
-/** Set while code of a step runs, until that waits: never between two turns of the event loop. */
-let current: StepMeter | undefined;
+const running = new CallScope<StepMeter>();
 
 /** Adds up what one attempt of a step uses while it runs. */
 export class StepMeter implements StepUsage {
@@ -24,22 +25,15 @@ export class StepMeter implements StepUsage {
 
   /** The meter of the step whose code is running, for what has been called through {@link run} and has not waited since. */
   static current(): StepMeter | undefined {
-    return current;
+    return running.current;
   }
 
   /**
    * Calls something in the name of the step. It is known there until the first wait, and not after it: what a block does later with its ports is
-   * counted since each call of these comes through here (attempt-ports.ts). AsyncLocalStorage would know it for longer, and
-   * cost too much: docs/decisions/023-known-at-the-call.md.
+   * counted since each call of these comes through here (attempt-ports.ts).
    */
   run<T>(work: () => T): T {
-    const around = current;
-    current = this;
-    try {
-      return work();
-    } finally {
-      current = around;
-    }
+    return running.run(this, work);
   }
 
   /** Work of which the step only awaits the end: what is computed meanwhile is not its own. */

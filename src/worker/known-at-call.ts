@@ -1,6 +1,7 @@
 import type { AsyncLocalStorage } from 'node:async_hooks';
 import { asyncLocalStorage as activities } from '@temporalio/activity';
 import type { NativeConnection } from '@temporalio/worker';
+import { CallScope } from '../activities/call-scope';
 
 /**
  * Has the SDK tell whose activity runs, and which deadline a request has, to what is called, until it first waits; not to what comes after that. Activities take their
@@ -18,15 +19,8 @@ export function knowAtCallOnly(connection: NativeConnection): void {
 
 /** Replaces what the SDK uses of a storage. */
 function tellAtCallOnly<Store>(storage: AsyncLocalStorage<Store>): void {
-  let current: Store | undefined;
-  const run = <R>(store: Store, work: (...args: unknown[]) => R, ...args: unknown[]): R => {
-    const around = current;
-    current = store;
-    try {
-      return work(...args);
-    } finally {
-      current = around;
-    }
-  };
-  Object.assign(storage, { run, getStore: () => current });
+  const scope = new CallScope<Store>();
+  const run = <R>(store: Store, work: (...args: unknown[]) => R, ...args: unknown[]): R =>
+    scope.run(store, () => work(...args));
+  Object.assign(storage, { run, getStore: () => scope.current });
 }
