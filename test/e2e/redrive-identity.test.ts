@@ -54,7 +54,7 @@ describe('with tokens', () => {
     const each = `{ call: http, with: { method: post, endpoint: '\${ "${effects.origin}${path}/" + string(item) }', body: {} } }`;
     const handle = await acme.start(`do:
       - { loop: { for: { in: '[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20]' }, do: [{ s: ${each} }] } }
-      - { windows: { for: { in: '[21, 22, 23, 24]' }, metadata: { batchSize: 2 }, do: [{ s: ${each} }] } }
+      - { windows: { for: { in: '[21, 22, 23, 24]' }, metadata: { batchSize: 2, concurrency: 1 }, do: [{ s: ${each} }] } }
       - { sub: { run: { workflow: { namespace: sub, name: inner, version: '1.0.0' } } } }
       - ${post('pay', path)}
       - { ask: { call: human.approval, with: { title: Sure?, selfApproval: true } } }`);
