@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BlockFailure } from '../../src/activities/block-failure';
-import { canHold } from '../../src/activities/ports/blob-folder';
+import { canHold } from '../../src/activities/ports/open-folders';
 import { type AttackCase, described, outcomeOf } from './attack';
 import { ACME, type BlobWorld, GLOBEX, OUTSIDE_SECRET, SECRET } from './blobs-world';
 

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { type BlockFailure, notRetryable, retryable } from '../block-failure';
 import { ensureFolder } from '../ports/blob-folder';
-import { errorCode, hasCode, isFolder, removeFile } from '../ports/blob-io';
+import { errorCode, hasCode, isFolder, letGo, removeFile } from '../ports/blob-io';
 import { touch } from '../ports/blob-objects';
 import { openToRead, readWhole } from '../ports/blob-read';
 import { syncFolders } from '../ports/folder-sync';
@@ -176,7 +176,7 @@ async function readAndRenew(file: string): Promise<Uint8Array | undefined> {
     await renewRead(opened.handle);
     return bytes;
   } finally {
-    await opened.handle.close();
+    letGo(opened.handle);
   }
 }
 

@@ -1,9 +1,9 @@
-import { basename } from 'node:path';
 import { FlowError } from '../../dsl/errors';
 import { notRetryable } from '../block-failure';
-import { inFolder } from './blob-folder';
+import { fulfilled } from '../fulfilled';
+import type { HeldFolder } from './blob-folder';
 import { type BlobPlace, markOf } from './blob-layout';
-import { keepForWriter, readMark } from './blob-marks';
+import { readMark } from './blob-marks';
 import { blobSubject, infoOf, readPointer, type StoredPointer } from './blob-pointer';
 import type { BlobInfo, BlobStore } from './blob-store';
 
@@ -17,20 +17,26 @@ export interface Before {
   readonly replaced?: StoredPointer | null | undefined;
 }
 
-/** What an earlier attempt of the same step has put; else the step's precondition is checked, and what there is will be replaced. */
+/**
+ * What an earlier attempt of the same step has put; else the step's precondition is checked, and what there is will be replaced. `folder`: the
+ * pointer's, held; undefined where there is none.
+ */
 export async function lookBefore(
   place: BlobPlace,
   { execution, ifMatch }: Pick<PutOptions, 'execution' | 'ifMatch'>,
+  folder: HeldFolder | undefined,
 ): Promise<Before> {
-  const current = await readUnlessDamaged(place);
-  if (execution !== undefined) {
-    const mark = markOf(place, 'put', execution);
-    const found = current?.writer === mark ? current : await readMark(place, mark);
-    if (found !== undefined) return { done: infoOf(found) };
-  }
+  const mark = execution === undefined ? undefined : markOf(place, 'put', execution);
+  const [pointer, kept] = await Promise.allSettled([
+    folder === undefined ? null : readUnlessDamaged(place, folder),
+    mark === undefined ? undefined : readMark(place, mark),
+  ]);
+  const current = fulfilled(pointer);
+  const found = mark !== undefined && current?.writer === mark ? current : fulfilled(kept);
+  if (found !== undefined) return { done: infoOf(found) };
   // One that is damaged fails here.
   if (ifMatch !== undefined) {
-    checkPrecondition(place.path, ifMatch, current === undefined ? await readPointer(place) : (current ?? undefined));
+    checkPrecondition(place.path, ifMatch, current === undefined ? await readPointer(place, folder) : (current ?? undefined));
   }
   return { replaced: current };
 }
@@ -49,18 +55,11 @@ function checkPrecondition(path: string, ifMatch: string, current: BlobInfo | un
 }
 
 /** Null where there is no blob, undefined where its pointer is damaged, which a put mends. */
-async function readUnlessDamaged(place: BlobPlace): Promise<StoredPointer | null | undefined> {
+async function readUnlessDamaged(place: BlobPlace, folder: HeldFolder): Promise<StoredPointer | null | undefined> {
   try {
-    return (await readPointer(place)) ?? null;
+    return (await readPointer(place, folder)) ?? null;
   } catch (error) {
     if (error instanceof FlowError) return undefined;
     throw error;
   }
-}
-
-/** Keeps what is about to be replaced for the attempts of the step that put it. Under the store's lock. */
-export async function keepReplaced(place: BlobPlace, replaced: StoredPointer): Promise<void> {
-  await inFolder(blobSubject(place.path), place.folder, (folder) =>
-    keepForWriter(folder.at(basename(place.pointer)), replaced, place),
-  );
 }

@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { notRetryable } from '../block-failure';
 import { type HeldFolder, makeFolder } from './blob-folder';
-import { guardIo, removeFile } from './blob-io';
+import { guardIo, letGo, removeFile } from './blob-io';
 import type { TenantPlaces } from './blob-layout';
 
 /** Bytes of a buffer that are hashed and written at once, so that a large one does not hold up the event loop. */
@@ -20,7 +20,7 @@ export interface TemporaryFile {
   /** Closes and removes it; what cannot be removed is left to sweep. Never throws. */
   discard(): Promise<void>;
   /** Closes it and leaves it there. Never throws. */
-  keep(): Promise<void>;
+  keep(): void;
 }
 
 /** Makes temporary files and knows which of them are in use. */
@@ -38,29 +38,32 @@ export class TemporaryFiles {
     try {
       return await this.#open(folder, name, () => folder.release());
     } catch (error) {
-      await folder.release();
+      folder.release();
       throw error;
     }
   }
 
   /** Another one in the folder of one that is not ended before it. */
   async createBeside({ folder }: TemporaryFile): Promise<TemporaryFile> {
-    return await this.#open(folder, randomUUID(), async () => undefined);
+    return await this.#open(folder, randomUUID(), () => undefined);
   }
 
-  async #open(folder: HeldFolder, name: string, release: () => Promise<void>): Promise<TemporaryFile> {
+  async #open(folder: HeldFolder, name: string, release: () => void): Promise<TemporaryFile> {
     const file = folder.at(name);
     this.#inUse.add(name);
     try {
       const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW;
       const handle = await open(file, flags, 0o600);
-      const end = async (last?: () => Promise<unknown>): Promise<void> => {
-        await handle.close().catch(() => undefined);
-        await last?.().catch(() => undefined);
-        await release().catch(() => undefined);
+      const keep = () => {
+        letGo(handle);
+        release();
         this.#inUse.delete(name);
       };
-      return { file, folder, handle, discard: () => end(() => removeFile(file)), keep: () => end() };
+      const discard = async () => {
+        await removeFile(file).catch(() => undefined);
+        keep();
+      };
+      return { file, folder, handle, discard, keep };
     } catch (error) {
       this.#inUse.delete(name);
       throw error;

@@ -1,15 +1,10 @@
-import { constants, existsSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readlink } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { retryable } from '../block-failure';
 import { damaged, hasCode, isFolder } from './blob-io';
 import { wasMade } from './folder-sync';
-
-/** Below this, Linux has what a process holds open; a path that goes on from there goes on from the folder itself. */
-const OPEN_FILES = '/proc/self/fd';
-
-/** True where the system keeps hold of folders and tells where an open file lies; elsewhere a path is checked before it is used. */
-export const canHold = process.platform === 'linux' && existsSync(OPEN_FILES);
+import { canHold, type OpenFolder, openFolders, pathOfOpen, whereIs } from './open-folders';
 
 /**
  * A folder of the store that is in use. On Linux it is held open, and what is done at {@link at} is done in this very folder,
@@ -21,30 +16,41 @@ export interface HeldFolder {
   readonly path: string;
   /** Path of what has this name in the folder. */
   at(name: string): string;
-  release(): Promise<void>;
+  release(): void;
 }
 
 /**
- * Holds a folder; undefined where there is none. `folder` is free of links where nobody has planted one.
+ * Holds a folder; undefined where there is none. `folder` is free of links where nobody has planted one. `isNeededAgain`: it is kept open for a
+ * moment, for whoever holds it next.
  *
  * @throws BLW_FS_IO, not retryable, where a symbolic link is in the way
  */
-export async function holdFolder(subject: string, folder: string): Promise<HeldFolder | undefined> {
-  if (!canHold) return (await isFolder(subject, folder)) ? heldAt(folder, async () => undefined) : undefined;
+export async function holdFolder(
+  subject: string,
+  folder: string,
+  { isNeededAgain = false } = {},
+): Promise<HeldFolder | undefined> {
+  if (!canHold) return (await isFolder(subject, folder)) ? heldAt(folder, () => undefined) : undefined;
+  const kept = openFolders.find(folder);
+  if (kept !== undefined) return heldOpen(kept);
   const handle = await openFolder(subject, folder);
   if (handle === undefined) return undefined;
-  const path = join(OPEN_FILES, String(handle.fd));
+  const opened = openFolders.add(folder, handle, { isKept: isNeededAgain });
   try {
-    if (await isAt(subject, handle, folder)) return heldAt(path, () => handle.close());
+    if (isAt(subject, handle, folder)) return heldOpen(opened);
   } catch (error) {
-    await handle.close();
+    opened.release();
     throw error;
   }
-  await handle.close();
+  opened.release();
   return undefined;
 }
 
-function heldAt(path: string, release: () => Promise<void>): HeldFolder {
+function heldOpen(opened: OpenFolder): HeldFolder {
+  return heldAt(pathOfOpen(opened.handle), () => opened.release());
+}
+
+function heldAt(path: string, release: () => void): HeldFolder {
   return { path, at: (name) => join(path, name), release };
 }
 
@@ -65,9 +71,9 @@ async function openFolder(subject: string, folder: string): Promise<FileHandle |
  *
  * @throws BLW_FS_IO, not retryable, where it lies elsewhere
  */
-export async function isAt(subject: string, handle: FileHandle, path: string): Promise<boolean> {
+export function isAt(subject: string, handle: FileHandle, path: string): boolean {
   if (!canHold) return true;
-  const actual = await readlink(join(OPEN_FILES, String(handle.fd)));
+  const actual = whereIs(handle);
   if (actual === path) return true;
   if (actual === `${path} (deleted)`) return false;
   throw damaged(subject, 'a folder of the blob store is a symbolic link');
@@ -91,13 +97,13 @@ export async function releaseAfter<H extends Pick<HeldFolder, 'release'>, T>(
   try {
     return await work(held);
   } finally {
-    await held.release();
+    held.release();
   }
 }
 
 /** Holds a folder that is made where it is missing, and those above it up to the root: one at a time, each in a held one. */
 export async function makeFolder(subject: string, folder: string, root: string): Promise<HeldFolder> {
-  const there = await holdFolder(subject, folder);
+  const there = await holdFolder(subject, folder, { isNeededAgain: true });
   if (there !== undefined) return there;
   if (folder === root) {
     throw retryable(
@@ -107,7 +113,7 @@ export async function makeFolder(subject: string, folder: string, root: string):
   }
   await releaseAfter(await makeFolder(subject, dirname(folder), root), (above) => makeIn(above, basename(folder)));
   wasMade(folder);
-  const made = await holdFolder(subject, folder);
+  const made = await holdFolder(subject, folder, { isNeededAgain: true });
   if (made === undefined) throw damaged(subject, 'a folder of the blob store is a dangling link');
   return made;
 }
@@ -122,5 +128,5 @@ async function makeIn(above: HeldFolder, name: string): Promise<void> {
 
 /** Makes a folder where it is missing, see {@link makeFolder}. */
 export async function ensureFolder(subject: string, folder: string, root: string): Promise<void> {
-  await (await makeFolder(subject, folder, root)).release();
+  (await makeFolder(subject, folder, root)).release();
 }

@@ -1,4 +1,4 @@
-import { realpath, unlink } from 'node:fs/promises';
+import { type FileHandle, realpath, unlink } from 'node:fs/promises';
 import { getSystemErrorMap } from 'node:util';
 import { type BlockFailure, notRetryable, retryable } from '../block-failure';
 
@@ -106,6 +106,14 @@ export async function isFolder(subject: string, folder: string): Promise<boolean
     throw error;
   }
   throw damaged(subject, 'a folder of the blob store is a symbolic link');
+}
+
+/**
+ * Closes a file that nothing more is wanted of: what was to be durable is flushed, and the rest was only read. So nobody waits for it, and an error
+ * of it says nothing.
+ */
+export function letGo(handle: FileHandle): void {
+  handle.close().catch(() => undefined);
 }
 
 /** Removes a file; false where there was none. */

@@ -1,6 +1,6 @@
 import { link, rename } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { type HeldFolder, makeFolder, releaseAfter } from './blob-folder';
+import { type HeldFolder, holdFolder, makeFolder, releaseAfter } from './blob-folder';
 import { hasCode } from './blob-io';
 import { type BlobPlace, markPlace } from './blob-layout';
 import { touch } from './blob-objects';
@@ -13,7 +13,12 @@ import { blobSubject, readPointer, type StoredPointer } from './blob-pointer';
 
 /** The pointer that is kept under a mark. */
 export async function readMark(place: BlobPlace, mark: string): Promise<StoredPointer | undefined> {
-  return await readPointer({ path: place.path, pointer: markPlace(place, mark) });
+  const { deleted } = place.tenant;
+  const folder = await holdFolder(blobSubject(place.path), deleted, { isNeededAgain: true });
+  if (folder === undefined) return undefined;
+  return await releaseAfter(folder, (held) =>
+    readPointer({ path: place.path, pointer: markPlace(place, mark) }, held),
+  );
 }
 
 /** Keeps a pointer that is about to be replaced or deleted, for the attempts of the step that put it. Under the store's lock. */

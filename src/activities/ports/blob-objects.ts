@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { link, lutimes } from 'node:fs/promises';
 import { BlockFailure } from '../block-failure';
+import { fulfilled } from '../fulfilled';
 import { type HeldFolder, makeFolder } from './blob-folder';
-import { damaged, hasCode, removeFile } from './blob-io';
+import { damaged, hasCode, letGo, removeFile } from './blob-io';
 import { objectPlace, type TenantPlaces } from './blob-layout';
 import { blobSubject } from './blob-pointer';
 import { type OpenedFile, openToRead, readWhole } from './blob-read';
@@ -15,7 +16,7 @@ const MAX_ROUNDS = 5;
 /** Bytes up to which a content is read in one go, without a stream. */
 const READ_AT_ONCE = 65_536;
 
-/** Content that is complete and durable in a temporary file. */
+/** Content that is complete in a temporary file. */
 export interface WrittenContent {
   readonly file: string;
   readonly size: number;
@@ -29,28 +30,31 @@ export interface PlacedObject {
    * turn with the move of the pointer that refers to it.
    */
   refresh(): Promise<void>;
-  release(): Promise<void>;
+  release(): void;
 }
 
 /**
- * Makes content the object of its hash, durably; returns at once where the object exists. The temporary file stays, as a
- * second name of the object, until the put has ended: see {@link PlacedObject.refresh}.
+ * Makes content the object of its hash, durably, once it is `flushed` to the disk; returns at once where the object exists. The temporary
+ * file stays, as a second name of the object, until the put has ended: see {@link PlacedObject.refresh}.
  */
 export async function placeObject(
   subject: string,
   places: TenantPlaces,
   content: WrittenContent,
+  flushed: Promise<void>,
 ): Promise<PlacedObject> {
   const { folder } = objectPlace(places, content.sha256);
-  const held = await makeFolder(subject, folder, places.root);
+  const [holding, flush] = await Promise.allSettled([makeFolder(subject, folder, places.root), flushed]);
+  const held = fulfilled(holding);
   const place = async () => {
     await linkObject(subject, places, content, held);
     await syncPlaces(places, [folder]);
   };
   try {
+    fulfilled(flush);
     await place();
   } catch (error) {
-    await held.release();
+    held.release();
     throw error;
   }
   return {
@@ -95,7 +99,7 @@ async function isIntact(subject: string, file: string, content: WrittenContent):
     if (opened.size !== content.size) return false;
     return (await hashOf(opened)) === content.sha256;
   } finally {
-    await opened.handle.close();
+    letGo(opened.handle);
   }
 }
 
@@ -132,7 +136,7 @@ export async function readObject(places: TenantPlaces, info: BlobInfo): Promise<
   try {
     return await readIntact(subject, opened, info);
   } finally {
-    await opened.handle.close();
+    letGo(opened.handle);
   }
 }
 

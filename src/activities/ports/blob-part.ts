@@ -3,7 +3,7 @@ import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TemporaryFile, type TemporaryFiles, writeAll } from './blob-content';
 import { type HeldFolder, inFolder } from './blob-folder';
-import { hasCode, removeFile } from './blob-io';
+import { hasCode, letGo, removeFile } from './blob-io';
 import type { BlobPlace, TenantPlaces } from './blob-layout';
 import { blobSubject } from './blob-pointer';
 import { openToRead } from './blob-read';
@@ -107,7 +107,7 @@ async function copyPart(
     temporary = undefined;
     return taken;
   } finally {
-    await opened.handle.close();
+    letGo(opened.handle);
     await temporary?.discard();
   }
 }

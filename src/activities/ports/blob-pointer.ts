@@ -3,8 +3,8 @@ import { basename } from 'node:path';
 import { isJsonObject, type Json } from '../../dsl/json';
 import { notRetryable } from '../block-failure';
 import type { TemporaryFile } from './blob-content';
-import { makeFolder, releaseAfter } from './blob-folder';
-import { damaged, hasCode } from './blob-io';
+import { type HeldFolder, makeFolder, releaseAfter } from './blob-folder';
+import { damaged, hasCode, letGo } from './blob-io';
 import type { BlobPlace } from './blob-layout';
 import { quote } from './blob-path';
 import { openToRead, readWhole } from './blob-read';
@@ -48,17 +48,24 @@ export function infoOf({ writer: _writer, ...info }: StoredPointer): BlobInfo {
   return info;
 }
 
-/** Reads a blob's pointer; undefined where there is none. @throws BLW_FS_IO where it is damaged */
-export async function readPointer(place: Pick<BlobPlace, 'path' | 'pointer'>): Promise<StoredPointer | undefined> {
+/**
+ * Reads a blob's pointer; undefined where there is none. `folder`: the pointer's, where it is held already.
+ *
+ * @throws BLW_FS_IO where it is damaged
+ */
+export async function readPointer(
+  place: Pick<BlobPlace, 'path' | 'pointer'>,
+  folder?: HeldFolder,
+): Promise<StoredPointer | undefined> {
   const subject = blobSubject(place.path);
-  const opened = await openToRead(subject, place.pointer);
+  const opened = await openToRead(subject, place.pointer, folder);
   if (opened === undefined) return undefined;
   let text: string;
   try {
     if (opened.size > MAX_POINTER_BYTES) throw damaged(subject, 'its pointer file is damaged');
     text = (await readWhole(opened)).toString();
   } finally {
-    await opened.handle.close();
+    letGo(opened.handle);
   }
   const info = parsePointer(text);
   if (info?.path !== place.path) throw damaged(subject, 'its pointer file is damaged');
@@ -113,22 +120,23 @@ export class PointerDraft {
     return new PointerDraft(file, pointer);
   }
 
-  /** Only under the store's lock. */
-  async move(place: BlobPlace): Promise<void> {
-    await movePointer(this.file.file, place);
+  /** Only under the store's lock. `folder`: the pointer's, where it is there and held. */
+  async move(place: BlobPlace, folder: HeldFolder | undefined): Promise<void> {
+    await movePointer(this.file.file, place, folder);
     this.#isMoved = true;
   }
 
   /** Removes what was not moved. Never throws. */
   async release(): Promise<void> {
-    await (this.#isMoved ? this.file.keep() : this.file.discard());
+    if (this.#isMoved) this.file.keep();
+    else await this.file.discard();
   }
 }
 
 /** Moves a written pointer to its place, whose folders it makes. */
-async function movePointer(file: string, place: BlobPlace): Promise<void> {
+async function movePointer(file: string, place: BlobPlace, held: HeldFolder | undefined): Promise<void> {
   const subject = blobSubject(place.path);
-  await releaseAfter(await makeFolder(subject, place.folder, place.tenant.root), async (folder) => {
+  const moveInto = async (folder: HeldFolder) => {
     try {
       await rename(file, folder.at(basename(place.pointer)));
     } catch (error) {
@@ -136,5 +144,7 @@ async function movePointer(file: string, place: BlobPlace): Promise<void> {
       if (hasCode(error, 'EISDIR')) throw damaged(subject, 'a folder is where its pointer belongs');
       throw error;
     }
-  });
+  };
+  if (held !== undefined) await moveInto(held);
+  else await releaseAfter(await makeFolder(subject, place.folder, place.tenant.root), moveInto);
 }

@@ -1,8 +1,9 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { canHold, isAt } from './blob-folder';
-import { damaged, hasCode, isFolder } from './blob-io';
+import { basename, dirname } from 'node:path';
+import { type HeldFolder, isAt } from './blob-folder';
+import { damaged, hasCode, isFolder, letGo } from './blob-io';
+import { canHold } from './open-folders';
 
 /** A file that is open for reading. */
 export interface OpenedFile {
@@ -13,31 +14,35 @@ export interface OpenedFile {
 
 /**
  * Opens a file for reading; undefined where it or its folder does not exist. What is no plain file is refused, so that nobody
- * reads from a pipe or a device without an end, and nobody waits for one.
+ * reads from a pipe or a device without an end, and nobody waits for one. `folder`: that of the file, where it is held already.
  *
  * @throws BLW_FS_IO, not retryable, where a link is in the way or the file is no plain one
  */
-export async function openToRead(subject: string, file: string): Promise<OpenedFile | undefined> {
-  const handle = await openUnchecked(subject, file);
+export async function openToRead(
+  subject: string,
+  file: string,
+  folder?: HeldFolder,
+): Promise<OpenedFile | undefined> {
+  const handle = await openUnchecked(subject, file, folder);
   if (handle === undefined) return undefined;
   try {
     // One that has been replaced or removed since it was opened is still one whole version.
-    await isAt(subject, handle, file);
+    isAt(subject, handle, file);
     const found = await handle.stat();
     if (!found.isFile()) throw damaged(subject, 'a file of the blob store is a pipe, a device or a folder');
     return { handle, size: found.size };
   } catch (error) {
-    await handle.close();
+    letGo(handle);
     throw error;
   }
 }
 
-async function openUnchecked(subject: string, file: string): Promise<FileHandle | undefined> {
+async function openUnchecked(subject: string, file: string, folder?: HeldFolder): Promise<FileHandle | undefined> {
   // Where `isAt` cannot tell, this is the check.
-  if (!canHold && !(await isFolder(subject, dirname(file)))) return undefined;
+  if (!canHold && folder === undefined && !(await isFolder(subject, dirname(file)))) return undefined;
   try {
     // O_NOFOLLOW and O_NONBLOCK are missing on Windows, where undefined counts as 0 in the union of bits.
-    return await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    return await open(folder?.at(basename(file)) ?? file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     // FreeBSD says EMLINK where POSIX has ELOOP.
     if (hasCode(error, 'ELOOP', 'EMLINK')) throw damaged(subject, 'a file of the blob store is a symbolic link');
@@ -46,7 +51,7 @@ async function openUnchecked(subject: string, file: string): Promise<FileHandle 
     if (!hasCode(error, 'ENOENT')) throw error;
   }
   // Nothing there; a link above it is reported all the same.
-  await isFolder(subject, dirname(file));
+  if (folder === undefined) await isFolder(subject, dirname(file));
   return undefined;
 }
 

@@ -52,7 +52,7 @@ export async function* walkBlobs(subject: string, range: WalkRange): AsyncGenera
 }
 
 async function readPointers(batch: readonly Found[]): Promise<BlobInfo[]> {
-  const infos = await Promise.all(batch.map(readPointer));
+  const infos = await Promise.all(batch.map((found) => readPointer(found)));
   return infos.filter((info) => info !== undefined);
 }
 
@@ -127,7 +127,7 @@ async function* listFolder(subject: string, path: string): AsyncGenerator<Dirent
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error;
   } finally {
-    await folder.release();
+    folder.release();
   }
 }
 

@@ -3,12 +3,14 @@ import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { FlowError, flowError } from '../../dsl/errors';
 import { notRetryable, retryable } from '../block-failure';
-import { keepReplaced, lookBefore } from './blob-before';
+import { fulfilled } from '../fulfilled';
+import { type Before, lookBefore } from './blob-before';
 import { abandonSource, type ContentRules, type TemporaryFile, TemporaryFiles, writeContent } from './blob-content';
-import { holdFolder } from './blob-folder';
+import { type HeldFolder, holdFolder } from './blob-folder';
 import { damaged, errorCode, guardIo } from './blob-io';
 import { type BlobPlace, blobPlace, listStart, markOf, tenantPlaces } from './blob-layout';
 import { openStoreLock, type StoreLock } from './blob-lock';
+import { keepForWriter } from './blob-marks';
 import { type PlacedObject, placeObject, readObject, type WrittenContent } from './blob-objects';
 import { newPartName, partsFit, TakenFile, takePart } from './blob-part';
 import { quote } from './blob-path';
@@ -47,7 +49,7 @@ export async function createFileBlobStore(options: { root: string }): Promise<Fi
   try {
     await mkdir(options.root, { recursive: true, mode: 0o700 });
     const root = await realpath(options.root);
-    await (await holdFolder('Blob store', root))?.release();
+    (await holdFolder('Blob store', root))?.release();
     return new LocalBlobStore(root, openStoreLock(join(root, 'lock.sqlite')));
   } catch (cause) {
     if (cause instanceof FlowError) throw cause;
@@ -81,14 +83,20 @@ class LocalBlobStore implements FileBlobStore {
 
   async #put(place: BlobPlace, source: Uint8Array | Readable, options: PutOptions): Promise<BlobInfo> {
     const subject = blobSubject(place.path);
-    // Ends before a large content is fetched in vain; what counts is the look under the lock.
-    const { done } = await guardIo(subject, () => lookBefore(place, options));
-    if (done !== undefined) return done;
     const { after, part } = options;
     const taken = after instanceof TakenFile ? after : undefined;
     const name = part === undefined ? undefined : newPartName(place, part.key);
-    const temporary =
-      taken?.handOver() ?? (await guardIo(subject, () => this.#temporary.create(subject, place.tenant, name)));
+    const create = () => guardIo(subject, () => this.#temporary.create(subject, place.tenant, name));
+    // Ends before a large content is fetched in vain; what counts is the look under the lock.
+    const [look, created] = await Promise.allSettled([
+      guardIo(subject, () => inPlace(place, (folder) => lookBefore(place, options, folder))),
+      taken?.handOver() ?? create(),
+    ]);
+    const isOver = look.status === 'rejected' || look.value.done !== undefined;
+    if (isOver && created.status === 'fulfilled') await created.value.discard();
+    const { done } = fulfilled(look);
+    if (done !== undefined) return done;
+    const temporary = fulfilled(created);
     let isKept = false;
     try {
       const written = await writeContent(subject, temporary.handle, source, {
@@ -104,7 +112,8 @@ class LocalBlobStore implements FileBlobStore {
       isKept = part?.keepsAfter(error) === true && (await partsFit(place, part));
       throw error;
     } finally {
-      await (isKept ? temporary.keep() : temporary.discard());
+      if (isKept) temporary.keep();
+      else await temporary.discard();
       await taken?.forget();
     }
   }
@@ -124,14 +133,14 @@ class LocalBlobStore implements FileBlobStore {
     temporary: TemporaryFile,
     options: PutOptions,
   ): Promise<BlobInfo> {
-    const placing = temporary.handle.sync().then(() => placeObject(blobSubject(place.path), place.tenant, content));
+    const placing = placeObject(blobSubject(place.path), place.tenant, content, temporary.handle.sync());
     const drafting = this.#draft(place, content, temporary, options);
     const [object, draft] = await Promise.allSettled([placing, drafting]);
     try {
       return await this.#publish(place, { object: fulfilled(object), draft: fulfilled(draft) }, options);
     } finally {
       if (draft.status === 'fulfilled') await draft.value.release();
-      if (object.status === 'fulfilled') await object.value.release();
+      if (object.status === 'fulfilled') object.value.release();
     }
   }
 
@@ -152,28 +161,15 @@ class LocalBlobStore implements FileBlobStore {
   }
 
   /** Makes a new pointer the blob's current one. */
-  async #publish(
-    place: BlobPlace,
-    { object, draft }: { readonly object: PlacedObject; readonly draft: PointerDraft },
-    options: PutOptions,
-  ): Promise<BlobInfo> {
-    const { signal, fence, onPublished } = options;
+  async #publish(place: BlobPlace, news: NewBlob, options: PutOptions): Promise<BlobInfo> {
     // Before others would have to wait for the answer.
-    await fence?.confirm();
-    const { done, replaced } = await this.lock.run(async () => {
-      const before = await lookBefore(place, options);
-      if (before.done !== undefined) return before;
-      if (before.replaced?.writer !== undefined) await keepReplaced(place, before.replaced);
-      await object.refresh();
-      await fence?.confirm();
-      await draft.move(place);
-      onPublished?.(draft.pointer.size, before.replaced === null ? 0 : before.replaced?.size);
-      return before;
-    }, signal);
+    await options.fence?.confirm();
+    const replace = () => inPlace(place, (folder) => replacePointer(place, folder, news, options));
+    const { done, replaced } = await this.lock.run(replace, options.signal);
     // Also where an earlier attempt did it: that may have ended before this line.
     const hasMarks = done !== undefined || replaced?.writer !== undefined;
     await syncPlaces(place.tenant, hasMarks ? [place.folder, place.tenant.deleted] : [place.folder]);
-    return done ?? infoOf(draft.pointer);
+    return done ?? infoOf(news.draft.pointer);
   }
 
   async stat(tenant: string, path: string): Promise<BlobInfo | undefined> {
@@ -226,9 +222,40 @@ class LocalBlobStore implements FileBlobStore {
   }
 }
 
-function fulfilled<T>(outcome: PromiseSettledResult<T>): T {
-  if (outcome.status === 'rejected') throw outcome.reason;
-  return outcome.value;
+/** Content and pointer of a blob that no path leads to yet. */
+interface NewBlob {
+  readonly object: PlacedObject;
+  readonly draft: PointerDraft;
+}
+
+/** Does something with the folder of a pointer held, where there is one. */
+async function inPlace<T>({ path, folder }: BlobPlace, work: (folder?: HeldFolder) => Promise<T>): Promise<T> {
+  const held = await holdFolder(blobSubject(path), folder, { isNeededAgain: true });
+  try {
+    return await work(held);
+  } finally {
+    held?.release();
+  }
+}
+
+/** Unless an earlier attempt did it. Under the store's lock. */
+async function replacePointer(
+  place: BlobPlace,
+  folder: HeldFolder | undefined,
+  { object, draft }: NewBlob,
+  options: PutOptions,
+): Promise<Before> {
+  const [look, refreshed] = await Promise.allSettled([lookBefore(place, options, folder), object.refresh()]);
+  const before = fulfilled(look);
+  if (before.done !== undefined) return before;
+  fulfilled(refreshed);
+  const { replaced } = before;
+  // What is replaced lies in a folder.
+  if (replaced && folder !== undefined) await keepForWriter(folder.at(basename(place.pointer)), replaced, place);
+  await options.fence?.confirm();
+  await draft.move(place, folder);
+  options.onPublished?.(draft.pointer.size, replaced === null ? 0 : replaced?.size);
+  return before;
 }
 
 function contentRules({ maxBytes, expectedSha256, signal, onProgress }: PutOptions): ContentRules {

@@ -4,7 +4,7 @@ import { lstat, open, readdir, realpath, rename } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isJsonObject, type Json } from '../../dsl/json';
 import { ensureFolder } from './blob-folder';
-import { hasCode, isFolder, removeFile } from './blob-io';
+import { hasCode, isFolder, letGo, removeFile } from './blob-io';
 import { encodeTenant } from './blob-path';
 import { openToRead, readWhole } from './blob-read';
 import type { ResultId, StepCache } from './step-cache';
@@ -86,7 +86,7 @@ async function readEntry(file: string): Promise<Entry | undefined> {
   try {
     return parseEntry((await readWhole(opened)).toString());
   } finally {
-    await opened.handle.close();
+    letGo(opened.handle);
   }
 }
 

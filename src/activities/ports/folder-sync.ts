@@ -1,8 +1,9 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { hasCode } from './blob-io';
 import type { TenantPlaces } from './blob-layout';
+import { canHold, type OpenFolder, openFolders } from './open-folders';
 import { SharedWork } from './shared-work';
 
 /** Folders that are open at a time while they are made durable; paths may be 512 deep. */
@@ -68,17 +69,21 @@ export function wasMade(folder: string): void {
 async function syncFolder(folder: string): Promise<void> {
   // Windows cannot open folders; NTFS journals their entries itself.
   if (process.platform === 'win32') return;
-  let handle: FileHandle;
+  const opened = openFolders.find(folder) ?? (await openFolder(folder));
   try {
-    handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return;
-    throw error;
-  }
-  try {
-    await handle.sync();
+    await opened?.handle.sync();
   } finally {
-    await handle.close();
+    opened?.release();
+  }
+}
+
+async function openFolder(folder: string): Promise<OpenFolder | undefined> {
+  try {
+    const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+    return openFolders.add(folder, handle, { isKept: canHold });
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
   }
 }
 

@@ -1,0 +1,86 @@
+import { existsSync, readlinkSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { letGo } from './blob-io';
+
+/** Below this, Linux has what a process holds open; a path that goes on from there goes on from the folder itself. */
+const OPEN_FILES = '/proc/self/fd';
+
+/** True where the system keeps hold of folders and tells where an open file lies. */
+export const canHold = process.platform === 'linux' && existsSync(OPEN_FILES);
+
+/** The folder or file that is open, whatever has become of the path that it was opened by. */
+export function pathOfOpen({ fd }: FileHandle): string {
+  return join(OPEN_FILES, String(fd));
+}
+
+/** Where what is open lies now, with ` (deleted)` behind it where it was removed. Linux has it in memory: nothing to wait for. */
+export function whereIs(handle: FileHandle): string {
+  return readlinkSync(pathOfOpen(handle));
+}
+
+/** How long a folder stays open for whoever needs it next, ms. What is mounted over it meanwhile they see only then. */
+const KEPT_MS = 1_000;
+
+/** Folders that are kept open at a time: a store has 256 for the contents of a tenant. */
+const MAX_KEPT = 256;
+
+/** A folder that is open, perhaps for others too. */
+export interface OpenFolder {
+  readonly handle: FileHandle;
+  /** Once. */
+  release(): void;
+}
+
+/**
+ * Keeps folders open for a moment: writing one blob needs the same few several times, and so do the blobs after it. Whoever is given one that was kept
+ * may rely on it as if it had just been opened: it lies where it is asked for, with no link on the way.
+ */
+class OpenFolders {
+  readonly #kept = new Map<string, KeptFolder>();
+
+  /** One that was kept; undefined where there is none, or it does not lie there any more. */
+  find(folder: string): OpenFolder | undefined {
+    const kept = this.#kept.get(folder);
+    if (kept === undefined) return undefined;
+    if (whereIs(kept.handle) === folder) return kept.use();
+    this.#forget(folder, kept);
+    return undefined;
+  }
+
+  /** Takes charge of one that was opened. `isKept`: where it lies there, with no link on the way, and there is room. */
+  add(folder: string, handle: FileHandle, { isKept }: { readonly isKept: boolean }): OpenFolder {
+    const opened = new KeptFolder(handle);
+    if (isKept && !this.#kept.has(folder) && this.#kept.size < MAX_KEPT && whereIs(handle) === folder) {
+      this.#kept.set(folder, opened.use());
+      setTimeout(() => this.#forget(folder, opened), KEPT_MS).unref();
+    }
+    return opened.use();
+  }
+
+  #forget(folder: string, kept: KeptFolder): void {
+    if (this.#kept.get(folder) !== kept) return;
+    this.#kept.delete(folder);
+    kept.release();
+  }
+}
+
+/** Closes once nobody uses it any more; that it is kept is one use. */
+class KeptFolder implements OpenFolder {
+  #uses = 0;
+
+  constructor(readonly handle: FileHandle) {}
+
+  use(): this {
+    this.#uses += 1;
+    return this;
+  }
+
+  release(): void {
+    this.#uses -= 1;
+    if (this.#uses === 0) letGo(this.handle);
+  }
+}
+
+/** Of the whole process. */
+export const openFolders = new OpenFolders();
