@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
+import { temporal } from '@temporalio/proto';
 import Sqlite from 'better-sqlite3';
 import { SEARCH_ATTRIBUTES } from '../../temporal-dev/dynamic-config';
 import { isServing } from '../../temporal-dev/health-probe';
@@ -97,6 +98,24 @@ async function listenAnywhere(): Promise<{ server: Server; port: number }> {
 }
 
 describe('a started server', () => {
+  test('answers a question for the end of a flow every two seconds: the notice of it may be lost', async () => {
+    const { address, namespace } = await start();
+    await withConnection(address, async (connection) => {
+      const client = new Client({ connection, namespace });
+      const { workflowId } = await client.workflow.start('never', { taskQueue: 'nobody', workflowId: 'waits' });
+      // Longer than two seconds, shorter than the server's default of 20.
+      const { history } = await connection.withDeadline(Date.now() + 10_000, () =>
+        connection.workflowService.getWorkflowExecutionHistory({
+          namespace,
+          execution: { workflowId },
+          waitNewEvent: true,
+          historyEventFilterType: temporal.api.enums.v1.HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT,
+        }),
+      );
+      expect(history?.events ?? []).toEqual([]);
+    });
+  });
+
   test('serves on a free loopback port, with the search attributes, and leaves nothing behind', async () => {
     const server = await start({ namespace: 'acme' });
     expect(server).toMatchObject({ address: expect.stringMatching(/^127\.0\.0\.1:\d+$/), namespace: 'acme' });

@@ -36,7 +36,11 @@ export async function lookBefore(
   if (found !== undefined) return { done: infoOf(found) };
   // One that is damaged fails here.
   if (ifMatch !== undefined) {
-    checkPrecondition(place.path, ifMatch, current === undefined ? await readPointer(place, folder) : (current ?? undefined));
+    checkPrecondition(
+      place.path,
+      ifMatch,
+      current === undefined ? await readPointer(place, folder) : (current ?? undefined),
+    );
   }
   return { replaced: current };
 }

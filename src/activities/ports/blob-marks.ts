@@ -16,9 +16,7 @@ export async function readMark(place: BlobPlace, mark: string): Promise<StoredPo
   const { deleted } = place.tenant;
   const folder = await holdFolder(blobSubject(place.path), deleted, { isNeededAgain: true });
   if (folder === undefined) return undefined;
-  return await releaseAfter(folder, (held) =>
-    readPointer({ path: place.path, pointer: markPlace(place, mark) }, held),
-  );
+  return await releaseAfter(folder, (held) => readPointer({ path: place.path, pointer: markPlace(place, mark) }, held));
 }
 
 /** Keeps a pointer that is about to be replaced or deleted, for the attempts of the step that put it. Under the store's lock. */

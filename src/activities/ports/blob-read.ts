@@ -18,11 +18,7 @@ export interface OpenedFile {
  *
  * @throws BLW_FS_IO, not retryable, where a link is in the way or the file is no plain one
  */
-export async function openToRead(
-  subject: string,
-  file: string,
-  folder?: HeldFolder,
-): Promise<OpenedFile | undefined> {
+export async function openToRead(subject: string, file: string, folder?: HeldFolder): Promise<OpenedFile | undefined> {
   const handle = await openUnchecked(subject, file, folder);
   if (handle === undefined) return undefined;
   try {
@@ -42,7 +38,10 @@ async function openUnchecked(subject: string, file: string, folder?: HeldFolder)
   if (!canHold && folder === undefined && !(await isFolder(subject, dirname(file)))) return undefined;
   try {
     // O_NOFOLLOW and O_NONBLOCK are missing on Windows, where undefined counts as 0 in the union of bits.
-    return await open(folder?.at(basename(file)) ?? file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    return await open(
+      folder?.at(basename(file)) ?? file,
+      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+    );
   } catch (error) {
     // FreeBSD says EMLINK where POSIX has ELOOP.
     if (hasCode(error, 'ELOOP', 'EMLINK')) throw damaged(subject, 'a file of the blob store is a symbolic link');
