@@ -98,13 +98,13 @@ async function listenAnywhere(): Promise<{ server: Server; port: number }> {
 }
 
 describe('a started server', () => {
-  test('answers a question for the end of a flow every two seconds: the notice of it may be lost', async () => {
+  test('answers a question for the end of a flow every five seconds: the notice of it may be lost', async () => {
     const { address, namespace } = await start();
     await withConnection(address, async (connection) => {
       const client = new Client({ connection, namespace });
       const { workflowId } = await client.workflow.start('never', { taskQueue: 'nobody', workflowId: 'waits' });
-      // Longer than two seconds, shorter than the server's default of 20.
-      const { history } = await connection.withDeadline(Date.now() + 10_000, () =>
+      // Longer than five seconds, shorter than the server's default of 20.
+      const { history } = await connection.withDeadline(Date.now() + 15_000, () =>
         connection.workflowService.getWorkflowExecutionHistory({
           namespace,
           execution: { workflowId },

@@ -20,8 +20,8 @@ const settled = new Set<string>();
 
 /**
  * Makes the entries of folders and of every folder above them durable, up to the root: also those that were there, since another writer may have made
- * one a moment ago and not be that far yet. Of a folder that lasts, which is true of one that no writer removes, that is done once. Writers that want
- * the same at once share it.
+ * one a moment ago and not be that far yet. Of a folder that lasts, which is true of one that no writer removes, that is done once; of another one
+ * while it is kept open. Writers that want the same at once share it.
  */
 export async function syncFolders(
   folders: readonly string[],
@@ -29,11 +29,13 @@ export async function syncFolders(
   lasts: (folder: string) => boolean = () => false,
 ): Promise<void> {
   const { list, lasting } = foldersOf(folders, root, lasts);
+  const settle = openFolders.settling(list);
   for (let start = 0; start < list.length; start += SYNCS_AT_ONCE) {
     await Promise.all(list.slice(start, start + SYNCS_AT_ONCE).map((folder) => syncs.share(folder)));
   }
   if (settled.size > MAX_SETTLED) settled.clear();
   for (const folder of lasting) settled.add(folder);
+  settle();
 }
 
 /** Folders whose entries have to be made durable for these, and those of them and above that last. */
@@ -47,7 +49,7 @@ export function foldersOf(
   for (let folder of folders) {
     for (; !list.has(folder); folder = dirname(folder)) {
       list.add(folder);
-      if (folder === root || settled.has(folder)) break;
+      if (folder === root || settled.has(folder) || openFolders.isSettled(folder)) break;
       if (lasts(folder)) lasting.push(folder);
     }
   }

@@ -39,13 +39,30 @@ export interface OpenFolder {
 class OpenFolders {
   readonly #kept = new Map<string, KeptFolder>();
 
-  /** One that was kept; undefined where there is none, or it does not lie there any more. */
+  /** One that was kept, to use; undefined where there is none, or it does not lie there any more. */
   find(folder: string): OpenFolder | undefined {
+    return this.#find(folder)?.use();
+  }
+
+  #find(folder: string): KeptFolder | undefined {
     const kept = this.#kept.get(folder);
     if (kept === undefined) return undefined;
-    if (whereIs(kept.handle) === folder) return kept.use();
+    if (whereIs(kept.handle) === folder) return kept;
     this.#forget(folder, kept);
     return undefined;
+  }
+
+  /** True where the entry of a folder is known to be on the disk: this very folder, not another one that was made in its place. */
+  isSettled(folder: string): boolean {
+    return this.#find(folder)?.isSettled === true;
+  }
+
+  /** To be called once the folders above these are flushed, if they still were where they are now. */
+  settling(folders: readonly string[]): () => void {
+    const kept = folders.map((folder) => this.#find(folder));
+    return () => {
+      for (const each of kept) if (each !== undefined) each.isSettled = true;
+    };
   }
 
   /** Takes charge of one that was opened. `isKept`: where it lies there, with no link on the way, and there is room. */
@@ -67,6 +84,8 @@ class OpenFolders {
 
 /** Closes once nobody uses it any more; that it is kept is one use. */
 class KeptFolder implements OpenFolder {
+  /** Its entry in the folder above is on the disk. */
+  isSettled = false;
   #uses = 0;
 
   constructor(readonly handle: FileHandle) {}
