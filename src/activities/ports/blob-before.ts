@@ -1,5 +1,5 @@
 import { FlowError } from '../../dsl/errors';
-import { notRetryable } from '../block-failure';
+import { type BlockFailure, notRetryable } from '../block-failure';
 import { fulfilled } from '../fulfilled';
 import type { HeldFolder } from './blob-folder';
 import { type BlobPlace, markOf } from './blob-layout';
@@ -34,24 +34,28 @@ export async function lookBefore(
   const current = fulfilled(pointer);
   const found = mark !== undefined && current?.writer === mark ? current : fulfilled(kept);
   if (found !== undefined) return { done: infoOf(found) };
+  if (ifMatch === undefined) return { replaced: current };
   // One that is damaged fails here.
-  if (ifMatch !== undefined) {
-    checkPrecondition(
-      place.path,
-      ifMatch,
-      current === undefined ? await readPointer(place, folder) : (current ?? undefined),
-    );
-  }
-  return { replaced: current };
+  const failure = precondition(
+    place.path,
+    ifMatch,
+    current === undefined ? await readPointer(place, folder) : (current ?? undefined),
+  );
+  if (failure === undefined) return { replaced: current };
+  // Without the lock, what an earlier attempt put may have been replaced between the two reads: its mark was there before that.
+  const late = mark === undefined ? undefined : await readMark(place, mark);
+  if (late === undefined) throw failure;
+  return { done: infoOf(late) };
 }
 
-function checkPrecondition(path: string, ifMatch: string, current: BlobInfo | undefined): void {
+/** The failure of one that is not met. */
+function precondition(path: string, ifMatch: string, current: BlobInfo | undefined): BlockFailure | undefined {
   const expected = ifMatch.toLowerCase();
   const actual = current?.sha256 ?? 'none';
-  if (expected === actual) return;
+  if (expected === actual) return undefined;
   const got = current === undefined ? 'it does not exist' : `its SHA-256 is ${actual}`;
   const wanted = expected === 'none' ? 'that it does not exist' : `SHA-256 ${expected}`;
-  throw notRetryable(
+  return notRetryable(
     'BLW_FS_PRECONDITION',
     `${blobSubject(path)}: ${got}, expected ${wanted}; nothing was written. Read it again and decide.`,
     { data: { expected, actual } },

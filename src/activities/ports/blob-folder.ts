@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { retryable } from '../block-failure';
 import { damaged, hasCode, isFolder } from './blob-io';
 import { wasMade } from './folder-sync';
-import { canHold, type OpenFolder, openFolders, pathOfOpen, whereIs } from './open-folders';
+import { canHold, isInPlace, type OpenFolder, openFolders, pathOfOpen, whereIs } from './open-folders';
 
 /**
  * A folder of the store that is in use. On Linux it is held open, and what is done at {@link at} is done in this very folder,
@@ -16,6 +16,8 @@ export interface HeldFolder {
   readonly path: string;
   /** Path of what has this name in the folder. */
   at(name: string): string;
+  /** True where it is known to lie still where it was held; never where the system does not tell. */
+  isInPlace(): boolean;
   release(): void;
 }
 
@@ -30,14 +32,14 @@ export async function holdFolder(
   folder: string,
   { isNeededAgain = false } = {},
 ): Promise<HeldFolder | undefined> {
-  if (!canHold) return (await isFolder(subject, folder)) ? heldAt(folder, () => undefined) : undefined;
+  if (!canHold) return (await isFolder(subject, folder)) ? plainFolder(folder) : undefined;
   const kept = openFolders.find(folder);
-  if (kept !== undefined) return heldOpen(kept);
+  if (kept !== undefined) return heldOpen(kept, folder);
   const handle = await openFolder(subject, folder);
   if (handle === undefined) return undefined;
   const opened = openFolders.add(folder, handle, { isKept: isNeededAgain });
   try {
-    if (isAt(subject, handle, folder)) return heldOpen(opened);
+    if (isAt(subject, handle, folder)) return heldOpen(opened, folder);
   } catch (error) {
     opened.release();
     throw error;
@@ -46,12 +48,13 @@ export async function holdFolder(
   return undefined;
 }
 
-function heldOpen(opened: OpenFolder): HeldFolder {
-  return heldAt(pathOfOpen(opened.handle), () => opened.release());
+function heldOpen({ handle, release }: OpenFolder, folder: string): HeldFolder {
+  const path = pathOfOpen(handle);
+  return { path, at: (name) => join(path, name), isInPlace: () => isInPlace(handle, folder), release };
 }
 
-function heldAt(path: string, release: () => void): HeldFolder {
-  return { path, at: (name) => join(path, name), release };
+function plainFolder(path: string): HeldFolder {
+  return { path, at: (name) => join(path, name), isInPlace: () => false, release: () => undefined };
 }
 
 async function openFolder(subject: string, folder: string): Promise<FileHandle | undefined> {

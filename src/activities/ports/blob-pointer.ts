@@ -4,10 +4,10 @@ import { isJsonObject, type Json } from '../../dsl/json';
 import { notRetryable } from '../block-failure';
 import type { TemporaryFile } from './blob-content';
 import { type HeldFolder, makeFolder, releaseAfter } from './blob-folder';
-import { damaged, hasCode, letGo } from './blob-io';
+import { damaged, hasCode } from './blob-io';
 import type { BlobPlace } from './blob-layout';
 import { quote } from './blob-path';
-import { openToRead, readWhole } from './blob-read';
+import { closeRead, openToRead, readWhole } from './blob-read';
 import type { BlobInfo } from './blob-store';
 
 /** More than any server's header; a list reads the pointers of a whole page at once. */
@@ -65,7 +65,7 @@ export async function readPointer(
     if (opened.size > MAX_POINTER_BYTES) throw damaged(subject, 'its pointer file is damaged');
     text = (await readWhole(opened)).toString();
   } finally {
-    letGo(opened.handle);
+    await closeRead(opened);
   }
   const info = parsePointer(text);
   if (info?.path !== place.path) throw damaged(subject, 'its pointer file is damaged');
@@ -145,6 +145,7 @@ async function movePointer(file: string, place: BlobPlace, held: HeldFolder | un
       throw error;
     }
   };
-  if (held !== undefined) await moveInto(held);
+  // Much may have happened since it was held.
+  if (held?.isInPlace() === true) await moveInto(held);
   else await releaseAfter(await makeFolder(subject, place.folder, place.tenant.root), moveInto);
 }

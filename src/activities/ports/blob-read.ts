@@ -65,3 +65,9 @@ export async function readWhole({ handle, size }: OpenedFile): Promise<Buffer> {
   }
   return content.subarray(0, length);
 }
+
+/** Closes a file that something may be moved onto at once, which Windows refuses while it is open. */
+export async function closeRead({ handle }: OpenedFile): Promise<void> {
+  if (canHold) letGo(handle);
+  else await handle.close();
+}

@@ -29,7 +29,8 @@ export async function syncFolders(
   lasts: (folder: string) => boolean = () => false,
 ): Promise<void> {
   const { list, lasting } = foldersOf(folders, root, lasts);
-  const settle = openFolders.settling(list);
+  // Above the root nothing is flushed.
+  const settle = openFolders.settling(list.filter((folder) => folder !== root));
   for (let start = 0; start < list.length; start += SYNCS_AT_ONCE) {
     await Promise.all(list.slice(start, start + SYNCS_AT_ONCE).map((folder) => syncs.share(folder)));
   }

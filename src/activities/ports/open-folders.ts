@@ -19,7 +19,16 @@ export function whereIs(handle: FileHandle): string {
   return readlinkSync(pathOfOpen(handle));
 }
 
-/** How long a folder stays open for whoever needs it next, ms. What is mounted over it meanwhile they see only then. */
+/** True where what is open lies at this path now, with no link on the way, as far as the system tells. */
+export function isInPlace(handle: FileHandle, path: string): boolean {
+  try {
+    return canHold && whereIs(handle) === path;
+  } catch {
+    return false;
+  }
+}
+
+/** How long a folder stays open for whoever needs it next, ms. */
 const KEPT_MS = 1_000;
 
 /** Folders that are kept open at a time: a store has 256 for the contents of a tenant. */
@@ -28,13 +37,14 @@ const MAX_KEPT = 256;
 /** A folder that is open, perhaps for others too. */
 export interface OpenFolder {
   readonly handle: FileHandle;
-  /** Once. */
+  /** A second time does nothing. */
   release(): void;
 }
 
 /**
- * Keeps folders open for a moment: writing one blob needs the same few several times, and so do the blobs after it. Whoever is given one that was kept
- * may rely on it as if it had just been opened: it lies where it is asked for, with no link on the way.
+ * Keeps folders open for a moment: writing one blob needs the same few several times, and so do the blobs after it. Of one that was kept it is looked
+ * up whether it still lies where it is asked for, with no link on the way. What Linux does not tell is seen once it is not kept any more: a disk that
+ * was mounted over it, or what another machine did to it on a disk of the network.
  */
 class OpenFolders {
   readonly #kept = new Map<string, KeptFolder>();
@@ -47,7 +57,7 @@ class OpenFolders {
   #find(folder: string): KeptFolder | undefined {
     const kept = this.#kept.get(folder);
     if (kept === undefined) return undefined;
-    if (whereIs(kept.handle) === folder) return kept;
+    if (isInPlace(kept.handle, folder)) return kept;
     this.#forget(folder, kept);
     return undefined;
   }
@@ -68,8 +78,9 @@ class OpenFolders {
   /** Takes charge of one that was opened. `isKept`: where it lies there, with no link on the way, and there is room. */
   add(folder: string, handle: FileHandle, { isKept }: { readonly isKept: boolean }): OpenFolder {
     const opened = new KeptFolder(handle);
-    if (isKept && !this.#kept.has(folder) && this.#kept.size < MAX_KEPT && whereIs(handle) === folder) {
-      this.#kept.set(folder, opened.use());
+    if (isKept && !this.#kept.has(folder) && this.#kept.size < MAX_KEPT && isInPlace(handle, folder)) {
+      this.#kept.set(folder, opened);
+      opened.keep();
       setTimeout(() => this.#forget(folder, opened), KEPT_MS).unref();
     }
     return opened.use();
@@ -78,26 +89,42 @@ class OpenFolders {
   #forget(folder: string, kept: KeptFolder): void {
     if (this.#kept.get(folder) !== kept) return;
     this.#kept.delete(folder);
-    kept.release();
+    kept.forget();
   }
 }
 
-/** Closes once nobody uses it any more; that it is kept is one use. */
-class KeptFolder implements OpenFolder {
+/** Closes once it is not kept, and nobody uses it any more. */
+class KeptFolder {
   /** Its entry in the folder above is on the disk. */
   isSettled = false;
+  #isKept = false;
   #uses = 0;
 
   constructor(readonly handle: FileHandle) {}
 
-  use(): this {
-    this.#uses += 1;
-    return this;
+  keep(): void {
+    this.#isKept = true;
   }
 
-  release(): void {
-    this.#uses -= 1;
-    if (this.#uses === 0) letGo(this.handle);
+  forget(): void {
+    this.#isKept = false;
+    this.#closeIfUnused();
+  }
+
+  use(): OpenFolder {
+    let isInUse = true;
+    this.#uses += 1;
+    const release = () => {
+      if (!isInUse) return;
+      isInUse = false;
+      this.#uses -= 1;
+      this.#closeIfUnused();
+    };
+    return { handle: this.handle, release };
+  }
+
+  #closeIfUnused(): void {
+    if (this.#uses === 0 && !this.#isKept) letGo(this.handle);
   }
 }
 
