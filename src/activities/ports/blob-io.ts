@@ -109,8 +109,8 @@ export async function isFolder(subject: string, folder: string): Promise<boolean
 }
 
 /**
- * Closes a file that nothing more is wanted of: what was to be durable is flushed, and the rest was only read. So nobody waits for it, and an error
- * of it says nothing.
+ * Closes a file that nothing more is wanted of: what was to be durable is flushed, and the rest was only read, or is no loss. So nobody waits for it,
+ * and an error of it says nothing.
  */
 export function letGo(handle: FileHandle): void {
   handle.close().catch(() => undefined);

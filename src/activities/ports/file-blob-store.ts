@@ -89,7 +89,7 @@ class LocalBlobStore implements FileBlobStore {
     const create = () => guardIo(subject, () => this.#temporary.create(subject, place.tenant, name));
     // Ends before a large content is fetched in vain; what counts is the look under the lock.
     const [look, created] = await Promise.allSettled([
-      guardIo(subject, () => inPlace(place, (folder) => lookBefore(place, options, folder))),
+      guardIo(subject, () => inPointerFolder(place, (folder) => lookBefore(place, options, folder))),
       taken?.handOver() ?? create(),
     ]);
     const isOver = look.status === 'rejected' || look.value.done !== undefined;
@@ -164,7 +164,7 @@ class LocalBlobStore implements FileBlobStore {
   async #publish(place: BlobPlace, news: NewBlob, options: PutOptions): Promise<BlobInfo> {
     // Before others would have to wait for the answer.
     await options.fence?.confirm();
-    const replace = () => inPlace(place, (folder) => replacePointer(place, folder, news, options));
+    const replace = () => inPointerFolder(place, (folder) => replacePointer(place, folder, news, options));
     const { done, replaced } = await this.lock.run(replace, options.signal);
     // Also where an earlier attempt did it: that may have ended before this line.
     const hasMarks = done !== undefined || replaced?.writer !== undefined;
@@ -229,7 +229,7 @@ interface NewBlob {
 }
 
 /** Does something with the folder of a pointer held, where there is one. */
-async function inPlace<T>({ path, folder }: BlobPlace, work: (folder?: HeldFolder) => Promise<T>): Promise<T> {
+async function inPointerFolder<T>({ path, folder }: BlobPlace, work: (folder?: HeldFolder) => Promise<T>): Promise<T> {
   const held = await holdFolder(blobSubject(path), folder, { isNeededAgain: true });
   try {
     return await work(held);
